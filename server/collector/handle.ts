@@ -1,4 +1,5 @@
 import type {
+  Actor,
   AnnotationRequest,
   Annotation,
   Drain,
@@ -21,7 +22,6 @@ import type {
   TimelineItem,
   Tunnel,
 } from '../contract/index.ts';
-import type { Actor } from '../store/store.ts';
 
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {

@@ -57,3 +57,11 @@ export interface SystemInfo {
   live: { hub: string; seq: number; subscribers: number; slowClosed: number };
   retention: { raw: string };
 }
+
+/** Who calls, after authentication. */
+export interface Actor {
+  /** E-mail of the user, or `token:<name>`. */
+  name: string;
+  role: Role;
+  address: string | null;
+}

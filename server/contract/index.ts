@@ -13,5 +13,6 @@ export * from './incidents.ts';
 export * from './live.ts';
 export * from './node-api.ts';
 export * from './node-config.ts';
+export * from './publisher.ts';
 export * from './series.ts';
 export * from './states.ts';

@@ -1,4 +1,4 @@
-import type { Annotation, ApiToken, AuditRow, Drain, FleetEvent, Incident, MetricName, Page, Role, SeriesAnswer, SeriesGap, TimelineItem, Tunnel } from '../contract/index.ts';
+import type { Annotation, ApiToken, AuditRow, Drain, FleetEvent, Incident, MetricName, Page, SeriesAnswer, SeriesGap, TimelineItem, Tunnel } from '../contract/index.ts';
 
 /** One poll of one node. Gauges as measured, counters as increases since the poll before; null where the node has no such part. */
 export interface SampleRow {
@@ -117,12 +117,4 @@ export interface Store {
   /** Small durable facts, for example that this data folder has held a real configuration. */
   setting(key: string): Promise<string | null>;
   setSetting(key: string, value: string | null): Promise<void>;
-}
-
-/** Rights that a caller has, after authentication. */
-export interface Actor {
-  /** E-mail of the user, or `token:<name>`. */
-  name: string;
-  role: Role;
-  address: string | null;
 }
