@@ -1,67 +1,77 @@
-import { z } from 'zod';
-import type { IsoTime } from './ids.ts';
-import { ROLES, type Role } from './states.ts';
+import { z } from 'zod'
+import type { IsoTime } from './ids.ts'
+import { ROLES, type Role } from './states.ts'
 
-export const emailSchema = z.email('must be an e-mail address, for example ana@example.com').max(254);
-export const passwordSchema = z.string().min(12, 'must have at least 12 characters').max(128);
+export const emailSchema = z.email('must be an e-mail address, for example ana@example.com').max(254)
+export const passwordSchema = z.string().min(12, 'must have at least 12 characters').max(128)
 
-export const userCreateSchema = z.object({ email: emailSchema, password: passwordSchema, role: z.enum(ROLES) }).strict();
-export const userPatchSchema = z.object({ role: z.enum(ROLES).optional(), password: passwordSchema.optional() }).strict();
+export const userCreateSchema = z
+  .object({ email: emailSchema, password: passwordSchema, role: z.enum(ROLES) })
+  .strict()
+export const userPatchSchema = z
+  .object({ role: z.enum(ROLES).optional(), password: passwordSchema.optional() })
+  .strict()
 export const tokenCreateSchema = z
-  .object({ name: z.string().trim().min(1).max(100), role: z.enum(ROLES), expiresAt: z.iso.datetime().optional() })
-  .strict();
-export const setupSchema = z.object({ key: z.string().min(1).max(200), email: emailSchema, password: passwordSchema }).strict();
+  .object({
+    name: z.string().trim().min(1).max(100),
+    role: z.enum(ROLES),
+    expiresAt: z.iso.datetime().optional(),
+  })
+  .strict()
+export const setupSchema = z
+  .object({ key: z.string().min(1).max(200), email: emailSchema, password: passwordSchema })
+  .strict()
 
 export interface User {
-  id: string;
-  email: string;
-  role: Role;
-  createdAt: IsoTime;
+  id: string
+  email: string
+  role: Role
+  createdAt: IsoTime
 }
 
 export interface ApiToken {
-  id: string;
-  name: string;
-  role: Role;
-  createdAt: IsoTime;
-  expiresAt: IsoTime | null;
-  lastUsedAt: IsoTime | null;
+  id: string
+  name: string
+  role: Role
+  createdAt: IsoTime
+  expiresAt: IsoTime | null
+  lastUsedAt: IsoTime | null
 }
 
 export interface AuditRow {
-  id: number;
-  at: IsoTime;
-  actor: string;
-  address: string | null;
-  action: string;
-  object: string;
-  before: unknown;
-  after: unknown;
-  reason: string | null;
+  id: number
+  at: IsoTime
+  actor: string
+  address: string | null
+  action: string
+  object: string
+  before: unknown
+  after: unknown
+  reason: string | null
 }
 
 /** `GET /api/v1/me`: who is signed in. */
 export interface Me {
-  email: string;
-  role: Role;
-  demo: boolean;
+  email: string
+  role: Role
+  demo: boolean
 }
 
 /** `GET /api/v1/system`. */
 export interface SystemInfo {
-  version: string;
-  startedAt: IsoTime;
-  uptimeSeconds: number;
-  store: { ok: boolean; reason: string | null; bytes: number; rows: Record<string, number> };
-  collector: { latenessP99Ms: number; pollsMissed: number; targets: number; streams: number };
-  live: { hub: string; seq: number; subscribers: number; slowClosed: number };
-  retention: { raw: string };
+  version: string
+  startedAt: IsoTime
+  uptimeSeconds: number
+  store: { ok: boolean; reason: string | null; bytes: number; rows: Record<string, number> }
+  collector: { latenessP99Ms: number; pollsMissed: number; targets: number; streams: number }
+  live: { hub: string; seq: number; subscribers: number; slowClosed: number }
+  retention: { raw: string }
 }
 
 /** Who calls, after authentication. */
 export interface Actor {
   /** E-mail of the user, or `token:<name>`. */
-  name: string;
-  role: Role;
-  address: string | null;
+  name: string
+  role: Role
+  address: string | null
 }

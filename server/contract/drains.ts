@@ -1,6 +1,6 @@
-import { z } from 'zod';
-import type { IsoTime } from './ids.ts';
-import type { DrainPhase, DrainState, DrainStepPhase } from './states.ts';
+import { z } from 'zod'
+import type { IsoTime } from './ids.ts'
+import type { DrainPhase, DrainState, DrainStepPhase } from './states.ts'
 
 /** How an operator wants a drain done; every field has a default. */
 export const strategySchema = z
@@ -13,20 +13,20 @@ export const strategySchema = z
     mode: z.enum(['hold', 'exit']).default('hold'),
     startAt: z.iso.datetime().optional(),
   })
-  .strict();
-export type Strategy = z.infer<typeof strategySchema>;
+  .strict()
+export type Strategy = z.infer<typeof strategySchema>
 
 const subject = {
   region: z.string().min(1).max(63).optional(),
   node: z.string().min(1).max(63).optional(),
   strategy: strategySchema.partial().optional(),
-};
+}
 const oneSubject = (body: { region?: string | undefined; node?: string | undefined }) =>
-  (body.region === undefined) !== (body.node === undefined);
-const oneSubjectMessage = { message: 'name either a region or a node', path: ['region'] };
+  (body.region === undefined) !== (body.node === undefined)
+const oneSubjectMessage = { message: 'name either a region or a node', path: ['region'] }
 
-export const drainPreviewSchema = z.object(subject).strict().refine(oneSubject, oneSubjectMessage);
-export type DrainPreviewRequest = z.infer<typeof drainPreviewSchema>;
+export const drainPreviewSchema = z.object(subject).strict().refine(oneSubject, oneSubjectMessage)
+export type DrainPreviewRequest = z.infer<typeof drainPreviewSchema>
 
 export const drainCreateSchema = z
   .object({
@@ -37,92 +37,98 @@ export const drainCreateSchema = z
     force: z.boolean().optional(),
   })
   .strict()
-  .refine(oneSubject, oneSubjectMessage);
-export type DrainCreateRequest = z.infer<typeof drainCreateSchema>;
+  .refine(oneSubject, oneSubjectMessage)
+export type DrainCreateRequest = z.infer<typeof drainCreateSchema>
 
 export const drainActionSchema = z
   .object({ version: z.number().int().min(1), end: z.enum(['serving', 'held']).optional() })
-  .strict();
-export type DrainActionRequest = z.infer<typeof drainActionSchema>;
-export const DRAIN_ACTIONS = ['pause', 'continue', 'abort', 'resume'] as const;
-export type DrainAction = (typeof DRAIN_ACTIONS)[number];
+  .strict()
+export type DrainActionRequest = z.infer<typeof drainActionSchema>
+export const DRAIN_ACTIONS = ['pause', 'continue', 'abort', 'resume'] as const
+export type DrainAction = (typeof DRAIN_ACTIONS)[number]
 
 export interface Remaining {
-  connections: number;
-  requests: number;
-  tunnels: number;
-  pushes: number;
+  connections: number
+  requests: number
+  tunnels: number
+  pushes: number
 }
 
 export interface DrainStep {
-  node: string;
-  phase: DrainStepPhase;
-  startedAt: IsoTime | null;
-  endedAt: IsoTime | null;
+  node: string
+  phase: DrainStepPhase
+  startedAt: IsoTime | null
+  endedAt: IsoTime | null
   /** Null where it is not known at the moment. */
-  remaining: Remaining | null;
+  remaining: Remaining | null
 }
 
 export interface GapStatistics {
   /** Tunnels that moved and whose gap was measured. */
-  count: number;
-  p50Ms: number | null;
-  p99Ms: number | null;
-  maxMs: number | null;
+  count: number
+  p50Ms: number | null
+  p99Ms: number | null
+  maxMs: number | null
   /** Tunnels that were there at the start and are registered nowhere now. */
-  missing: number;
+  missing: number
 }
 
 export interface DrainMove {
-  hostId: string;
-  from: string;
+  hostId: string
+  from: string
   /** Null while the host is nowhere. */
-  to: string | null;
-  gapMs: number | null;
-  at: IsoTime | null;
+  to: string | null
+  gapMs: number | null
+  at: IsoTime | null
 }
 
 export interface DrainReport {
-  gaps: GapStatistics;
-  connections: { finished: number; aborted: number };
-  requestsFailed: number;
-  phases: { node: string; phase: DrainPhase; actualMs: number; budgetMs: number | null }[];
-  moves: DrainMove[];
-  durationMs: number;
-  notes: string[];
+  gaps: GapStatistics
+  connections: { finished: number; aborted: number }
+  requestsFailed: number
+  phases: { node: string; phase: DrainPhase; actualMs: number; budgetMs: number | null }[]
+  moves: DrainMove[]
+  durationMs: number
+  notes: string[]
 }
 
 export interface Drain {
-  id: string;
-  region?: string;
-  node?: string;
-  reason: string;
-  strategy: Strategy;
-  state: DrainState;
+  id: string
+  region?: string
+  node?: string
+  reason: string
+  strategy: Strategy
+  state: DrainState
   /** Changes only with `state`. */
-  version: number;
-  createdAt: IsoTime;
-  createdBy: string;
-  updatedAt: IsoTime;
-  updatedBy: string;
+  version: number
+  createdAt: IsoTime
+  createdBy: string
+  updatedAt: IsoTime
+  updatedBy: string
   /** Why it paused or failed, in a sentence. */
-  note: string | null;
-  steps: DrainStep[];
+  note: string | null
+  steps: DrainStep[]
   /** Every tunnel that was in scope at the start, by name. */
-  moves: DrainMove[];
-  report?: DrainReport;
+  moves: DrainMove[]
+  report?: DrainReport
 }
 
 export interface DrainNotice {
-  code: string;
-  message: string;
+  code: string
+  message: string
 }
 
 export interface DrainPlan {
-  moves: { node: string; connections: number; tunnels: number; requests: number; pushes: number }[];
-  forecast: { region: string; tunnelsNow: number; tunnelsAfter: number; capacity?: number; reconnectsPerSecond: number }[];
-  phases: { node: string; phase: DrainPhase | 'proving'; seconds: number }[];
-  totalSeconds: number;
-  blockers: DrainNotice[];
-  warnings: DrainNotice[];
+  moves: { node: string; connections: number; tunnels: number; requests: number; pushes: number }[]
+  forecast: {
+    region: string
+    tunnelsNow: number
+    tunnelsAfter: number
+    capacity?: number
+    reconnectsPerSecond: number
+  }[]
+  phases: { node: string; phase: DrainPhase | 'proving'; seconds: number }[]
+  totalSeconds: number
+  blockers: DrainNotice[]
+  warnings: DrainNotice[]
 }

@@ -3,19 +3,34 @@
  * improve. `docs/errors.md` lists the same codes and a test keeps both equal.
  */
 export const ERROR_CODES = {
-  ERR_INVALID: { status: 400, meaning: 'The body, a parameter or the configuration is invalid; `facts.problems` lists every problem.' },
-  ERR_UNAUTHENTICATED: { status: 401, meaning: 'No credentials, or credentials that are wrong, expired or revoked.' },
+  ERR_INVALID: {
+    status: 400,
+    meaning: 'The body, a parameter or the configuration is invalid; `facts.problems` lists every problem.',
+  },
+  ERR_UNAUTHENTICATED: {
+    status: 401,
+    meaning: 'No credentials, or credentials that are wrong, expired or revoked.',
+  },
   ERR_FORBIDDEN: { status: 403, meaning: 'The role is too low for this call.' },
   ERR_ORIGIN: { status: 403, meaning: 'The request carries an Origin that is not this server.' },
   ERR_NOT_FOUND: { status: 404, meaning: 'No object with this id, or no such path.' },
   ERR_METHOD: { status: 405, meaning: 'The path exists, but not with this method.' },
   ERR_CONFLICT: { status: 409, meaning: 'The object is not in a state that allows this.' },
-  ERR_VERSION_CONFLICT: { status: 409, meaning: 'Somebody changed the object first; facts say who, when and the version now.' },
+  ERR_VERSION_CONFLICT: {
+    status: 409,
+    meaning: 'Somebody changed the object first; facts say who, when and the version now.',
+  },
   ERR_DRAIN_RUNNING: { status: 409, meaning: 'A drain of this region or node is active already.' },
   ERR_PORT_TAKEN: { status: 409, meaning: 'A port that is needed is in use by another process.' },
   ERR_TOO_LARGE: { status: 413, meaning: 'The body is larger than allowed.' },
-  ERR_MEDIA_TYPE: { status: 415, meaning: 'A mutation needs a JSON body with Content-Type: application/json.' },
-  ERR_CONFIRM_MISMATCH: { status: 422, meaning: '`confirm` is not the id of the region or node that would be drained.' },
+  ERR_MEDIA_TYPE: {
+    status: 415,
+    meaning: 'A mutation needs a JSON body with Content-Type: application/json.',
+  },
+  ERR_CONFIRM_MISMATCH: {
+    status: 422,
+    meaning: '`confirm` is not the id of the region or node that would be drained.',
+  },
   ERR_DRAIN_BLOCKED: { status: 422, meaning: 'Pre-flight found blockers; `facts.blockers` lists them.' },
   ERR_UNSUPPORTED: { status: 422, meaning: 'This node or this build cannot do what was asked.' },
   ERR_RATE_LIMITED: { status: 429, meaning: 'Too many attempts; `Retry-After` says when to try again.' },
@@ -33,41 +48,41 @@ export const ERROR_CODES = {
   ERR_CONFIG: { status: 500, meaning: 'The configuration file is missing, unreadable or invalid.' },
   ERR_DATA_FOLDER: { status: 500, meaning: 'The data folder cannot be written.' },
   ERR_DATABASE_NEWER: { status: 500, meaning: 'The database was made by a newer version.' },
-} as const;
+} as const
 
-export type ErrorCode = keyof typeof ERROR_CODES;
+export type ErrorCode = keyof typeof ERROR_CODES
 
-export type ErrorFacts = Record<string, unknown>;
+export type ErrorFacts = Record<string, unknown>
 
 /** One bad field: `path` as in `nodes[1].url`, `message` with what was seen and what is allowed. */
 export interface Problem {
-  path: string;
-  message: string;
+  path: string
+  message: string
 }
 
 /** The body of every error answer. */
 export interface ErrorBody {
-  error: { code: ErrorCode; message: string; facts: ErrorFacts };
+  error: { code: ErrorCode; message: string; facts: ErrorFacts }
 }
 
 /** An error that callers branch on by `code`; the sentence says what was tried, seen and allowed. */
 export class AppError extends Error {
-  readonly code: ErrorCode;
-  readonly facts: ErrorFacts;
+  readonly code: ErrorCode
+  readonly facts: ErrorFacts
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = 'AppError';
-    this.code = code;
-    this.facts = facts;
+    super(message, options)
+    this.name = 'AppError'
+    this.code = code
+    this.facts = facts
   }
 
   /** HTTP status of this code. */
   get status(): number {
-    return ERROR_CODES[this.code].status;
+    return ERROR_CODES[this.code].status
   }
 
   toBody(): ErrorBody {
-    return { error: { code: this.code, message: this.message, facts: this.facts } };
+    return { error: { code: this.code, message: this.message, facts: this.facts } }
   }
 }

@@ -1,10 +1,10 @@
-import { z } from 'zod';
-import { DRAIN_PHASES, NODE_STATES } from './states.ts';
+import { z } from 'zod'
+import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 
-const text = z.string().max(1024);
-const short = z.string().max(256);
-const number = z.number().finite();
-const counts = z.record(z.string().max(64), number);
+const text = z.string().max(1024)
+const short = z.string().max(256)
+const number = z.number().finite()
+const counts = z.record(z.string().max(64), number)
 
 /**
  * Every event type with the schema of its `data`: facts in the past tense. Fields may be added, never renamed.
@@ -12,7 +12,11 @@ const counts = z.record(z.string().max(64), number);
  */
 export const EVENT_DATA = {
   'node.started': z.object({ version: short, startedDrained: z.boolean().optional() }),
-  'node.state_changed': z.object({ from: z.enum(NODE_STATES), to: z.enum(NODE_STATES), reason: text.nullish() }),
+  'node.state_changed': z.object({
+    from: z.enum(NODE_STATES),
+    to: z.enum(NODE_STATES),
+    reason: text.nullish(),
+  }),
   'node.problem_found': z.object({ problem: text }),
   'node.problem_cleared': z.object({ problem: text }),
 
@@ -62,7 +66,13 @@ export const EVENT_DATA = {
   'token.restored': z.object({ count: number }),
 
   /** `scope: 'node'` from a node itself; `scope: 'drain'` from the collector's plan. */
-  'drain.started': z.object({ drainId: short, scope: z.enum(['node', 'drain']), reason: text, initiator: short, mode: short.nullish() }),
+  'drain.started': z.object({
+    drainId: short,
+    scope: z.enum(['node', 'drain']),
+    reason: text,
+    initiator: short,
+    mode: short.nullish(),
+  }),
   'drain.phase_changed': z.object({
     drainId: short,
     scope: z.enum(['node', 'drain']),
@@ -76,7 +86,12 @@ export const EVENT_DATA = {
     warnings: z.array(text),
     phases: z.array(z.object({ phase: z.enum(DRAIN_PHASES), actualMs: number, budgetMs: number.nullable() })),
   }),
-  'drain.aborted': z.object({ drainId: short, scope: z.enum(['node', 'drain']), reason: text, end: short.nullish() }),
+  'drain.aborted': z.object({
+    drainId: short,
+    scope: z.enum(['node', 'drain']),
+    reason: text,
+    end: short.nullish(),
+  }),
   'drain.budget_exceeded': z.object({ drainId: short, phase: short, budgetMs: number, left: number }),
 
   'node.down': z.object({ reason: text, since: short }),
@@ -89,24 +104,30 @@ export const EVENT_DATA = {
   'incident.acknowledged': z.object({ incidentId: short, actor: short }),
   'incident.mitigated': z.object({ incidentId: short, actor: short.nullable() }),
   'incident.resolved': z.object({ incidentId: short, actor: short.nullable() }),
-  'drain.planned': z.object({ drainId: short, region: short.nullable(), node: short.nullable(), reason: text, actor: short }),
+  'drain.planned': z.object({
+    drainId: short,
+    region: short.nullable(),
+    node: short.nullable(),
+    reason: text,
+    actor: short,
+  }),
   'drain.resumed': z.object({ drainId: short, actor: short.nullish() }),
   'operator.acted': z.object({ actor: short, action: short, object: short, reason: text.nullish() }),
-} as const;
+} as const
 
-export type EventType = keyof typeof EVENT_DATA;
-export const EVENT_TYPES = Object.keys(EVENT_DATA) as EventType[];
-export type EventData<T extends EventType> = z.infer<(typeof EVENT_DATA)[T]>;
+export type EventType = keyof typeof EVENT_DATA
+export const EVENT_TYPES = Object.keys(EVENT_DATA) as EventType[]
+export type EventData<T extends EventType> = z.infer<(typeof EVENT_DATA)[T]>
 
 /** A fact with a time. `seq` ascends within one `epoch` (one run of the node's process). `at` is the node's own clock. */
 export interface NodeEvent<T extends EventType = EventType> {
-  seq: number;
-  epoch: string;
-  node: string;
-  region: string;
-  type: T;
-  at: string;
-  data: EventData<T>;
+  seq: number
+  epoch: string
+  node: string
+  region: string
+  type: T
+  at: string
+  data: EventData<T>
 }
 
 /** Schema of the envelope alone: used on what a node sends, before its `data` is checked by type. */
@@ -118,29 +139,29 @@ export const eventEnvelopeSchema = z.object({
   type: z.enum(EVENT_TYPES as [EventType, ...EventType[]]),
   at: z.iso.datetime(),
   data: z.record(z.string(), z.unknown()),
-});
+})
 
 /** Parses one event from a node; null for what is not a valid event of a known type. */
 export const parseEvent = (input: unknown): NodeEvent | null => {
-  const envelope = eventEnvelopeSchema.safeParse(input);
-  if (!envelope.success) return null;
-  const data = EVENT_DATA[envelope.data.type].safeParse(envelope.data.data);
-  return data.success ? ({ ...envelope.data, data: data.data } as NodeEvent) : null;
-};
+  const envelope = eventEnvelopeSchema.safeParse(input)
+  if (!envelope.success) return null
+  const data = EVENT_DATA[envelope.data.type].safeParse(envelope.data.data)
+  return data.success ? ({ ...envelope.data, data: data.data } as NodeEvent) : null
+}
 
 /**
  * An event as the collector keeps it. `node` is null for the collector's own events about the fleet or a region;
  * `source` says whose clock `at` is; `receivedAt` is the collector's clock.
  */
 export interface FleetEvent {
-  id: number;
-  source: 'node' | 'collector';
-  seq: number;
-  epoch: string;
-  node: string | null;
-  region: string | null;
-  type: EventType;
-  at: string;
-  receivedAt: string;
-  data: Record<string, unknown>;
+  id: number
+  source: 'node' | 'collector'
+  seq: number
+  epoch: string
+  node: string | null
+  region: string | null
+  type: EventType
+  at: string
+  receivedAt: string
+  data: Record<string, unknown>
 }

@@ -1,10 +1,10 @@
-import { z } from 'zod';
-import { NODE_STATES, DRAIN_PHASES } from './states.ts';
+import { z } from 'zod'
+import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 
-const count = z.number().finite().nonnegative();
-const counts = z.record(z.string().max(64), count);
-const text = z.string().max(256);
-const time = text.nullable();
+const count = z.number().finite().nonnegative()
+const counts = z.record(z.string().max(64), count)
+const text = z.string().max(256)
+const time = text.nullable()
 
 /**
  * A node's `/health` document, parsed field by field: what a node sends is hostile input. Unknown fields are dropped, absent
@@ -40,15 +40,32 @@ export const healthSchema = z.object({
       bytes: z.object({ upstream: count, downstream: count }),
       requests: z.object({ total: count, byStatus: counts }),
       targets: z
-        .array(z.object({ route: text, target: text, healthy: z.boolean(), active: count, connectFailures: count }))
+        .array(
+          z.object({
+            route: text,
+            target: text,
+            healthy: z.boolean(),
+            active: count,
+            connectFailures: count,
+          }),
+        )
         .max(256),
       targetsTotal: count.optional(),
-      certificates: z.array(z.object({ domains: z.array(text).max(64), notAfter: text, state: text })).max(64).optional(),
+      certificates: z
+        .array(z.object({ domains: z.array(text).max(64), notAfter: text, state: text }))
+        .max(64)
+        .optional(),
     })
     .optional(),
   relay: z
     .object({
-      tunnels: z.object({ current: count, registered: count, lost: count, reconnected: count, refused: counts }),
+      tunnels: z.object({
+        current: count,
+        registered: count,
+        lost: count,
+        reconnected: count,
+        refused: counts,
+      }),
       closedBy: counts,
       requests: z.object({ total: count, pending: count, byStatus: counts }),
       directory: z.object({ backend: text, reachable: z.boolean(), entries: count, mismatches: count }),
@@ -98,11 +115,11 @@ export const healthSchema = z.object({
     openFds: count.nullable(),
     cpuSeconds: count,
   }),
-});
+})
 
-export type Health = z.infer<typeof healthSchema>;
-export type ProxyHealth = NonNullable<Health['proxy']>;
-export type RelayHealth = NonNullable<Health['relay']>;
-export type PushHealth = NonNullable<Health['push']>;
-export type DrainHealth = Health['drain'];
-export type Listener = NonNullable<Health['listeners']>[number];
+export type Health = z.infer<typeof healthSchema>
+export type ProxyHealth = NonNullable<Health['proxy']>
+export type RelayHealth = NonNullable<Health['relay']>
+export type PushHealth = NonNullable<Health['push']>
+export type DrainHealth = Health['drain']
+export type Listener = NonNullable<Health['listeners']>[number]

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from 'zod'
 
 /** `POST /drain` on a node. The caller names the drain; the same id again returns the one that runs. */
 export const nodeDrainSchema = z
@@ -12,15 +12,17 @@ export const nodeDrainSchema = z
     tunnelsPerSecond: z.number().positive().max(10_000).optional(),
     initiator: z.string().max(200).default('unknown'),
   })
-  .strict();
-export type NodeDrainRequest = z.infer<typeof nodeDrainSchema>;
+  .strict()
+export type NodeDrainRequest = z.infer<typeof nodeDrainSchema>
 
 /**
  * `POST /cordon` on a node, an addition to the documented calls: new tunnels are refused with 4001 from now on, everything else is
  * served. A regional drain cordons all nodes of the region first, so that no host moves twice. Durable; `POST /resume` ends it.
  */
-export const nodeCordonSchema = z.object({ drainId: z.string().min(1).max(64), reason: z.string().max(500).default('') }).strict();
-export type NodeCordonRequest = z.infer<typeof nodeCordonSchema>;
+export const nodeCordonSchema = z
+  .object({ drainId: z.string().min(1).max(64), reason: z.string().max(500).default('') })
+  .strict()
+export type NodeCordonRequest = z.infer<typeof nodeCordonSchema>
 
 /** `POST /push` on a node: exactly one of `token`, `tokens`, `key`. `payload` is sent as JSON, at most 4 096 bytes (APNs). */
 export const pushRequestSchema = z
@@ -37,19 +39,19 @@ export const pushRequestSchema = z
   .strict()
   .refine((body) => [body.token, body.tokens, body.key].filter((value) => value !== undefined).length === 1, {
     message: 'exactly one of token, tokens, key is needed',
-  });
-export type PushRequest = z.infer<typeof pushRequestSchema>;
+  })
+export type PushRequest = z.infer<typeof pushRequestSchema>
 
 export interface PushOutcome {
   /** Fingerprint of the device token (first 12 hex digits of its SHA-256), never the token. */
-  token: string | null;
-  outcome: 'delivered' | 'rejected' | 'failed' | 'no_token';
-  status?: number;
-  reason?: string;
-  apnsId?: string;
+  token: string | null
+  outcome: 'delivered' | 'rejected' | 'failed' | 'no_token'
+  status?: number
+  reason?: string
+  apnsId?: string
 }
 
-export const registerTokenSchema = z.object({ key: z.string().min(1).max(200) }).strict();
+export const registerTokenSchema = z.object({ key: z.string().min(1).max(200) }).strict()
 
 /** One row of `GET /tunnels` on a node. */
 export const nodeTunnelSchema = z.object({
@@ -60,13 +62,13 @@ export const nodeTunnelSchema = z.object({
   pending: z.number(),
   fence: z.number(),
   gapMs: z.number().nullable(),
-});
-export type NodeTunnel = z.infer<typeof nodeTunnelSchema>;
+})
+export type NodeTunnel = z.infer<typeof nodeTunnelSchema>
 export const nodeTunnelsSchema = z.object({
   items: z.array(nodeTunnelSchema).max(100_000),
   /** Who owns which host according to the directory, as far as this node sees it; an addition to the documented shape. */
   directory: z.record(z.string().max(63), z.string().max(63)).optional(),
-});
+})
 
 /** One row of `GET /connections` on a node. */
 export const nodeConnectionSchema = z.object({
@@ -82,6 +84,9 @@ export const nodeConnectionSchema = z.object({
   clientHalf: z.enum(['open', 'fin', 'closed']),
   targetHalf: z.enum(['connecting', 'open', 'fin', 'closed']),
   lastActivityMs: z.number(),
-});
-export type NodeConnection = z.infer<typeof nodeConnectionSchema>;
-export const nodeConnectionsSchema = z.object({ items: z.array(nodeConnectionSchema).max(1000), total: z.number() });
+})
+export type NodeConnection = z.infer<typeof nodeConnectionSchema>
+export const nodeConnectionsSchema = z.object({
+  items: z.array(nodeConnectionSchema).max(1000),
+  total: z.number(),
+})

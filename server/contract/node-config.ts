@@ -1,24 +1,27 @@
-import { z } from 'zod';
-import { HOST_ID_PATTERN, idSchema } from './ids.ts';
+import { z } from 'zod'
+import { HOST_ID_PATTERN, idSchema } from './ids.ts'
 
-const port = z.number().int().min(0).max(65_535);
-const listenPort = port.describe('TCP port; 0 takes a free one');
-const ms = (fallback: number) => z.number().int().min(0).max(2_147_483_647).default(fallback);
+const port = z.number().int().min(0).max(65_535)
+const listenPort = port.describe('TCP port; 0 takes a free one')
+const ms = (fallback: number) => z.number().int().min(0).max(2_147_483_647).default(fallback)
 
 /** `8080`, `[80, 8080]`, `{from: 8000, to: 8010}` or `"8000-8010"`. */
 const portsSchema = z.union([
   listenPort,
   z.string().regex(/^\d{1,5}-\d{1,5}$/, 'must be a port, a list, or a range such as "8000-8010"'),
   z.object({ from: port, to: port }).strict(),
-  z.array(z.union([listenPort, z.object({ from: port, to: port }).strict()])).min(1).max(256),
-]);
+  z
+    .array(z.union([listenPort, z.object({ from: port, to: port }).strict()]))
+    .min(1)
+    .max(256),
+])
 
 export const targetSchema = z
   .object({
     host: z.string().min(1).max(255).describe('for example 10.0.0.7'),
     port: z.union([port.min(1), z.literal('preserve')]).describe('for example 8080, or preserve'),
   })
-  .strict();
+  .strict()
 
 export const routeSchema = z
   .object({
@@ -43,8 +46,8 @@ export const routeSchema = z
       })
       .strict(),
   })
-  .strict();
-export type RouteConfig = z.infer<typeof routeSchema>;
+  .strict()
+export type RouteConfig = z.infer<typeof routeSchema>
 
 /** The proxy part. All defaults are those of the design's table; units are in the names. */
 export const proxyConfigSchema = z
@@ -55,7 +58,11 @@ export const proxyConfigSchema = z
     health: z
       .object({
         port: listenPort,
-        paths: z.array(z.string().startsWith('/')).min(1).max(16).default(['/healthz/ready', '/healthz/live', '/health']),
+        paths: z
+          .array(z.string().startsWith('/'))
+          .min(1)
+          .max(16)
+          .default(['/healthz/ready', '/healthz/live', '/health']),
       })
       .strict()
       .optional(),
@@ -75,8 +82,8 @@ export const proxyConfigSchema = z
     maxConnectionsPerIp: z.number().int().min(1).optional(),
     connectionRatePerMinute: z.number().int().min(1).optional(),
   })
-  .strict();
-export type ProxyConfig = z.infer<typeof proxyConfigSchema>;
+  .strict()
+export type ProxyConfig = z.infer<typeof proxyConfigSchema>
 
 export const relayConfigSchema = z
   .object({
@@ -87,15 +94,18 @@ export const relayConfigSchema = z
     /** `memory`: this node alone. `shared`: between the nodes embedded in one collector. */
     directory: z.enum(['memory', 'shared']).default('memory'),
     /** Host id → token. Each token is bound to its host id. */
-    tokens: z.record(z.string().regex(HOST_ID_PATTERN, 'host ids match [a-z0-9-]{1,63}'), z.string().min(8).max(512)),
+    tokens: z.record(
+      z.string().regex(HOST_ID_PATTERN, 'host ids match [a-z0-9-]{1,63}'),
+      z.string().min(8).max(512),
+    ),
     pingIntervalMs: ms(30_000),
     responseTimeoutMs: ms(30_000),
     maxPendingPerTunnel: z.number().int().min(1).default(1_000),
     maxTunnels: z.number().int().min(1).default(50_000),
     directoryTtlMs: ms(90_000),
   })
-  .strict();
-export type RelayConfig = z.infer<typeof relayConfigSchema>;
+  .strict()
+export type RelayConfig = z.infer<typeof relayConfigSchema>
 
 export const pushConfigSchema = z
   .object({
@@ -106,16 +116,23 @@ export const pushConfigSchema = z
     teamId: z.string().min(1).max(64),
     /** PKCS #8 file of the ES256 key, relative to the configuration file. */
     keyPath: z.string().min(1),
-    ca: z.string().optional().describe('PEM file of a certificate authority to trust besides the built-in ones'),
+    ca: z
+      .string()
+      .optional()
+      .describe('PEM file of a certificate authority to trust besides the built-in ones'),
     pingIntervalMs: ms(300_000),
     pingTimeoutMs: ms(10_000),
     requestTimeoutMs: ms(10_000),
     connectTimeoutMs: ms(10_000),
     maxQueued: z.number().int().min(1).default(10_000),
-    tokens: z.object({ file: z.string().min(1) }).strict().optional().describe('durable token store, for example ./tokens.json'),
+    tokens: z
+      .object({ file: z.string().min(1) })
+      .strict()
+      .optional()
+      .describe('durable token store, for example ./tokens.json'),
   })
-  .strict();
-export type PushConfig = z.infer<typeof pushConfigSchema>;
+  .strict()
+export type PushConfig = z.infer<typeof pushConfigSchema>
 
 export const controlConfigSchema = z
   .object({
@@ -123,8 +140,8 @@ export const controlConfigSchema = z
     port: listenPort.default(9460),
     token: z.string().min(16).max(512).optional(),
   })
-  .strict();
-export type ControlConfig = z.infer<typeof controlConfigSchema>;
+  .strict()
+export type ControlConfig = z.infer<typeof controlConfigSchema>
 
 /** One node: an entry of `embedded` in `tidegate.yaml`, or, with `control`, the file of `tidegate node --config`. */
 export const nodeConfigSchema = z
@@ -138,5 +155,5 @@ export const nodeConfigSchema = z
     relay: relayConfigSchema.optional(),
     push: pushConfigSchema.optional(),
   })
-  .strict();
-export type NodeConfig = z.infer<typeof nodeConfigSchema>;
+  .strict()
+export type NodeConfig = z.infer<typeof nodeConfigSchema>

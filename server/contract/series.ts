@@ -1,15 +1,20 @@
 /** How a metric of `/series` is kept and shown. Counters are increases per step, gauges min / max / avg. */
 export interface SeriesMetric {
-  kind: 'gauge' | 'counter';
-  unit: string;
-  label: string;
+  kind: 'gauge' | 'counter'
+  unit: string
+  label: string
   /** How nodes add up to a region or the fleet. */
-  across: 'sum' | 'max';
+  across: 'sum' | 'max'
 }
 
 export const SERIES_METRICS = {
   connections: { kind: 'gauge', unit: 'connections', label: 'Connections', across: 'sum' },
-  connections_accepted: { kind: 'counter', unit: 'connections', label: 'Connections accepted', across: 'sum' },
+  connections_accepted: {
+    kind: 'counter',
+    unit: 'connections',
+    label: 'Connections accepted',
+    across: 'sum',
+  },
   connections_refused: { kind: 'counter', unit: 'connections', label: 'Connections refused', across: 'sum' },
   bytes_up: { kind: 'counter', unit: 'bytes', label: 'Bytes to targets', across: 'sum' },
   bytes_down: { kind: 'counter', unit: 'bytes', label: 'Bytes to clients', across: 'sum' },
@@ -29,26 +34,26 @@ export const SERIES_METRICS = {
   event_loop_delay_ms: { kind: 'gauge', unit: 'ms', label: 'Event-loop delay p99', across: 'max' },
   rss_bytes: { kind: 'gauge', unit: 'bytes', label: 'Memory', across: 'sum' },
   open_fds: { kind: 'gauge', unit: 'files', label: 'Open files', across: 'sum' },
-} as const satisfies Record<string, SeriesMetric>;
+} as const satisfies Record<string, SeriesMetric>
 
-export type MetricName = keyof typeof SERIES_METRICS;
-export const METRIC_NAMES = Object.keys(SERIES_METRICS) as MetricName[];
+export type MetricName = keyof typeof SERIES_METRICS
+export const METRIC_NAMES = Object.keys(SERIES_METRICS) as MetricName[]
 
 /** `[t, min, max, avg]`: `t` is epoch ms at the start of the step; of a counter, the increase stands in all three. */
-export type Point = [t: number, min: number, max: number, avg: number];
+export type Point = [t: number, min: number, max: number, avg: number]
 
 export interface SeriesGap {
   /** Epoch milliseconds. */
-  from: number;
-  to: number;
-  reason: string;
-  node?: string;
+  from: number
+  to: number
+  reason: string
+  node?: string
 }
 
 export interface SeriesAnswer {
   /** Milliseconds a step. */
-  step: number;
-  level: 'raw' | 'minute' | 'hour';
-  series: { scope: string; metric: MetricName; unit: string; points: Point[] }[];
-  gaps: SeriesGap[];
+  step: number
+  level: 'raw' | 'minute' | 'hour'
+  series: { scope: string; metric: MetricName; unit: string; points: Point[] }[]
+  gaps: SeriesGap[]
 }
