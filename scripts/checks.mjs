@@ -1,0 +1,55 @@
+// Format, lint with the import rules, types, and the smaller tools.
+
+import { existsSync } from 'node:fs'
+import { inRoot } from './paths.mjs'
+import { SetupError } from './set-up-child.mjs'
+import { runTool } from './tool.mjs'
+
+const BIOME = 'node_modules/@biomejs/biome/bin/biome'
+const TSC = 'node_modules/typescript/bin/tsc'
+
+/** What `check` runs, one after the other; all of them run even when one fails. */
+export const CHECKS = [
+  { name: 'format, lint and import rules', run: () => runTool(BIOME, ['check', '--error-on-warnings', '.']) },
+  { name: 'types', run: () => runTool(TSC, ['--noEmit', '--project', 'tsconfig.json']) },
+]
+
+/**
+ * @param {(line: string) => void} say
+ * @returns {Promise<string[]>} the names of those that failed
+ */
+export async function runChecks(say) {
+  const failed = []
+  for (const { name, run } of CHECKS) {
+    const startedAt = performance.now()
+    const ok = (await run()) === 0
+    if (!ok) failed.push(name)
+    say(
+      `check    ${name}: ${ok ? 'passed' : 'FAILED'} after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+    )
+  }
+  return failed
+}
+
+/** `npm run check` */
+export async function check() {
+  const failed = await runChecks((line) => process.stdout.write(`${line}\n`))
+  return failed.length === 0 ? 0 : 1
+}
+
+/** `npm run format`: formats, sorts imports and applies the safe fixes. */
+export function format(args) {
+  return runTool(BIOME, ['check', '--write', ...(args.length > 0 ? args : ['.'])])
+}
+
+/** `npm run knip`: files, exports and dependencies that nobody uses. */
+export function knip(args) {
+  return runTool('node_modules/knip/bin/knip.js', args)
+}
+
+/** `npm run bench -- [NAME]` */
+export function bench(args) {
+  if (!existsSync(inRoot('bench', 'run.mjs')))
+    throw new SetupError('There is no bench/run.mjs in this clone.')
+  return runTool('bench/run.mjs', args)
+}
