@@ -1,0 +1,191 @@
+import type { DrainNotice, DrainPlan, Strategy } from '../../contract/drains.ts'
+import type { Node, Region } from '../../contract/fleet.ts'
+import type { DrainFleet } from './drain-fleet.ts'
+
+/** Seconds without a byte before a node counts as empty. */
+export const PROVING_SECONDS = 5
+/** Seconds that phase 3 may take beyond tunnels ÷ pace. */
+const TUNNEL_SLACK_SECONDS = 10
+/** Tunnels that leave a node at about the same time where no pace is asked for. */
+const DEFAULT_SLICE = 50
+
+export interface DrainSubject {
+  region: string | null
+  /** Nodes to drain, in order. */
+  nodes: readonly Node[]
+}
+
+const serving = (node: Node): boolean =>
+  (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
+
+/**
+ * The plan of a drain: what will move, where it will probably go, how long it may take, and what speaks against it. Pure over what
+ * the fleet knows now; nothing is touched.
+ */
+export const planDrain = (
+  fleet: DrainFleet,
+  subject: DrainSubject,
+  strategy: Strategy,
+  active: { id: string; since: string } | null,
+  now: number,
+): DrainPlan => {
+  const leaving = new Set(subject.nodes.map((node) => node.id))
+  // A drain of one node leaves its neighbours to take over; a regional one leaves only other regions.
+  const receivers = fleet.nodes().filter((node) => !leaving.has(node.id) && node.region !== subject.region)
+  const moves = subject.nodes.map((node) => movesOf(fleet, node))
+  const tunnelsMoving = moves.reduce((sum, move) => sum + move.tunnels, 0)
+  const phases = subject.nodes.flatMap((node) => phasesOf(fleet, node, strategy, tunnelsOf(fleet, node.id)))
+  return {
+    moves,
+    forecast: forecast(fleet, receivers, tunnelsMoving, strategy),
+    phases,
+    totalSeconds: phases.reduce((sum, phase) => sum + phase.seconds, 0),
+    blockers: blockers(fleet, subject, receivers, active, now),
+    warnings: warnings(fleet, subject, receivers, now),
+  }
+}
+
+const tunnelsOf = (fleet: DrainFleet, node: string): number =>
+  fleet.tunnels().filter((tunnel) => tunnel.node === node && tunnel.state === 'registered').length
+
+const movesOf = (fleet: DrainFleet, node: Node): DrainPlan['moves'][number] => {
+  const document = fleet.health(node.id)?.document
+  return {
+    node: node.id,
+    connections: document?.proxy?.connections.active ?? 0,
+    tunnels: tunnelsOf(fleet, node.id),
+    requests: document?.relay?.requests.pending ?? 0,
+    pushes: document?.drain.remaining.pushes ?? 0,
+  }
+}
+
+const phasesOf = (
+  fleet: DrainFleet,
+  node: Node,
+  strategy: Strategy,
+  tunnels: number,
+): DrainPlan['phases'] => {
+  const budget = fleet.health(node.id)?.document?.drain.budgetSeconds
+  const pace = strategy.tunnelsPerSecond
+  const tunnelSeconds =
+    pace === undefined
+      ? (budget?.tunnels ?? TUNNEL_SLACK_SECONDS)
+      : Math.ceil(tunnels / pace) + TUNNEL_SLACK_SECONDS
+  return [
+    { node: node.id, phase: 'pre_drain', seconds: budget?.preDrain ?? 10 },
+    { node: node.id, phase: 'connections', seconds: strategy.deadlineSeconds },
+    { node: node.id, phase: 'tunnels', seconds: tunnelSeconds },
+    { node: node.id, phase: 'proving', seconds: PROVING_SECONDS },
+  ]
+}
+
+/** Which regions take the tunnels: spread evenly over those that serve, because only the hosts know their own lists. */
+const forecast = (
+  fleet: DrainFleet,
+  receivers: readonly Node[],
+  tunnelsMoving: number,
+  strategy: Strategy,
+): DrainPlan['forecast'] => {
+  const regions = fleet
+    .regions()
+    .filter((region) => receivers.some((node) => node.region === region.id && serving(node)))
+  const pace = strategy.tunnelsPerSecond ?? Math.min(tunnelsMoving, DEFAULT_SLICE)
+  return regions.map((region, index) => {
+    const share =
+      Math.floor(tunnelsMoving / regions.length) + (index < tunnelsMoving % regions.length ? 1 : 0)
+    const tunnelsNow = region.tunnels ?? 0
+    return {
+      region: region.id,
+      tunnelsNow,
+      tunnelsAfter: tunnelsNow + share,
+      ...(region.capacity?.tunnels === undefined ? {} : { capacity: region.capacity.tunnels }),
+      reconnectsPerSecond: Math.round((pace / regions.length) * 10) / 10,
+    }
+  })
+}
+
+const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
+  const health = fleet.health(node.id)
+  return health !== null && health.document !== null && now - health.at <= 2 * fleet.pollIntervalMs + 1_000
+}
+
+const blockers = (
+  fleet: DrainFleet,
+  subject: DrainSubject,
+  receivers: readonly Node[],
+  active: { id: string; since: string } | null,
+  now: number,
+): DrainNotice[] => {
+  const found: DrainNotice[] = []
+  if (active !== null) {
+    found.push({
+      code: 'drain_running',
+      message: `Drain ${active.id} has been active here since ${active.since}; end that one first`,
+    })
+  }
+  const servingReceivers = receivers.filter(serving)
+  if (servingReceivers.length === 0) {
+    found.push({
+      code: 'last_serving_region',
+      message: 'No other region serves now, so nothing could take over',
+    })
+  } else if (!servingReceivers.some((node) => hasFreshData(fleet, node, now))) {
+    found.push({
+      code: 'no_receiver_data',
+      message: 'The receiving regions have sent no data for two intervals',
+    })
+  }
+  for (const node of subject.nodes) {
+    const drain = fleet.health(node.id)?.document?.drain
+    if (drain && !drain.fits) {
+      found.push({
+        code: 'budget_unfit',
+        message: `The drain budget of ${node.id} does not fit below its ceiling of ${drain.ceilingSeconds} s, so it may be killed half-way`,
+      })
+    }
+  }
+  return found
+}
+
+const warnings = (
+  fleet: DrainFleet,
+  subject: DrainSubject,
+  receivers: readonly Node[],
+  now: number,
+): DrainNotice[] => {
+  const found: DrainNotice[] = []
+  for (const region of fleet.regions()) {
+    if (region.id === subject.region) continue
+    if (region.state !== 'up' && receivers.some((node) => node.region === region.id)) {
+      found.push({ code: 'receiver_not_up', message: `${region.id} is ${region.state}` })
+    }
+  }
+  for (const node of receivers.filter(serving)) {
+    if (!hasFreshData(fleet, node, now)) {
+      found.push({ code: 'receiver_stale', message: `${node.id} has sent no data for two intervals` })
+    }
+  }
+  for (const node of subject.nodes) {
+    if (node.state === 'unknown' || node.state === 'down') {
+      found.push({
+        code: 'subject_not_seen',
+        message: `${node.id} is ${node.state}; the drain waits until it answers`,
+      })
+    }
+  }
+  for (const incident of fleet.openIncidents()) {
+    found.push({ code: 'incident_open', message: `An incident is open: ${incident.title}` })
+  }
+  return found
+}
+
+/** Capacity that a receiving region would exceed, as a sentence; null where all fits. */
+export const overCapacity = (regions: readonly Region[], drained: string | null): string | null => {
+  for (const region of regions) {
+    const limit = region.capacity?.tunnels
+    if (region.id !== drained && limit !== undefined && (region.tunnels ?? 0) > limit) {
+      return `${region.id} holds ${region.tunnels} tunnels, above its capacity of ${limit}`
+    }
+  }
+  return null
+}

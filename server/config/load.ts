@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { AppError, type Problem } from '../contract/errors.ts'
+import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
+import { crossCheck } from './cross-check.ts'
+import { problemOf } from './problem.ts'
+import { type Config, configSchema } from './schema.ts'
+import { substitute } from './substitute.ts'
+
+type Environment = Record<string, string | undefined>
+
+const MAX_FILE_BYTES = 4 * 1024 * 1024
+
+/** Reads and checks `tidegate.yaml`. Throws `ERR_CONFIG` with every problem at once: path, value, rule and example. */
+export const loadConfig = (path: string, env: Environment): Config => {
+  const config = load(path, env, configSchema, crossCheck)
+  return { ...config, embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))) }
+}
+
+/** Reads and checks the file of `tidegate node --config`. Throws `ERR_CONFIG` like {@link loadConfig}. */
+export const loadNodeConfig = (path: string, env: Environment): NodeConfig =>
+  resolvePaths(
+    load(path, env, nodeConfigSchema, () => []),
+    dirname(path),
+  )
+
+/** All problems of a file, without throwing; for `tidegate check-config`. */
+export const checkConfig = (path: string, env: Environment): Problem[] => {
+  try {
+    loadConfig(path, env)
+    return []
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return Array.isArray(error.facts.problems)
+      ? (error.facts.problems as Problem[])
+      : [{ path, message: error.message }]
+  }
+}
+
+const load = <T extends z.ZodType>(
+  path: string,
+  env: Environment,
+  schema: T,
+  check: (config: z.infer<T>) => Problem[],
+): z.infer<T> => {
+  const source = readYaml(path)
+  const problems: Problem[] = []
+  const value = substitute(source, env, dirname(path), problems)
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) {
+    const missing = new Set(problems.map((problem) => problem.path))
+    problems.push(
+      ...parsed.error.issues
+        .flatMap((issue) => problemOf(issue, value))
+        .filter((problem) => !missing.has(problem.path)),
+    )
+  } else {
+    problems.push(...check(parsed.data))
+  }
+  if (problems.length > 0 || !parsed.success) throw configError(path, problems)
+  return parsed.data
+}
+
+const readYaml = (path: string): unknown => {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const reason =
+      error instanceof Error && 'code' in error && error.code === 'ENOENT'
+        ? 'does not exist'
+        : 'cannot be read'
+    throw new AppError('ERR_CONFIG', `The configuration file ${path} ${reason}`, { path }, { cause: error })
+  }
+  if (text.length > MAX_FILE_BYTES)
+    throw new AppError('ERR_CONFIG', `${path} is larger than ${MAX_FILE_BYTES} bytes`, { path })
+  const document = parseDocument(text, { strict: true, uniqueKeys: true })
+  if (document.errors.length > 0) {
+    throw configError(
+      path,
+      document.errors.map((error) => ({
+        path: `line ${error.linePos?.[0].line ?? '?'}`,
+        message: error.message.split('\n')[0] ?? 'is not YAML',
+      })),
+    )
+  }
+  return document.toJS({ maxAliasCount: 100 }) ?? {}
+}
+
+const configError = (path: string, problems: Problem[]): AppError => {
+  const width = Math.max(...problems.map((problem) => problem.path.length))
+  const lines = problems.map((problem) => `  ${problem.path.padEnd(width)}  ${problem.message}`)
+  const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+  return new AppError('ERR_CONFIG', `${path} has ${count}:\n${lines.join('\n')}`, { problems })
+}
+
+/** Files named by a node's configuration are relative to the configuration file. */
+const resolvePaths = (node: NodeConfig, folder: string): NodeConfig => {
+  const at = (path: string) => resolve(folder, path)
+  return {
+    ...node,
+    ...(node.data === undefined ? {} : { data: at(node.data) }),
+    ...(node.push === undefined
+      ? {}
+      : {
+          push: {
+            ...node.push,
+            keyPath: at(node.push.keyPath),
+            ...(node.push.ca === undefined ? {} : { ca: at(node.push.ca) }),
+            ...(node.push.tokens === undefined ? {} : { tokens: { file: at(node.push.tokens.file) } }),
+          },
+        }),
+  }
+}

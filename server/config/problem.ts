@@ -1,0 +1,67 @@
+import type { z } from 'zod'
+import type { Problem } from '../contract/errors.ts'
+
+/** Keys whose values are secrets: never repeated in a message. */
+const SECRET = /(?:token|tokens|password|secret|key)$/i
+
+/** An example per key, shown where the value has the wrong type or is missing. */
+const EXAMPLES: Record<string, string> = {
+  id: 'fra-1',
+  region: 'fra',
+  kind: 'tidegate',
+  url: 'https://fra-1.internal:9460',
+  token: '${FRA1_TOKEN}',
+  port: '3000',
+  host: '127.0.0.1',
+  intervalMs: '5000',
+  timeoutMs: '3000',
+  at: '[50.11, 8.68]',
+  regions: '[{ id: fra, name: Frankfurt }]',
+  nodes:
+    '[{ id: fra-1, region: fra, kind: tidegate, url: https://fra-1.internal:9460, token: ${FRA1_TOKEN} }]',
+  tokens: '{ host-a: ${HOST_A_TOKEN} }',
+  routes:
+    '[{ name: db, match: { ports: 5432 }, action: { type: forward, targets: [{ host: 10.0.0.7, port: 5432 }] } }]',
+  keyPath: './AuthKey.p8',
+  topic: 'com.example.app',
+  name: 'web',
+}
+
+/** `['nodes', 1, 'url']` as `nodes[1].url`. */
+export const pathOf = (segments: readonly PropertyKey[]): string =>
+  segments.reduce<string>((path, segment) => {
+    if (typeof segment === 'number') return `${path}[${segment}]`
+    return path === '' ? String(segment) : `${path}.${String(segment)}`
+  }, '')
+
+/** One zod issue as problems with path, value, rule and example; one for each unknown key. */
+export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: pathOf([...issue.path, key]),
+      message: 'is not a known key here',
+    }))
+  }
+  const key = String(issue.path.findLast((segment) => typeof segment === 'string') ?? '')
+  const value = issue.path.reduce<unknown>(
+    (at, segment) => (at as Record<PropertyKey, unknown> | undefined)?.[segment],
+    root,
+  )
+  const example = issue.message.includes('for example') ? undefined : EXAMPLES[key]
+  const hint = example === undefined ? '' : `; for example ${example}`
+  if (value === undefined) return [{ path: pathOf(issue.path) || 'file', message: `is missing${hint}` }]
+  return [
+    {
+      path: pathOf(issue.path) || 'file',
+      message: `is ${shown(value, issue.path)}; ${lower(issue.message)}${hint}`,
+    },
+  ]
+}
+
+const shown = (value: unknown, path: readonly PropertyKey[]): string => {
+  if (path.some((segment) => typeof segment === 'string' && SECRET.test(segment))) return '[redacted]'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+const lower = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

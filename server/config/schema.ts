@@ -1,0 +1,105 @@
+import { z } from 'zod'
+import { idSchema } from '../contract/ids.ts'
+import { nodeConfigSchema } from '../contract/node-config.ts'
+
+const httpUrl = z.string().refine(
+  (value) => {
+    const url = URL.canParse(value) ? new URL(value) : null
+    return url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === ''
+  },
+  { message: 'must be an http or https URL, for example https://fra-1.internal:9460' },
+)
+
+const milliseconds = z.number().int().min(100).max(3_600_000)
+
+const serverSchema = z
+  .object({
+    /** Address that the one port binds. Loopback by default: the control room is not public by accident. */
+    host: z.string().min(1).default('127.0.0.1'),
+    port: z.number().int().min(0).max(65_535).default(3000),
+    /** The address in operators' browsers; the Origin rule compares with it. Default: localhost with the port. */
+    url: httpUrl.optional(),
+    trustedProxies: z.array(z.string()).max(64).default([]),
+  })
+  .strict()
+
+const pollingSchema = z
+  .object({
+    /** Milliseconds between two polls of a node. */
+    intervalMs: milliseconds.min(1000, 'must be at least 1000').default(5000),
+    /** Milliseconds a poll may take; below the interval. */
+    timeoutMs: milliseconds.default(3000),
+    /** CIDRs that polls may go to, besides what `nodes` names literally. */
+    allow: z.array(z.string()).max(256).default([]),
+  })
+  .strict()
+
+const regionSchema = z
+  .object({
+    id: idSchema,
+    name: z.string().min(1).max(100).optional(),
+    /** Latitude and longitude in degrees. */
+    at: z.tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)]).optional(),
+    capacity: z
+      .object({ tunnels: z.number().int().min(1).optional() })
+      .strict()
+      .optional(),
+  })
+  .strict()
+
+const nodeSchema = z
+  .object({
+    id: idSchema,
+    region: idSchema,
+    kind: z.literal('tidegate', {
+      error: 'must be tidegate; other kinds of node are not read by this version yet',
+    }),
+    url: httpUrl,
+    /** The node's control token. */
+    token: z.string().min(16, 'must have at least 16 characters').max(512),
+  })
+  .strict()
+
+/** Thresholds of signals; what is absent keeps its default. Times in seconds. */
+const detectSchema = z
+  .object({
+    'push.stuck': z
+      .object({
+        received: z.number().int().min(1).optional(),
+        withinSeconds: z.number().min(1).optional(),
+        forSeconds: z.number().min(0).optional(),
+      })
+      .strict()
+      .optional(),
+    'tunnel.storm': z
+      .object({ share: z.number().gt(0).max(1).optional(), withinSeconds: z.number().min(1).optional() })
+      .strict()
+      .optional(),
+  })
+  .strict()
+
+/** `tidegate.yaml`: one strict schema, so that a misspelt key is a mistake and not a silent default. */
+export const configSchema = z
+  .object({
+    server: serverSchema.prefault({}),
+    store: z
+      .object({
+        url: z
+          .string()
+          .regex(
+            /^file:/,
+            'must begin with file:, for example file:./data/tidegate.db; other stores come later',
+          )
+          .optional(),
+      })
+      .strict()
+      .prefault({}),
+    polling: pollingSchema.prefault({}),
+    regions: z.array(regionSchema).min(1, 'needs at least one region').max(1000),
+    nodes: z.array(nodeSchema).max(10_000).default([]),
+    embedded: z.array(nodeConfigSchema).max(64).default([]),
+    detect: detectSchema.prefault({}),
+  })
+  .strict()
+
+export type Config = z.infer<typeof configSchema>
