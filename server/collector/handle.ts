@@ -1,7 +1,7 @@
 import type {
   Actor,
-  AnnotationRequest,
   Annotation,
+  AnnotationRequest,
   Drain,
   DrainAction,
   DrainActionRequest,
@@ -21,44 +21,53 @@ import type {
   Timeline,
   TimelineItem,
   Tunnel,
-} from '../contract/index.ts';
+} from '../contract/index.ts'
 
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {
-  overview(): Overview;
-  regions(): Region[];
-  nodes(): Node[];
-  node(id: string): NodeDetail | null;
+  overview(): Overview
+  regions(): Region[]
+  nodes(): Node[]
+  node(id: string): NodeDetail | null
   /** The node's last raw document, as parsed; null before the first good poll. */
-  health(id: string): Health | null;
-  tunnels(): Tunnel[];
-  connections(node: string, limit: number): Promise<{ items: NodeConnection[]; total: number }>;
-  kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>;
-  closeConnection(node: string, id: string, reason: string, actor: Actor): Promise<void>;
-  invalidatePushSession(node: string, reason: string, actor: Actor): Promise<void>;
+  health(id: string): Health | null
+  tunnels(): Tunnel[]
+  connections(node: string, limit: number): Promise<{ items: NodeConnection[]; total: number }>
+  kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>
+  closeConnection(node: string, id: string, reason: string, actor: Actor): Promise<void>
+  invalidatePushSession(node: string, reason: string, actor: Actor): Promise<void>
   /** Figures of the collector for `/system`. */
-  figures(): SystemInfo['collector'];
-  readonly drains: DrainDesk;
-  readonly incidents: IncidentDesk;
+  figures(): SystemInfo['collector']
+  readonly drains: DrainDesk
+  readonly incidents: IncidentDesk
 }
 
 export interface DrainDesk {
-  preview(request: DrainPreviewRequest): Promise<DrainPlan>;
-  create(request: DrainCreateRequest, actor: Actor): Promise<Drain>;
-  get(id: string): Promise<Drain | null>;
-  list(filter: { active?: boolean; region?: string; limit?: number; cursor?: string }): Promise<Page<Drain>>;
-  act(id: string, action: DrainAction, request: DrainActionRequest, actor: Actor): Promise<Drain>;
+  preview(request: DrainPreviewRequest): Promise<DrainPlan>
+  create(request: DrainCreateRequest, actor: Actor): Promise<Drain>
+  get(id: string): Promise<Drain | null>
+  list(filter: { active?: boolean; region?: string; limit?: number; cursor?: string }): Promise<Page<Drain>>
+  act(id: string, action: DrainAction, request: DrainActionRequest, actor: Actor): Promise<Drain>
 }
 
 export interface IncidentDesk {
-  list(filter: { status?: string; from?: string; to?: string; limit?: number; cursor?: string }): Promise<Page<Incident>>;
-  get(id: string): Promise<Incident | null>;
-  timeline(id: string, filter: { limit?: number; cursor?: string; kinds?: string[]; nodes?: string[]; text?: string }): Promise<Timeline>;
-  export(id: string, format: 'md' | 'json'): Promise<string>;
-  acknowledge(id: string, actor: Actor): Promise<Incident>;
-  mitigate(id: string, actor: Actor): Promise<Incident>;
-  resolve(id: string, actor: Actor): Promise<Incident>;
-  note(id: string, text: string, actor: Actor): Promise<TimelineItem>;
-  patch(id: string, patch: IncidentPatch, actor: Actor): Promise<Incident>;
-  annotate(request: AnnotationRequest, actor: Actor): Promise<Annotation>;
+  list(filter: {
+    status?: string
+    from?: string
+    to?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<Incident>>
+  get(id: string): Promise<Incident | null>
+  timeline(
+    id: string,
+    filter: { limit?: number; cursor?: string; kinds?: string[]; nodes?: string[]; text?: string },
+  ): Promise<Timeline>
+  export(id: string, format: 'md' | 'json'): Promise<string>
+  acknowledge(id: string, actor: Actor): Promise<Incident>
+  mitigate(id: string, actor: Actor): Promise<Incident>
+  resolve(id: string, actor: Actor): Promise<Incident>
+  note(id: string, text: string, actor: Actor): Promise<TimelineItem>
+  patch(id: string, patch: IncidentPatch, actor: Actor): Promise<Incident>
+  annotate(request: AnnotationRequest, actor: Actor): Promise<Annotation>
 }

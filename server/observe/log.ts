@@ -1,6 +1,6 @@
-import { pino, type Logger } from 'pino';
+import { type Logger, pino } from 'pino'
 
-export type Log = Logger;
+export type Log = Logger
 
 /**
  * The process's log: one JSON object a line on stderr, so that stdout stays free for `--json` answers. JSON escapes control
@@ -12,7 +12,10 @@ export const createLog = (room: string, level: string = process.env.LOG_LEVEL ??
       level: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].includes(level) ? level : 'info',
       base: { room },
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ['token', 'password', 'authorization', '*.token', '*.password', '*.authorization'], censor: '[redacted]' },
+      redact: {
+        paths: ['token', 'password', 'authorization', '*.token', '*.password', '*.authorization'],
+        censor: '[redacted]',
+      },
     },
     pino.destination({ fd: 2, sync: true }),
-  );
+  )

@@ -1,62 +1,75 @@
-import type { Annotation, ApiToken, AuditRow, Drain, FleetEvent, Incident, MetricName, Page, SeriesAnswer, SeriesGap, TimelineItem, Tunnel } from '../contract/index.ts';
+import type {
+  Annotation,
+  ApiToken,
+  AuditRow,
+  Drain,
+  FleetEvent,
+  Incident,
+  MetricName,
+  Page,
+  SeriesAnswer,
+  SeriesGap,
+  TimelineItem,
+  Tunnel,
+} from '../contract/index.ts'
 
 /** One poll of one node. Gauges as measured, counters as increases since the poll before; null where the node has no such part. */
 export interface SampleRow {
-  node: string;
-  region: string;
+  node: string
+  region: string
   /** Collector's clock, epoch ms. */
-  at: number;
-  values: Partial<Record<MetricName, number>>;
+  at: number
+  values: Partial<Record<MetricName, number>>
 }
 
 /** An event on its way into the store. `origin` is the node's id, or `@collector`; `(origin, epoch, seq)` is unique. */
 export interface EventInput extends Omit<FleetEvent, 'id'> {
-  origin: string;
+  origin: string
 }
 
 export interface EventFilter {
   /** ISO times, inclusive from, exclusive to. */
-  from?: string;
-  to?: string;
-  regions?: string[];
-  nodes?: string[];
+  from?: string
+  to?: string
+  regions?: string[]
+  nodes?: string[]
   /** Exact types, or prefixes that end in `*`. */
-  types?: string[];
+  types?: string[]
   /** Text to find in type, node or data. */
-  text?: string;
+  text?: string
   /** `asc` for timelines, `desc` (default) for lists. */
-  order?: 'asc' | 'desc';
+  order?: 'asc' | 'desc'
   /** Default 100, at most 1 000. */
-  limit?: number;
-  cursor?: string;
+  limit?: number
+  cursor?: string
 }
 
 export interface SeriesQuery {
-  scope: { kind: 'fleet' } | { kind: 'region' | 'node'; id: string };
-  metrics: MetricName[];
+  scope: { kind: 'fleet' } | { kind: 'region' | 'node'; id: string }
+  metrics: MetricName[]
   /** Epoch ms. */
-  from: number;
-  to: number;
+  from: number
+  to: number
   /** Wanted points a series; at most 600. */
-  points: number;
+  points: number
 }
 
 export interface StoredApiToken extends ApiToken {
   /** SHA-256 of the token in hex. */
-  hash: string;
+  hash: string
 }
 
 /** A drain as kept: the DTO, plus what only the orchestrator needs to go on after a restart. */
 export interface StoredDrain {
-  drain: Drain;
-  resume: Record<string, unknown>;
+  drain: Drain
+  resume: Record<string, unknown>
 }
 
 export interface StoreHealth {
-  ok: boolean;
-  reason: string | null;
+  ok: boolean
+  reason: string | null
   /** Size of the database on disk in bytes, its journal included. */
-  bytes: number;
+  bytes: number
 }
 
 /**
@@ -65,56 +78,67 @@ export interface StoreHealth {
  */
 export interface Store {
   /** Applies migrations, before anything listens. Throws `ERR_DATABASE_NEWER`, `ERR_DATA_FOLDER`. */
-  open(): Promise<void>;
-  close(): Promise<void>;
-  health(): StoreHealth;
-  rowCounts(): Promise<Record<string, number>>;
+  open(): Promise<void>
+  close(): Promise<void>
+  health(): StoreHealth
+  rowCounts(): Promise<Record<string, number>>
 
   /** Queues samples; they are written in one raw batch at the latest a second later. */
-  writeSamples(rows: readonly SampleRow[]): void;
-  flush(): Promise<void>;
-  series(query: SeriesQuery): Promise<SeriesAnswer>;
+  writeSamples(rows: readonly SampleRow[]): void
+  flush(): Promise<void>
+  series(query: SeriesQuery): Promise<SeriesAnswer>
   /** Newest sample time of each node, epoch ms. */
-  lastSampleAt(): Promise<Map<string, number>>;
+  lastSampleAt(): Promise<Map<string, number>>
 
   /** Stores what is not there yet, in one batch, and answers just those rows with their ids, in input order. */
-  appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]>;
-  events(filter: EventFilter): Promise<Page<FleetEvent>>;
+  appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]>
+  events(filter: EventFilter): Promise<Page<FleetEvent>>
   /** Where a node's stream was read to: its newest stored `(epoch, seq)`, or null. */
-  position(origin: string): Promise<{ epoch: string; seq: number } | null>;
+  position(origin: string): Promise<{ epoch: string; seq: number } | null>
 
   /** Records that data of a node (or, without one, of the collector) is missing between two epoch ms. */
-  addGap(gap: SeriesGap): Promise<void>;
-  gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>;
+  addGap(gap: SeriesGap): Promise<void>
+  gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>
 
-  saveTunnels(rows: readonly Tunnel[]): Promise<void>;
-  tunnels(): Promise<Tunnel[]>;
+  saveTunnels(rows: readonly Tunnel[]): Promise<void>
+  tunnels(): Promise<Tunnel[]>
 
-  saveIncident(incident: Incident): Promise<void>;
-  incident(id: string): Promise<Incident | null>;
-  incidents(filter: { status?: string; from?: string; to?: string; limit?: number; cursor?: string }): Promise<Page<Incident>>;
+  saveIncident(incident: Incident): Promise<void>
+  incident(id: string): Promise<Incident | null>
+  incidents(filter: {
+    status?: string
+    from?: string
+    to?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<Incident>>
   /** Notes, operator actions and milestones of one incident: rows that are not events. */
-  addTimelineItem(incidentId: string, item: TimelineItem): Promise<void>;
-  timelineItems(incidentId: string): Promise<TimelineItem[]>;
-  addAnnotation(annotation: Annotation): Promise<void>;
-  annotations(filter: { from: string; to: string }): Promise<Annotation[]>;
+  addTimelineItem(incidentId: string, item: TimelineItem): Promise<void>
+  timelineItems(incidentId: string): Promise<TimelineItem[]>
+  addAnnotation(annotation: Annotation): Promise<void>
+  annotations(filter: { from: string; to: string }): Promise<Annotation[]>
 
   /** Inserts; rejects with `ERR_DRAIN_RUNNING` where an active drain of the same region or node exists (one transaction). */
-  createDrain(stored: StoredDrain): Promise<void>;
+  createDrain(stored: StoredDrain): Promise<void>
   /** Replaces the record if its stored version is still `expectedVersion`; else rejects with `ERR_VERSION_CONFLICT {by, at, version}`. */
-  saveDrain(stored: StoredDrain, expectedVersion: number): Promise<void>;
-  drain(id: string): Promise<StoredDrain | null>;
-  drains(filter: { active?: boolean; region?: string; limit?: number; cursor?: string }): Promise<Page<StoredDrain>>;
+  saveDrain(stored: StoredDrain, expectedVersion: number): Promise<void>
+  drain(id: string): Promise<StoredDrain | null>
+  drains(filter: {
+    active?: boolean
+    region?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<StoredDrain>>
 
-  audit(row: Omit<AuditRow, 'id'>): Promise<void>;
-  auditRows(filter: { limit?: number; cursor?: string }): Promise<Page<AuditRow>>;
+  audit(row: Omit<AuditRow, 'id'>): Promise<void>
+  auditRows(filter: { limit?: number; cursor?: string }): Promise<Page<AuditRow>>
 
-  apiTokens(): Promise<StoredApiToken[]>;
-  addApiToken(token: StoredApiToken): Promise<void>;
-  removeApiToken(id: string): Promise<boolean>;
-  touchApiToken(id: string, at: string): Promise<void>;
+  apiTokens(): Promise<StoredApiToken[]>
+  addApiToken(token: StoredApiToken): Promise<void>
+  removeApiToken(id: string): Promise<boolean>
+  touchApiToken(id: string, at: string): Promise<void>
 
   /** Small durable facts, for example that this data folder has held a real configuration. */
-  setting(key: string): Promise<string | null>;
-  setSetting(key: string, value: string | null): Promise<void>;
+  setting(key: string): Promise<string | null>
+  setSetting(key: string, value: string | null): Promise<void>
 }
