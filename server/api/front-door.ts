@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { AppError } from '../contract/errors.ts'
+import { refuse } from '../live/socket.ts'
+import type { Log } from '../observe/log.ts'
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
+
+export interface FrontDoorOptions {
+  /** Answers `/api`, `/healthz` and `/metrics`. */
+  api: Handler
+  /** Renders pages and their assets; null until the page renderer is ready. */
+  pages(): Handler | null
+  /** Hot reload of the page renderer, in development only. */
+  pagesUpgrade(): ((request: IncomingMessage, socket: Duplex, head: Buffer) => unknown) | null
+  /** The live stream; null until it is ready. */
+  live(): { upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> } | null
+  /** Whether a request carries a valid session. */
+  hasSession(request: IncomingMessage): Promise<boolean>
+  /** True while there is no administrator yet: nothing but the set-up page is reachable. */
+  needsSetup(): boolean
+  dev: boolean
+  log: Log
+}
+
+/** Headers that only the framework itself may set: with one of them a stranger could skip or steer its inner routing. */
+const INTERNAL_HEADERS = [
+  'x-middleware-subrequest',
+  'x-middleware-subrequest-id',
+  'x-middleware-rewrite',
+  'x-middleware-next',
+  'x-middleware-invoke',
+  'x-middleware-override-headers',
+  'x-middleware-prefetch',
+  'x-invoke-path',
+  'x-invoke-query',
+  'x-invoke-output',
+  'x-invoke-status',
+  'x-matched-path',
+  'x-nextjs-data',
+  'x-next-revalidated-tags',
+  'x-next-revalidate-tag-token',
+  'x-now-route-matches',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-prerender-revalidate',
+  'next-action',
+  'next-resume',
+  'x-nonce',
+]
+
+const OPEN_PAGES = new Set(['/login', '/setup'])
+const OPEN_ASSETS =
+  /^\/(?:_next\/static\/[^?]*|favicon\.ico|icon[\w.-]*|apple-icon[\w.-]*|manifest\.webmanifest|robots\.txt)$/
+const DEVELOPMENT_ASSETS = /^\/(?:_next\/|__nextjs)/
+const OURS = /^\/(?:api|healthz|metrics)(?:\/|$)/
+/** In development the page renderer's hot reload opens its own socket here. */
+const HOT_RELOADS = new Set(['/_next/webpack-hmr', '/_next/hmr'])
+
+/**
+ * The one door in front of everything on the port: it refuses what only the framework may send, sends strangers to sign in,
+ * and gives each page its nonce. It decides only where a request goes; each API handler checks access itself.
+ */
+export const createFrontDoor = (options: FrontDoorOptions) => ({
+  request(request: IncomingMessage, response: ServerResponse): void {
+    setSecurityHeaders(response)
+    handle(options, request, response).catch((error: unknown) => {
+      if (error instanceof AppError) return answerError(response, error)
+      options.log.error({ err: error }, 'a request failed')
+      answerError(response, new AppError('ERR_INTERNAL', 'The server failed to answer this request'))
+    })
+  },
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    const target = request.url ?? ''
+    const path = target.split('?', 1)[0] ?? ''
+    if (!target.startsWith('/') || carriesInternalHeader(request)) {
+      refuse(socket, new AppError('ERR_INVALID', 'This request is not acceptable here', { problems: [] }))
+    } else if (path === '/live') {
+      const live = options.live()
+      if (live === null) refuse(socket, new AppError('ERR_STARTING', 'The server is still starting'))
+      else void live.upgrade(request, socket, head)
+    } else if (options.dev && HOT_RELOADS.has(path)) {
+      options.pagesUpgrade()?.(request, socket, head)
+    } else {
+      refuse(
+        socket,
+        new AppError('ERR_NOT_FOUND', 'Nothing can be upgraded here; the live stream is at /live', {}),
+      )
+    }
+  },
+})
+
+const handle = async (
+  options: FrontDoorOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
+  const target = request.url ?? ''
+  // RFC 9112 §3.2.1: only the origin form reaches the rooms; absolute and authority forms are for proxies.
+  if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) {
+    throw new AppError('ERR_INVALID', 'The request target must be a path', { problems: [] })
+  }
+  if (carriesInternalHeader(request)) {
+    throw new AppError('ERR_INVALID', 'This request carries a header that only the server itself may set', {
+      problems: [],
+    })
+  }
+  const path = target.split('?', 1)[0] ?? '/'
+  if (OURS.test(path)) {
+    options.api(request, response)
+    return
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD')
+    throw new AppError('ERR_METHOD', 'Pages are only read; the API is at /api/v1', {})
+  }
+  const pages = options.pages()
+  if (pages === null)
+    throw new AppError('ERR_STARTING', 'The pages are still being prepared; try again in a moment', {})
+  const isAsset = OPEN_ASSETS.test(path) || (options.dev && DEVELOPMENT_ASSETS.test(path))
+  if (!isAsset && !(await mayPass(options, request, response, path))) return
+  if (!isAsset) setPagePolicy(request, response, options.dev)
+  await pages(request, response)
+}
+
+/** True where the page may be served; else the request has been answered. */
+const mayPass = async (
+  options: FrontDoorOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): Promise<boolean> => {
+  if (options.needsSetup()) {
+    if (path === '/setup') return true
+    return redirect(request, response, '/setup')
+  }
+  if (path === '/setup') throw new AppError('ERR_NOT_FOUND', 'The first administrator exists already', {})
+  if (OPEN_PAGES.has(path) || (await options.hasSession(request))) return true
+  const next = path === '/' ? '' : `?next=${encodeURIComponent((request.url ?? '/').slice(0, 1_000))}`
+  return redirect(request, response, `/login${next}`)
+}
+
+/** 303 for a navigation, 401 for a request for data. */
+const redirect = (request: IncomingMessage, response: ServerResponse, location: string): false => {
+  const isData = request.headers.rsc !== undefined || request.headers['next-router-state-tree'] !== undefined
+  const isNavigation =
+    request.headers['sec-fetch-mode'] === undefined || request.headers['sec-fetch-mode'] === 'navigate'
+  if (isData || !isNavigation) throw new AppError('ERR_UNAUTHENTICATED', 'Sign in to see this page')
+  response.writeHead(303, { Location: location, 'Cache-Control': 'no-store' }).end()
+  return false
+}
+
+const carriesInternalHeader = (request: IncomingMessage): boolean =>
+  INTERNAL_HEADERS.some((name) => request.headers[name] !== undefined)
+
+const setSecurityHeaders = (response: ServerResponse): void => {
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  response.setHeader('X-Frame-Options', 'DENY')
+  response.setHeader('Referrer-Policy', 'same-origin')
+  response.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
+  response.setHeader('Permissions-Policy', 'camera=(), microphone=(), geolocation=()')
+}
+
+/**
+ * A fresh nonce for each page: only scripts that carry it run. Inline styles are allowed because charts position their parts
+ * with them; they cannot run code. The renderer reads the policy from the request's header and gives its own scripts the nonce.
+ */
+const setPagePolicy = (request: IncomingMessage, response: ServerResponse, dev: boolean): void => {
+  const nonce = randomBytes(16).toString('base64')
+  const policy = [
+    "default-src 'self'",
+    `script-src 'self' 'nonce-${nonce}' 'strict-dynamic'${dev ? " 'unsafe-eval'" : ''}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+  request.headers['content-security-policy'] = policy
+  request.headers['x-nonce'] = nonce
+  response.setHeader('Content-Security-Policy', policy)
+  response.setHeader('Cache-Control', 'no-store')
+}
+
+const answerError = (response: ServerResponse, error: AppError): void => {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const body = JSON.stringify(error.toBody())
+  response
+    .writeHead(error.status, {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': 'no-store',
+    })
+    .end(body)
+}

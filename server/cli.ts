@@ -1,0 +1,243 @@
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import { ApiClient } from './cli/api-client.ts'
+import {
+  type DrainOptions,
+  drainCommand,
+  drainsCommand,
+  showDrainCommand,
+  steerDrainCommand,
+} from './cli/drain-commands.ts'
+import { EXIT, exitCodeFor } from './cli/exit-codes.ts'
+import {
+  demoCommand,
+  exportIncidentCommand,
+  incidentsCommand,
+  replayCommand,
+  smokeCommand,
+  statusCommand,
+  userAddCommand,
+} from './cli/fleet-commands.ts'
+import { print } from './cli/output.ts'
+import { AppError } from './contract/errors.ts'
+
+interface Json {
+  json?: boolean
+}
+
+const api = () => new ApiClient(process.env)
+let exitCode: number = EXIT.ok
+const run =
+  <A extends unknown[]>(command: (...args: A) => Promise<number>) =>
+  async (...args: A): Promise<void> => {
+    exitCode = await command(...args)
+  }
+
+const program = new Command('tidegate')
+  .description('The control room for fleets of proxies and tunnels')
+  .showHelpAfterError('(tidegate --help lists the commands)')
+  .exitOverride()
+
+/** Every command that prints an answer prints it as JSON with `--json`. */
+const jsonOption = () => new Option('--json', 'print the answer as JSON')
+
+program
+  .command('start')
+  .description('run the collector and its pages; without a tidegate.yaml, with the demo fleet')
+  .action(
+    run(async () => {
+      const { runServer } = await import('./main.ts')
+      return runServer(process.env)
+    }),
+  )
+
+program
+  .command('node')
+  .description('run one node alone')
+  .requiredOption('--config <file>', 'the node, one entry of `embedded` with a `control` part')
+  .action(
+    run(async (options: { config: string }) => {
+      const [{ loadNodeConfig }, { runNode }] = await Promise.all([
+        import('./config/load.ts'),
+        import('./runtime/node-command.ts'),
+      ])
+      return runNode(loadNodeConfig(resolve(options.config), process.env))
+    }),
+  )
+
+program
+  .command('host')
+  .description('hold a tunnel to a relay and serve its requests from a local server')
+  .requiredOption('--relay <url...>', 'relays in order of preference, for example wss://relay-a.example.com')
+  .requiredOption('--id <host>', 'this host, [a-z0-9-]{1,63}')
+  .requiredOption('--to <url>', 'where requests go, for example http://localhost:8080')
+  .option('--token <token>', 'its token; better in TIDEGATE_HOST_TOKEN, where other users do not see it')
+  .action(
+    run(async (options: { relay: string[]; id: string; to: string; token?: string }) => {
+      const token = options.token ?? process.env.TIDEGATE_HOST_TOKEN
+      if (token === undefined) {
+        throw new AppError('ERR_INVALID', 'A token is needed: --token or the variable TIDEGATE_HOST_TOKEN')
+      }
+      const { runHost } = await import('./runtime/relay/host-command.ts')
+      return runHost({ relays: options.relay, hostId: options.id, to: options.to, token })
+    }),
+  )
+
+program
+  .command('status')
+  .description('is everything all right; exit code 1 in an outage')
+  .addOption(jsonOption())
+  .action(run((options: Json) => statusCommand(api(), options.json === true)))
+
+program
+  .command('drain <id>')
+  .description('take a region (or with --node a node) out of service, and follow it until it is proven empty')
+  .requiredOption('--reason <text>', 'why, for example "kernel update"')
+  .option('--node', 'the id is a node')
+  .option('--preview', 'print the plan and touch nothing')
+  .option('--deadline <seconds>', 'budget of phase 2 on each node')
+  .addOption(
+    new Option('--on-deadline <what>', 'what happens to what is left then').choices([
+      'wait',
+      'force',
+      'resume',
+    ]),
+  )
+  .option('--pace <tunnels>', 'tunnels per second')
+  .option('--force', 'override blockers; administrators only')
+  .option('--no-follow', 'return at once')
+  .addOption(jsonOption())
+  .action(
+    run((id: string, options: Omit<DrainOptions, 'json'> & Json) =>
+      drainCommand(api(), id, { ...options, json: options.json === true }),
+    ),
+  )
+
+const drains = program.command('drains').description('list drains, or steer one').addOption(jsonOption())
+drains.action(run((options: Json) => drainsCommand(api(), options.json === true)))
+drains
+  .command('show <id>')
+  .addOption(jsonOption())
+  .action(run((id: string, options: Json) => showDrainCommand(api(), id, options.json === true)))
+for (const action of ['abort', 'resume', 'pause', 'continue'] as const) {
+  drains
+    .command(`${action} <id>`)
+    .addOption(new Option('--end <state>', 'how an abort ends').choices(['serving', 'held']))
+    .addOption(jsonOption())
+    .action(
+      run((id: string, options: Json & { end?: string }) =>
+        steerDrainCommand(api(), id, action, options.end, options.json === true),
+      ),
+    )
+}
+
+const incidents = program.command('incidents').description('list incidents').addOption(jsonOption())
+incidents.action(run((options: Json) => incidentsCommand(api(), options.json === true)))
+incidents
+  .command('export <id>')
+  .addOption(new Option('--format <format>').choices(['md', 'json']).default('md'))
+  .action(run((id: string, options: { format: string }) => exportIncidentCommand(api(), id, options.format)))
+
+program
+  .command('check-config <file>')
+  .description('print every problem of a tidegate.yaml; exit code 1 where there is one')
+  .addOption(jsonOption())
+  .action(
+    run(async (file: string, options: Json) => {
+      const { checkConfig } = await import('./config/load.ts')
+      const problems = checkConfig(resolve(file), process.env)
+      if (options.json === true) print(JSON.stringify({ ok: problems.length === 0, problems }, null, 2))
+      else
+        print(
+          problems.length === 0
+            ? `${file} is fine`
+            : problems.map(({ path, message }) => `${path}  ${message}`).join('\n'),
+        )
+      return problems.length === 0 ? EXIT.ok : EXIT.failed
+    }),
+  )
+
+program
+  .command('smoke')
+  .description('status 200 and the region echo, for deploy scripts')
+  .requiredOption('--region <id>', 'the region that must answer')
+  .option('--url <url>', "a relay's /health; default TIDEGATE_URL + /health")
+  .option('--header <header...>', 'sent along, for example "fly-prefer-region: fra"')
+  .addOption(jsonOption())
+  .action(
+    run((options: Json & { region: string; url?: string; header?: string[] }) =>
+      smokeCommand(
+        options.url ?? `${api().url}/health`,
+        options.region,
+        options.header ?? [],
+        options.json === true,
+      ),
+    ),
+  )
+
+program
+  .command('replay [scenario]')
+  .description('start a game-day scenario of the demo fleet; without a name, list them')
+  .option('--end', 'end it')
+  .addOption(jsonOption())
+  .action(
+    run((scenario: string | undefined, options: Json & { end?: boolean }) =>
+      replayCommand(api(), scenario, options.end === true, options.json === true),
+    ),
+  )
+
+program
+  .command('demo')
+  .description('where the relays of the demo fleet listen')
+  .addOption(jsonOption())
+  .action(run((options: Json) => demoCommand(api(), options.json === true)))
+
+const user = program.command('user').description('manage users')
+user
+  .command('add <email>')
+  .description('the password comes from TIDEGATE_USER_PASSWORD')
+  .addOption(new Option('--role <role>').choices(['viewer', 'operator', 'admin']).default('viewer'))
+  .addOption(jsonOption())
+  .action(
+    run((email: string, options: Json & { role: string }) =>
+      userAddCommand(api(), email, options.role, passwordFromEnvironment(), options.json === true),
+    ),
+  )
+user
+  .command('reset-password <email>')
+  .description(
+    'on the machine of the collector, while it is stopped; the password comes from TIDEGATE_USER_PASSWORD',
+  )
+  .action(
+    run(async (email: string) => {
+      const { resetPassword } = await import('./main.ts')
+      await resetPassword(process.env, email, passwordFromEnvironment())
+      print(`The password of ${email} was set, and all their sessions ended`)
+      return EXIT.ok
+    }),
+  )
+
+const passwordFromEnvironment = (): string => {
+  const password = process.env.TIDEGATE_USER_PASSWORD
+  if (password === undefined || password.length < 12) {
+    throw new AppError('ERR_INVALID', 'Set TIDEGATE_USER_PASSWORD to a password of at least 12 characters')
+  }
+  return password
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof AppError) {
+    process.stderr.write(`${error.code}: ${error.message}\n`)
+    exitCode = exitCodeFor(error.code)
+  } else if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') {
+    // Commander has printed its own sentence already.
+    exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  } else {
+    throw error
+  }
+}
+// The channel to the launcher would keep a finished command alive.
+if (process.connected) process.disconnect()
+process.exitCode = exitCode

@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Drain, DrainPlan, Strategy } from '../contract/drains.ts'
+import type { Page } from '../contract/ids.ts'
+import type { ApiClient } from './api-client.ts'
+import { EXIT } from './exit-codes.ts'
+import { answer, print, table } from './output.ts'
+
+export interface DrainOptions {
+  reason: string
+  node?: boolean
+  force?: boolean
+  preview?: boolean
+  deadline?: string
+  onDeadline?: Strategy['onDeadline']
+  pace?: string
+  follow: boolean
+  json: boolean
+}
+
+const ENDED: readonly Drain['state'][] = ['drained', 'resumed', 'aborted', 'failed']
+
+/** `tidegate drain REGION --reason …`: prints the plan, starts the drain, and follows it until it is proven empty. */
+export const drainCommand = async (api: ApiClient, id: string, options: DrainOptions): Promise<number> => {
+  const subject = options.node === true ? { node: id } : { region: id }
+  const strategy: Partial<Strategy> = {
+    ...(options.deadline === undefined ? {} : { deadlineSeconds: Number(options.deadline) }),
+    ...(options.onDeadline === undefined ? {} : { onDeadline: options.onDeadline }),
+    ...(options.pace === undefined ? {} : { tunnelsPerSecond: Number(options.pace) }),
+  }
+  const plan = await api.post<DrainPlan>('/drains/preview', { ...subject, strategy })
+  if (options.preview === true) {
+    answer(options.json, plan, () => planText(id, plan))
+    return plan.blockers.length > 0 ? EXIT.conflict : EXIT.ok
+  }
+  if (!options.json) print(planText(id, plan))
+  const drain = await api.post<Drain>('/drains', {
+    ...subject,
+    reason: options.reason,
+    strategy,
+    confirm: id,
+    ...(options.force === true ? { force: true } : {}),
+  })
+  if (!options.follow) {
+    answer(options.json, drain, () => `Drain ${drain.id} is ${drain.state}`)
+    return EXIT.ok
+  }
+  return follow(api, drain.id, options.json)
+}
+
+/** Prints each change of a drain until it has ended; the drain itself does not depend on this. */
+export const follow = async (api: ApiClient, id: string, json: boolean): Promise<number> => {
+  let shown = ''
+  for (;;) {
+    const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`)
+    const line = progressText(drain)
+    if (line !== shown && !json) print(line)
+    shown = line
+    if (ENDED.includes(drain.state)) {
+      answer(json, drain, () => reportText(drain))
+      return drain.state === 'drained' || drain.state === 'resumed' ? EXIT.ok : EXIT.drainEnded
+    }
+    await sleep(500)
+  }
+}
+
+export const drainsCommand = async (api: ApiClient, json: boolean): Promise<number> => {
+  const page = await api.get<Page<Drain>>('/drains')
+  answer(json, page, () =>
+    page.items.length === 0
+      ? 'No drain yet'
+      : table(
+          ['id', 'of', 'state', 'created', 'by', 'reason'],
+          page.items.map((drain) => [
+            drain.id,
+            drain.region ?? drain.node ?? '',
+            drain.state,
+            drain.createdAt,
+            drain.createdBy,
+            drain.reason,
+          ]),
+        ),
+  )
+  return EXIT.ok
+}
+
+export const showDrainCommand = async (api: ApiClient, id: string, json: boolean): Promise<number> => {
+  const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`)
+  answer(json, drain, () => `${progressText(drain)}\n${reportText(drain)}`)
+  return EXIT.ok
+}
+
+/** abort, resume, pause and continue: sends the version just seen, so that a change by somebody else is not overruled. */
+export const steerDrainCommand = async (
+  api: ApiClient,
+  id: string,
+  action: 'abort' | 'resume' | 'pause' | 'continue',
+  end: string | undefined,
+  json: boolean,
+): Promise<number> => {
+  const path = `/drains/${encodeURIComponent(id)}`
+  const { version } = await api.get<Drain>(path)
+  const drain = await api.post<Drain>(`${path}/${action}`, { version, ...(end === undefined ? {} : { end }) })
+  if (action === 'abort' || action === 'resume') {
+    const last = await waitForEnd(api, drain.id)
+    answer(json, last, () => reportText(last))
+    return last.state === 'failed' ? EXIT.drainEnded : EXIT.ok
+  }
+  answer(json, drain, () => progressText(drain))
+  return EXIT.ok
+}
+
+const waitForEnd = async (api: ApiClient, id: string): Promise<Drain> => {
+  for (;;) {
+    const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`)
+    if (drain.state !== 'aborting' && drain.state !== 'resuming') return drain
+    await sleep(300)
+  }
+}
+
+const planText = (id: string, plan: DrainPlan): string =>
+  [
+    `Plan for ${id}, at most ${plan.totalSeconds} s:`,
+    table(
+      ['node', 'tunnels', 'connections', 'requests', 'pushes'],
+      plan.moves.map((move) => [move.node, move.tunnels, move.connections, move.requests, move.pushes]),
+    ),
+    plan.forecast.length === 0
+      ? ''
+      : `\nWhere tunnels will probably go:\n${table(
+          ['region', 'now', 'after', 'reconnects/s'],
+          plan.forecast.map((entry) => [
+            entry.region,
+            entry.tunnelsNow,
+            entry.tunnelsAfter,
+            entry.reconnectsPerSecond,
+          ]),
+        )}`,
+    ...plan.blockers.map((blocker) => `BLOCKED  ${blocker.message}`),
+    ...plan.warnings.map((warning) => `warning  ${warning.message}`),
+  ]
+    .filter((line) => line !== '')
+    .join('\n')
+
+const progressText = (drain: Drain): string => {
+  const steps = drain.steps.map((step) => {
+    const left =
+      step.remaining === null
+        ? ''
+        : ` (${step.remaining.tunnels} tunnels, ${step.remaining.connections} connections left)`
+    return `${step.node} ${step.phase}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
+  })
+  const note = drain.note === null ? '' : ` · ${drain.note}`
+  return `${drain.state}: ${steps.join(', ')}${note}`
+}
+
+const reportText = (drain: Drain): string => {
+  const { report } = drain
+  if (report === undefined) return `Drain ${drain.id} is ${drain.state}`
+  const { gaps, connections } = report
+  return [
+    `Drain ${drain.id} is ${drain.state} after ${Math.round(report.durationMs / 1000)} s`,
+    `  tunnels      ${drain.moves.length} in scope, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
+    `  connections  ${connections.finished} finished, ${connections.aborted} aborted; ${report.requestsFailed} requests failed`,
+    ...report.notes.map((note) => `  note         ${note}`),
+  ].join('\n')
+}
+
+const ms = (value: number | null): string => (value === null ? 'not measured' : `${Math.round(value)} ms`)
