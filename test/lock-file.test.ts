@@ -37,6 +37,7 @@ describe('package-lock.json', () => {
     const versions = ['prisma', '@prisma/client', '@prisma/adapter-libsql'].map(
       (name) => lock.packages[`node_modules/${name}`]?.version,
     )
-    expect(new Set(versions)).toEqual(new Set(['7.10.0']))
+    expect(versions).not.toContain(undefined)
+    expect(new Set(versions).size).toBe(1)
   })
 })
