@@ -70,6 +70,8 @@ export interface StoreHealth {
   reason: string | null
   /** Size of the database on disk in bytes, its journal included. */
   bytes: number
+  /** Samples lost since the start because the spool in memory was full while the store could not be written. */
+  samplesDropped?: number
 }
 
 /**

@@ -1,0 +1,41 @@
+import type { AuditRow, Page } from '../contract/index.ts'
+import { decodeCursor, pageSize, toPage } from './cursor.ts'
+import type { PrismaClient, AuditRow as Row } from './generated/client.ts'
+import { epochMs, isoTime } from './time.ts'
+
+const text = (value: unknown): string | null =>
+  value === undefined || value === null ? null : JSON.stringify(value)
+const parsed = (value: string | null): unknown => (value === null ? null : JSON.parse(value))
+
+const toRow = (row: Row): AuditRow => ({
+  id: row.id,
+  at: isoTime(row.at),
+  actor: row.actor,
+  address: row.address,
+  action: row.action,
+  object: row.object,
+  before: parsed(row.before),
+  after: parsed(row.after),
+  reason: row.reason,
+})
+
+export const writeAudit = async (prisma: PrismaClient, row: Omit<AuditRow, 'id'>): Promise<void> => {
+  await prisma.auditRow.create({
+    data: { ...row, at: BigInt(epochMs(row.at)), before: text(row.before), after: text(row.after) },
+  })
+}
+
+/** Newest first. */
+export const readAudit = async (
+  prisma: PrismaClient,
+  filter: { limit?: number; cursor?: string },
+): Promise<Page<AuditRow>> => {
+  const size = pageSize(filter.limit)
+  const after = decodeCursor('audit', filter.cursor, 'number')
+  const rows = await prisma.auditRow.findMany({
+    ...(after ? { where: { id: { lt: Number(after.id) } } } : {}),
+    orderBy: { id: 'desc' },
+    take: size + 1,
+  })
+  return toPage('audit', rows, size, (row) => ({ at: Number(row.at), id: row.id }), toRow)
+}

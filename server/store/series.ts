@@ -1,0 +1,167 @@
+import {
+  type MetricName,
+  type Point,
+  SERIES_METRICS,
+  type SeriesAnswer,
+  type SeriesGap,
+} from '../contract/index.ts'
+import type { Connection, SqlValue } from './connection.ts'
+import { type KnownNode, noSamples } from './samples.ts'
+import type { SeriesQuery } from './store.ts'
+
+const second = 1_000
+const minute = 60 * second
+const hour = 60 * minute
+
+/** Steps that people read easily, in ms. */
+export const STEPS: readonly number[] = [
+  ...[1, 2, 4, 5, 10, 15, 30].map((n) => n * second),
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * minute),
+  ...[1, 3, 6, 12, 24].map((n) => n * hour),
+]
+
+/** Points of one series at most, whatever was asked for. */
+export const maxPoints = 600
+
+/** Gaps of one answer at most; the newest are kept. */
+const maxGaps = 1_000
+
+/** Start of the first whole step at or after `from`. */
+const firstStart = (from: number, step: number): number => Math.ceil(from / step) * step
+
+/**
+ * The finest step that keeps a series within `points`. Never finer than two polls: a step has to hold a poll of every node,
+ * or the sum over nodes would jump with whoever happened to answer in it.
+ */
+export const chooseStep = (from: number, to: number, points: number, pollIntervalMs: number): number => {
+  const wanted = Math.min(Math.max(Math.trunc(points), 1), maxPoints)
+  const fits = (step: number) => Math.ceil((to - firstStart(from, step)) / step) <= wanted
+  const step = STEPS.find((candidate) => candidate >= 2 * pollIntervalMs && fits(candidate))
+  if (step !== undefined) return step
+  const day = 24 * hour
+  let days = Math.max(1, Math.ceil((to - from) / day / wanted))
+  while (!fits(days * day)) days++
+  return days * day
+}
+
+interface Scope {
+  label: string
+  nodes: string[]
+  region: string | null
+}
+
+const scopeOf = (query: SeriesQuery, known: ReadonlyMap<string, KnownNode>): Scope => {
+  const { scope } = query
+  if (scope.kind === 'node') return { label: `node:${scope.id}`, nodes: [scope.id], region: null }
+  const nodes = [...known.entries()]
+  if (scope.kind === 'fleet') return { label: 'fleet', nodes: nodes.map(([node]) => node), region: null }
+  const inside = nodes.filter(([, node]) => node.region === scope.id).map(([node]) => node)
+  return { label: `region:${scope.id}`, nodes: inside, region: scope.id }
+}
+
+/** Per node and step first, then across nodes: min, max and avg of a sum are sums of the nodes' own. */
+const statement = (metrics: readonly MetricName[], scope: Scope): string => {
+  const perNode: string[] = []
+  const across: string[] = []
+  metrics.forEach((metric, index) => {
+    const { kind, across: how } = SERIES_METRICS[metric]
+    const parts = kind === 'counter' ? ['SUM'] : ['MIN', 'MAX', 'AVG']
+    for (const part of parts) {
+      const name = `"${part.toLowerCase()}_${index}"`
+      perNode.push(`${part}("${metric}") AS ${name}`)
+      across.push(`${how === 'max' ? 'MAX' : 'SUM'}(${name}) AS ${name}`)
+    }
+  })
+  return `SELECT "t", ${across.join(', ')} FROM (
+    SELECT "node", ("at" / ?) * ? AS "t", ${perNode.join(', ')} FROM "samples"
+    WHERE "node" IN (${scope.nodes.map(() => '?').join(', ')}) AND "at" >= ? AND "at" < ?${scope.region === null ? '' : ' AND "region" = ?'}
+    GROUP BY "node", "t"
+  ) AS "steps" GROUP BY "t" ORDER BY "t"`
+}
+
+const gapsOf = async (
+  connection: Connection,
+  filter: { from: number; to: number; nodes?: string[] },
+  known: ReadonlyMap<string, KnownNode>,
+  holeMs: number,
+  now: number,
+): Promise<SeriesGap[]> => {
+  const { nodes } = filter
+  const whose =
+    nodes === undefined
+      ? ''
+      : ` AND ("node" IS NULL OR "node" IN (${nodes.map(() => '?').join(', ') || 'NULL'}))`
+  const { rows } = await connection.query(
+    `SELECT "from", "to", "reason", "node" FROM "gaps" WHERE "to" > ? AND "from" < ?${whose} ORDER BY "to" DESC LIMIT ?`,
+    [filter.from, filter.to, ...(nodes ?? []), maxGaps],
+  )
+  const gaps: SeriesGap[] = rows.map((row) => ({
+    from: Number(row.from),
+    to: Number(row.to),
+    reason: String(row.reason),
+    ...(row.node === null ? {} : { node: String(row.node) }),
+  }))
+  // A hole that has not ended yet stands in no row.
+  const until = Math.min(now, filter.to)
+  for (const node of nodes ?? known.keys()) {
+    const lastAt = known.get(node)?.lastAt
+    if (lastAt === undefined || now - lastAt <= holeMs || lastAt >= until || now <= filter.from) continue
+    gaps.push({ from: lastAt, to: until, reason: noSamples, node })
+  }
+  return gaps.sort((a, b) => a.from - b.from)
+}
+
+/** Reads charts out of the samples. */
+export class SeriesReader {
+  readonly #connection: Connection
+  readonly #known: ReadonlyMap<string, KnownNode>
+  readonly #pollIntervalMs: number
+  readonly #holeMs: number
+  readonly #now: () => number
+
+  constructor(options: {
+    connection: Connection
+    known: ReadonlyMap<string, KnownNode>
+    pollIntervalMs: number
+    holeMs: number
+    now: () => number
+  }) {
+    this.#connection = options.connection
+    this.#known = options.known
+    this.#pollIntervalMs = options.pollIntervalMs
+    this.#holeMs = options.holeMs
+    this.#now = options.now
+  }
+
+  gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
+    return gapsOf(this.#connection, filter, this.#known, this.#holeMs, this.#now())
+  }
+
+  /** The step that is still running is left out: its sum would be too small. */
+  async series(query: SeriesQuery): Promise<SeriesAnswer> {
+    const now = this.#now()
+    const scope = scopeOf(query, this.#known)
+    const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
+    const from = firstStart(query.from, step)
+    const to = Math.min(Math.ceil(query.to / step) * step, Math.floor(now / step) * step)
+    const args: SqlValue[] = [step, step, ...scope.nodes, from, to]
+    if (scope.region !== null) args.push(scope.region)
+    const read = scope.nodes.length > 0 && query.metrics.length > 0 && to > from
+    const rows = read ? (await this.#connection.query(statement(query.metrics, scope), args)).rows : []
+    const series = query.metrics.map((metric, index) => {
+      const { kind, unit } = SERIES_METRICS[metric]
+      const points: Point[] = []
+      for (const row of rows) {
+        const [min, max, avg] =
+          kind === 'counter'
+            ? [row[`sum_${index}`], row[`sum_${index}`], row[`sum_${index}`]]
+            : [row[`min_${index}`], row[`max_${index}`], row[`avg_${index}`]]
+        if (avg === null || avg === undefined) continue
+        points.push([Number(row.t), Number(min), Number(max), Number(avg)])
+      }
+      return { scope: scope.label, metric, unit, points }
+    })
+    const gaps = await this.gaps({ from: query.from, to: query.to, nodes: scope.nodes })
+    return { step, level: 'raw', series, gaps }
+  }
+}
