@@ -80,7 +80,8 @@ export class Hub implements LivePublisher {
 
   changed(topic: string): void {
     if (this.#closed) return
-    this.#changedAt.set(topic, ++this.#seq)
+    const changedAt = ++this.#seq
+    this.#changedAt.set(topic, changedAt)
     // Objects that nobody looked at for long would keep their entry for ever; a client that comes back after that gets a snapshot.
     if (this.#changedAt.size > 2_000) {
       const oldest = this.#changedAt.keys().next().value
@@ -88,10 +89,7 @@ export class Hub implements LivePublisher {
     }
     if (this.#pendingChanges.has(topic)) return // the timer that is armed sees the newer number
     this.#sendChange(topic)
-    const timer = setTimeout(
-      () => this.#afterInterval(topic, this.#changedAt.get(topic) ?? 0),
-      this.#options.changeIntervalMs,
-    )
+    const timer = setTimeout(() => this.#afterInterval(topic, changedAt), this.#options.changeIntervalMs)
     timer.unref()
     this.#pendingChanges.set(topic, timer)
   }
@@ -193,8 +191,7 @@ class HubSubscriber implements Subscriber {
     const fresh = topics.filter((topic) => !this.#topics.has(topic.name))
     const missed = after === undefined ? null : this.#hub.entriesAfter(after)
     if (missed !== null && after !== undefined) {
-      const cache = new Map<string, string>()
-      for (const entry of missed) this.#offerTo(fresh, entry, cache)
+      for (const entry of missed) this.#offerTo(fresh, entry, new Map())
     }
     for (const topic of fresh) this.#topics.set(topic.name, topic)
     for (const topic of fresh) {

@@ -1,0 +1,139 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readEnvironment } from '../../server/config/environment.ts'
+import { checkConfig, loadConfig, loadNodeConfig } from '../../server/config/load.ts'
+import { AppError } from '../../server/contract/errors.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tidegate-config-'))
+let files = 0
+const file = (text: string): string => {
+  const path = join(folder, `${files++}.yaml`)
+  writeFileSync(path, text)
+  return path
+}
+
+const GOOD = `
+regions: [{ id: fra, name: Frankfurt, at: [50.11, 8.68], capacity: { tunnels: 2000 } }]
+nodes: [{ id: fra-1, region: fra, kind: tidegate, url: "https://fra-1.internal:9460", token: "\${FRA1_TOKEN}" }]
+`
+
+describe('tidegate.yaml', () => {
+  it('fills defaults and takes secrets from the environment', () => {
+    const config = loadConfig(file(GOOD), { FRA1_TOKEN: 'a-long-enough-token' })
+    expect(config.polling).toEqual({ intervalMs: 5000, timeoutMs: 3000, allow: [] })
+    expect(config.server.port).toBe(3000)
+    expect(config.nodes[0]?.token).toBe('a-long-enough-token')
+  })
+
+  it('takes a secret from a file, without its last newline', () => {
+    writeFileSync(join(folder, 'secret'), 'from-a-file-in-the-folder\n')
+    const config = loadConfig(file(GOOD.replace('${FRA1_TOKEN}', '${file:secret}')), {})
+    expect(config.nodes[0]?.token).toBe('from-a-file-in-the-folder')
+  })
+
+  it('reports every problem at once, each with path, value, rule and example', () => {
+    const path = file(`
+polling: { intervalMs: 5000, timeoutMs: "soon", retries: 3 }
+regions: [{ id: FRA }]
+nodes:
+  - { id: fra-1, region: fra, kind: tidegate, url: relay-b, token: short }
+  - { id: fra-2, region: fra, kind: haproxy, url: "https://x:1", token: "0123456789abcdef" }
+`)
+    const problems = checkConfig(path, {})
+    const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
+    expect(Object.keys(by).sort()).toEqual(
+      [
+        'polling.timeoutMs',
+        'polling.retries',
+        'regions[0].id',
+        'nodes[0].url',
+        'nodes[0].token',
+        'nodes[1].kind',
+      ].sort(),
+    )
+    expect(by['nodes[0].url']).toBe(
+      'is "relay-b"; must be an http or https URL, for example https://fra-1.internal:9460',
+    )
+    expect(by['polling.retries']).toBe('is not a known key here')
+    expect(by['nodes[1].kind']).toContain('haproxy')
+  })
+
+  it('never repeats a secret in a message', () => {
+    const problems = checkConfig(file(GOOD), { FRA1_TOKEN: 'hunter2' })
+    expect(JSON.stringify(problems)).not.toContain('hunter2')
+    expect(problems[0]?.message).toContain('[redacted]')
+  })
+
+  it('names the variable that a secret needs', () => {
+    expect(checkConfig(file(GOOD), {})).toEqual([
+      { path: 'nodes[0].token', message: 'needs the environment variable FRA1_TOKEN, which is not set' },
+    ])
+  })
+
+  it('checks rules between fields', () => {
+    const problems = checkConfig(
+      file(`
+polling: { intervalMs: 5000, timeoutMs: 8000 }
+regions: [{ id: fra }, { id: fra }]
+nodes: [{ id: a, region: ams, kind: tidegate, url: "http://a:1", token: "0123456789abcdef" }]
+`),
+      {},
+    )
+    expect(problems.map((problem) => problem.path)).toEqual([
+      'polling.timeoutMs',
+      'regions[1].id',
+      'nodes[0].region',
+    ])
+    expect(problems[0]?.message).toContain('a poll must finish before the next begins')
+  })
+
+  it('says the line of a YAML mistake', () => {
+    expect(checkConfig(file('regions: [\nnodes: {'), {})[0]?.path).toMatch(/^line \d+$/)
+  })
+
+  it('says in one sentence that a named file is missing', () => {
+    expect(() => loadConfig(join(folder, 'none.yaml'), {})).toThrow(/does not exist/)
+  })
+
+  it('makes the paths of a node relative to its file', () => {
+    const config = loadNodeConfig(
+      file(`
+id: fra-1
+region: fra
+control: { port: 0 }
+push: { host: localhost, topic: t, keyId: A, teamId: B, keyPath: ./key.p8, tokens: { file: tokens.json } }
+`),
+      {},
+    )
+    expect(config.push?.keyPath).toBe(join(folder, 'key.p8'))
+    expect(config.push?.tokens?.file).toBe(join(folder, 'tokens.json'))
+    expect(config.push?.pingIntervalMs).toBe(300_000)
+  })
+})
+
+describe('the environment', () => {
+  it('reports every bad variable at once', () => {
+    try {
+      readEnvironment(
+        { PORT: 'http', TIDEGATE_API_TOKEN: 'short', TIDEGATE_ADMIN_EMAIL: 'ana@example.com' },
+        folder,
+      )
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(AppError)
+      const message = error instanceof Error ? error.message : ''
+      expect(message).toContain('PORT')
+      expect(message).toContain('TIDEGATE_API_TOKEN  has 5 characters; it needs at least 32')
+      expect(message).toContain('TIDEGATE_ADMIN_PASSWORD  is missing')
+    }
+  })
+
+  it('falls back to the demo only where no configuration is named or lies there', () => {
+    expect(readEnvironment({}, folder).configPath).toBeNull()
+    expect(readEnvironment({ TIDEGATE_CONFIG: 'gone.yaml' }, folder).configPath).toBe(
+      join(folder, 'gone.yaml'),
+    )
+  })
+})

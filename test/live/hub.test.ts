@@ -1,0 +1,172 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { FleetEvent } from '../../server/contract/events.ts'
+import { Hub } from '../../server/live/hub.ts'
+import { parseTopic, type Topic } from '../../server/live/topic.ts'
+import { createLog } from '../../server/observe/log.ts'
+
+const log = createLog('test', 'silent')
+let nextId = 1
+
+const event = (over: Partial<FleetEvent> = {}): FleetEvent => ({
+  id: nextId++,
+  source: 'node',
+  seq: 1,
+  epoch: 'e1',
+  node: 'fra-1',
+  region: 'fra',
+  type: 'tunnel.lost',
+  at: '2026-01-01T00:00:00.000Z',
+  receivedAt: '2026-01-01T00:00:00.000Z',
+  data: { hostId: 'host-1', code: 1006, reason: '', heldMs: 1 },
+  ...over,
+})
+
+const topics = (...names: string[]): Topic[] =>
+  names.map((name) => {
+    const topic = parseTopic(name)
+    if (topic === null) throw new Error(`${name} is not a topic`)
+    return topic
+  })
+
+type Frame = {
+  type: string
+  seq: number
+  topic: string
+  topics?: string[]
+  event?: FleetEvent
+  data?: unknown
+}
+
+const collect = () => {
+  const frames: Frame[] = []
+  const waiting: { count: number; resolve: () => void }[] = []
+  return {
+    frames,
+    send: (text: string) => {
+      frames.push(JSON.parse(text) as Frame)
+      for (const entry of waiting) if (frames.length >= entry.count) entry.resolve()
+    },
+    until: (count: number) =>
+      new Promise<void>((resolve) => {
+        if (frames.length >= count) resolve()
+        else waiting.push({ count, resolve })
+      }),
+  }
+}
+
+describe('the live hub', () => {
+  let hub: Hub
+  afterEach(() => hub.close())
+
+  it('sends a snapshot first, then what follows, with ascending numbers', async () => {
+    hub = new Hub({ log, snapshot: async (topic) => ({ topic }) })
+    const client = collect()
+    hub.join(client.send).subscribe(topics('overview', 'events'))
+    await client.until(2)
+    hub.event(event())
+    await client.until(3)
+    expect(client.frames.map((frame) => frame.type)).toEqual(['snapshot', 'snapshot', 'event'])
+    const numbers = client.frames.map((frame) => frame.seq)
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+    expect(new Set(numbers).size).toBe(3)
+    expect(client.frames[2]?.topics).toEqual(['overview', 'events'])
+  })
+
+  it('holds back events published while a snapshot is read, and loses none', async () => {
+    let release: (value: unknown) => void = () => undefined
+    hub = new Hub({
+      log,
+      snapshot: () =>
+        new Promise((resolve) => {
+          release = resolve
+        }),
+    })
+    const client = collect()
+    hub.join(client.send).subscribe(topics('events'))
+    hub.event(event({ seq: 7 }))
+    hub.event(event({ seq: 8 }))
+    expect(client.frames).toEqual([])
+    release({ items: [] })
+    await client.until(3)
+    expect(client.frames.map((frame) => frame.event?.seq ?? frame.type)).toEqual(['snapshot', 7, 8])
+  })
+
+  it('resumes after a dropped socket without a gap or a repeat', async () => {
+    hub = new Hub({ log, snapshot: async () => ({}) })
+    const first = collect()
+    const subscriber = hub.join(first.send)
+    subscriber.subscribe(topics('events'))
+    await first.until(1)
+    hub.event(event({ seq: 1 }))
+    await first.until(2)
+    const lastSeen = first.frames.at(-1)?.seq ?? 0
+    subscriber.close()
+    hub.event(event({ seq: 2 }))
+    hub.event(event({ seq: 3 }))
+    const second = collect()
+    hub.join(second.send).subscribe(topics('events'), { hub: hub.hub, seq: lastSeen })
+    hub.event(event({ seq: 4 }))
+    await second.until(3)
+    expect(second.frames.map((frame) => frame.event?.seq)).toEqual([2, 3, 4])
+  })
+
+  it('answers a snapshot where the ring has forgotten, or another hub is named', async () => {
+    hub = new Hub({ log, snapshot: async () => ({}), ringSize: 10 })
+    for (let index = 0; index < 50; index++) hub.event(event())
+    for (const after of [
+      { hub: hub.hub, seq: 1 },
+      { hub: 'another', seq: 49 },
+    ]) {
+      const client = collect()
+      hub.join(client.send).subscribe(topics('events'), after)
+      await client.until(1)
+      expect(client.frames[0]?.type).toBe('snapshot')
+    }
+  })
+
+  it('sends an object that changed while a client was away', async () => {
+    hub = new Hub({ log, snapshot: async () => ({ state: 'running' }) })
+    const after = { hub: hub.hub, seq: hub.seq }
+    hub.changed('drain:D1')
+    const client = collect()
+    hub.join(client.send).subscribe(topics('drain:D1'), after)
+    await client.until(1)
+    expect(client.frames[0]).toMatchObject({
+      type: 'snapshot',
+      topic: 'drain:D1',
+      data: { state: 'running' },
+    })
+  })
+
+  it('sends at most one snapshot per interval, and always the last state', async () => {
+    let state = 0
+    hub = new Hub({ log, snapshot: async () => state, changeIntervalMs: 20 })
+    const client = collect()
+    hub.join(client.send).subscribe(topics('overview'))
+    await client.until(1)
+    for (state = 1; state < 100; state++) hub.changed('overview')
+    await expect.poll(() => client.frames.at(-1)?.data).toBe(100)
+    expect(client.frames.length).toBeLessThan(10)
+  })
+
+  it('filters events by type prefix, region and node', async () => {
+    hub = new Hub({ log, snapshot: async () => null })
+    const client = collect()
+    hub.join(client.send).subscribe(topics('events?type=tunnel.*&region=fra'))
+    await client.until(1)
+    hub.event(event({ type: 'push.retried' }))
+    hub.event(event({ region: 'iad', node: 'iad-1' }))
+    hub.event(event({ seq: 42 }))
+    await client.until(2)
+    expect(client.frames[1]?.event?.seq).toBe(42)
+    expect(client.frames).toHaveLength(2)
+  })
+
+  it.each(['', 'everything', 'region:', 'region:fra/../x', 'events?<script>', `node:${'x'.repeat(65)}`])(
+    'takes %j for no topic',
+    (name) => {
+      hub = new Hub({ log, snapshot: async () => null })
+      expect(parseTopic(name)).toBeNull()
+    },
+  )
+})
