@@ -1,17 +1,19 @@
 // One set-up at a time in a clone: two `npm start`, or `npm test` beside a starting server, take turns.
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inRoot } from './paths.mjs'
 
-const lockDirectory = inRoot('.tidegate')
-const lockPath = inRoot('.tidegate', 'set-up.lock')
+const usualPath = inRoot('.tidegate', 'set-up.lock')
 
 /** A process id alone may be taken by another program later; where the system tells, its start time settles it. */
 function startTimeOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A zombie has ended; it only waits for its parent to notice.
+    return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '')
   } catch {
     // Not Linux, or the process is gone: the id has to do.
     return ''
@@ -31,7 +33,7 @@ function isAlive({ pid, startTime }) {
   return startTime === '' || startTimeOf(pid) === startTime
 }
 
-function readOwner() {
+function readOwner(lockPath) {
   try {
     return JSON.parse(readFileSync(lockPath, 'utf8'))
   } catch (error) {
@@ -42,14 +44,14 @@ function readOwner() {
 }
 
 /** Written beside and linked into place, so that nobody ever reads half a lock. */
-function replace(processes) {
+function replace(lockPath, processes) {
   const draft = `${lockPath}.${process.pid}`
   writeFileSync(draft, JSON.stringify({ processes }))
   renameSync(draft, lockPath)
 }
 
-function tryTake() {
-  mkdirSync(lockDirectory, { recursive: true })
+function tryTake(lockPath) {
+  mkdirSync(dirname(lockPath), { recursive: true })
   try {
     writeFileSync(lockPath, JSON.stringify({ processes: [identify(process.pid)] }), { flag: 'wx' })
     return true
@@ -63,7 +65,7 @@ function tryTake() {
  * Takes away a lock whose owners are all dead. Renaming decides between two waiters that see the same dead owner:
  * one of them gets the file. Should the winner have caught a lock that was taken anew in between, it is put back.
  */
-function breakStale() {
+function breakStale(lockPath) {
   const taken = `${lockPath}.stale-${process.pid}`
   try {
     renameSync(lockPath, taken)
@@ -88,20 +90,21 @@ function breakStale() {
  * @param {(line: string) => void} options.say told once when there is somebody to wait for
  * @param {AbortSignal} options.signal ends the waiting
  * @param {number} options.timeoutMs how long another set-up may take before this one gives up
+ * @param {string} [options.path] the lock's file
  * @param {(hold: { addChild: (pid: number) => void }) => Promise<T>} work
  * @returns {Promise<T>}
  * @template T
  */
-export async function withSetUpLock({ say, signal, timeoutMs }, work) {
+export async function withSetUpLock({ say, signal, timeoutMs, path: lockPath = usualPath }, work) {
   const deadline = Date.now() + timeoutMs
   let told = false
   let unreadable = 0
-  while (!tryTake()) {
-    const owner = readOwner()
+  while (!tryTake(lockPath)) {
+    const owner = readOwner(lockPath)
     // A lock that was created and not yet filled looks unreadable for a moment.
     unreadable = owner && owner.processes.length === 0 ? unreadable + 1 : 0
     if (owner && !owner.processes.some(isAlive) && (owner.processes.length > 0 || unreadable > 10)) {
-      breakStale()
+      breakStale(lockPath)
       continue
     }
     if (owner && !told) {
@@ -121,7 +124,7 @@ export async function withSetUpLock({ say, signal, timeoutMs }, work) {
       // An installation goes on when its launcher is killed, so it counts as an owner, too.
       addChild(pid) {
         processes.push(identify(pid))
-        replace(processes)
+        replace(lockPath, processes)
       },
     })
   } finally {

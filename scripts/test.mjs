@@ -63,6 +63,7 @@ async function endToEndTests(reports, args, say) {
   const browser = await chromium(say)
   say(`e2e      with ${browser}`)
   const file = join(reports, 'playwright.json')
+  const results = inRoot('test-results', String(process.pid))
   const code = await runTool(
     'node_modules/@playwright/test/cli.js',
     ['test', '--reporter=list,json', ...args],
@@ -71,11 +72,12 @@ async function endToEndTests(reports, args, say) {
         PLAYWRIGHT_CHROMIUM: browser,
         PLAYWRIGHT_JSON_OUTPUT_FILE: file,
         // Two runs on one machine must not empty each other's folder.
-        TIDEGATE_TEST_RESULTS:
-          process.env.TIDEGATE_TEST_RESULTS ?? inRoot('test-results', String(process.pid)),
+        TIDEGATE_TEST_RESULTS: results,
       },
     },
   )
+  // Pictures and traces are kept where something failed.
+  if (code === 0) rmSync(results, { recursive: true, force: true })
   const stats = readReport(file)?.stats
   return withExitCode(
     {

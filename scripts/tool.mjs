@@ -52,6 +52,8 @@ export async function runTool(script, args, { env = {} } = {}) {
       child.once('error', reject)
       child.once('exit', (code, signal) => resolve({ code, signal }))
     })
+    // A test that failed half-way may have left its server behind; nothing outlives the tool.
+    signalAll('SIGKILL')
     stop.signal.throwIfAborted()
     return code ?? exitCodeOf(signal)
   } finally {
