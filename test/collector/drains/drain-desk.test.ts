@@ -1,0 +1,234 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDrainDesk, type RunningDrainDesk } from '../../../server/collector/drains/drain-desk.ts'
+import type { Actor } from '../../../server/contract/access.ts'
+import type { Drain } from '../../../server/contract/drains.ts'
+import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
+import { createLog } from '../../../server/observe/log.ts'
+import { createPrismaStore } from '../../../server/store/prisma-store.ts'
+import type { Store } from '../../../server/store/store.ts'
+import { ScriptedFleet } from './scripted-fleet.ts'
+
+const log = createLog('test', 'silent')
+const ana: Actor = { name: 'ana@example.com', role: 'operator', address: null }
+const root: Actor = { name: 'root@example.com', role: 'admin', address: null }
+const request = { region: 'fra', reason: 'kernel update', confirm: 'fra' }
+
+const refusal = async (work: Promise<unknown>): Promise<AppError> => {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof AppError) return error
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+const codeOf = async (work: Promise<unknown>): Promise<ErrorCode> => (await refusal(work)).code
+
+describe('the drain desk', () => {
+  let folder: string
+  let store: Store
+  let fleet: ScriptedFleet
+  let desk: RunningDrainDesk
+  const started = Date.now()
+  /** Twenty times faster than the wall, so that the proof of empty takes a quarter of a second. */
+  const now = () => started + (Date.now() - started) * 20
+
+  const openDesk = async () => {
+    desk = createDrainDesk({ store, fleet, live: { changed: () => undefined }, log, now, tickMs: 5 })
+    await desk.start()
+  }
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tidegate-drains-'))
+    store = createPrismaStore({ url: `file:${join(folder, 'test.db')}`, log })
+    await store.open()
+    fleet = new ScriptedFleet()
+    await openDesk()
+  })
+
+  afterEach(async () => {
+    await desk.close()
+    await store.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  const until = async (id: string, state: Drain['state']): Promise<Drain> => {
+    await expect.poll(async () => (await desk.get(id))?.state, { timeout: 15_000, interval: 10 }).toBe(state)
+    const drain = await desk.get(id)
+    if (drain === null) throw new Error('gone')
+    return drain
+  }
+
+  it('cordons all nodes of the region before it drains the first, and drains one node after the other', async () => {
+    const { id } = await desk.create(request, ana)
+    const drain = await until(id, 'drained')
+    expect(fleet.order).toEqual(['fra-1 /cordon', 'fra-2 /cordon', 'fra-1 /drain', 'fra-2 /drain'])
+    const [first, second] = drain.steps
+    expect(Date.parse(second?.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(first?.endedAt ?? ''))
+    expect(drain.report?.gaps).toEqual({ count: 4, p50Ms: 120, p99Ms: 120, maxMs: 120, missing: 0 })
+    expect(drain.moves.map((move) => move.to)).toEqual(['iad-1', 'iad-1', 'iad-1', 'iad-1'])
+    expect(fleet.recorded).toContain('drain.completed')
+  })
+
+  it('changes the version only with the state', async () => {
+    const created = await desk.create(request, ana)
+    expect([created.state, created.version]).toEqual(['planned', 1])
+    const drained = await until(created.id, 'drained')
+    expect(drained.version).toBe(3)
+  })
+
+  it('finishes with one record and one report wherever the collector is killed', {
+    timeout: 60_000,
+  }, async () => {
+    for (let stopAfterMs = 0; stopAfterMs < 700; stopAfterMs += 60) {
+      fleet = new ScriptedFleet()
+      await desk.close()
+      await openDesk()
+      const { id } = await desk.create(request, ana)
+      await new Promise((resolve) => setTimeout(resolve, stopAfterMs))
+      await desk.close()
+      await openDesk()
+      const drain = await until(id, 'drained')
+      expect(drain.report?.gaps.missing).toBe(0)
+      expect((await desk.list({ active: true })).items.map((item) => item.id)).toEqual([id])
+      await desk.act(id, 'resume', { version: drain.version }, ana)
+      await until(id, 'resumed')
+    }
+  })
+
+  it('sends the same drain again to a node that came back without its wish', async () => {
+    const { id } = await desk.create(request, ana)
+    await until(id, 'drained')
+    const node = fleet.get('fra-1')
+    node.health = {
+      ...node.health,
+      epoch: 'another',
+      state: 'serving',
+      drain: { ...node.health.drain, drainId: null },
+    }
+    await expect.poll(() => node.health.state).toBe('drained')
+    expect(node.health.drain.drainId).toBe(id)
+  })
+
+  it('refuses a second drain of the region with 409, and a third one after the end is fine', async () => {
+    const { id } = await desk.create(request, ana)
+    const error = await refusal(desk.create(request, ana))
+    expect([error.code, error.facts.drain]).toEqual(['ERR_DRAIN_RUNNING', id])
+    const drained = await until(id, 'drained')
+    expect(await codeOf(desk.create(request, ana))).toBe('ERR_DRAIN_RUNNING')
+    await desk.act(id, 'resume', { version: drained.version }, ana)
+    await until(id, 'resumed')
+    expect((await desk.create(request, ana)).state).toBe('planned')
+  })
+
+  it('refuses a wrong confirmation, an unknown region, and mode exit for embedded nodes', async () => {
+    expect(await codeOf(desk.create({ ...request, confirm: 'iad' }, ana))).toBe('ERR_CONFIRM_MISMATCH')
+    expect(await codeOf(desk.create({ ...request, region: 'ams', confirm: 'ams' }, ana))).toBe(
+      'ERR_NOT_FOUND',
+    )
+    expect(fleet.order).toEqual([])
+  })
+
+  it('blocks the last serving region; only an administrator may force it, and that is audited', async () => {
+    for (const id of ['iad-1', 'iad-2', 'sjc-1', 'sjc-2']) fleet.states.set(id, 'down')
+    const error = await refusal(desk.create(request, ana))
+    expect(error.code).toBe('ERR_DRAIN_BLOCKED')
+    expect(error.facts.blockers).toMatchObject([{ code: 'last_serving_region' }])
+    expect(await codeOf(desk.create({ ...request, force: true }, ana))).toBe('ERR_FORBIDDEN')
+    await desk.create({ ...request, force: true }, root)
+    expect((await store.auditRows({})).items[0]).toMatchObject({
+      action: 'drain.force',
+      actor: 'root@example.com',
+    })
+  })
+
+  it('lets one of two operators win and tells the other who and when', async () => {
+    const { id } = await desk.create(request, ana)
+    const drained = await until(id, 'drained')
+    const acts = await Promise.allSettled([
+      desk.act(id, 'resume', { version: drained.version }, ana),
+      desk.act(id, 'abort', { version: drained.version }, root),
+    ])
+    expect(acts.map((act) => act.status).sort()).toEqual(['fulfilled', 'rejected'])
+    const loser = acts.find((act) => act.status === 'rejected')
+    expect(loser?.reason).toMatchObject({
+      code: 'ERR_VERSION_CONFLICT',
+      facts: { version: drained.version + 1 },
+    })
+  })
+
+  it('aborts to serving: drained nodes come back and waiting ones lose their cordon', async () => {
+    const { id } = await desk.create(request, ana)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    const running = await until(id, 'running')
+    await desk.act(id, 'abort', { version: running.version }, ana)
+    const aborted = await until(id, 'aborted')
+    expect(fleet.get('fra-1').health.state).toBe('serving')
+    expect(fleet.get('fra-2').health.relay?.cordoned).toBe(false)
+    expect(aborted.report).toBeDefined()
+    expect(fleet.nodes().every((node) => node.intent === 'serving')).toBe(true)
+  })
+
+  it('aborts to held: what was drained stays so, and can be resumed later', async () => {
+    const { id } = await desk.create(request, ana)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    const running = await until(id, 'running')
+    await desk.act(id, 'abort', { version: running.version, end: 'held' }, ana)
+    const aborted = await until(id, 'aborted')
+    expect(fleet.get('fra-1').health.state).toBe('drained')
+    expect(fleet.get('fra-2').health.state).toBe('serving')
+    await desk.act(id, 'resume', { version: aborted.version }, ana)
+    await until(id, 'resumed')
+    expect(fleet.get('fra-1').health.state).toBe('serving')
+  })
+
+  it('pauses by itself, and says why, when a receiving region goes down', async () => {
+    const { id } = await desk.create({ ...request, strategy: { deadlineSeconds: 60 } }, ana)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    fleet.get('fra-1').health.drain.remaining.connections = 1
+    for (const node of ['iad-1', 'iad-2']) fleet.states.set(node, 'down')
+    const paused = await until(id, 'paused')
+    expect(paused.note).toContain('iad is down')
+    expect(fleet.get('fra-2').calls).not.toContain('POST /drain')
+    for (const node of ['iad-1', 'iad-2']) fleet.states.set(node, 'up')
+    fleet.get('fra-1').health.drain.remaining.connections = 0
+    await desk.act(id, 'continue', { version: paused.version }, ana)
+    await until(id, 'drained')
+  })
+
+  it('counts a host that never came back as missing, by name', async () => {
+    fleet.lost.add('fra-1-a')
+    const { id } = await desk.create(request, ana)
+    const drain = await until(id, 'drained')
+    expect(drain.report?.gaps.missing).toBe(1)
+    expect(drain.report?.notes.join()).toContain('fra-1-a')
+  })
+
+  it('waits for a node that does not answer, and says so', async () => {
+    const { id } = await desk.create(request, ana)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    fleet.get('fra-1').answers = false
+    await expect
+      .poll(async () => (await desk.get(id))?.note)
+      .toBe('fra-1 does not answer; the drain waits for it')
+    fleet.get('fra-1').answers = true
+    await until(id, 'drained')
+  })
+
+  it('previews without touching anything', async () => {
+    const plan = await desk.preview({ region: 'fra' })
+    expect(plan.moves.map((move) => [move.node, move.tunnels])).toEqual([
+      ['fra-1', 2],
+      ['fra-2', 2],
+    ])
+    expect(plan.forecast.map((entry) => [entry.region, entry.tunnelsAfter])).toEqual([
+      ['iad', 6],
+      ['sjc', 6],
+    ])
+    expect(plan.totalSeconds).toBe(plan.phases.reduce((sum, phase) => sum + phase.seconds, 0))
+    expect(fleet.order).toEqual([])
+  })
+})
