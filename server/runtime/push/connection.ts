@@ -1,0 +1,151 @@
+import type { failureOf } from './push-answer.ts'
+import { type InvalidationReason, PushSession, type SessionListener, type SessionOptions } from './session.ts'
+
+/** Delay before dialling again: this much after the first failure, doubled with each, never above the ceiling. */
+const BACKOFF_BASE_MS = 100
+const BACKOFF_CEILING_MS = 2_000
+/** After ENHANCE_YOUR_CALM (RFC 9113 §7) sessions are dialled at least this far apart … */
+const CALM_INTERVAL_MS = 1_000
+/** … for this long. */
+const CALM_FOR_MS = 60_000
+
+export interface ConnectionListener {
+  connected(connectMs: number): void
+  /** A request may be sent now. */
+  room(): void
+  connectFailed(failure: ReturnType<typeof failureOf>): void
+  invalidated(reason: InvalidationReason, ageSeconds: number, detail: string | null): void
+}
+
+/**
+ * Keeps at most one session for new streams and dials at most one at a time, on demand. Sessions that got GOAWAY finish their
+ * streams beside it. Everything compares identity: what happens to an old session never touches its successor.
+ */
+export class PushConnection implements SessionListener {
+  readonly #options: SessionOptions
+  readonly #listener: ConnectionListener
+  readonly #sessions = new Set<PushSession>()
+  #current: PushSession | null = null
+  #dialTimer: NodeJS.Timeout | undefined
+  #failures = 0
+  #dialledAt = Number.NEGATIVE_INFINITY
+  #calmUntil = Number.NEGATIVE_INFINITY
+  #closed = false
+  #whenGone: (() => void)[] = []
+
+  constructor(options: SessionOptions, listener: ConnectionListener) {
+    this.#options = options
+    this.#listener = listener
+  }
+
+  /** The session for new streams, or null while there is none. */
+  get ready(): PushSession | null {
+    return this.#current?.ready ? this.#current : null
+  }
+
+  /** Dials unless a session is there, dialled, or about to be. */
+  want(): void {
+    if (this.#closed || this.#current || this.#dialTimer) return
+    const waitMs = this.#nextDialAt() - performance.now()
+    if (waitMs <= 0) {
+      this.#dial()
+      return
+    }
+    this.#dialTimer = setTimeout(() => {
+      this.#dialTimer = undefined
+      this.#dial()
+    }, waitMs)
+  }
+
+  /** Takes the session out of use: new streams go to a fresh one, those in flight finish. */
+  invalidate(reason: InvalidationReason, detail: string | null): void {
+    if (this.ready) this.#current?.retire(reason, detail)
+  }
+
+  /** The same, but only where `session` is still the one in use. */
+  invalidateSession(session: PushSession, reason: InvalidationReason, detail: string): void {
+    if (this.#current === session) session.retire(reason, detail)
+  }
+
+  /** The peer asked for fewer connections (or streams). */
+  calm(): void {
+    this.#calmUntil = performance.now() + CALM_FOR_MS
+  }
+
+  /** Ends every session in order; resolves when no socket is left. */
+  async close(): Promise<void> {
+    this.#stop()
+    for (const session of this.#sessions) session.retire('drain', null)
+    await this.#gone()
+  }
+
+  /** Ends every session now; resolves when no socket is left. */
+  async destroy(): Promise<void> {
+    this.#stop()
+    for (const session of this.#sessions) session.kill('drain', null)
+    await this.#gone()
+  }
+
+  onReady(session: PushSession, connectMs: number): void {
+    if (session === this.#current) this.#listener.connected(connectMs)
+  }
+
+  onRoom(session: PushSession): void {
+    if (session === this.#current) this.#listener.room()
+  }
+
+  onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void {
+    if (session !== this.#current) return
+    this.#current = null
+    this.#failures += 1
+    if (failure.calm) this.calm()
+    this.#listener.connectFailed(failure)
+  }
+
+  onInvalidated(
+    session: PushSession,
+    reason: InvalidationReason,
+    ageSeconds: number,
+    detail: string | null,
+    calm: boolean,
+  ): void {
+    if (calm) this.calm()
+    if (session !== this.#current) return
+    this.#current = null
+    // A session that never answered counts as a failed dial, so that a peer that hangs up at once is not dialled in a loop.
+    this.#failures = session.answered ? 0 : this.#failures + 1
+    this.#listener.invalidated(reason, ageSeconds, detail)
+  }
+
+  onGone(session: PushSession): void {
+    this.#sessions.delete(session)
+    if (this.#sessions.size > 0) return
+    for (const resolve of this.#whenGone.splice(0)) resolve()
+  }
+
+  #dial(): void {
+    this.#dialledAt = performance.now()
+    const session = new PushSession(this.#options, this)
+    this.#current = session
+    this.#sessions.add(session)
+  }
+
+  #nextDialAt(): number {
+    const calmAt = performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0
+    if (this.#failures === 0) return calmAt
+    const delayMs = Math.min(BACKOFF_BASE_MS * 2 ** Math.min(this.#failures - 1, 16), BACKOFF_CEILING_MS)
+    // Jitter, so that nodes that lost the same endpoint do not come back in step. A failed dial may itself have taken long.
+    return Math.max(calmAt, this.#dialledAt + delayMs * (0.5 + Math.random() / 2))
+  }
+
+  #stop(): void {
+    this.#closed = true
+    clearTimeout(this.#dialTimer)
+    this.#dialTimer = undefined
+  }
+
+  #gone(): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenGone.push(resolve))
+  }
+}

@@ -1,0 +1,454 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import { AppError } from '../../contract/errors.ts'
+import type { EventData, EventType } from '../../contract/events.ts'
+import type { PushHealth } from '../../contract/health.ts'
+import type { PushOutcome, PushRequest } from '../../contract/node-api.ts'
+import type { PushConfig } from '../../contract/node-config.ts'
+import type { PartContext } from '../part.ts'
+import { type ConnectionListener, PushConnection } from './connection.ts'
+import { createProviderToken, type ProviderToken } from './provider-token.ts'
+import type { failureOf, PushAnswer } from './push-answer.ts'
+import { PushCounters } from './push-counters.ts'
+import { composeMessage, type PushMessage } from './push-request.ts'
+import type { InvalidationReason, PushSession } from './session.ts'
+import { openTokenStore, type TokenStore, tokenFingerprint } from './token-store.ts'
+
+/** A longer `Retry-After` is not waited for: the push counts as rejected, and its sender decides. */
+export const MAX_RETRY_AFTER_MS = 10_000
+/** Events of one type above this rate are left out of the event log; the counters stay exact. */
+const MAX_EVENTS_PER_SECOND = 100
+/** `close` waits this long for what is in flight. */
+const CLOSE_GRACE_MS = 5_000
+
+export interface Push {
+  /** Reads key, certificate authority and tokens. Throws `ERR_CONFIG` or `ERR_STORE_UNAVAILABLE`. Dials nothing: the first push does. */
+  start(): Promise<void>
+  /**
+   * Sends to one token, several, or all tokens of a key; resolves when all are settled and never rejects for what APNs or the
+   * network did. Throws `ERR_DRAINING`, `ERR_STARTING` or `ERR_TOO_LARGE` before anything is counted.
+   */
+  send(request: PushRequest): Promise<PushOutcome[]>
+  stats(): PushHealth
+  /** Pushes accepted and not yet settled: waiting, in flight, or waiting for a retry. */
+  pending(): number
+  /** Waits until nothing is pending or `signal` aborts; takes nothing away. */
+  flush(signal: AbortSignal): Promise<{ flushed: number; left: number }>
+  /** While on, `send` throws `ERR_DRAINING`; what is pending goes on. */
+  refuse(on: boolean): void
+  /** Drops the session for new pushes; what is in flight on it finishes. `reason` is an operator's text, or `drain`. */
+  invalidate(reason: string): void
+  /** Throws `ERR_STARTING` before `start`. */
+  readonly tokens: TokenStore
+  /** Fails what is waiting, lets what is in flight finish for a few seconds, closes session and store. */
+  close(): Promise<void>
+  destroy(): Promise<void>
+}
+
+/** One push to one device token, until it is settled. */
+interface Job {
+  readonly token: string
+  readonly fingerprint: string
+  /** The registration that this push was sent for, so that a later one survives a late 410. Null where it is not in the store. */
+  readonly registeredAt: number | null
+  readonly apnsId: string
+  readonly message: PushMessage
+  readonly settle: (outcome: PushOutcome) => void
+  freshSessionTried: boolean
+  freshTokenTried: boolean
+  retryAfterTried: boolean
+  timer: NodeJS.Timeout | undefined
+}
+
+class PushClient implements Push, ConnectionListener {
+  readonly #config: PushConfig
+  readonly #context: PartContext
+  readonly #tokenFile: string | undefined
+  readonly #counters = new PushCounters()
+  readonly #eventsThisSecond = new Map<EventType, { second: number; count: number }>()
+  readonly #jobs = new Set<Job>()
+  /** Waiting for a stream, first in first out; retries go before the rest because they have waited longest. */
+  readonly #queue = new Set<Job>()
+  readonly #retries = new Set<Job>()
+  readonly #delayed = new Set<Job>()
+  #idleWaiters: (() => void)[] = []
+  #refusing = false
+  #state: 'new' | 'started' | 'closed' = 'new'
+  #provider: ProviderToken | null = null
+  #renewing = false
+  #connection: PushConnection | null = null
+  #tokens: TokenStore | null = null
+
+  constructor(config: PushConfig, context: PartContext, tokenFile: string | undefined) {
+    this.#config = config
+    this.#context = context
+    this.#tokenFile = tokenFile
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== 'new') return
+    const config = this.#config
+    const secureContext = await this.#secureContext()
+    this.#provider = await createProviderToken(config)
+    this.#tokens = await openTokenStore({
+      log: this.#context.log,
+      ...(this.#tokenFile === undefined ? {} : { file: this.#tokenFile }),
+    })
+    this.#connection = new PushConnection({ ...config, secureContext }, this)
+    this.#state = 'started'
+  }
+
+  async send(request: PushRequest): Promise<PushOutcome[]> {
+    if (this.#refusing || this.#state === 'closed') {
+      throw new AppError(
+        'ERR_DRAINING',
+        `Node ${this.#context.node} is draining or drained and takes no pushes; send them to another node`,
+        {
+          node: this.#context.node,
+        },
+      )
+    }
+    const store = this.tokens
+    const message = composeMessage(request, this.#config.topic)
+    const tokens =
+      request.token === undefined ? (request.tokens ?? store.byKey(request.key ?? '')) : [request.token]
+    this.#counters.received += Math.max(1, tokens.length)
+    this.#counters.lastReceivedAt = new Date()
+    if (tokens.length === 0) {
+      this.#counters.noTokens += 1
+      return [{ token: null, outcome: 'no_token' }]
+    }
+    // An id given for several tokens would stand for several pushes: it is used only where it names one.
+    const apnsId = tokens.length === 1 ? request.apnsId : undefined
+    return Promise.all(
+      tokens.map((token) => this.#accept(token, apnsId ?? randomUUID(), message, store.registeredAt(token))),
+    )
+  }
+
+  stats(): PushHealth {
+    const session = this.#connection?.ready ?? null
+    return this.#counters.toHealth(
+      { alive: session !== null, ageSeconds: session === null ? null : Math.round(session.ageSeconds) },
+      this.#tokens?.count() ?? 0,
+    )
+  }
+
+  pending(): number {
+    return this.#jobs.size
+  }
+
+  async flush(signal: AbortSignal): Promise<{ flushed: number; left: number }> {
+    const waiting = new Set(this.#jobs)
+    if (this.#jobs.size > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        signal.addEventListener('abort', done)
+        this.#idleWaiters.push(done)
+      })
+    }
+    let flushed = 0
+    for (const job of waiting) if (!this.#jobs.has(job)) flushed += 1
+    return { flushed, left: this.#jobs.size }
+  }
+
+  refuse(on: boolean): void {
+    this.#refusing = on
+  }
+
+  invalidate(reason: string): void {
+    this.#connection?.invalidate(reason === 'drain' ? 'drain' : 'operator', reason)
+  }
+
+  get tokens(): TokenStore {
+    if (!this.#tokens) throw new AppError('ERR_STARTING', 'The push part has not been started')
+    return this.#tokens
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'closed') {
+      this.#state = 'closed'
+      this.#failWaiting('closed')
+      // What is still unanswered then would hold its session, and the process with it.
+      const late = setTimeout(
+        () => void this.#connection?.destroy(),
+        Math.min(this.#config.requestTimeoutMs, CLOSE_GRACE_MS),
+      )
+      await this.#connection?.close()
+      clearTimeout(late)
+    }
+    await this.#tokens?.close()
+  }
+
+  async destroy(): Promise<void> {
+    this.#state = 'closed'
+    this.#failWaiting('closed')
+    await this.#connection?.destroy()
+    await this.#tokens?.close()
+  }
+
+  connected(connectMs: number): void {
+    this.#counters.sessionConnects += 1
+    this.#emit('push.session_connected', { connectMs, connects: this.#counters.sessionConnects })
+    this.#pump()
+  }
+
+  room(): void {
+    this.#pump()
+  }
+
+  connectFailed({ failure, sessionFatal }: ReturnType<typeof failureOf>): void {
+    this.#context.log.warn(
+      { endpoint: this.#config.host, reason: failure },
+      'push endpoint cannot be reached',
+    )
+    for (const job of [...this.#retries, ...this.#queue]) {
+      if (sessionFatal && !job.freshSessionTried) {
+        job.freshSessionTried = true
+        this.#countRetry(job, failure)
+      } else {
+        this.#fail(job, failure)
+      }
+    }
+    this.#pump()
+  }
+
+  invalidated(reason: InvalidationReason, ageSeconds: number, detail: string | null): void {
+    this.#counters.invalidated(reason)
+    this.#emit('push.session_invalidated', { reason, ageSeconds: Math.round(ageSeconds * 10) / 10, detail })
+    this.#pump()
+  }
+
+  async #secureContext(): Promise<SecureContext> {
+    const { ca } = this.#config
+    if (ca === undefined) return createSecureContext({ minVersion: 'TLSv1.2' })
+    try {
+      return createSecureContext({
+        minVersion: 'TLSv1.2',
+        ca: [...getCACertificates('default'), await readFile(ca, 'utf8')],
+      })
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new AppError(
+        'ERR_CONFIG',
+        `push.ca "${ca}" is not a readable PEM file: ${why}`,
+        { ca },
+        { cause },
+      )
+    }
+  }
+
+  #accept(
+    token: string,
+    apnsId: string,
+    message: PushMessage,
+    registeredAt: number | null,
+  ): Promise<PushOutcome> {
+    return new Promise((resolve) => {
+      const job: Job = {
+        token,
+        fingerprint: tokenFingerprint(token),
+        registeredAt,
+        apnsId,
+        message,
+        settle: resolve,
+        freshSessionTried: false,
+        freshTokenTried: false,
+        retryAfterTried: false,
+        timer: undefined,
+      }
+      this.#jobs.add(job)
+      // The queue is empty whenever there is room, because every change of room pumps it.
+      if (this.#queue.size + this.#retries.size + this.#delayed.size >= this.#config.maxQueued) {
+        this.#fail(job, 'queue_full')
+        return
+      }
+      this.#enqueue(job, this.#queue)
+    })
+  }
+
+  #enqueue(job: Job, queue: Set<Job>): void {
+    if (this.#state === 'closed') {
+      this.#fail(job, 'closed')
+      return
+    }
+    queue.add(job)
+    this.#pump()
+    const { connectTimeoutMs, requestTimeoutMs } = this.#config
+    if (queue.has(job))
+      job.timer = setTimeout(() => this.#fail(job, 'queue_timeout'), connectTimeoutMs + requestTimeoutMs)
+  }
+
+  #pump(): void {
+    if (this.#queue.size + this.#retries.size === 0 || this.#state !== 'started') return
+    const session = this.#connection?.ready
+    if (!session) {
+      this.#connection?.want()
+      return
+    }
+    const jwt = this.#provider?.current() ?? null
+    if (jwt === null) {
+      this.#renew()
+      return
+    }
+    while (session.vacancies > 0) {
+      const queue = this.#retries.size > 0 ? this.#retries : this.#queue
+      const job = queue.values().next().value
+      if (!job) return
+      queue.delete(job)
+      clearTimeout(job.timer)
+      this.#counters.lastSendAt = new Date()
+      const headers = {
+        ...job.message.headers,
+        ':path': `/3/device/${encodeURIComponent(job.token)}`,
+        authorization: `bearer ${jwt}`,
+        'apns-id': job.apnsId,
+      }
+      session.request(headers, job.message.body, (answer) => this.#onAnswer(job, session, jwt, answer))
+    }
+  }
+
+  #renew(): void {
+    if (this.#renewing) return
+    this.#renewing = true
+    this.#provider
+      ?.renew()
+      .catch((error: unknown) => {
+        this.#context.log.error({ err: error }, 'the provider token cannot be signed')
+        this.#failWaiting('provider_token')
+      })
+      .finally(() => {
+        this.#renewing = false
+        this.#pump()
+      })
+  }
+
+  #onAnswer(job: Job, session: PushSession, jwt: string, answer: PushAnswer): void {
+    if (!this.#jobs.has(job)) return
+    const { status } = answer
+    if (status === null) this.#onNoAnswer(job, session, answer)
+    else if (status < 300) {
+      this.#counters.ok()
+      this.#settle(job, { token: job.fingerprint, outcome: 'delivered', status, apnsId: job.apnsId })
+    } else if (status === 403 && answer.reason === 'ExpiredProviderToken' && !job.freshTokenTried) {
+      job.freshTokenTried = true
+      this.#provider?.renew(jwt).then(
+        () => this.#retry(job, 'ExpiredProviderToken'),
+        () => this.#reject(job, status, answer),
+      )
+    } else if (
+      (status === 429 || status === 503) &&
+      answer.retryAfterMs !== null &&
+      answer.retryAfterMs <= MAX_RETRY_AFTER_MS &&
+      !job.retryAfterTried
+    ) {
+      job.retryAfterTried = true
+      this.#delayed.add(job)
+      job.timer = setTimeout(() => {
+        this.#delayed.delete(job)
+        this.#retry(job, answer.reason ?? `HTTP_${status}`)
+      }, answer.retryAfterMs)
+    } else {
+      this.#reject(job, status, answer)
+    }
+  }
+
+  #onNoAnswer(job: Job, session: PushSession, answer: PushAnswer): void {
+    const failure = answer.failure ?? 'error'
+    if (answer.calm) this.#connection?.calm()
+    if (answer.sessionFatal) {
+      this.#connection?.invalidateSession(session, 'error', failure)
+      if (!job.freshSessionTried && this.#state === 'started') {
+        job.freshSessionTried = true
+        this.#retry(job, failure)
+        return
+      }
+    }
+    this.#fail(job, failure)
+  }
+
+  #retry(job: Job, reason: string): void {
+    if (!this.#jobs.has(job)) return
+    this.#countRetry(job, reason)
+    this.#enqueue(job, this.#retries)
+  }
+
+  #countRetry(job: Job, reason: string): void {
+    this.#counters.sendRetried += 1
+    this.#emit('push.retried', { reason, apnsId: job.apnsId })
+  }
+
+  #fail(job: Job, reason: string): void {
+    this.#counters.failed(reason)
+    this.#emit('push.failed', { reason, apnsId: job.apnsId })
+    this.#settle(job, { token: job.fingerprint, outcome: 'failed', reason, apnsId: job.apnsId })
+  }
+
+  #reject(job: Job, status: number, answer: PushAnswer): void {
+    const reason = answer.reason ?? `HTTP_${status}`
+    this.#counters.rejected(reason)
+    this.#emit('push.rejected', { status, reason, token: job.fingerprint, apnsId: job.apnsId })
+    this.#prune(job, status, answer)
+    this.#settle(job, { token: job.fingerprint, outcome: 'rejected', status, reason, apnsId: job.apnsId })
+  }
+
+  /** Terminal answers only: any 410, and 400 with one of two reasons. A wrong topic or a bad payload is not the token's fault. */
+  #prune(job: Job, status: number, answer: PushAnswer): void {
+    const terminal =
+      status === 410 ||
+      (status === 400 && (answer.reason === 'BadDeviceToken' || answer.reason === 'DeviceTokenNotForTopic'))
+    if (!terminal || job.registeredAt === null) return
+    // "Stop pushing until the device registers a token with a later timestamp" (APNs on 410): the earlier of both moments counts.
+    const before =
+      status === 410 && answer.timestamp !== null
+        ? Math.min(job.registeredAt, answer.timestamp)
+        : job.registeredAt
+    if (!this.tokens.pruneIf(job.token, before)) return
+    const reason = answer.reason ?? 'Unregistered'
+    this.#counters.pruned(reason)
+    this.#emit('token.pruned', { reason, status, token: job.fingerprint })
+  }
+
+  #settle(job: Job, outcome: PushOutcome): void {
+    clearTimeout(job.timer)
+    this.#queue.delete(job)
+    this.#retries.delete(job)
+    this.#delayed.delete(job)
+    if (!this.#jobs.delete(job)) return
+    job.settle(outcome)
+    if (this.#jobs.size === 0) for (const done of this.#idleWaiters.splice(0)) done()
+  }
+
+  #failWaiting(reason: string): void {
+    for (const job of [...this.#retries, ...this.#queue, ...this.#delayed]) this.#fail(job, reason)
+  }
+
+  #emit<T extends EventType>(type: T, data: EventData<T>): void {
+    const second = Math.floor(performance.now() / 1000)
+    const rate = this.#eventsThisSecond.get(type)
+    if (!rate || rate.second !== second) this.#eventsThisSecond.set(type, { second, count: 1 })
+    else if (rate.count >= MAX_EVENTS_PER_SECOND) return
+    else rate.count += 1
+    this.#context.emit(type, data)
+  }
+}
+
+/**
+ * The push part of a node: a client of APNs' HTTP/2 interface. Paths in `config` are absolute. Without `config.tokens` the
+ * tokens are kept in `<dataDir>/tokens.jsonl`, or in memory where no `dataDir` is given either.
+ */
+export const createPush = (
+  config: PushConfig,
+  context: PartContext,
+  options: { dataDir?: string } = {},
+): Push =>
+  new PushClient(
+    config,
+    context,
+    config.tokens?.file ??
+      (options.dataDir === undefined ? undefined : join(options.dataDir, 'tokens.jsonl')),
+  )

@@ -1,0 +1,303 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { AppError } from '../../contract/errors.ts'
+import type { Page } from '../../contract/ids.ts'
+import type { Log } from '../../observe/log.ts'
+
+/** More device tokens than this are refused with `ERR_CAPACITY`. */
+export const MAX_TOKENS = 1_000_000
+/** The file is rewritten when it holds this many lines more than it has live tokens, and at least as many again. */
+const COMPACT_SLACK_LINES = 1_000
+
+/** First 12 hex digits of the SHA-256 of a device token: what events and logs may show of it. */
+export const tokenFingerprint = (token: string): string =>
+  createHash('sha256').update(token).digest('hex').slice(0, 12)
+
+export interface TokenEntry {
+  token: string
+  key: string
+  fingerprint: string
+  registeredAt: string
+}
+
+/** Device tokens by the application's own key (a user, a device). A token belongs to one key; a key may have several tokens. */
+export interface TokenStore {
+  /** Resolves when the registration is durable. Throws `ERR_CAPACITY` at the ceiling, `ERR_STORE_UNAVAILABLE` when it cannot be written. */
+  register(token: string, key: string): Promise<void>
+  /** Resolves, when durable, with false where the token was not known. */
+  unregister(token: string): Promise<boolean>
+  byKey(key: string): string[]
+  /** A page in the order of the tokens' registration; `cursor` is the last page's `nextCursor`. */
+  list(query: { key?: string; limit?: number; cursor?: string }): Page<TokenEntry>
+  count(): number
+  /** When the token was registered last, in epoch milliseconds: distinct for every registration. Null when it is not known. */
+  registeredAt(token: string): number | null
+  /**
+   * Compare-and-delete: removes the token only where it was not registered again after `registeredBefore` (epoch
+   * milliseconds, inclusive). Answers whether it was removed; the file follows shortly after.
+   */
+  pruneIf(token: string, registeredBefore: number): boolean
+  /** Writes what is pending and closes the file. */
+  close(): Promise<void>
+}
+
+interface Row {
+  key: string
+  at: number
+}
+
+type Line = { t: string; k: string; at: number } | { t: string; gone: true }
+
+const parseLine = (text: string): Line | null => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return null // a line torn by a crash was never acknowledged
+  }
+  if (typeof value !== 'object' || value === null) return null
+  const { t, k, at, gone } = value as Record<string, unknown>
+  if (typeof t !== 'string') return null
+  if (gone === true) return { t, gone: true }
+  return typeof k === 'string' && typeof at === 'number' && Number.isFinite(at) ? { t, k, at } : null
+}
+
+/** The tokens in memory, with an index by key. */
+class TokenTable {
+  readonly rows = new Map<string, Row>()
+  readonly #byKey = new Map<string, Set<string>>()
+
+  put(token: string, row: Row): void {
+    this.drop(token) // re-inserted, so that iteration order stays the order of registration
+    this.rows.set(token, row)
+    const tokens = this.#byKey.get(row.key)
+    if (tokens) tokens.add(token)
+    else this.#byKey.set(row.key, new Set([token]))
+  }
+
+  drop(token: string): boolean {
+    const row = this.rows.get(token)
+    if (!row) return false
+    this.rows.delete(token)
+    const tokens = this.#byKey.get(row.key)
+    tokens?.delete(token)
+    if (tokens?.size === 0) this.#byKey.delete(row.key)
+    return true
+  }
+
+  ofKey(key: string): string[] {
+    return [...(this.#byKey.get(key) ?? [])]
+  }
+}
+
+/**
+ * A journal of JSON lines. Lines of concurrent changes share one write and one fsync; the file is rewritten whole (temporary
+ * file, fsync, rename) when most of it is history, and after a failed write, whose torn line must not precede good ones.
+ */
+class Journal {
+  readonly #path: string
+  readonly #table: TokenTable
+  readonly #log: Log
+  #file: FileHandle | null = null
+  #lines = 0
+  #torn = false
+  #pending: string[] = []
+  #batch: Promise<void> | null = null
+  #writing: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(path: string, table: TokenTable, log: Log) {
+    this.#path = path
+    this.#table = table
+    this.#log = log
+  }
+
+  async load(): Promise<void> {
+    let text = ''
+    try {
+      text = await readFile(this.#path, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw this.#unavailable('read', error)
+    }
+    let unreadable = 0
+    for (const part of text.split('\n')) {
+      if (part === '') continue
+      const line = parseLine(part)
+      if (!line) unreadable += 1
+      else if ('gone' in line) this.#table.drop(line.t)
+      else this.#table.put(line.t, { key: line.k, at: line.at })
+    }
+    if (unreadable > 0)
+      this.#log.warn(
+        { file: this.#path, lines: unreadable },
+        'token file has lines that cannot be read; they are left out',
+      )
+    try {
+      await mkdir(dirname(this.#path), { recursive: true })
+      await this.#rewrite()
+    } catch (error) {
+      throw this.#unavailable('written', error)
+    }
+  }
+
+  /** Resolves when the line is on disk. */
+  append(line: Line): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#unavailable('written', new Error('it is closed')))
+    this.#pending.push(`${JSON.stringify(line)}\n`)
+    // Whoever comes while a write runs waits for the next one, so a burst costs one fsync and not one each.
+    if (!this.#batch) {
+      const batch = this.#writing.then(() => this.#writeBatch())
+      this.#batch = batch
+      this.#writing = batch.then(
+        () => undefined,
+        () => undefined, // the callers of append() got the error
+      )
+    }
+    return this.#batch
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#writing
+    await this.#file?.close()
+    this.#file = null
+  }
+
+  async #writeBatch(): Promise<void> {
+    const lines = this.#pending
+    this.#pending = []
+    this.#batch = null
+    try {
+      if (
+        this.#torn ||
+        !this.#file ||
+        this.#lines + lines.length > 2 * this.#table.rows.size + COMPACT_SLACK_LINES
+      ) {
+        await this.#rewrite()
+        return
+      }
+      await this.#file.appendFile(lines.join(''))
+      await this.#file.datasync()
+      this.#lines += lines.length
+    } catch (error) {
+      this.#torn = true
+      throw this.#unavailable('written', error)
+    }
+  }
+
+  async #rewrite(): Promise<void> {
+    const temporary = `${this.#path}.new`
+    const text = [...this.#table.rows].map(([t, row]) => `${JSON.stringify({ t, k: row.key, at: row.at })}\n`)
+    await rm(temporary, { force: true })
+    const file = await open(temporary, 'ax', 0o600)
+    try {
+      await file.appendFile(text.join(''))
+      await file.sync()
+      await rename(temporary, this.#path)
+      const folder = await open(dirname(this.#path), 'r')
+      // Without this a crash may undo the rename, and acknowledged tokens with it.
+      await folder.sync().finally(() => folder.close())
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    await this.#file?.close()
+    this.#file = file
+    this.#lines = text.length
+    this.#torn = false
+  }
+
+  #unavailable(verb: string, cause: unknown): AppError {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new AppError(
+      'ERR_STORE_UNAVAILABLE',
+      `The token file ${this.#path} cannot be ${verb}: ${why}`,
+      { file: this.#path },
+      { cause },
+    )
+  }
+}
+
+/** Opens the token store: durable where `file` is given, in memory otherwise. Throws `ERR_STORE_UNAVAILABLE`. */
+export const openTokenStore = async (options: {
+  file?: string
+  log: Log
+  now?: () => number
+}): Promise<TokenStore> => {
+  const now = options.now ?? Date.now
+  const table = new TokenTable()
+  const journal = options.file === undefined ? null : new Journal(options.file, table, options.log)
+  await journal?.load()
+  let lastAt = 0
+  for (const row of table.rows.values()) lastAt = Math.max(lastAt, row.at)
+
+  // Each registration gets a time of its own (a microsecond apart at least): comparing times is comparing registrations.
+  const stamp = (): number => {
+    const at = now()
+    lastAt = at > lastAt ? at : lastAt + 0.001
+    return lastAt
+  }
+
+  return {
+    async register(token, key) {
+      if (!table.rows.has(token) && table.rows.size >= MAX_TOKENS) {
+        throw new AppError(
+          'ERR_CAPACITY',
+          `The token store holds ${MAX_TOKENS} tokens, which is its ceiling`,
+          { limit: MAX_TOKENS },
+        )
+      }
+      const at = stamp()
+      table.put(token, { key, at })
+      await journal?.append({ t: token, k: key, at })
+    },
+    async unregister(token) {
+      const known = table.drop(token)
+      if (known) await journal?.append({ t: token, gone: true })
+      return known
+    },
+    byKey: (key) => table.ofKey(key),
+    list({ key, limit = 100, cursor }) {
+      const size = Math.max(1, Math.min(1_000, Math.trunc(limit)))
+      const after = cursor === undefined ? Number.NEGATIVE_INFINITY : Number(cursor)
+      if (Number.isNaN(after))
+        throw new AppError('ERR_INVALID', 'cursor is not one that this list gave', {
+          problems: [{ path: 'cursor', message: 'unknown cursor' }],
+        })
+      const items: TokenEntry[] = []
+      let last = after
+      let more = false
+      const source = key === undefined ? table.rows.keys() : table.ofKey(key)
+      for (const token of source) {
+        const row = table.rows.get(token)
+        if (!row || row.at <= after) continue
+        if (items.length === size) {
+          more = true
+          break
+        }
+        last = row.at
+        items.push({
+          token,
+          key: row.key,
+          fingerprint: tokenFingerprint(token),
+          registeredAt: new Date(row.at).toISOString(),
+        })
+      }
+      return { items, nextCursor: more ? String(last) : null }
+    },
+    count: () => table.rows.size,
+    registeredAt: (token) => table.rows.get(token)?.at ?? null,
+    pruneIf(token, registeredBefore) {
+      const row = table.rows.get(token)
+      if (!row || row.at > registeredBefore) return false
+      table.drop(token)
+      // Not awaited: if the line is lost in a crash, the next push to this token is answered 410 again.
+      journal
+        ?.append({ t: token, gone: true })
+        .catch((error: unknown) => options.log.warn({ err: error }, 'a pruned token could not be written'))
+      return true
+    },
+    close: async () => journal?.close(),
+  }
+}
