@@ -99,6 +99,7 @@ export class Connection {
   #client: Client | null = null
   #inode: bigint | null = null
   #fault: string | null = null
+  #inTransaction = false
 
   constructor(url: string, onFault: (reason: string) => void) {
     this.path = databasePath(url)
@@ -163,7 +164,7 @@ export class Connection {
   async exclusive<T>(work: (run: Run) => Promise<T>): Promise<T> {
     const leave = await this.#turnstile.enter()
     try {
-      return await work((sql, args) => this.#execute(sql, args))
+      return await work(this.#run)
     } catch (error) {
       throw this.translate(error)
     } finally {
@@ -204,17 +205,11 @@ export class Connection {
 
   /** Tries to write; answers true, and forgets the fault, where that works again. */
   async heal(): Promise<boolean> {
-    const before = this.#fault
-    this.#fault = null
     try {
       await this.exclusive(async () => {
-        const inode = this.#inodeNow()
         // Put back from a copy: the old connection would write into a file that nobody can see.
-        if (inode !== null && inode !== this.#inode) {
-          this.#client?.close()
-          this.#client = null
-          await this.#connect()
-        }
+        const inode = this.#inodeNow()
+        if (inode !== null && inode !== this.#inode) await this.#connect()
       })
       await this.transaction((run) =>
         run(
@@ -222,9 +217,10 @@ export class Connection {
           [String(Date.now())],
         ),
       )
+      this.#fault = null
       return true
-    } catch (error) {
-      this.#fault ??= before ?? (error instanceof Error ? error.message : String(error))
+    } catch {
+      // Still ill; the fault is known already, and the next attempt comes in a second.
       return false
     }
   }
@@ -273,35 +269,47 @@ export class Connection {
     return this.#client
   }
 
+  /** Opens, or opens anew. */
   async #connect(): Promise<void> {
-    this.#client = new PrismaLibSql({ url: '' }).createClient({ url: pathToFileURL(this.path).href })
+    this.#client?.close()
+    this.#inTransaction = false
+    const client = new PrismaLibSql({ url: '' }).createClient({ url: pathToFileURL(this.path).href })
+    this.#client = client
     this.#inode = this.#inodeNow()
-    await this.#execute('PRAGMA journal_mode = WAL')
+    await client.execute('PRAGMA journal_mode = WAL')
     // FULL: what was acknowledged survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
-    await this.#execute('PRAGMA synchronous = FULL')
-    await this.#execute('PRAGMA foreign_keys = ON')
-    await this.#execute('PRAGMA journal_size_limit = 67108864')
+    await client.execute('PRAGMA synchronous = FULL')
+    await client.execute('PRAGMA foreign_keys = ON')
+    await client.execute('PRAGMA journal_size_limit = 67108864')
+  }
+
+  #run: Run = async (sql, args = []) => {
+    const result = await this.#attempt(sql, (client) => client.execute({ sql, args: [...args] }))
+    return { rows: result.rows as unknown as SqlRow[], changed: result.rowsAffected }
   }
 
   /** One statement, with the lock held. A lock of another process is waited for while the store counts as well. */
-  async #execute(
-    sql: string,
-    args: readonly SqlValue[] = [],
-    client: Pick<Client, 'execute'> = this.#open(),
-  ): Promise<SqlResult> {
+  async #attempt<T>(sql: string, execute: (client: Client) => Promise<T>): Promise<T> {
     const deadline = Date.now() + (this.#fault === null ? busyPatienceMs : 0)
     for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
       try {
         this.#refuseLostFile(sql)
-        const result = await client.execute({ sql, args: [...args] })
-        return { rows: result.rows as unknown as SqlRow[], changed: result.rowsAffected }
+        const result = await execute(this.#open())
+        if (/^BEGIN/i.test(sql)) this.#inTransaction = true
+        else if (/^COMMIT/i.test(sql)) this.#inTransaction = false
+        return result
       } catch (error) {
-        if (codeOf(error) === 'SQLITE_BUSY' && Date.now() + waitMs < deadline) {
-          await new Promise((done) => setTimeout(done, waitMs))
-          continue
+        if (codeOf(error) !== 'SQLITE_BUSY' || this.#inTransaction) {
+          this.#note(error)
+          throw error
         }
-        this.#note(error)
-        throw error
+        // libSQL leaves a statement that met a lock unfinished, and no later transaction could commit beside it.
+        await this.#connect().catch((cause: unknown) => this.#note(cause))
+        if (Date.now() + waitMs >= deadline) {
+          this.#note(error)
+          throw error
+        }
+        await new Promise((done) => setTimeout(done, waitMs))
       }
     }
   }
@@ -318,6 +326,8 @@ export class Connection {
   }
 
   async #rollBack(): Promise<void> {
+    if (!this.#inTransaction) return
+    this.#inTransaction = false
     try {
       await this.#open().execute('ROLLBACK')
     } catch {
@@ -345,18 +355,9 @@ export class Connection {
   }
 
   /** Passes on a statement of Prisma's, with the same patience and the same memory for faults as our own. */
-  async #forward(statement: unknown, rest: unknown[]) {
-    const target = this.#open()
-    let answer: Awaited<ReturnType<Client['execute']>> | undefined
-    const keep: Pick<Client, 'execute'> = {
-      execute: async () => {
-        answer = await target.execute(statement as string, ...(rest as []))
-        return answer
-      },
-    }
+  #forward(statement: unknown, rest: unknown[]) {
     const sql = typeof statement === 'string' ? statement : String((statement as { sql: unknown }).sql)
-    await this.#execute(sql, [], keep)
-    return answer!
+    return this.#attempt(sql, (client) => client.execute(statement as string, ...(rest as [])))
   }
 
   async #begin(): Promise<Transaction> {
@@ -367,7 +368,7 @@ export class Connection {
       leave()
     }
     try {
-      await this.#execute('BEGIN IMMEDIATE')
+      await this.#run('BEGIN IMMEDIATE')
     } catch (error) {
       end()
       throw error
@@ -376,7 +377,7 @@ export class Connection {
       execute: (statement: unknown, ...rest: unknown[]) => this.#forward(statement, rest),
       commit: async () => {
         try {
-          await this.#execute('COMMIT')
+          await this.#run('COMMIT')
         } catch (error) {
           await this.#rollBack()
           throw error

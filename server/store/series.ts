@@ -59,8 +59,11 @@ const scopeOf = (query: SeriesQuery, known: ReadonlyMap<string, KnownNode>): Sco
   return { label: `region:${scope.id}`, nodes: inside, region: scope.id }
 }
 
-/** Per node and step first, then across nodes: min, max and avg of a sum are sums of the nodes' own. */
-const statement = (metrics: readonly MetricName[], scope: Scope): string => {
+/**
+ * Per node and step first, then across nodes: min, max and avg of a sum are sums of the nodes' own. The step is written into
+ * the text because the driver binds every number as a float, and the division has to be one of integers.
+ */
+const statement = (metrics: readonly MetricName[], scope: Scope, step: number): string => {
   const perNode: string[] = []
   const across: string[] = []
   metrics.forEach((metric, index) => {
@@ -73,7 +76,7 @@ const statement = (metrics: readonly MetricName[], scope: Scope): string => {
     }
   })
   return `SELECT "t", ${across.join(', ')} FROM (
-    SELECT "node", ("at" / ?) * ? AS "t", ${perNode.join(', ')} FROM "samples"
+    SELECT "node", ("at" / ${step}) * ${step} AS "t", ${perNode.join(', ')} FROM "samples"
     WHERE "node" IN (${scope.nodes.map(() => '?').join(', ')}) AND "at" >= ? AND "at" < ?${scope.region === null ? '' : ' AND "region" = ?'}
     GROUP BY "node", "t"
   ) AS "steps" GROUP BY "t" ORDER BY "t"`
@@ -144,10 +147,10 @@ export class SeriesReader {
     const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
     const from = firstStart(query.from, step)
     const to = Math.min(Math.ceil(query.to / step) * step, Math.floor(now / step) * step)
-    const args: SqlValue[] = [step, step, ...scope.nodes, from, to]
+    const args: SqlValue[] = [...scope.nodes, from, to]
     if (scope.region !== null) args.push(scope.region)
     const read = scope.nodes.length > 0 && query.metrics.length > 0 && to > from
-    const rows = read ? (await this.#connection.query(statement(query.metrics, scope), args)).rows : []
+    const rows = read ? (await this.#connection.query(statement(query.metrics, scope, step), args)).rows : []
     const series = query.metrics.map((metric, index) => {
       const { kind, unit } = SERIES_METRICS[metric]
       const points: Point[] = []

@@ -1,0 +1,185 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { METRIC_NAMES } from '../../server/contract/index.ts'
+import { Connection } from '../../server/store/connection.ts'
+import { applyMigrations, readMigrations } from '../../server/store/migrations.ts'
+import { createPrismaStore } from '../../server/store/prisma-store.ts'
+import { log } from './fixtures.ts'
+
+const schema = readFileSync(fileURLToPath(new URL('../../prisma/schema.prisma', import.meta.url)), 'utf8')
+
+interface Column {
+  type: string
+  nullable: boolean
+}
+interface Table {
+  columns: Record<string, Column>
+  primaryKey: string[]
+  indexes: string[]
+}
+
+const columnTypes: Record<string, string> = {
+  String: 'TEXT',
+  Int: 'INTEGER',
+  BigInt: 'BIGINT',
+  Float: 'REAL',
+  Boolean: 'BOOLEAN',
+  DateTime: 'DATETIME',
+}
+
+const names = (list: string): string[] => list.split(',').map((name) => name.trim())
+
+/** What the schema promises, table by table. Relation fields are no columns. */
+const promised = (): Record<string, Table> => {
+  const tables: Record<string, Table> = {}
+  for (const [, body] of schema.matchAll(/^model \w+ \{\n([\s\S]*?)^\}/gm)) {
+    const table: Table = { columns: {}, primaryKey: [], indexes: [] }
+    for (const line of body!.split('\n').map((each) => each.trim())) {
+      const field = /^(\w+)\s+(\w+)(\?|\[\])?(.*)$/.exec(line)
+      const block = /^@@(\w+)\((.*)\)$/.exec(line)
+      if (block) {
+        const list = /\[(.*)\]/.exec(block[2]!)?.[1]
+        if (block[1] === 'id') table.primaryKey = names(list!)
+        if (block[1] === 'index') table.indexes.push(`index ${names(list!).join()}`)
+        if (block[1] === 'unique') table.indexes.push(`unique ${names(list!).join()}`)
+        if (block[1] === 'map') tables[/"(.*)"/.exec(block[2]!)![1]!] = table
+      } else if (field && columnTypes[field[2]!]) {
+        table.columns[field[1]!] = { type: columnTypes[field[2]!]!, nullable: field[3] === '?' }
+        if (/@id\b/.test(field[4]!)) table.primaryKey = [field[1]!]
+        if (/@unique\b/.test(field[4]!)) table.indexes.push(`unique ${field[1]}`)
+      }
+    }
+    table.indexes.sort()
+  }
+  return tables
+}
+
+/** What stands in the database. */
+const found = async (connection: Connection): Promise<Record<string, Table>> => {
+  const tables: Record<string, Table> = {}
+  const { rows } = await connection.query(
+    `SELECT "name" FROM sqlite_master WHERE "type" = 'table' AND "name" NOT LIKE 'sqlite_%' AND "name" <> '_prisma_migrations'`,
+  )
+  for (const { name } of rows) {
+    const table: Table = { columns: {}, primaryKey: [], indexes: [] }
+    const info = await connection.query(`PRAGMA table_info("${name}")`)
+    for (const column of info.rows) {
+      table.columns[String(column.name)] = {
+        type: String(column.type),
+        nullable: Number(column.notnull) === 0,
+      }
+    }
+    const key = info.rows
+      .filter((column) => Number(column.pk) > 0)
+      .sort((a, b) => Number(a.pk) - Number(b.pk))
+    table.primaryKey = key.map((column) => String(column.name))
+    const list = await connection.query(`PRAGMA index_list("${name}")`)
+    for (const index of list.rows.filter((each) => each.origin === 'c')) {
+      const parts = await connection.query(`PRAGMA index_info("${index.name}")`)
+      table.indexes.push(
+        `${Number(index.unique) ? 'unique' : 'index'} ${parts.rows.map((part) => part.name).join()}`,
+      )
+    }
+    table.indexes.sort()
+    tables[String(name)] = table
+  }
+  return tables
+}
+
+describe('migrations', () => {
+  let folder: string
+  let url: string
+  let connection: Connection
+  const openStore = () => createPrismaStore({ url, log })
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tidegate-migrations-'))
+    url = `file:${join(folder, 'tidegate.db')}`
+    connection = new Connection(url, () => undefined)
+    await connection.open()
+  })
+  afterEach(async () => {
+    await connection.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('make exactly the tables, columns, keys and indexes of the schema', async () => {
+    await applyMigrations(connection, log)
+    const tables = promised()
+    expect(Object.keys(tables).length).toBeGreaterThan(14)
+    expect(await found(connection)).toEqual(tables)
+  })
+
+  it('give the samples a column for every metric', () => {
+    const columns = Object.keys(promised().samples!.columns).filter(
+      (name) => !['node', 'at', 'region'].includes(name),
+    )
+    expect(columns).toEqual(METRIC_NAMES)
+  })
+
+  it('are recorded as Prisma records them, and applied once', async () => {
+    const [first] = readMigrations()
+    expect(await applyMigrations(connection, log)).toContain(first!.name)
+    expect(await applyMigrations(connection, log)).toEqual([])
+    const { rows } = await connection.query('SELECT * FROM "_prisma_migrations"')
+    expect(rows).toHaveLength(readMigrations().length)
+    expect(rows[0]).toMatchObject({
+      migration_name: first!.name,
+      checksum: first!.checksum,
+      rolled_back_at: null,
+      applied_steps_count: 1,
+    })
+    expect(rows[0]!.finished_at).not.toBeNull()
+    expect(first!.checksum).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('upgrade an older database and keep what it holds', async () => {
+    await applyMigrations(connection, log)
+    await connection.query(`INSERT INTO "settings" VALUES ('kept', 'yes')`)
+    const second = {
+      name: '20990101000000_next',
+      sql: 'ALTER TABLE "settings" ADD COLUMN "note" TEXT;',
+      checksum: 'c',
+    }
+    expect(await applyMigrations(connection, log, [...readMigrations(), second])).toEqual([second.name])
+    const { rows } = await connection.query('SELECT "key", "value", "note" FROM "settings"')
+    expect(rows[0]).toMatchObject({ key: 'kept', value: 'yes', note: null })
+  })
+
+  it('leave nothing of a migration that broke in the middle, so that the next start can apply it', async () => {
+    await applyMigrations(connection, log)
+    const broken = {
+      name: '20990101000000_next',
+      sql: 'CREATE TABLE "half" ("id" TEXT);\nINSERT INTO "nowhere" VALUES (1);',
+      checksum: 'c',
+    }
+    await expect(applyMigrations(connection, log, [...readMigrations(), broken])).rejects.toThrow(/nowhere/)
+    expect(Object.keys(await found(connection))).not.toContain('half')
+    expect(Number((await connection.query('PRAGMA foreign_keys')).rows[0]!.foreign_keys)).toBe(1)
+    const mended = { ...broken, sql: 'CREATE TABLE "half" ("id" TEXT)' }
+    expect(await applyMigrations(connection, log, [...readMigrations(), mended])).toEqual([broken.name])
+    expect(Object.keys(await found(connection))).toContain('half')
+  })
+
+  it('refuse a database that a newer version made', async () => {
+    await applyMigrations(connection, log)
+    await connection.query(
+      `INSERT INTO "_prisma_migrations" ("id", "checksum", "finished_at", "migration_name", "started_at", "applied_steps_count") VALUES ('x', 'c', 1, '20990101000000_future', 1, 1)`,
+    )
+    await connection.close()
+    await expect(openStore().open()).rejects.toMatchObject({ code: 'ERR_DATABASE_NEWER' })
+  })
+
+  it('leave a database that only its owner may read, journal included', async () => {
+    const store = openStore()
+    await store.open()
+    await store.setSetting('a', 'b')
+    for (const suffix of ['', '-wal', '-shm']) {
+      expect(statSync(join(folder, `tidegate.db${suffix}`)).mode & 0o777, suffix).toBe(0o600)
+    }
+    await store.close()
+  })
+})
