@@ -1,0 +1,301 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { DRAIN_PHASES, type DrainPhase } from '../../contract/states.ts'
+import type { PartContext } from '../part.ts'
+import { type DrainParts, remainingOf } from './parts.ts'
+
+/** A part that does not answer a closing verb is left behind after this long, with a warning. */
+const VERB_CEILING_MS = 5_000
+
+/** `server/contract/close-codes.ts`: the host's backoff resets and it dials elsewhere. */
+const DRAIN_CLOSE_CODE = 4001
+
+/** In an operator's drain with a pace, phase 3 may last tunnels ÷ pace plus this. */
+const PACE_ALLOWANCE_MS = 10_000
+
+/** Milliseconds that each phase may take. */
+export interface PhaseBudgets {
+  preDrainMs: number
+  connectionsMs: number
+  tunnelsMs: number
+  cleanupMs: number
+}
+
+/** One drain as ordered by a signal or an operator. */
+export interface DrainOrder {
+  drainId: string
+  reason: string
+  initiator: string
+  source: 'operator' | 'signal'
+  /** `hold` ends after phase 3, drained; `exit` goes on to cleanup. A signal is always `exit`. */
+  mode: 'hold' | 'exit'
+  budgets: PhaseBudgets
+  /** What happens to connections at the end of phase 2's budget. A signal always cuts (`force`). */
+  onDeadline: 'wait' | 'force' | 'resume'
+  tunnelsPerSecond?: number | undefined
+}
+
+export interface PhaseRecord {
+  phase: DrainPhase
+  actualMs: number
+  /** Null where the phase had no limit. */
+  budgetMs: number | null
+}
+
+/** `stopped`: somebody called `stop()`; `deadline_resume`: phase 2's budget ended and the order says to serve again. */
+export type RunOutcome = 'completed' | 'stopped' | 'deadline_resume'
+
+type Ended = 'done' | 'late' | 'stopped'
+
+/**
+ * One walk through the phases. The same walk serves a signal and an operator; only its order differs. A run that was stopped
+ * can be continued by a new run from the phase that it had reached.
+ */
+export class DrainRun {
+  readonly order: DrainOrder
+  readonly startedAt: string
+  readonly records: PhaseRecord[]
+  readonly warnings: string[]
+  phase: DrainPhase
+  readonly #parts: DrainParts
+  readonly #context: PartContext
+  readonly #onPhase: (phase: DrainPhase) => void
+  readonly #stop = new AbortController()
+  #enteredAt = 0
+  #previous: DrainPhase | null
+
+  constructor(
+    order: DrainOrder,
+    parts: DrainParts,
+    context: PartContext,
+    onPhase: (phase: DrainPhase) => void,
+    earlier?: Pick<DrainRun, 'phase' | 'records' | 'warnings' | 'startedAt'>,
+  ) {
+    this.order = order
+    this.#parts = parts
+    this.#context = context
+    this.#onPhase = onPhase
+    this.records = [...(earlier?.records ?? [])]
+    this.warnings = [...(earlier?.warnings ?? [])]
+    this.startedAt = earlier?.startedAt ?? new Date().toISOString()
+    this.phase = earlier?.phase ?? 'pre_drain'
+    this.#previous = this.records.at(-1)?.phase ?? null
+  }
+
+  /** Ends the run at the next instant at which it waits. What it has done stays done. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Walks from `from` to the last phase of the order. Never rejects: what a part fails at becomes a warning. */
+  async run(from: DrainPhase = this.phase): Promise<RunOutcome> {
+    const last: DrainPhase = this.order.mode === 'exit' ? 'cleanup' : 'tunnels'
+    for (const phase of DRAIN_PHASES.slice(DRAIN_PHASES.indexOf(from), DRAIN_PHASES.indexOf(last) + 1)) {
+      this.#enter(phase)
+      const budgetMs = this.#budgetOf(phase)
+      const outcome = await this.#walk(phase, budgetMs)
+      this.#leave(
+        phase,
+        this.order.source === 'operator' && this.order.onDeadline === 'wait' && phase === 'connections'
+          ? null
+          : budgetMs,
+      )
+      if (outcome !== 'completed') return outcome
+      if (this.#stop.signal.aborted && phase !== 'cleanup') return 'stopped'
+    }
+    return 'completed'
+  }
+
+  #enter(phase: DrainPhase): void {
+    this.phase = phase
+    this.#enteredAt = performance.now()
+    if (this.#previous !== phase) {
+      this.#context.emit('drain.phase_changed', {
+        drainId: this.order.drainId,
+        scope: 'node',
+        from: this.#previous,
+        to: phase,
+        phaseMs: this.records.at(-1)?.actualMs ?? null,
+      })
+    }
+    this.#onPhase(phase)
+  }
+
+  /** A phase that a second run repeats (a signal took over) is one record with the time of both. */
+  #leave(phase: DrainPhase, budgetMs: number | null): void {
+    const actualMs = Math.round(performance.now() - this.#enteredAt)
+    const known = this.records.find((record) => record.phase === phase)
+    if (known === undefined) this.records.push({ phase, actualMs, budgetMs })
+    else {
+      known.actualMs += actualMs
+      known.budgetMs = budgetMs
+    }
+    this.#previous = phase
+  }
+
+  #budgetOf(phase: DrainPhase): number {
+    const { budgets, source, tunnelsPerSecond } = this.order
+    if (phase === 'pre_drain') return budgets.preDrainMs
+    if (phase === 'connections') return budgets.connectionsMs
+    if (phase === 'cleanup') return budgets.cleanupMs
+    if (source === 'signal' || tunnelsPerSecond === undefined) return budgets.tunnelsMs
+    return (remainingOf(this.#parts).tunnels / tunnelsPerSecond) * 1000 + PACE_ALLOWANCE_MS
+  }
+
+  async #walk(phase: DrainPhase, budgetMs: number): Promise<RunOutcome> {
+    if (phase === 'pre_drain') return this.#preDrain(budgetMs)
+    if (phase === 'connections') return this.#connections(budgetMs)
+    if (phase === 'tunnels') return this.#tunnels(budgetMs)
+    return this.#cleanup(budgetMs)
+  }
+
+  async #preDrain(budgetMs: number): Promise<RunOutcome> {
+    for (const part of this.#parts.serving) part.setReadiness({ ready: false, reason: 'draining' })
+    if (this.order.source === 'operator') this.#parts.relay?.setCordon(true)
+    await delay(budgetMs, undefined, { signal: this.#stop.signal }).catch(() => undefined) // Aborted: checked by the caller.
+    return 'completed'
+  }
+
+  async #connections(budgetMs: number): Promise<RunOutcome> {
+    const { serving, relay } = this.#parts
+    for (const part of serving) part.setReadiness({ ready: false, reason: 'draining' })
+    relay?.setCordon(true)
+    await Promise.all(serving.map((part) => this.#bounded('stop accepting', part.stopAccepting())))
+    const idle = (signal: AbortSignal) => Promise.all(serving.map((part) => part.whenIdle(signal)))
+    const ended = await this.#within(budgetMs, idle)
+    if (ended !== 'late') return ended === 'stopped' ? 'stopped' : 'completed'
+
+    const { connections, requests } = remainingOf(this.#parts)
+    if (connections + requests === 0) return 'completed'
+    this.#exceeded('connections', budgetMs, connections + requests)
+    if (this.order.source === 'signal' || this.order.onDeadline === 'force') {
+      await this.#cut(budgetMs)
+      return 'completed'
+    }
+    if (this.order.onDeadline === 'resume') return 'deadline_resume'
+    this.warnings.push(
+      `${connections} connections and ${requests} requests outlasted ${budgetMs / 1000} s and were waited for`,
+    )
+    await idle(this.#stop.signal)
+    return this.#stop.signal.aborted ? 'stopped' : 'completed'
+  }
+
+  /** Aborts what is left and waits until it is gone: an aborted request must not outlive the answer that it is gone. */
+  async #cut(budgetMs: number): Promise<void> {
+    const cut = { connections: 0, requests: 0 }
+    await Promise.all(
+      this.#parts.serving.map(async (part) => {
+        const answer = await this.#bounded('abort the rest', part.abortRest())
+        cut.connections += answer?.connections ?? 0
+        cut.requests += answer?.requests ?? 0
+      }),
+    )
+    this.warnings.push(
+      `${cut.connections} connections and ${cut.requests} requests were cut after ${budgetMs / 1000} s`,
+    )
+  }
+
+  async #tunnels(budgetMs: number): Promise<RunOutcome> {
+    const { relay, push } = this.#parts
+    push?.refuse(true)
+    const before = this.#parts.relay?.stats().tunnels.current ?? 0
+    // The pace of an operator is a promise to the receiving regions; a signal has a clock behind it that kills.
+    const tunnelsPerSecond = this.order.source === 'operator' ? this.order.tunnelsPerSecond : undefined
+    const ended = await this.#within(budgetMs, (signal) =>
+      Promise.all([relay?.drainTunnels({ tunnelsPerSecond, signal }), push?.flush(signal)]),
+    )
+    if (ended === 'stopped') return 'stopped'
+    const { tunnels, pushes } = remainingOf(this.#parts)
+    if (tunnels + pushes > 0) {
+      this.#exceeded('tunnels', budgetMs, tunnels + pushes)
+      if (tunnels > 0)
+        this.warnings.push(`${tunnels} of ${before} tunnels were still there after ${budgetMs / 1000} s`)
+      if (pushes > 0) this.warnings.push(`${pushes} pushes were not settled after ${budgetMs / 1000} s`)
+    }
+    if (relay !== undefined && tunnels > 0) {
+      // The budget is over: whoever has not left goes now, with the code that sends it elsewhere at once.
+      for (const { hostId } of relay.tunnels())
+        relay.closeTunnel(hostId, DRAIN_CLOSE_CODE, 'This relay is draining')
+      await this.#bounded('close the last tunnels', relay.whenNoTunnels(AbortSignal.timeout(VERB_CEILING_MS)))
+    }
+    if (relay !== undefined) await this.#bounded('unbind the relay', relay.unbind())
+    return 'completed'
+  }
+
+  async #cleanup(budgetMs: number): Promise<RunOutcome> {
+    const { serving, push } = this.#parts
+    const ended = await this.#within(
+      budgetMs,
+      () =>
+        Promise.all([
+          ...serving.map((part) => this.#guarded('close', part.close())),
+          ...(push === undefined ? [] : [this.#guarded('close the push session', push.close())]),
+        ]),
+      false,
+    )
+    if (ended === 'late') {
+      this.#exceeded('cleanup', budgetMs, 1)
+      this.warnings.push(`cleanup took more than ${budgetMs / 1000} s`)
+      await Promise.all(serving.map((part) => this.#bounded('destroy', part.destroy())))
+      if (push !== undefined) await this.#bounded('destroy the push client', Promise.resolve(push.destroy()))
+    }
+    return 'completed'
+  }
+
+  #exceeded(phase: DrainPhase, budgetMs: number, left: number): void {
+    this.#context.emit('drain.budget_exceeded', {
+      drainId: this.order.drainId,
+      phase,
+      budgetMs: Math.round(budgetMs),
+      left,
+    })
+  }
+
+  /** Waits for `work`, no longer than `ms`; then `work`'s signal is aborted and it gets a moment to let go. */
+  async #within(
+    ms: number,
+    work: (signal: AbortSignal) => Promise<unknown>,
+    stoppable = true,
+  ): Promise<Ended> {
+    const late = new AbortController()
+    const signal = stoppable ? AbortSignal.any([late.signal, this.#stop.signal]) : late.signal
+    const ended = this.#guarded('work', work(signal)).then(() => 'done' as const)
+    const timer = new AbortController()
+    const first = await Promise.race([
+      ended,
+      delay(Math.min(ms, 2 ** 31 - 1), 'late' as const, { signal: timer.signal }).catch(
+        () => 'late' as const,
+      ),
+      ...(stoppable ? [whenAborted(this.#stop.signal).then(() => 'stopped' as const)] : []),
+    ])
+    timer.abort()
+    if (first === 'late') late.abort()
+    if (first !== 'done') await Promise.race([ended, delay(VERB_CEILING_MS, undefined, { ref: false })])
+    return stoppable && this.#stop.signal.aborted ? 'stopped' : first
+  }
+
+  /** A closing verb that fails becomes a warning: nothing may stop a drain half-way. */
+  async #guarded<T>(what: string, promise: Promise<T>): Promise<T | undefined> {
+    try {
+      return await promise
+    } catch (error) {
+      this.warnings.push(`could not ${what}: ${error instanceof Error ? error.message : String(error)}`)
+      this.#context.log.error({ err: error, phase: this.phase }, `drain: could not ${what}`)
+      return undefined
+    }
+  }
+
+  async #bounded<T>(what: string, promise: Promise<T>): Promise<T | undefined> {
+    const timer = new AbortController()
+    const late = delay(VERB_CEILING_MS, 'late' as const, { signal: timer.signal }).catch(() => undefined)
+    const first = await Promise.race([this.#guarded(what, promise).then((value) => ({ value })), late])
+    timer.abort()
+    if (typeof first === 'object') return first.value
+    this.warnings.push(`a part did not ${what} within ${VERB_CEILING_MS / 1000} s`)
+    return undefined
+  }
+}
+
+const whenAborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))

@@ -1,0 +1,119 @@
+import { ulid } from 'ulid'
+import { EVENT_DATA, type EventData, type EventType, type NodeEvent } from '../contract/events.ts'
+import type { Log } from '../observe/log.ts'
+
+/** Events that a node keeps for those who resume (design: the last 10 000). */
+export const EVENT_RING_SIZE = 10_000
+
+export type EventListener = (event: NodeEvent) => void
+
+/** A slice of the ring. `next` is what the caller passes as `after` next time; `oldest` is the oldest seq still there. */
+export interface EventSlice {
+  events: NodeEvent[]
+  next: number
+  oldest: number
+}
+
+/** The facts of one node, in order. Nothing here throws: an emitter must never fail because of what listens. */
+export interface EventLog {
+  /** One run of the node; a new one after every restart, so that `seq` may start again. */
+  readonly epoch: string
+  /** Seq of the newest event; 0 before the first. */
+  readonly seq: number
+  /** Seq of the oldest event in the ring; `seq + 1` while it is empty. */
+  readonly oldest: number
+  /** Events that were not even valid after cutting, and listeners that threw. */
+  readonly faults: { invalid: number; listeners: number }
+  emit<T extends EventType>(type: T, data: EventData<T>): void
+  /** Events with a seq above `after`, oldest first, at most `limit`. */
+  read(after: number, limit: number): EventSlice
+  /** Calls `listener` for every event from now on; the answer ends it. */
+  subscribe(listener: EventListener): () => void
+}
+
+const cutStrings = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.slice(0, 256)
+  if (typeof value === 'number') return Number.isFinite(value) ? value : 0
+  if (Array.isArray(value)) return value.map(cutStrings)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [key.slice(0, 64), cutStrings(entry)]),
+  )
+}
+
+/**
+ * Creates the event log of one node. Data is checked against the contract here, so that a part's overlong text costs its tail
+ * and not the whole event at the collector.
+ */
+export const createEventLog = (
+  who: { node: string; region: string },
+  log: Log,
+  size: number = EVENT_RING_SIZE,
+): EventLog => {
+  const epoch = ulid()
+  const ring: NodeEvent[] = new Array(size)
+  const listeners = new Set<EventListener>()
+  const faults = { invalid: 0, listeners: 0 }
+  let seq = 0
+
+  const oldest = () => Math.max(1, seq - size + 1)
+
+  const checked = <T extends EventType>(type: T, data: EventData<T>): EventData<T> | null => {
+    const schema = EVENT_DATA[type]
+    const first = schema.safeParse(data)
+    if (first.success) return first.data as EventData<T>
+    const second = schema.safeParse(cutStrings(data))
+    return second.success ? (second.data as EventData<T>) : null
+  }
+
+  return {
+    epoch,
+    get seq() {
+      return seq
+    },
+    get oldest() {
+      return oldest()
+    },
+    faults,
+    emit(type, data) {
+      const valid = checked(type, data)
+      if (valid === null) {
+        faults.invalid += 1
+        log.error({ type }, 'an event was dropped: its data does not match the contract')
+        return
+      }
+      seq += 1
+      const event: NodeEvent = { seq, epoch, ...who, type, at: new Date().toISOString(), data: valid }
+      ring[seq % size] = event
+      for (const listener of [...listeners]) {
+        try {
+          listener(event)
+        } catch (error) {
+          // One listener's fault is neither the emitter's nor the other listeners'.
+          faults.listeners += 1
+          log.error({ err: error, type }, 'an event listener threw')
+        }
+      }
+    },
+    read(after, limit) {
+      const from = Math.max(after + 1, oldest())
+      const to = Math.min(seq, from + limit - 1)
+      const events: NodeEvent[] = []
+      for (let at = from; at <= to; at += 1) {
+        const event = ring[at % size]
+        if (event !== undefined) events.push(event)
+      }
+      return {
+        events,
+        next: events.at(-1)?.seq ?? Math.min(Math.max(after, oldest() - 1), seq),
+        oldest: oldest(),
+      }
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+  }
+}

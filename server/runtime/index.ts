@@ -1,0 +1,13 @@
+/** `tidegate/runtime`: the node as a library, usable without a collector. */
+export type { DrainBudget } from '../contract/drain-budget.ts'
+export { AppError, type ErrorCode } from '../contract/errors.ts'
+export type { EventType, NodeEvent } from '../contract/events.ts'
+export type { Health, Listener } from '../contract/health.ts'
+export type { NodeDrainRequest } from '../contract/node-api.ts'
+export { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
+export type { DrainStatus } from './drain/node-drain.ts'
+export { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed.ts'
+export type { EventLog } from './event-log.ts'
+export { createNode, type NodeOptions } from './node.ts'
+export { createMemoryDirectory, type Directory } from './relay/directory.ts'
+export type { TidegateNode } from './tidegate-node.ts'

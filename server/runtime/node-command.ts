@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { AppError } from '../contract/errors.ts'
+import type { NodeConfig } from '../contract/node-config.ts'
+import { createLog, type Log } from '../observe/log.ts'
+import { createNode } from './node.ts'
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+export interface NodeCommandOptions {
+  env?: Record<string, string | undefined>
+  log?: Log
+}
+
+/** The standalone default of the control listener (design: what a node answers). */
+const withControl = (config: NodeConfig): NodeConfig => ({
+  ...config,
+  control: config.control ?? { host: '127.0.0.1', port: 9460 },
+})
+
+/**
+ * `tidegate node`: one node alone, until a signal or a drain in mode `exit` ends it. Resolves with the process's exit code: 0
+ * after a drain, also one with warnings; 1 when it could not start or an error escaped. Never rejects. The data folder is the
+ * configuration's `data`, else `<TIDEGATE_DATA>/nodes/<id>`.
+ */
+export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {}): Promise<number> => {
+  const env = options.env ?? process.env
+  const log = options.log ?? createLog('node')
+  const config = withControl(given)
+  const dataDir = config.data ?? join(env.TIDEGATE_DATA ?? './data', 'nodes', config.id)
+
+  let finish: (code: number) => void = () => undefined
+  const finished = new Promise<number>((resolve) => {
+    finish = resolve
+  })
+  const node = createNode(config, { env, log, dataDir, exit: () => finish(0) })
+
+  const onSignal = (signal: NodeJS.Signals): void => {
+    // A second one is ignored: it joins the sequence that runs, and npm passes signals to the whole group.
+    node.drainForSignal(signal).then(
+      () => finish(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'the drain failed')
+        finish(1)
+      },
+    )
+  }
+  const onEscaped = (error: unknown): void => {
+    log.fatal({ err: error }, 'an error escaped; this node ends')
+    void node.destroy().then(() => finish(1))
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  process.on('uncaughtException', onEscaped)
+  process.on('unhandledRejection', onEscaped)
+
+  try {
+    await node.start()
+    const listeners = node.listeners().map(({ part, host, port }) => `${part} ${host}:${port}`)
+    log.info(
+      { control: node.control?.url, listeners: node.listeners() },
+      `node ${config.id} (${config.region}) is ${node.health().state}: control ${node.control?.url ?? 'off'}${listeners.map((each) => `, ${each}`).join('')}`,
+    )
+    return await finished
+  } catch (error) {
+    if (error instanceof AppError) log.error({ code: error.code, ...error.facts }, error.message)
+    else log.error({ err: error }, `node ${config.id} could not start`)
+    return 1
+  } finally {
+    await node.close()
+    for (const signal of SIGNALS) process.off(signal, onSignal)
+    process.off('uncaughtException', onEscaped)
+    process.off('unhandledRejection', onEscaped)
+  }
+}

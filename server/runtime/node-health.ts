@@ -1,0 +1,75 @@
+import type { Health, ProxyHealth } from '../contract/health.ts'
+
+/** `/health` stays under this many bytes: what reads it stops there. */
+export const MAX_HEALTH_BYTES = 64 * 1024
+
+const MAX_LISTED = {
+  problems: 32,
+  listeners: 64,
+  routesOfListener: 64,
+  targets: 256,
+  certificates: 64,
+  reasons: 64,
+}
+
+const cutText = <T extends string | null | undefined>(text: T): T =>
+  typeof text === 'string' ? (text.slice(0, 256) as T) : text
+
+const cutCounts = (counts: Record<string, number>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(counts)
+      .slice(0, MAX_LISTED.reasons)
+      .map(([key, value]) => [key.slice(0, 64), value]),
+  )
+
+/** Every text in the document is at most 256 characters for whoever parses it; a longer one would cost the whole document. */
+const cutProxy = (proxy: ProxyHealth): ProxyHealth => ({
+  ...proxy,
+  connections: { ...proxy.connections, rejected: cutCounts(proxy.connections.rejected) },
+  closedBy: cutCounts(proxy.closedBy),
+  targets: proxy.targets
+    .slice(0, MAX_LISTED.targets)
+    .map((target) => ({ ...target, route: cutText(target.route), target: cutText(target.target) })),
+  targetsTotal: Math.max(proxy.targetsTotal ?? 0, proxy.targets.length),
+  ...(proxy.certificates === undefined
+    ? {}
+    : { certificates: proxy.certificates.slice(0, MAX_LISTED.certificates) }),
+})
+
+const bytesOf = (health: Health): number => Buffer.byteLength(JSON.stringify(health))
+
+/** Cuts long lists until the document fits; what was cut is told by a count (`targetsTotal`). */
+export const fitHealth = (health: Health): Health => {
+  const fitted: Health = {
+    ...health,
+    ...(health.problems === undefined
+      ? {}
+      : { problems: health.problems.slice(0, MAX_LISTED.problems).map((problem) => cutText(problem)) }),
+    ...(health.listeners === undefined
+      ? {}
+      : {
+          listeners: health.listeners.slice(0, MAX_LISTED.listeners).map((listener) =>
+            listener.routes === undefined
+              ? listener
+              : {
+                  ...listener,
+                  routes: listener.routes.slice(0, MAX_LISTED.routesOfListener).map((name) => cutText(name)),
+                },
+          ),
+        }),
+    ...(health.proxy === undefined ? {} : { proxy: cutProxy(health.proxy) }),
+  }
+  while (bytesOf(fitted) > MAX_HEALTH_BYTES) {
+    if (fitted.proxy !== undefined && fitted.proxy.targets.length > 8) {
+      fitted.proxy = {
+        ...fitted.proxy,
+        targets: fitted.proxy.targets.slice(0, fitted.proxy.targets.length >> 1),
+      }
+    } else if (fitted.listeners?.some((listener) => (listener.routes?.length ?? 0) > 0) === true) {
+      fitted.listeners = fitted.listeners.map(({ part, host, port }) => ({ part, host, port }))
+    } else if ((fitted.proxy?.certificates?.length ?? 0) > 0 && fitted.proxy !== undefined) {
+      fitted.proxy = { ...fitted.proxy, certificates: [] }
+    } else break // What is left is bounded by the numbers above and far below the limit.
+  }
+  return fitted
+}

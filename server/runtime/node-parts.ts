@@ -1,0 +1,61 @@
+import type { ProxyHealth, PushHealth, RelayHealth } from '../contract/health.ts'
+import type { Page } from '../contract/ids.ts'
+import type { NodeConnection, NodeTunnel, PushOutcome, PushRequest } from '../contract/node-api.ts'
+import type { RouteConfig } from '../contract/node-config.ts'
+import type { QueuedPushPart, TunnelPart } from './drain/parts.ts'
+import type { ServingPart } from './part.ts'
+
+/** The proxy as the node and its control listener use it. */
+export interface ProxyPart extends ServingPart {
+  stats(): ProxyHealth
+  connections(filter: { limit?: number; route?: string; ip?: string }): {
+    items: NodeConnection[]
+    total: number
+  }
+  /** False when there is no such connection. */
+  closeConnection(id: string): boolean
+  routes(): RouteConfig[]
+  /** Validates all, swaps at once. Rejects with `ERR_INVALID` or `ERR_PORT_TAKEN`; then nothing changed. */
+  setRoutes(routes: RouteConfig[]): Promise<void>
+}
+
+/** The relay as the node and its control listener use it. */
+export interface RelayPart extends ServingPart, TunnelPart {
+  stats(): RelayHealth
+  tunnels(): NodeTunnel[]
+  /** False when the host has no tunnel here. */
+  closeTunnel(hostId: string, code: number, reason: string): boolean
+}
+
+/** Registered device tokens. */
+export interface TokenBook {
+  register(token: string, key: string): Promise<unknown>
+  unregister(token: string): Promise<boolean>
+  list(filter: {
+    key?: string
+    limit?: number
+    cursor?: string
+  }): Page<{ fingerprint: string; key: string; registeredAt: string }>
+}
+
+/** The push client as the node and its control listener use it. */
+export interface PushPart extends QueuedPushPart {
+  start(): Promise<void>
+  /** Resolves when all are settled. Rejects with `ERR_DRAINING`, `ERR_CAPACITY` or `ERR_INVALID`. */
+  send(request: PushRequest): Promise<PushOutcome[]>
+  stats(): PushHealth
+  /** False when there was no session to drop. */
+  invalidate(reason: string): unknown
+  readonly tokens: TokenBook
+}
+
+/** The parts that one node's configuration names. */
+export interface NodeParts {
+  readonly proxy?: ProxyPart | undefined
+  readonly relay?: RelayPart | undefined
+  readonly push?: PushPart | undefined
+  /** Host id → node, as the directory has it; only where a directory is shared. */
+  readonly owners?: (() => Promise<Record<string, string>>) | undefined
+  /** Called once at the very end: what belongs to the node and to none of its parts. */
+  readonly dispose?: (() => void) | undefined
+}
