@@ -99,7 +99,7 @@ export const EVENT_DATA = {
   'region.unreachable': z.object({ nodes: z.array(short), reason: text }),
   'stream.gap': z.object({ from: number.nullable(), to: number.nullable(), reason: text }),
   'signal.opened': z.object({ kind: short, scope: short, sentence: text, incidentId: short.nullish() }),
-  'signal.closed': z.object({ kind: short, scope: short, heldMs: number, incidentId: short.nullish() }),
+  'signal.closed': z.object({ kind: short, scope: short, heldMs: number, sentence: text.nullish(), incidentId: short.nullish() }),
   'incident.opened': z.object({ incidentId: short, title: text, severity: short }),
   'incident.acknowledged': z.object({ incidentId: short, actor: short }),
   'incident.mitigated': z.object({ incidentId: short, actor: short.nullable() }),

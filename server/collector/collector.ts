@@ -1,0 +1,368 @@
+import { ulid } from 'ulid'
+import { type Drain, type FleetEvent, type LivePublisher, nodeTunnelsSchema } from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
+import type { EventInput, Store } from '../store/store.ts'
+import { createControl } from './control.ts'
+import { Fleet, type FleetNode, type NodeTarget, type RecordFleetEvent, type RegionConfig } from './fleet.ts'
+import type { CollectorHandle, DrainDesk } from './handle.ts'
+import { IncidentBook } from './incidents/book.ts'
+import { createIncidentDesk } from './incidents/desk.ts'
+import { Detector } from './incidents/detector.ts'
+import { type DetectOptions, detectThresholds } from './incidents/signal-rule.ts'
+import { createIntake } from './intake.ts'
+import { JUDGE_DEFAULTS } from './judge.ts'
+import { createNodeVerbs } from './node-verbs.ts'
+import type { Announced } from './outages.ts'
+import { overviewOf } from './overview.ts'
+import { createAddressRules } from './probe/address.ts'
+import { cleanValue } from './probe/document.ts'
+import { createTidegateProbe } from './probe/tidegate.ts'
+import { createRetention } from './retention.ts'
+import { createEventStream } from './streams.ts'
+import { createWatch } from './watch.ts'
+
+const EVALUATE_MS = 1_000
+const SAVE_TUNNELS_MS = 1_000
+const RECONCILE_MS = 10_000
+const RECONCILE_AT_ONCE = 8
+
+/** A drain desk with a life of its own. */
+export interface RunningDrains extends DrainDesk {
+  start(): Promise<void>
+  close(): Promise<void>
+  active(): Drain[]
+}
+
+/** What the drain orchestrator gets of the collector. */
+export interface CollectorInternals {
+  store: Store
+  fleet: Fleet
+  live: LivePublisher
+  log: Log
+  now: () => number
+}
+
+export interface CollectorOptions {
+  store: Store
+  live: LivePublisher
+  log: Log
+  regions: readonly RegionConfig[]
+  nodes: readonly NodeTarget[]
+  polling: { intervalMs: number; timeoutMs: number; allow: readonly string[] }
+  detect?: DetectOptions
+  drains: (internals: CollectorInternals) => RunningDrains
+  demo: boolean
+  version: string
+  /** Wall clock in epoch ms. */
+  now?: () => number
+}
+
+export interface Collector extends CollectorHandle {
+  readonly fleet: Fleet
+  /** Loads what was known, then polls, follows streams and judges. The store must be open. */
+  start(): Promise<void>
+  /** Stops everything and writes what waits. The store stays open. */
+  close(): Promise<void>
+  /** A node was started again at another address. */
+  setNode(id: string, address: { url: string; token: string }): void
+}
+
+/** Watches a fleet: polls, event streams, states, incidents; and the handle through which the API asks. */
+export const createCollector = (options: CollectorOptions): Collector => {
+  const { store, live, log } = options
+  const now = options.now ?? Date.now
+  const startedAt = new Date(now()).toISOString()
+  const thresholds = detectThresholds(options.detect)
+  const rules = createAddressRules(options.polling.allow)
+  const control = createControl(rules)
+  const timers: NodeJS.Timeout[] = []
+  let running = false
+  let closed = false
+
+  const intake = createIntake({ store, log, onStored: (event) => stored(event) })
+
+  const epoch = ulid()
+  let ownSeq = 0
+  const record: RecordFleetEvent = (type, data, where = {}) => {
+    const receivedAt = new Date(now()).toISOString()
+    ownSeq += 1
+    return intake.store({
+      origin: '@collector',
+      source: 'collector',
+      epoch,
+      seq: ownSeq,
+      node: where.node ?? null,
+      region: where.region ?? (where.node ? (fleet.member(where.node)?.region ?? null) : null),
+      type,
+      at: where.at === undefined ? receivedAt : new Date(where.at).toISOString(),
+      receivedAt,
+      data: data as FleetEvent['data'],
+    })
+  }
+
+  const book = new IncidentBook({ store, live, record, log })
+  const fleet: Fleet = new Fleet({
+    regions: options.regions,
+    nodes: options.nodes,
+    store,
+    control,
+    record,
+    log,
+    now,
+    pollIntervalMs: options.polling.intervalMs,
+    openIncidents: () => book.open(),
+    activeDrains: () => drains.active(),
+  })
+  const drains = options.drains({ store, fleet, live, log, now })
+
+  // One change of incidents at a time: rules every second, people whenever they like.
+  let last: Promise<unknown> = Promise.resolve()
+  const exclusive = <T>(change: () => Promise<T>): Promise<T> => {
+    const next = last.then(change, change)
+    last = next.catch(() => undefined)
+    return next
+  }
+  const incidents = createIncidentDesk({ store, book, live, exclusive, now })
+
+  const detector = new Detector({
+    fleet,
+    book,
+    thresholds,
+    activeDrains: () => drains.active(),
+    announced: () => watch.announced(),
+  })
+  const probe = createTidegateProbe({ timeoutMs: options.polling.timeoutMs, rules, now })
+  const watch = createWatch({
+    fleet,
+    detector,
+    probe,
+    store,
+    live,
+    log,
+    intervalMs: options.polling.intervalMs,
+    thresholds: { ...JUDGE_DEFAULTS, ...thresholds['node.down'] },
+    now,
+  })
+  const retention = createRetention(store, log)
+
+  /** Every stored event passes here, in order. */
+  const stored = (event: FleetEvent): void => {
+    const before =
+      typeof event.data.hostId === 'string' ? (fleet.hosts.get(event.data.hostId)?.node ?? null) : null
+    if (fleet.hosts.apply(event)) {
+      live.changed('tunnels')
+      live.changed('overview')
+      for (const id of new Set([event.node, before])) touch(id)
+    }
+    if (event.type === 'tunnel.registered' && event.node !== null && typeof event.data.gapMs === 'number') {
+      const node = fleet.member(event.node)
+      if (node) node.gapMs = Math.max(node.gapMs ?? 0, event.data.gapMs)
+    }
+    detector.happened(event)
+    live.event(event)
+    fleet.tellEvent(event)
+  }
+
+  const touch = (id: string | null): void => {
+    const node = id === null ? null : fleet.member(id)
+    if (!node) return
+    live.changed(`node:${node.id}`)
+    live.changed(`region:${node.region}`)
+  }
+
+  const follow = (node: FleetNode): void => {
+    node.stream = createEventStream({
+      target: () => node,
+      store,
+      control,
+      rules,
+      log,
+      maxBackoffMs: options.demo ? 2_000 : 10_000,
+      accept: (event: EventInput) => intake.push(event),
+      onGap(gap) {
+        log.warn({ node: node.id, from: gap.fromSeq, to: gap.toSeq }, gap.reason)
+        void record(
+          'stream.gap',
+          { from: gap.fromSeq, to: gap.toSeq, reason: gap.reason },
+          { node: node.id, region: node.region },
+        )
+        if (gap.fromMs === null) return
+        store
+          .addGap({ from: gap.fromMs, to: gap.toMs, reason: gap.reason, node: node.id })
+          .catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
+      },
+      onLive: () => void reconcile(node),
+      onChange() {
+        touch(node.id)
+        live.changed('overview')
+      },
+    })
+    node.stream.start()
+  }
+
+  /** Puts the host map right by the node's own list. */
+  const reconcile = async (node: FleetNode): Promise<void> => {
+    if (closed || (node.document !== null && !node.document.relay)) return
+    const askedAt = now()
+    try {
+      const answer = await control.call(node, 'GET', '/tunnels')
+      if (answer.status !== 200) return
+      const list = nodeTunnelsSchema.safeParse(cleanValue(answer.body))
+      if (!list.success) {
+        log.debug({ node: node.id }, 'GET /tunnels answered something else')
+        return
+      }
+      if (fleet.hosts.reconcile(node.id, node.region, list.data.items, list.data.directory, askedAt)) {
+        live.changed('tunnels')
+        live.changed('overview')
+        touch(node.id)
+      }
+    } catch (error) {
+      // The poll says whether it is down; here it only means that the map is as old as the events.
+      log.debug({ err: error, node: node.id }, 'a list of tunnels could not be read')
+    }
+  }
+
+  const reconcileAll = async (): Promise<void> => {
+    const waiting = fleet.members().filter((node) => node.stream?.state === 'live')
+    const work = async (): Promise<void> => {
+      for (let node = waiting.shift(); node; node = waiting.shift()) await reconcile(node)
+    }
+    await Promise.all(Array.from({ length: RECONCILE_AT_ONCE }, work))
+  }
+
+  const saveTunnels = async (): Promise<void> => {
+    const rows = fleet.hosts.takeDirty()
+    if (rows.length === 0) return
+    try {
+      await store.saveTunnels(rows)
+    } catch (error) {
+      fleet.hosts.giveBack(rows)
+      log.warn({ err: error }, 'the host map could not be saved; the next try is in a second')
+    }
+  }
+
+  /** Runs `work` every `ms`, never twice at once. */
+  const every = (ms: number, name: string, work: () => Promise<void>): void => {
+    let busy = false
+    timers.push(
+      setInterval(() => {
+        if (busy) return
+        busy = true
+        work()
+          .catch((error: unknown) => log.error({ err: error }, `${name} failed; it is tried again`))
+          .finally(() => {
+            busy = false
+          })
+      }, ms),
+    )
+  }
+
+  const load = async (): Promise<void> => {
+    await fleet.loadIntents()
+    fleet.hosts.load(await store.tunnels())
+    await book.load(now())
+    watch.seed(announcedFrom(book, fleet))
+    const newest = Math.max(0, ...(await store.lastSampleAt()).values())
+    // What happened while nobody looked is drawn as not known.
+    if (newest > 0 && now() - newest > 2 * options.polling.intervalMs) {
+      await store.addGap({ from: newest, to: now(), reason: 'collector was not running' })
+    }
+  }
+
+  const verbs = createNodeVerbs({ fleet, store, now })
+
+  return {
+    ...verbs,
+    fleet,
+    drains,
+    incidents,
+
+    async start() {
+      if (running || closed) return
+      running = true
+      try {
+        await load()
+      } catch (error) {
+        log.error(
+          { err: error },
+          'what was known before could not be loaded; the collector starts without it',
+        )
+      }
+      watch.start()
+      for (const node of fleet.members()) follow(node)
+      every(EVALUATE_MS, 'the look at signals', () => exclusive(() => detector.evaluate(now())))
+      every(SAVE_TUNNELS_MS, 'saving the host map', saveTunnels)
+      every(RECONCILE_MS, 'reading lists of tunnels', reconcileAll)
+      retention.start()
+      await drains.start()
+    },
+
+    async close() {
+      if (closed) return
+      closed = true
+      await drains.close()
+      for (const timer of timers) clearInterval(timer)
+      watch.close()
+      retention.close()
+      for (const node of fleet.members()) node.stream?.close()
+      await last
+      await intake.close()
+      await saveTunnels()
+      await Promise.all([probe.close(), control.close()])
+    },
+
+    setNode(id, address) {
+      const node = fleet.require(id)
+      if (node.url === address.url && node.token === address.token) return
+      node.url = address.url
+      node.token = address.token
+      probe.forget(id)
+      control.forget(id)
+      node.stream?.restart()
+    },
+
+    overview: () =>
+      overviewOf({
+        regions: fleet.regions(),
+        nodes: fleet.nodes(),
+        incidents: book.open(),
+        drains: drains.active(),
+        live: { hub: live.hub, seq: live.seq },
+        collector: {
+          latenessP99Ms: watch.figures().latenessP99Ms,
+          storeOk: store.health().ok,
+          startedAt,
+        },
+        demo: options.demo,
+        now: now(),
+      }),
+    regions: () => fleet.regions(),
+    nodes: () => fleet.nodes(),
+    node: (id) => fleet.node(id),
+    health: (id) => fleet.member(id)?.document ?? null,
+    tunnels: () => fleet.tunnels().sort((a, b) => (a.hostId < b.hostId ? -1 : 1)),
+    figures() {
+      const { latenessP99Ms, missed } = watch.figures()
+      const members = fleet.members()
+      return {
+        latenessP99Ms,
+        pollsMissed: missed,
+        targets: members.length,
+        streams: members.filter((node) => node.stream?.state === 'live').length,
+      }
+    },
+  }
+}
+
+/** What had been told of outages, from the signals that are still open. */
+const announcedFrom = (book: IncidentBook, fleet: Fleet): Announced => {
+  const announced: Announced = { nodes: new Map(), regions: new Map() }
+  for (const node of fleet.members()) {
+    const region = book.signal('region.unreachable', `region:${node.region}`)
+    if (region) announced.regions.set(node.region, region.startedAt)
+    const down = book.signal('node.down', `node:${node.id}`)
+    if (down ?? region) announced.nodes.set(node.id, (down ?? region)?.startedAt ?? 0)
+  }
+  return announced
+}

@@ -1,0 +1,330 @@
+import {
+  AppError,
+  type Drain,
+  type EventData,
+  type EventType,
+  type FleetEvent,
+  type Health,
+  INTENTS,
+  type Incident,
+  type Intent,
+  type Node,
+  type NodeDetail,
+  type NodeNumbers,
+  type Region,
+  type Tunnel,
+} from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
+import type { Store } from '../store/store.ts'
+import type { Control, ControlAnswer } from './control.ts'
+import type { DrainFleet } from './drains/drain-fleet.ts'
+import { HostMap } from './host-map.ts'
+import { type Judgement, unknownJudgement } from './judge.ts'
+import { regionState } from './overview.ts'
+import type { PollResult, PollTarget } from './probe/poll.ts'
+import { prunedOf, sumOf } from './sample.ts'
+import type { EventStream } from './streams.ts'
+
+const INTENTS_KEY = 'collector.intents'
+
+export interface RegionConfig {
+  readonly id: string
+  readonly name: string
+  readonly at?: [number, number] | undefined
+  readonly capacity?: { tunnels?: number | undefined } | undefined
+}
+
+export interface NodeTarget {
+  readonly id: string
+  readonly region: string
+  readonly kind: 'tidegate'
+  readonly url: string
+  readonly token: string
+  readonly embedded: boolean
+}
+
+/** One node as the collector holds it. */
+export interface FleetNode extends PollTarget {
+  readonly kind: 'tidegate'
+  url: string
+  token: string
+  judgement: Judgement
+  /** The newest poll, whatever its outcome. */
+  poll: PollResult | null
+  /** The newest good document, and when it was read (epoch ms). */
+  document: Health | null
+  documentAt: number | null
+  /** Largest gap reported by a registration since the last sample. */
+  gapMs: number | null
+  stream: EventStream | null
+}
+
+export type RecordFleetEvent = <T extends EventType>(
+  type: T,
+  data: EventData<T>,
+  where?: { node?: string | null; region?: string | null; at?: number },
+) => Promise<FleetEvent | null>
+
+export interface FleetOptions {
+  regions: readonly RegionConfig[]
+  nodes: readonly NodeTarget[]
+  store: Pick<Store, 'setting' | 'setSetting'>
+  control: Control
+  record: RecordFleetEvent
+  log: Log
+  now: () => number
+  pollIntervalMs: number
+  openIncidents: () => Incident[]
+  activeDrains: () => Drain[]
+}
+
+/** The fleet in memory: the one truth that pages, rules and drains read. */
+export class Fleet implements DrainFleet {
+  readonly pollIntervalMs: number
+  readonly hosts = new HostMap()
+  readonly record: RecordFleetEvent
+  readonly #options: FleetOptions
+  readonly #nodes = new Map<string, FleetNode>()
+  readonly #intents = new Map<string, Intent>()
+  readonly #eventListeners = new Set<(event: FleetEvent) => void>()
+  readonly #pollListeners = new Set<(node: string, poll: PollResult) => void>()
+  #savingIntents: Promise<void> = Promise.resolve()
+
+  constructor(options: FleetOptions) {
+    this.#options = options
+    this.pollIntervalMs = options.pollIntervalMs
+    this.record = options.record
+    for (const node of options.nodes) {
+      this.#nodes.set(node.id, {
+        ...node,
+        judgement: unknownJudgement(options.now()),
+        poll: null,
+        document: null,
+        documentAt: null,
+        gapMs: null,
+        stream: null,
+      })
+    }
+  }
+
+  async loadIntents(): Promise<void> {
+    const text = await this.#options.store.setting(INTENTS_KEY)
+    if (text === null) return
+    try {
+      for (const [node, intent] of Object.entries(JSON.parse(text) as Record<string, unknown>)) {
+        const known = INTENTS.find((word) => word === intent)
+        if (known) this.#intents.set(node, known)
+      }
+    } catch (error) {
+      this.#options.log.warn(
+        { err: error },
+        'the stored intents cannot be read; drains will state theirs again',
+      )
+    }
+  }
+
+  members(): FleetNode[] {
+    return [...this.#nodes.values()]
+  }
+
+  member(id: string): FleetNode | null {
+    return this.#nodes.get(id) ?? null
+  }
+
+  /** The member, or `ERR_NOT_FOUND`. */
+  require(id: string): FleetNode {
+    const node = this.#nodes.get(id)
+    if (!node) throw new AppError('ERR_NOT_FOUND', `There is no node ${id} in this fleet`, { id })
+    return node
+  }
+
+  nodesOf(region: string): FleetNode[] {
+    return this.members().filter((node) => node.region === region)
+  }
+
+  nodes(): Node[] {
+    return this.members().map((node) => this.#view(node))
+  }
+
+  node(id: string): NodeDetail | null {
+    const node = this.#nodes.get(id)
+    if (!node) return null
+    return {
+      ...this.#view(node),
+      controlUrl: node.url,
+      listeners: node.document?.listeners ?? [],
+      health: node.document,
+    }
+  }
+
+  regions(): Region[] {
+    const drained = new Set(
+      this.#options
+        .activeDrains()
+        .filter((drain) => drain.state !== 'resuming')
+        .map((drain) => drain.region),
+    )
+    return this.#options.regions.map((config) => {
+      const members = this.nodesOf(config.id)
+      const measured = members.filter(isMeasured)
+      const relays = measured.filter((node) => node.document?.relay)
+      const proxies = measured.filter((node) => node.document?.proxy)
+      const wanted = members.map((node) => this.intent(node.id))
+      const intent: Intent =
+        drained.has(config.id) || (wanted.length > 0 && wanted.every((word) => word === 'drain'))
+          ? 'drain'
+          : wanted.length > 0 && wanted.every((word) => word === 'maintenance')
+            ? 'maintenance'
+            : 'serving'
+      return {
+        id: config.id,
+        name: config.name,
+        ...(config.at === undefined ? {} : { at: config.at }),
+        state: regionState(
+          members.map((node) => node.judgement.state),
+          intent,
+        ),
+        intent,
+        nodes: members.length,
+        up: members.filter((node) => node.judgement.state === 'up').length,
+        tunnels: relays.length === 0 ? null : relays.reduce((sum, node) => sum + this.#tunnelsOn(node), 0),
+        connections:
+          proxies.length === 0
+            ? null
+            : proxies.reduce((sum, node) => sum + (node.document?.proxy?.connections.active ?? 0), 0),
+        ...(config.capacity === undefined
+          ? {}
+          : { capacity: config.capacity.tunnels === undefined ? {} : { tunnels: config.capacity.tunnels } }),
+      }
+    })
+  }
+
+  /** The last good document and when it was read (epoch ms, 0 before the first); null before the first poll. */
+  health(id: string): { document: Health | null; at: number; outcome: string } | null {
+    const node = this.#nodes.get(id)
+    if (!node?.poll) return null
+    return { document: node.document, at: node.documentAt ?? 0, outcome: node.poll.outcome }
+  }
+
+  tunnels(): Tunnel[] {
+    return this.hosts.list()
+  }
+
+  intent(node: string): Intent {
+    return this.#intents.get(node) ?? 'serving'
+  }
+
+  /** What the operator wants of these nodes from now on; kept over restarts. */
+  setIntent(nodes: readonly string[], intent: Intent): void {
+    for (const node of nodes) {
+      if (intent === 'serving') this.#intents.delete(node)
+      else this.#intents.set(node, intent)
+    }
+    const text = JSON.stringify(Object.fromEntries(this.#intents))
+    this.#savingIntents = this.#savingIntents
+      .then(() => this.#options.store.setSetting(INTENTS_KEY, text))
+      // The drain that wants it is durable by itself and will say so again.
+      .catch((error: unknown) => this.#options.log.warn({ err: error }, 'the intents could not be saved'))
+  }
+
+  call(
+    id: string,
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { timeoutMs?: number },
+  ): Promise<ControlAnswer> {
+    const node = this.#nodes.get(id)
+    if (!node)
+      return Promise.reject(new AppError('ERR_NOT_FOUND', `There is no node ${id} in this fleet`, { id }))
+    return this.#options.control.call(node, method, path, body, options)
+  }
+
+  openIncidents(): Incident[] {
+    return this.#options.openIncidents()
+  }
+
+  /** Calls back for every event once it is stored. Answers the function that ends it. */
+  onEvent(listener: (event: FleetEvent) => void): () => void {
+    this.#eventListeners.add(listener)
+    return () => this.#eventListeners.delete(listener)
+  }
+
+  /** Calls back after every poll has been judged. Answers the function that ends it. */
+  onPoll(listener: (node: string, poll: PollResult) => void): () => void {
+    this.#pollListeners.add(listener)
+    return () => this.#pollListeners.delete(listener)
+  }
+
+  tellEvent(event: FleetEvent): void {
+    for (const listener of this.#eventListeners) this.#tell(() => listener(event))
+  }
+
+  tellPoll(node: string, poll: PollResult): void {
+    for (const listener of this.#pollListeners) this.#tell(() => listener(node, poll))
+  }
+
+  #tell(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'a listener of the fleet threw')
+    }
+  }
+
+  /** The stream knows within a moment, the poll within an interval. */
+  #tunnelsOn(node: FleetNode): number {
+    return node.stream?.state === 'live'
+      ? this.hosts.registeredOn(node.id)
+      : (node.document?.relay?.tunnels.current ?? 0)
+  }
+
+  #view(node: FleetNode): Node {
+    const { judgement, poll } = node
+    return {
+      id: node.id,
+      region: node.region,
+      kind: node.kind,
+      embedded: node.embedded,
+      state: judgement.state,
+      intent: this.intent(node.id),
+      problems: judgement.problems,
+      version: node.document?.version ?? null,
+      since: new Date(judgement.since).toISOString(),
+      lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),
+      latencyMs: poll === null ? null : poll.durationMs,
+      lastOutcome: poll?.outcome ?? null,
+      clockSkewMs: node.stream?.clockSkewMs ?? null,
+      streamState: node.stream?.state ?? 'none',
+      numbers: isMeasured(node) ? this.#numbers(node) : {},
+    }
+  }
+
+  #numbers(node: FleetNode): NodeNumbers {
+    const document = node.document
+    if (!document) return {}
+    const numbers: NodeNumbers = {
+      rssBytes: document.process.rssBytes,
+      eventLoopDelayMs: document.process.eventLoopDelayP99Ms,
+    }
+    if (document.process.openFds !== null) numbers.openFds = document.process.openFds
+    if (document.proxy) numbers.connections = document.proxy.connections.active
+    if (document.relay) numbers.tunnels = this.#tunnelsOn(node)
+    if (document.proxy || document.relay) {
+      numbers.requests = (document.proxy?.requests.total ?? 0) + (document.relay?.requests.total ?? 0)
+    }
+    if (document.push) {
+      numbers.pushReceived = document.push.received
+      numbers.pushDelivered = document.push.sendOk
+      numbers.pushRejected = sumOf(document.push.sendRejected)
+      numbers.pushFailed = document.push.sendFail
+      numbers.sessionInvalidations = document.push.sessionInvalidations
+      numbers.tokensPruned = prunedOf(document.push)
+    }
+    return numbers
+  }
+}
+
+/** Numbers of a node that is down or not known are old; old numbers are not shown as present ones. */
+const isMeasured = (node: FleetNode): boolean =>
+  node.document !== null && node.judgement.state !== 'down' && node.judgement.state !== 'unknown'

@@ -1,0 +1,158 @@
+import type { TimelineItem } from '../../contract/index.ts'
+import { listWords } from '../words.ts'
+
+/** Rows that say the same within this are one row. */
+const REPEAT_MS = 10_000
+/** Closes of one node with one code that follow each other within this have one cause. */
+const CAUSE_MS = 30_000
+/** A host that comes back later than this came back for another reason. */
+const RETURN_MS = 15 * 60_000
+/** Ids kept on a row that stands for more. */
+const MAX_FOLDED = 1_000
+const DRAIN_CODE = 4001
+
+interface Move {
+  hostId: string
+  to: string | null
+  gapMs: number | null
+}
+
+/** Tunnels that one node lost for one cause, and where they came back. */
+interface Cause {
+  node: string
+  code: number | null
+  items: TimelineItem[]
+  lastLossAt: number
+  moves: Map<string, Move>
+}
+
+/** Folds rows by cause: closes with the registrations that followed them, then repetitions. Order is kept. */
+export const foldRows = (items: readonly TimelineItem[]): TimelineItem[] =>
+  foldRepeats(foldTunnelMoves(items))
+
+export const foldTunnelMoves = (items: readonly TimelineItem[]): TimelineItem[] => {
+  const causes: Cause[] = []
+  const causeOf = new Map<TimelineItem, Cause>()
+
+  const causeFor = (node: string, code: number | null, at: number): Cause => {
+    const known = causes.findLast(
+      (cause) => cause.node === node && cause.code === code && at - cause.lastLossAt <= CAUSE_MS,
+    )
+    if (known) return known
+    const cause: Cause = { node, code, items: [], lastLossAt: at, moves: new Map() }
+    causes.push(cause)
+    return cause
+  }
+
+  for (const item of items) {
+    const { type, node, hostId } = item.data
+    if (typeof hostId !== 'string' || typeof node !== 'string') continue
+    const at = Date.parse(item.at)
+    if (type === 'tunnel.lost') {
+      const cause = causeFor(node, numberOrNull(item.data.code), at)
+      cause.lastLossAt = at
+      // A registration elsewhere may have been read before the loss that it answers.
+      if (!cause.moves.has(hostId)) cause.moves.set(hostId, { hostId, to: null, gapMs: null })
+      cause.items.push(item)
+      causeOf.set(item, cause)
+    } else if (type === 'tunnel.registered') {
+      const waiting = causes.findLast((cause) => {
+        const move = cause.moves.get(hostId)
+        return move !== undefined && move.to === null && at - cause.lastLossAt <= RETURN_MS
+      })
+      const previous = item.data.previousNode
+      const code = numberOrNull(item.data.previousCloseCode)
+      // A relay that died told nobody; the host says where it comes from, and what it saw there.
+      const cause =
+        waiting ?? (typeof previous === 'string' && code !== null ? causeFor(previous, code, at) : null)
+      if (!cause) continue
+      cause.moves.set(hostId, { hostId, to: node, gapMs: numberOrNull(item.data.gapMs) })
+      cause.items.push(item)
+      causeOf.set(item, cause)
+    }
+  }
+
+  const rows: TimelineItem[] = []
+  const shown = new Set<Cause>()
+  for (const item of items) {
+    const cause = causeOf.get(item)
+    // One host's coming and going reads better as it is, except where a drain is the cause.
+    if (!cause || cause.items.length < 2 || (cause.moves.size < 2 && cause.code !== DRAIN_CODE)) {
+      rows.push(item)
+      continue
+    }
+    if (shown.has(cause)) continue
+    shown.add(cause)
+    rows.push(causeRow(cause, item))
+  }
+  return rows
+}
+
+const causeRow = (cause: Cause, first: TimelineItem): TimelineItem => {
+  const moves = [...cause.moves.values()]
+  const missing = moves.filter((move) => move.to === null).map((move) => move.hostId)
+  const gaps = moves.flatMap((move) => move.gapMs ?? [])
+  const drain = cause.code === DRAIN_CODE
+  const closes = `${moves.length} ${moves.length === 1 ? 'close' : 'closes'} (${cause.code ?? 'no code'})`
+  const names = missing.length === 0 ? '' : `: ${listWords(missing)}`
+  return {
+    id: `fold:${first.id}`,
+    at: first.at,
+    receivedAt: first.receivedAt,
+    kind: drain ? 'drain' : 'event',
+    source: cause.node,
+    title: `${drain ? `drain ${cause.node}` : cause.node} → ${closes} → ${moves.length - missing.length} re-registered, ${missing.length} missing${names}`,
+    data: {
+      type: 'tunnel.lost',
+      node: cause.node,
+      region: first.data.region ?? null,
+      code: cause.code,
+      closes: moves.length,
+      registered: moves.length - missing.length,
+      missing,
+      maxGapMs: gaps.length === 0 ? null : Math.max(...gaps),
+      moves: moves.slice(0, MAX_FOLDED),
+      until: cause.items.at(-1)?.at ?? first.at,
+    },
+    folded: cause.items.slice(0, MAX_FOLDED).map((item) => item.id),
+  }
+}
+
+/** Rows of one source that read the same, each within 10 s of the one before, become one with a count. */
+export const foldRepeats = (items: readonly TimelineItem[]): TimelineItem[] => {
+  interface Run {
+    first: TimelineItem
+    ids: string[]
+    count: number
+    until: string
+    index: number
+  }
+  const rows: TimelineItem[] = []
+  const runs = new Map<string, Run>()
+  for (const item of items) {
+    if (item.kind !== 'event' || item.folded) {
+      rows.push(item)
+      continue
+    }
+    const key = `${item.source}\n${item.title}`
+    const run = runs.get(key)
+    if (!run || Date.parse(item.at) - Date.parse(run.until) > REPEAT_MS) {
+      runs.set(key, { first: item, ids: [item.id], count: 1, until: item.at, index: rows.length })
+      rows.push(item)
+      continue
+    }
+    run.count += 1
+    run.until = item.at
+    if (run.ids.length < MAX_FOLDED) run.ids.push(item.id)
+    rows[run.index] = {
+      ...run.first,
+      id: `fold:${run.first.id}`,
+      title: `${run.count} × ${run.first.title}`,
+      data: { ...run.first.data, count: run.count, until: run.until },
+      folded: run.ids,
+    }
+  }
+  return rows
+}
+
+const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null)

@@ -1,0 +1,175 @@
+import {
+  EVENT_TYPES,
+  type EventType,
+  type FleetEvent,
+  type Incident,
+  type SeriesGap,
+  type Timeline,
+  type TimelineItem,
+} from '../../contract/index.ts'
+import type { EventFilter, Store } from '../../store/store.ts'
+import { foldRows } from './fold-rows.ts'
+import { kindOf, sourceOf, titleOf } from './titles.ts'
+
+export const BEFORE_MS = 15 * 60_000
+export const AFTER_MS = 60_000
+/** Counted every second or for every connection: they are charts, not a story. */
+const HIGH_RATE: readonly EventType[] = ['connection.closed', 'connections.counted', 'connection.refused']
+const TOLD_TYPES = EVENT_TYPES.filter((type) => !HIGH_RATE.includes(type))
+const PAGE = 1_000
+const MAX_PAGES = 20
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1_000
+
+export interface TimelineFilter {
+  limit?: number
+  cursor?: string
+  kinds?: string[]
+  nodes?: string[]
+  text?: string
+}
+
+type TimelineStore = Pick<Store, 'events' | 'timelineItems' | 'annotations' | 'gaps'>
+
+/** Everything that happened around an incident, in order, not folded. */
+export const gatherTimeline = async (
+  store: TimelineStore,
+  incident: Incident,
+  now: number,
+): Promise<{ items: TimelineItem[]; gaps: SeriesGap[]; from: string; to: string }> => {
+  const fromMs = Date.parse(incident.startedAt) - BEFORE_MS
+  const toMs = incident.resolvedAt === undefined ? now + 1_000 : Date.parse(incident.resolvedAt) + AFTER_MS
+  const from = new Date(fromMs).toISOString()
+  const to = new Date(toMs).toISOString()
+  const regions = new Set(incident.regions)
+  const nodes = new Set(incident.nodes)
+
+  const own = await readAll(store, { from, to, regions: [...regions], types: TOLD_TYPES })
+  // Where the tunnels went is told by the nodes that took them.
+  const returns = await readAll(store, { from, to, types: ['tunnel.registered'] })
+  const [notes, annotations, gaps] = await Promise.all([
+    store.timelineItems(incident.id),
+    store.annotations({ from, to }),
+    store.gaps({ from: fromMs, to: toMs }),
+  ])
+
+  const events = new Map<number, FleetEvent>()
+  for (const event of own.events) if (concerns(event, incident.id, nodes)) events.set(event.id, event)
+  for (const event of returns.events) {
+    const previous = event.data.previousNode
+    if (typeof previous === 'string' && nodes.has(previous)) events.set(event.id, event)
+  }
+  const items: TimelineItem[] = [...events.values()].map(itemOf)
+  items.push(...notes)
+  for (const mark of annotations) {
+    if (mark.regions.length > 0 && !mark.regions.some((region) => regions.has(region))) continue
+    items.push({
+      id: `annotation:${mark.id}`,
+      at: mark.at,
+      receivedAt: mark.at,
+      kind: 'annotation',
+      source: mark.actor,
+      title: `${mark.kind}: ${mark.title}`,
+      data: { kind: mark.kind, regions: mark.regions },
+    })
+  }
+  const known = gaps.filter((gap) => gap.node === undefined || nodes.has(gap.node))
+  if (own.cut || returns.cut) {
+    known.push({ from: fromMs, to: toMs, reason: `only the first ${PAGE * MAX_PAGES} events are shown` })
+  }
+  return { items: items.sort(inOrder), gaps: known, from, to }
+}
+
+/** One page of the folded timeline. */
+export const readTimeline = async (
+  store: TimelineStore,
+  incident: Incident,
+  filter: TimelineFilter,
+  now: number,
+): Promise<Timeline> => {
+  const gathered = await gatherTimeline(store, incident, now)
+  const rows = foldRows(gathered.items).filter((row) => matches(row, filter))
+  const limit = Math.min(Math.max(1, filter.limit ?? DEFAULT_LIMIT), MAX_LIMIT)
+  // A place, not a number of rows: rows that are added meanwhile neither repeat nor hide one.
+  const after = filter.cursor === undefined ? null : placeOfCursor(filter.cursor)
+  const start = after === null ? 0 : rows.findIndex((row) => comparePlaces(placeOf(row), after) > 0)
+  const page = start < 0 ? [] : rows.slice(start, start + limit)
+  const last = page.at(-1)
+  const more = start >= 0 && start + limit < rows.length
+  return { items: page, gaps: gathered.gaps, nextCursor: more && last ? cursorOf(last) : null }
+}
+
+/** An event belongs when it is of a node involved, of the whole region, or about this very incident. */
+const concerns = (event: FleetEvent, incidentId: string, nodes: ReadonlySet<string>): boolean => {
+  const about = event.data.incidentId
+  if (typeof about === 'string') return about === incidentId
+  return event.node === null || nodes.has(event.node)
+}
+
+export const itemOf = (event: FleetEvent): TimelineItem => ({
+  id: `event:${event.id}`,
+  at: event.at,
+  receivedAt: event.receivedAt,
+  kind: kindOf(event.type),
+  source: sourceOf(event),
+  title: titleOf(event),
+  data: { type: event.type, node: event.node, region: event.region, ...event.data },
+})
+
+const readAll = async (
+  store: Pick<Store, 'events'>,
+  filter: EventFilter,
+): Promise<{ events: FleetEvent[]; cut: boolean }> => {
+  const events: FleetEvent[] = []
+  let cursor: string | undefined
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const answer = await store.events({
+      ...filter,
+      order: 'asc',
+      limit: PAGE,
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    events.push(...answer.items)
+    if (answer.nextCursor === null) return { events, cut: false }
+    cursor = answer.nextCursor
+  }
+  return { events, cut: true }
+}
+
+const matches = (row: TimelineItem, filter: TimelineFilter): boolean => {
+  if (filter.kinds !== undefined && filter.kinds.length > 0 && !filter.kinds.includes(row.kind)) return false
+  if (filter.nodes !== undefined && filter.nodes.length > 0) {
+    const node = row.data.node
+    if (typeof node === 'string' ? !filter.nodes.includes(node) : row.kind === 'event') return false
+  }
+  if (filter.text !== undefined && filter.text !== '') {
+    const needle = filter.text.toLowerCase()
+    if (!`${row.title} ${row.source} ${JSON.stringify(row.data)}`.toLowerCase().includes(needle)) return false
+  }
+  return true
+}
+
+type Place = [at: string, id: string]
+const placeOf = (item: TimelineItem): Place => [item.at, item.id]
+const cursorOf = (item: TimelineItem): string =>
+  Buffer.from(JSON.stringify(placeOf(item))).toString('base64url')
+
+const placeOfCursor = (cursor: string): Place | null => {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    if (Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'string')
+      return [value[0], value[1]]
+    return null
+  } catch {
+    return null
+  }
+}
+
+/** Ids of events end in a number; as text, 10 would stand before 9. */
+const comparePlaces = (a: Place, b: Place): number => {
+  if (a[0] !== b[0]) return Date.parse(a[0]) - Date.parse(b[0]) || (a[0] < b[0] ? -1 : 1)
+  const byNumber = numberIn(a[1]) - numberIn(b[1])
+  return byNumber !== 0 ? byNumber : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0
+}
+const numberIn = (id: string): number => Number(/event:(\d+)$/.exec(id)?.[1] ?? Number.MAX_SAFE_INTEGER)
+const inOrder = (a: TimelineItem, b: TimelineItem): number => comparePlaces(placeOf(a), placeOf(b))

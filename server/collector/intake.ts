@@ -1,0 +1,140 @@
+import { AppError, type FleetEvent } from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
+import type { EventInput, Store } from '../store/store.ts'
+
+const FLUSH_MS = 25
+const BATCH_SIZE = 500
+const RETRY_MS = 1_000
+const CLOSE_MS = 3_000
+
+/** The one way of events into the store, in batches; what is stored is handed on in order. */
+export interface Intake {
+  /** Queues an event. False where the ceiling is reached: the caller must read it again later. */
+  push(event: EventInput): boolean
+  /** Queues one of our own, and resolves when it is stored; with null when that takes longer than 2 s (it is stored later). */
+  store(event: EventInput): Promise<FleetEvent | null>
+  readonly queued: number
+  /** Events that were refused by the store one by one and given up. */
+  readonly dropped: number
+  close(): Promise<void>
+}
+
+export const createIntake = (options: {
+  store: Pick<Store, 'appendEvents'>
+  log: Log
+  onStored: (event: FleetEvent) => void
+  maxQueued?: number
+}): Intake => {
+  const maxQueued = options.maxQueued ?? 20_000
+  let queue: EventInput[] = []
+  const waiting = new Map<string, (event: FleetEvent | null) => void>()
+  let timer: NodeJS.Timeout | null = null
+  let flushing: Promise<void> | null = null
+  let dropped = 0
+  let closed = false
+
+  const keyOf = (event: { epoch: string; seq: number }) => `${event.epoch}:${event.seq}`
+
+  const arm = (ms: number): void => {
+    if (timer || flushing || closed || queue.length === 0) return
+    timer = setTimeout(() => {
+      timer = null
+      void flush()
+    }, ms)
+  }
+
+  const handOn = (events: readonly FleetEvent[]): void => {
+    for (const event of events) {
+      try {
+        options.onStored(event)
+      } catch (error) {
+        // One listener's fault must not make the batch look unstored.
+        options.log.error({ err: error, type: event.type }, 'a listener of stored events threw')
+      }
+      if (event.source === 'collector') waiting.get(keyOf(event))?.(event)
+    }
+  }
+
+  /** True when the batch is done with: stored, or given up event by event. */
+  const write = async (batch: EventInput[]): Promise<boolean> => {
+    try {
+      handOn(await options.store.appendEvents(batch))
+      return true
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE') return false
+      if (batch.length === 1) {
+        dropped += 1
+        options.log.error(
+          { err: error, type: batch[0]?.type, node: batch[0]?.node },
+          'an event was refused by the store',
+        )
+        return true
+      }
+      // One bad row must not hold up the others for ever.
+      for (const event of batch) if (!(await write([event]))) return false
+      return true
+    }
+  }
+
+  const flush = (): Promise<void> => {
+    flushing ??= (async () => {
+      let retry = false
+      while (queue.length > 0 && !retry) {
+        const batch = queue.slice(0, BATCH_SIZE)
+        if (await write(batch)) queue = queue.slice(batch.length)
+        else retry = true
+      }
+      flushing = null
+      if (retry) {
+        options.log.warn({ queued: queue.length }, 'events wait for the store')
+        arm(RETRY_MS)
+      } else arm(FLUSH_MS)
+    })()
+    return flushing
+  }
+
+  return {
+    push(event) {
+      if (closed || queue.length >= maxQueued) return false
+      queue.push(event)
+      if (queue.length >= BATCH_SIZE && !flushing) void flush()
+      else arm(FLUSH_MS)
+      return true
+    },
+    store(event) {
+      // Our own events are few and tell what was done: they may pass the ceiling by a little.
+      if (closed || queue.length >= maxQueued + 1_000) return Promise.resolve(null)
+      return new Promise((resolve) => {
+        const key = keyOf(event)
+        const settle = (stored: FleetEvent | null): void => {
+          clearTimeout(deadline)
+          waiting.delete(key)
+          resolve(stored)
+        }
+        const deadline = setTimeout(() => settle(null), 2_000)
+        deadline.unref()
+        waiting.set(key, settle)
+        queue.push(event)
+        arm(0)
+      })
+    },
+    get queued() {
+      return queue.length
+    },
+    get dropped() {
+      return dropped
+    },
+    async close() {
+      closed = true
+      if (timer) clearTimeout(timer)
+      timer = null
+      let deadline: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        deadline = setTimeout(resolve, CLOSE_MS)
+      })
+      await Promise.race([flush(), late])
+      clearTimeout(deadline)
+      for (const settle of [...waiting.values()]) settle(null)
+    },
+  }
+}
