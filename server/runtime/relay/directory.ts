@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto'
+
+/** Where a host's tunnel ends. `internalUrl`: where fellow relays reach that relay, for example `http://127.0.0.1:40123`. */
+export interface DirectoryOwner {
+  node: string
+  region: string
+  internalUrl: string | null
+}
+
+export interface DirectoryEntry extends DirectoryOwner {
+  fence: number
+}
+
+export interface Holding {
+  hostId: string
+  fence: number
+}
+
+/** A registration that ended although its owner did not end it. */
+export interface LostHolding extends Holding {
+  /** Who holds the host now. */
+  by: { node: string; region: string; fence: number }
+}
+
+/**
+ * Which relay owns which host. Every registration takes a higher number, its `fence`; whoever holds a lower one has lost the host.
+ * Every call may reject (unreachable, or no answer in time); a relay then serves its own hosts all the same.
+ */
+export interface Directory {
+  readonly backend: 'memory' | 'shared'
+  /** Known only to relays of this directory: proves that a request was passed on by one of them. Empty until known. */
+  readonly passKey: string
+  register(
+    hostId: string,
+    owner: DirectoryOwner,
+  ): Promise<{ fence: number; previous: { node: string; fence: number } | null }>
+  /**
+   * Keeps entries from expiring, after their pongs. `missing`: no entry any more (register again); `lost`: a higher fence exists.
+   */
+  refresh(holdings: readonly Holding[]): Promise<{ missing: string[]; lost: LostHolding[] }>
+  /** Compare-and-delete: true where this very registration was removed. */
+  unregister(hostId: string, fence: number): Promise<boolean>
+  /** Compare-and-delete of many in one call; answers how many were removed. */
+  removeMany(holdings: readonly Holding[]): Promise<number>
+  /** Removes every entry of a node: what it left behind in an earlier life. */
+  clearNode(node: string): Promise<number>
+  lookup(hostId: string): Promise<DirectoryEntry | null>
+  /** Host id → node. */
+  owners(): Promise<Record<string, string>>
+  reachable(): boolean
+  /** Entries as last known. */
+  entries(): number
+  /** Called when a registration is superseded. Answers the function that ends the subscription. */
+  onLost(listener: (lost: LostHolding) => void): () => void
+  /** Ends timers and subscriptions; entries are not removed. */
+  close(): void
+}
+
+export interface MemoryDirectoryOptions {
+  /** An entry without a refresh for this long is removed. */
+  ttlMs?: number
+  sweepMs?: number
+  /** Monotonic clock in milliseconds. */
+  now?: () => number
+}
+
+interface StoredEntry extends DirectoryEntry {
+  refreshedAt: number
+}
+
+/** The directory of one process: for one node alone, and the truth behind a shared one. */
+export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Directory => {
+  const ttlMs = options.ttlMs ?? 90_000
+  const now = options.now ?? (() => performance.now())
+  const entries = new Map<string, StoredEntry>()
+  const listeners = new Set<(lost: LostHolding) => void>()
+  let lastFence = 0
+
+  const remove = ({ hostId, fence }: Holding): boolean => {
+    if (entries.get(hostId)?.fence !== fence) return false
+    return entries.delete(hostId)
+  }
+
+  const sweep = setInterval(() => {
+    const oldest = now() - ttlMs
+    for (const [hostId, entry] of entries) if (entry.refreshedAt < oldest) entries.delete(hostId)
+  }, options.sweepMs ?? 30_000)
+  sweep.unref()
+
+  return {
+    backend: 'memory',
+    passKey: randomBytes(32).toString('hex'),
+    async register(hostId, owner) {
+      const before = entries.get(hostId)
+      lastFence += 1
+      const fence = lastFence
+      const { node, region, internalUrl } = owner
+      entries.set(hostId, { node, region, internalUrl, fence, refreshedAt: now() })
+      if (before) {
+        const lost = { hostId, fence: before.fence, by: { node, region, fence } }
+        for (const listener of listeners) listener(lost)
+      }
+      return { fence, previous: before ? { node: before.node, fence: before.fence } : null }
+    },
+    async refresh(holdings) {
+      const missing: string[] = []
+      const lost: LostHolding[] = []
+      for (const { hostId, fence } of holdings) {
+        const entry = entries.get(hostId)
+        if (!entry) missing.push(hostId)
+        else if (entry.fence === fence) entry.refreshedAt = now()
+        else lost.push({ hostId, fence, by: { node: entry.node, region: entry.region, fence: entry.fence } })
+      }
+      return { missing, lost }
+    },
+    async unregister(hostId, fence) {
+      return remove({ hostId, fence })
+    },
+    async removeMany(holdings) {
+      return holdings.filter(remove).length
+    },
+    async clearNode(node) {
+      let removed = 0
+      for (const [hostId, entry] of entries) {
+        if (entry.node === node && entries.delete(hostId)) removed += 1
+      }
+      return removed
+    },
+    async lookup(hostId) {
+      const entry = entries.get(hostId)
+      if (!entry) return null
+      const { node, region, internalUrl, fence } = entry
+      return { node, region, internalUrl, fence }
+    },
+    async owners() {
+      return Object.fromEntries([...entries].map(([hostId, entry]) => [hostId, entry.node]))
+    },
+    reachable: () => true,
+    entries: () => entries.size,
+    onLost(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close() {
+      clearInterval(sweep)
+      listeners.clear()
+    },
+  }
+}

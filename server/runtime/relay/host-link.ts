@@ -1,0 +1,227 @@
+import type { Socket } from 'node:net'
+import { WebSocket } from 'ws'
+import { z } from 'zod'
+import type { Log } from '../../observe/log.ts'
+import { clipReason } from './close-reason.ts'
+import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from './frames.ts'
+import type { HostTarget } from './host-target.ts'
+import type { HostTimings } from './host-timings.ts'
+import { StreamSet } from './tunnel-streams.ts'
+
+const registeredSchema = z.object({
+  type: z.literal('registered'),
+  protocol: z.number().int().optional(),
+  node: z.string().max(256).nullish(),
+  region: z.string().max(256).nullish(),
+  fence: z.number().nullish(),
+  pingIntervalMs: z.number().nullish(),
+})
+
+export interface Registered {
+  node: string | null
+  region: string | null
+  fence: number | null
+}
+
+const DEFAULT_PING_INTERVAL_MS = 30_000
+const MIN_PING_INTERVAL_MS = 10
+const MAX_MISSED_PINGS = 3
+
+export interface HostLinkOptions {
+  relay: string
+  url: string
+  token: string | (() => Promise<string>)
+  target: HostTarget
+  timings: HostTimings
+  now: () => number
+  log: Log
+  onRegistered(link: HostLink, registered: Registered): void
+  onDrain(link: HostLink): void
+  /** Called once, whatever ended the link; nothing that the socket does later is heard. */
+  onEnded(link: HostLink, code: number, reason: string): void
+}
+
+/** One attempt to hold a tunnel, from the token to the end of its socket. */
+export class HostLink {
+  readonly relay: string
+  registered: Registered | null = null
+  registeredAtMs = 0
+  /** The relay has said that it drains. */
+  draining = false
+  /** A successor registered then; this one only finishes what it has. */
+  retiredAtMs: number | null = null
+  readonly #options: HostLinkOptions
+  #ws: WebSocket | null = null
+  #streams: StreamSet | null = null
+  #connectTimer: NodeJS.Timeout | null
+  #pinger: NodeJS.Timeout | null = null
+  #missed = 0
+  #heardAtMs: number
+  #closingSinceMs: number | null = null
+  #lastError = ''
+  #ended = false
+
+  constructor(options: HostLinkOptions) {
+    this.#options = options
+    this.relay = options.relay
+    this.#heardAtMs = options.now()
+    const { connectTimeoutMs } = options.timings
+    // Covers everything that may never answer: the token provider, DNS, the handshake, the registration.
+    this.#connectTimer = setTimeout(
+      () => this.fail(4008, `Not registered within ${connectTimeoutMs / 1000} s`),
+      connectTimeoutMs,
+    )
+    this.#dial().catch((error: unknown) => {
+      this.fail(1006, error instanceof Error ? error.message : String(error))
+    })
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get pending(): number {
+    return this.#streams?.size ?? 0
+  }
+
+  sendText(message: Record<string, unknown>): void {
+    if (this.#ws?.readyState === WebSocket.OPEN) this.#ws.send(JSON.stringify(message))
+  }
+
+  /** Ends the link now, with our own code; the socket gets the time of a close handshake, but nobody waits for it. */
+  fail(code: number, reason: string): void {
+    if (this.#ended) return
+    const ws = this.#ws
+    this.#end(code, reason)
+    if (!ws) return
+    if (ws.readyState === WebSocket.OPEN) {
+      ws.close(code, clipReason(reason))
+      const cut = setTimeout(() => ws.terminate(), this.#options.timings.stuckClosingMs)
+      cut.unref()
+      ws.once('close', () => clearTimeout(cut))
+    } else ws.terminate()
+  }
+
+  /** Ends the tunnel on purpose and resolves when its socket is closed, after 2 s at the latest. */
+  async close(code: number, reason: string): Promise<void> {
+    const ws = this.#ws
+    this.fail(code, reason)
+    if (!ws || ws.readyState === WebSocket.CLOSED) return
+    await new Promise<void>((resolve) => {
+      const cut = setTimeout(() => ws.terminate(), 2_000)
+      ws.once('close', () => {
+        clearTimeout(cut)
+        resolve()
+      })
+    })
+  }
+
+  /** The watchdog's look: true while the link may live on. */
+  check(): void {
+    const { timings, now } = this.#options
+    if (this.#ended) return
+    if (this.#ws?.readyState === WebSocket.CLOSING) {
+      this.#closingSinceMs ??= now()
+      if (now() - this.#closingSinceMs >= timings.stuckClosingMs)
+        this.fail(4002, 'The socket was stuck closing')
+      return
+    }
+    if (this.registered && now() - this.#heardAtMs > timings.watchdogMs) {
+      this.fail(4002, `Nothing was heard for ${Math.round((now() - this.#heardAtMs) / 1000)} s`)
+    }
+  }
+
+  async #dial(): Promise<void> {
+    const { token: source, url, timings, target } = this.#options
+    const token = typeof source === 'string' ? source : await source()
+    if (this.#ended) return
+    const options = {
+      headers: { authorization: `Bearer ${token}` },
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      followRedirects: false,
+      // Known to ws 8.19 and later, not yet to its types.
+      closeTimeout: timings.stuckClosingMs,
+    }
+    const ws = new WebSocket(url, [SUBPROTOCOL], options)
+    this.#ws = ws
+    ws.on('error', (error) => {
+      this.#lastError = error.message
+      this.#options.log.debug({ err: error }, 'the tunnel socket failed')
+    })
+    ws.on('unexpected-response', (_request, answer) => {
+      answer.destroy()
+      this.fail(1006, `The relay answered the upgrade with HTTP ${answer.statusCode}`)
+    })
+    ws.on('upgrade', (answer) => {
+      this.#streams = new StreamSet({
+        ws,
+        socket: answer.socket as Socket,
+        accept: (stream, head, hasBody) => target.accept(stream, head, hasBody),
+        violated: (what) => this.fail(1008, `The relay sent ${what}`),
+      })
+    })
+    ws.on('ping', () => this.#heard())
+    ws.on('pong', () => this.#heard())
+    ws.on('message', (data, isBinary) => {
+      this.#heard()
+      if (isBinary) this.#streams?.receive(data)
+      else this.#readText(data.toString())
+    })
+    ws.on('close', (code, reason) => {
+      const text = reason.toString('utf8')
+      this.#end(code, text === '' ? this.#lastError : text)
+    })
+  }
+
+  #heard(): void {
+    this.#missed = 0
+    this.#heardAtMs = this.#options.now()
+  }
+
+  #readText(text: string): void {
+    if (this.#ended) return
+    let message: unknown
+    try {
+      message = JSON.parse(text)
+    } catch {
+      // What cannot be read is ignored, like unknown types: relays may be newer than hosts.
+      return
+    }
+    if ((message as { type?: unknown } | null)?.type === 'drain') {
+      if (this.registered && !this.draining) {
+        this.draining = true
+        this.#options.onDrain(this)
+      }
+      return
+    }
+    const parsed = registeredSchema.safeParse(message)
+    if (!parsed.success || this.registered) return
+    if (this.#connectTimer) clearTimeout(this.#connectTimer)
+    this.#connectTimer = null
+    const { node = null, region = null, fence = null, pingIntervalMs } = parsed.data
+    this.registered = { node, region, fence }
+    this.registeredAtMs = this.#options.now()
+    const every = Math.max(MIN_PING_INTERVAL_MS, Math.min(pingIntervalMs || DEFAULT_PING_INTERVAL_MS, 60_000))
+    this.#pinger = setInterval(() => this.#ping(), every)
+    this.#options.onRegistered(this, this.registered)
+  }
+
+  #ping(): void {
+    if (this.#missed >= MAX_MISSED_PINGS) {
+      this.fail(1001, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
+      return
+    }
+    this.#missed += 1
+    if (this.#ws?.readyState === WebSocket.OPEN) this.#ws.ping()
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.#connectTimer) clearTimeout(this.#connectTimer)
+    if (this.#pinger) clearInterval(this.#pinger)
+    this.#streams?.destroy('The tunnel is gone')
+    this.#options.onEnded(this, code, reason)
+  }
+}

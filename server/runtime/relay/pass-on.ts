@@ -1,0 +1,184 @@
+import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { endToEndHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
+import type { HeaderList } from './frames.ts'
+import { answerError, refusedUpgradeResponse } from './public-answer.ts'
+
+/** Dialling a fellow relay: it is near, so a long wait only means that it is gone. */
+const CONNECT_TIMEOUT_MS = 5_000
+
+export interface PassOnOptions {
+  /** The owner's internal address. */
+  url: string
+  node: string
+  hostId: string
+  passKey: string
+  /** The client as this relay saw it; the owner believes it because of the pass key. */
+  forwarded: HeaderList
+  responseTimeoutMs: number
+  /** Called once with the status that the client got. */
+  settled(status: number): void
+}
+
+const dial = (req: IncomingMessage, options: PassOnOptions, upgrade: boolean): ClientRequest => {
+  const url = new URL(options.url)
+  const given = new Set([
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-forwarded-host',
+    HOP_HEADER,
+    PASS_HEADER,
+    'expect',
+  ])
+  const headers = endToEndHeaders(req.rawHeaders, (name) => given.has(name))
+  headers.push(HOP_HEADER, '1', ...options.forwarded)
+  if (options.passKey !== '') headers.push(PASS_HEADER, options.passKey)
+  if (upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
+  else {
+    headers.push('Connection', 'close')
+    if (req.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
+    else if (req.headers['content-length'] === undefined && req.method !== 'GET' && req.method !== 'HEAD') {
+      headers.push('Content-Length', '0')
+    }
+  }
+  const out = request({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 80 : Number(url.port),
+    method: req.method ?? 'GET',
+    path: req.url ?? '/',
+    headers,
+    agent: false,
+  })
+  const connecting = setTimeout(
+    () => out.destroy(new Error('The relay could not be reached in time')),
+    CONNECT_TIMEOUT_MS,
+  )
+  out.once('socket', (socket: Socket) => {
+    if (!socket.connecting) clearTimeout(connecting)
+    else socket.once('connect', () => clearTimeout(connecting))
+  })
+  out.once('close', () => clearTimeout(connecting))
+  return out
+}
+
+/** Answers the client when the owner could not be asked, or gave no answer in time. Answers the status. */
+const answerFailure = (res: ServerResponse, options: PassOnOptions, late: boolean): number => {
+  const facts = { hostId: options.hostId, node: options.node }
+  return late
+    ? answerError(
+        res,
+        'ERR_GATEWAY_TIMEOUT',
+        `Relay ${options.node}, which owns the host, sent no response headers in time`,
+        facts,
+      )
+    : answerError(
+        res,
+        'ERR_BAD_GATEWAY',
+        `Relay ${options.node}, which owns the host, could not be reached`,
+        facts,
+      )
+}
+
+/** Passes a request to the relay that owns the host. Answers a function that cuts it. */
+export const passRequestOn = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  options: PassOnOptions,
+): (() => void) => {
+  const out = dial(req, options, false)
+  let late = false
+  let done = false
+  const timer = setTimeout(() => {
+    late = true
+    out.destroy(new Error('No response headers in time'))
+  }, options.responseTimeoutMs)
+  const settle = (status: number): void => {
+    if (done) return
+    done = true
+    clearTimeout(timer)
+    options.settled(status)
+  }
+  out.on('response', (answer) => {
+    clearTimeout(timer)
+    res.sendDate = false
+    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
+    res.flushHeaders()
+    answer.pipe(res)
+    answer.on('error', () => res.destroy())
+    // Cut short upstream: the client must not take it for a whole response.
+    answer.on('close', () => {
+      if (!answer.complete) res.destroy()
+    })
+  })
+  out.on('error', () => {
+    clearTimeout(timer)
+    if (res.headersSent) res.destroy()
+    else answerFailure(res, options, late)
+  })
+  res.on('close', () => {
+    out.destroy()
+    settle(res.headersSent ? res.statusCode : 499)
+  })
+  req.on('data', () => timer.refresh())
+  req.pipe(out)
+  req.on('error', () => out.destroy())
+  return () => {
+    answerError(res, 'ERR_DRAINING', 'This relay is draining', {}, true)
+    res.destroy()
+  }
+}
+
+/** Passes a WebSocket upgrade to the relay that owns the host: from then on bytes, both ways. Answers a function that cuts it. */
+export const passUpgradeOn = (
+  req: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  options: PassOnOptions,
+): (() => void) => {
+  const out = dial(req, options, true)
+  let late = false
+  let done = false
+  const timer = setTimeout(() => {
+    late = true
+    out.destroy(new Error('No response headers in time'))
+  }, options.responseTimeoutMs)
+  const settle = (status: number): void => {
+    if (done) return
+    done = true
+    clearTimeout(timer)
+    options.settled(status)
+  }
+  out.on('upgrade', (answer, upstream: Socket, upstreamHead: Buffer) => {
+    settle(101)
+    const lines = ['HTTP/1.1 101 Switching Protocols']
+    for (let index = 0; index < answer.rawHeaders.length; index += 2) {
+      lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`)
+    }
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+    if (upstreamHead.length > 0) socket.write(upstreamHead)
+    if (head.length > 0) upstream.write(head)
+    upstream.on('error', () => socket.destroy())
+    upstream.on('close', () => socket.destroy())
+    socket.on('close', () => upstream.destroy())
+    socket.pipe(upstream)
+    upstream.pipe(socket)
+  })
+  out.on('response', (answer) => {
+    const res = refusedUpgradeResponse(req, socket)
+    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
+    settle(res.statusCode)
+    answer.pipe(res)
+    answer.on('error', () => socket.destroy())
+  })
+  out.on('error', () => {
+    if (done || socket.destroyed) socket.destroy()
+    else settle(answerFailure(refusedUpgradeResponse(req, socket), options, late))
+  })
+  socket.on('close', () => {
+    out.destroy()
+    settle(499)
+  })
+  out.end()
+  return () => socket.destroy()
+}

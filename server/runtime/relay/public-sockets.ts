@@ -1,0 +1,181 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { sendableCloseCode } from '../../contract/close-codes.ts'
+import { clipReason } from './close-reason.ts'
+import { endToEndHeaders } from './forwarded-headers.ts'
+import { type HeaderList, MAX_MESSAGE_BYTES } from './frames.ts'
+import { answerError, refusedUpgradeResponse } from './public-answer.ts'
+import { responseWriter } from './public-requests.ts'
+import type { Tunnel } from './tunnel.ts'
+import type { TunnelStream } from './tunnel-streams.ts'
+
+/** A public WebSocket that is forwarded: what the relay needs to count and end it. */
+export interface ForwardedSocket {
+  /** Resolves when the public side is gone. */
+  readonly ended: Promise<void>
+  /** Ends it with a close frame; `ended` follows within the grace period. */
+  end(code: number, reason: string): void
+}
+
+/** How long the other side of a close handshake may take. */
+const CLOSE_GRACE_MS = 2_000
+
+interface Handshake {
+  protocol: string
+  headers: HeaderList
+}
+
+/**
+ * Bridges a `ws` socket and a tunnel stream: messages with their type, close codes and backpressure in both directions. The same
+ * on the relay (public side) and on the host (target side).
+ */
+export const bridgeSocket = (ws: WebSocket, stream: TunnelStream): void => {
+  let failure: number | null = null
+  ws.on('message', (data, isBinary) => {
+    const message = Buffer.isBuffer(data)
+      ? data
+      : Array.isArray(data)
+        ? Buffer.concat(data)
+        : Buffer.from(data)
+    if (!stream.message(message, { text: !isBinary, last: true })) ws.pause()
+  })
+  ws.on('error', (error: Error & { code?: string }) => {
+    // `ws` answers the peer by itself; the far end learns the same code.
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') failure = 1009
+    else if (error.code === 'WS_ERR_INVALID_UTF8') failure = 1007
+    else if (error.code?.startsWith('WS_ERR_')) failure = 1002
+  })
+  ws.on('close', (code, reason) => {
+    stream.close(failure ?? sendableCloseCode(code), clipReason(reason.toString('utf8')))
+  })
+  stream.handler = {
+    message(chunk, part) {
+      // The callback comes when the bytes have left for the kernel.
+      ws.send(chunk, { binary: !part.text, fin: part.last, compress: false }, () =>
+        stream.consumed(chunk.length),
+      )
+    },
+    closed(code, reason) {
+      ws.close(sendableCloseCode(code), clipReason(reason))
+    },
+    reset(code, message) {
+      ws.close(
+        code === 'draining' || code === 'client_gone' ? 1001 : 1011,
+        clipReason(message === '' ? code : message),
+      )
+    },
+    writable() {
+      ws.resume()
+    },
+  }
+}
+
+export interface ForwardUpgradeOptions {
+  path: string
+  headers: HeaderList
+  responseTimeoutMs: number
+  /** Called once: 101 where the target accepted, its own status where it refused. */
+  settled(status: number): void
+}
+
+/** Completes public WebSocket handshakes once the target behind the tunnel has. */
+export const createSocketForwarder = () => {
+  const handshakes = new WeakMap<IncomingMessage, Handshake>()
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    // A message of the largest size, in the smallest parts that browsers and common libraries make.
+    maxFragments: 1_024,
+    // Known to ws 8.19 and later, not yet to its types.
+    closeTimeout: CLOSE_GRACE_MS,
+    handleProtocols: (_offered: Set<string>, req: IncomingMessage) => handshakes.get(req)?.protocol || false,
+  }
+  const server = new WebSocketServer(options)
+  server.on('headers', (lines, req) => {
+    // What the target said beside the handshake itself, cookies above all.
+    const kept = endToEndHeaders(handshakes.get(req)?.headers ?? [], (name) =>
+      name.startsWith('sec-websocket-'),
+    )
+    for (let index = 0; index < kept.length; index += 2) lines.push(`${kept[index]}: ${kept[index + 1]}`)
+  })
+
+  return (
+    tunnel: Tunnel,
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    options: ForwardUpgradeOptions,
+  ): ForwardedSocket => {
+    let accepted: WebSocket | null = null
+    let settledOnce = false
+    const settle = (status: number): void => {
+      if (settledOnce) return
+      settledOnce = true
+      clearTimeout(timer)
+      options.settled(status)
+    }
+    const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    socket.once('close', () => {
+      settle(499)
+      if (!accepted) stream.reset('client_gone')
+    })
+    // Created only when the upgrade is refused: a response takes the socket over.
+    let refusal: ReturnType<typeof responseWriter> | null = null
+    const refused = (): ReturnType<typeof responseWriter> => {
+      refusal ??= responseWriter(tunnel, refusedUpgradeResponse(req, socket), () => stream, settle)
+      return refusal
+    }
+    const timer = setTimeout(() => {
+      stream.reset('timeout')
+      const seconds = options.responseTimeoutMs / 1000
+      settle(
+        answerError(
+          refusedUpgradeResponse(req, socket),
+          'ERR_GATEWAY_TIMEOUT',
+          `Host ${tunnel.hostId} did not answer the upgrade within ${seconds} s`,
+          { hostId: tunnel.hostId, responseTimeoutMs: options.responseTimeoutMs },
+        ),
+      )
+    }, options.responseTimeoutMs)
+    const stream = tunnel.streams.open({
+      opened(open) {
+        if (accepted) return
+        handshakes.set(req, open)
+        server.handleUpgrade(req, socket, head, (ws) => {
+          accepted = ws
+          settle(101)
+          bridgeSocket(ws, stream)
+        })
+        // `ws` answers a malformed handshake itself; the target's side then ends.
+        if (!accepted) stream.reset('client_gone')
+      },
+      response: (response) => refused().response(response),
+      data: (chunk) => refused().data(chunk),
+      end() {
+        refused().end()
+        stream.end()
+      },
+      reset: (code, message) => refused().reset(code, message),
+      closed: (_code, reason) => refused().reset('target_failed', reason),
+    })
+    stream.request(
+      { method: 'GET', path: options.path, headers: options.headers, upgrade: 'websocket' },
+      true,
+    )
+    return {
+      ended,
+      end(code, reason) {
+        if (accepted) accepted.close(code, clipReason(reason))
+        else {
+          stream.reset('client_gone')
+          refused().reset('draining', reason)
+        }
+        const cut = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS)
+        socket.once('close', () => clearTimeout(cut))
+      },
+    }
+  }
+}

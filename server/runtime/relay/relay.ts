@@ -1,0 +1,238 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { AppError } from '../../contract/errors.ts'
+import type { Listener, RelayHealth } from '../../contract/health.ts'
+import type { NodeTunnel } from '../../contract/node-api.ts'
+import type { RelayConfig } from '../../contract/node-config.ts'
+import type { NodeState } from '../../contract/states.ts'
+import type { PartContext, Readiness, ServingPart } from '../part.ts'
+import type { Directory } from './directory.ts'
+import { createPublicTraffic } from './public-traffic.ts'
+import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
+import { type DrainTunnelsOptions, drainTunnels } from './tunnel-drain.ts'
+import { TunnelRegistry } from './tunnel-registry.ts'
+
+export interface RelayOptions {
+  /** The node's own view of its state, for the public `/health`; default: from readiness. */
+  state?: () => NodeState
+  /** Where fellow relays of a shared directory reach this one; default: the address it listens on. */
+  internalUrl?: string
+  timings?: Partial<RelayTimings>
+}
+
+/** The relay part of a node: hosts hold tunnels here, and public requests reach them through it. */
+export interface Relay extends ServingPart {
+  stats(): RelayHealth
+  tunnels(): NodeTunnel[]
+  /** Closes one tunnel; false where the host has none here. */
+  closeTunnel(hostId: string, code: number, reason: string): boolean
+  /** New tunnels are refused with 4001 while on; everything else is served. */
+  setCordon(on: boolean): void
+  /**
+   * Phase 3: every tunnel is told, given at least 500 ms, removed from the directory with its slice, and closed 4001. New tunnels
+   * are refused from its beginning until `resume`.
+   */
+  drainTunnels(options: DrainTunnelsOptions): Promise<{ moved: number; left: number }>
+  /** Resolves when no tunnel is left, or when `signal` ends the wait. */
+  whenNoTunnels(signal: AbortSignal): Promise<void>
+  /** End of phase 3: the port, kept in phase 2 to refuse with a reason, is given back. `resume` binds the same one. */
+  unbind(): Promise<void>
+}
+
+/** Public connections, tunnels among them, that the listener holds beyond the ceiling of tunnels. */
+const PUBLIC_CONNECTIONS = 50_000
+const HEADERS_TIMEOUT_MS = 10_000
+
+/** An address that reaches a listener from this machine. */
+const reachableHost = (host: string): string => {
+  if (host === '0.0.0.0' || host === '') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** Builds the relay; nothing is bound before `start`. The directory stays the caller's to close. */
+export const createRelay = (
+  config: RelayConfig,
+  context: PartContext,
+  directory: Directory,
+  options: RelayOptions = {},
+): Relay => {
+  const timings: RelayTimings = { ...RELAY_TIMINGS, ...options.timings }
+  let server: Server | null = null
+  let boundPort: number | null = null
+  let readiness: Readiness = { ready: false, reason: 'starting' }
+  let accepting = true
+  let cordoned = false
+  let movingTunnels = false
+  let stopped = false
+
+  const refusal = (): string | null => {
+    if (stopped) return 'This relay is stopping'
+    if (!accepting || movingTunnels) return 'This relay is draining'
+    return cordoned ? 'This relay takes no new tunnels: its region is being drained' : null
+  }
+  const internalUrl = (): string | null => {
+    if (options.internalUrl) return options.internalUrl
+    return directory.backend === 'memory' || boundPort === null
+      ? null
+      : `http://${reachableHost(config.host)}:${boundPort}`
+  }
+  const registry = new TunnelRegistry({ config, context, directory, timings, internalUrl, refusal })
+  const state = (): NodeState => options.state?.() ?? (readiness.ready ? 'serving' : 'draining')
+  const traffic = createPublicTraffic({
+    config,
+    context,
+    registry,
+    directory,
+    accepting: () => accepting && !stopped,
+    readiness: () => readiness,
+    state,
+  })
+
+  const listen = async (port: number): Promise<void> => {
+    const next = createServer({
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // Uploads may last; what stalls before an answer is ended by the response timeout.
+      requestTimeout: 0,
+      keepAliveTimeout: 60_000,
+      maxHeaderSize: 32 * 1024,
+      // Other upgrades (h2c) may be ignored (RFC 9110 §7.8): those are requests like any other.
+      shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
+    })
+    // Node drops headers beyond this count silently; the traffic refuses them instead.
+    next.maxHeadersCount = 0
+    next.maxConnections = config.maxTunnels + PUBLIC_CONNECTIONS
+    next.on('request', (req: IncomingMessage, res: ServerResponse) => traffic.request(req, res))
+    next.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+      socket.on('error', (error) => context.log.debug({ err: error }, 'a public socket failed'))
+      socket.setNoDelay(true)
+      traffic.upgrade(req, socket, head)
+    })
+    next.on('clientError', (_error: Error, socket) => {
+      if (socket.writable)
+        socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+      else socket.destroy()
+    })
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
+        if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') {
+          reject(error)
+          return
+        }
+        const facts = { host: config.host, port }
+        const why = error.code === 'EACCES' ? 'may not be bound by this user' : 'is in use by another process'
+        reject(
+          new AppError('ERR_PORT_TAKEN', `Port ${port} on ${config.host} ${why}`, facts, { cause: error }),
+        )
+      }
+      next.once('error', failed)
+      next.listen({ port, host: config.host, backlog: 1024 }, () => {
+        next.off('error', failed)
+        next.on('error', (error) => context.log.error({ err: error }, 'the public listener failed'))
+        resolve()
+      })
+    })
+    server = next
+    boundPort = (next.address() as AddressInfo).port
+  }
+
+  const unbind = async (): Promise<void> => {
+    const old = server
+    if (!old) return
+    server = null
+    // The port is free once `close` was called; the promise of its callback would wait for connections that may last.
+    old.close()
+    old.closeIdleConnections()
+    // Answers that are being written (503 among them) get a moment; what is idle after it is cut.
+    const cut = setTimeout(() => old.closeAllConnections(), 1_000)
+    cut.unref()
+    old.once('close', () => clearTimeout(cut))
+  }
+
+  const closeCodeNow = (): [number, string] =>
+    movingTunnels || cordoned || !accepting
+      ? [4001, 'This relay is draining']
+      : [1001, 'This relay is going away']
+
+  return {
+    async start() {
+      if (server) return
+      stopped = false
+      // Before the port is bound: a host that registers at once must not lose its new entry to the clearing of old ones.
+      await registry.start()
+      await listen(boundPort ?? config.port)
+      if (!readiness.ready && readiness.reason === 'starting') readiness = { ready: true }
+    },
+    listeners: () =>
+      server && boundPort !== null ? [{ part: 'relay', host: config.host, port: boundPort }] : [],
+    setReadiness(next) {
+      readiness = next
+    },
+    async stopAccepting() {
+      accepting = false
+      traffic.closeAfterAnswers()
+    },
+    inFlight: () => traffic.inFlight(),
+    whenIdle: (signal) => traffic.whenIdle(signal),
+    abortRest: () => traffic.abortRest(),
+    async resume() {
+      if (stopped) throw new AppError('ERR_CONFLICT', 'The relay was closed; a closed relay cannot resume')
+      if (!server && boundPort !== null) await listen(boundPort)
+      accepting = true
+      movingTunnels = false
+      registry.forgetDrain()
+    },
+    async unbind() {
+      await unbind()
+    },
+    async close() {
+      stopped = true
+      await unbind()
+      await traffic.whenIdle(AbortSignal.timeout(timings.finishGraceMs))
+      await traffic.abortRest()
+      await registry.closeAll(...closeCodeNow(), timings.closeGraceMs)
+      registry.dispose()
+    },
+    async destroy() {
+      stopped = true
+      const old = server
+      await unbind()
+      await Promise.all([
+        traffic.abortRest(),
+        registry.closeAll(...closeCodeNow(), Math.min(250, timings.closeGraceMs)),
+      ])
+      old?.closeAllConnections()
+      registry.dispose()
+    },
+    stats: (): RelayHealth => ({
+      tunnels: {
+        current: registry.size,
+        registered: registry.counts.registered,
+        lost: registry.counts.lost,
+        reconnected: registry.counts.reconnected,
+        refused: { ...registry.counts.refused },
+      },
+      closedBy: { ...registry.counts.closedBy },
+      requests: traffic.counts(),
+      directory: {
+        backend: directory.backend,
+        reachable: registry.directoryReachable,
+        entries: directory.entries(),
+        mismatches: registry.mismatches,
+      },
+      cordoned,
+    }),
+    tunnels: () => registry.all().map((tunnel) => tunnel.row()),
+    closeTunnel: (hostId, code, reason) => registry.close(hostId, code, reason),
+    setCordon(on) {
+      cordoned = on
+    },
+    async drainTunnels(drainOptions) {
+      movingTunnels = true
+      return await drainTunnels(registry, directory, timings, context.log, drainOptions)
+    },
+    whenNoTunnels: (signal) => registry.whenNone(signal),
+  } satisfies Relay & { listeners(): Listener[] }
+}

@@ -1,0 +1,447 @@
+import type { Socket } from 'node:net'
+import type { RawData, WebSocket } from 'ws'
+import {
+  decodeFrame,
+  encodeFrame,
+  FLAG_END,
+  FLAG_TEXT,
+  FRAME,
+  type Frame,
+  type FrameType,
+  INITIAL_WINDOW_BYTES,
+  MAX_CHUNK_BYTES,
+  type OpenHead,
+  parseOpenHead,
+  parseRequestHead,
+  parseReset,
+  parseResponseHead,
+  type RequestHead,
+  type ResetCode,
+  type ResponseHead,
+} from './frames.ts'
+
+/** Bytes that wait for credit on one stream before its source is asked to pause. */
+const STREAM_QUEUE_BYTES = 64 * 1024
+/** Bytes in the tunnel's socket above which streams wait for its `drain`: the link is the bottleneck then. */
+const SOCKET_QUEUE_BYTES = 256 * 1024
+/** Credit is granted in portions of this size, so that grants cost little beside data. */
+const GRANT_BYTES = INITIAL_WINDOW_BYTES / 4
+
+/** What one end does with what arrives on a stream. After `reset` or `closed` nothing more arrives. */
+export interface StreamHandler {
+  response?(head: ResponseHead): void
+  opened?(head: OpenHead): void
+  /** Body bytes; call `stream.consumed(bytes)` once they have left this process. */
+  data?(chunk: Buffer): void
+  /** The other side's body is complete. */
+  end?(): void
+  /** A part of a WebSocket message; call `stream.consumed(bytes)` once it has left. */
+  message?(chunk: Buffer, part: { text: boolean; last: boolean }): void
+  closed?(code: number, reason: string): void
+  /** The stream is over before its time: the peer reset it, or the tunnel went. Called once. */
+  reset(code: ResetCode, message: string): void
+  /** There is room again after a `false` from `write` or `message`. */
+  writable?(): void
+}
+
+interface QueuedFrame {
+  type: FrameType
+  flags: number
+  payload: Uint8Array
+  /** Only body bytes and message parts need credit. */
+  credited: boolean
+}
+
+/** One request, or one WebSocket, within a tunnel. */
+export class TunnelStream {
+  readonly id: number
+  handler: StreamHandler
+  readonly #owner: StreamSet
+  readonly #queue: QueuedFrame[] = []
+  #queuedBytes = 0
+  #credit = INITIAL_WINDOW_BYTES
+  #unread = 0
+  #toGrant = 0
+  #wantsWritable = false
+  #localEnded = false
+  #remoteEnded = false
+  #over = false
+  #whenOver: (() => void) | null = null
+
+  constructor(owner: StreamSet, id: number, handler: StreamHandler) {
+    this.#owner = owner
+    this.id = id
+    this.handler = handler
+  }
+
+  /** True once nothing can be sent or received any more. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** Calls `listener` once, when the stream is over in whatever way. */
+  onOver(listener: () => void): void {
+    this.#whenOver = listener
+  }
+
+  /** Sends body bytes; false: wait for `writable` before sending more. */
+  write(chunk: Uint8Array): boolean {
+    return this.#enqueue(FRAME.data, 0, chunk, true)
+  }
+
+  /** The body is complete. */
+  end(): void {
+    if (this.#over || this.#localEnded) return
+    this.#enqueue(FRAME.data, FLAG_END, new Uint8Array(0), false)
+  }
+
+  request(head: RequestHead, hasBody: boolean): void {
+    this.#enqueue(FRAME.request, hasBody ? 0 : FLAG_END, Buffer.from(JSON.stringify(head)), false)
+  }
+
+  respond(head: ResponseHead, hasBody: boolean): void {
+    this.#enqueue(FRAME.response, hasBody ? 0 : FLAG_END, Buffer.from(JSON.stringify(head)), false)
+  }
+
+  open(head: OpenHead): void {
+    this.#enqueue(FRAME.open, 0, Buffer.from(JSON.stringify(head)), false)
+  }
+
+  /** Sends one WebSocket message (or a part of one); false: wait for `writable`. */
+  message(data: Buffer, part: { text: boolean; last: boolean }): boolean {
+    const flags = part.text ? FLAG_TEXT : 0
+    let offset = 0
+    let room = true
+    do {
+      const end = Math.min(data.length, offset + MAX_CHUNK_BYTES)
+      const last = part.last && end === data.length
+      room = this.#enqueue(FRAME.message, flags | (last ? FLAG_END : 0), data.subarray(offset, end), true)
+      offset = end
+    } while (offset < data.length)
+    return room
+  }
+
+  /** Ends a WebSocket with a code that may be sent. What was queued before goes first. */
+  close(code: number, reason: string): void {
+    if (this.#over) return
+    const text = Buffer.from(reason, 'utf8')
+    const payload = Buffer.allocUnsafe(2 + text.length)
+    payload.writeUInt16BE(code, 0)
+    payload.set(text, 2)
+    this.#enqueue(FRAME.close, 0, payload, false)
+  }
+
+  /** Ends the stream now and tells the peer. */
+  reset(code: ResetCode, message = ''): void {
+    if (this.#over) return
+    this.#finish()
+    this.#owner.send(FRAME.reset, 0, this.id, Buffer.from(JSON.stringify({ code, message })))
+  }
+
+  /** These bytes have left: the peer may send as many more. */
+  consumed(bytes: number): void {
+    if (this.#over) return
+    this.#unread -= bytes
+    this.#toGrant += bytes
+    if (this.#toGrant < GRANT_BYTES || this.#remoteEnded) return
+    const grant = Buffer.allocUnsafe(4)
+    grant.writeUInt32BE(this.#toGrant, 0)
+    this.#toGrant = 0
+    this.#owner.send(FRAME.window, 0, this.id, grant)
+  }
+
+  /** Sends what credit and the socket allow. With `once`, one frame of body at most, so that streams take turns. */
+  flush(once = false): void {
+    while (this.#queue.length > 0 && !this.#over) {
+      const next = this.#queue[0] as QueuedFrame
+      const size = next.payload.byteLength
+      if (!next.credited || size === 0) {
+        this.#queue.shift()
+        this.#send(next.type, next.flags, next.payload)
+        continue
+      }
+      if (this.#credit <= 0) return
+      if (this.#owner.congested) {
+        this.#owner.wait(this)
+        return
+      }
+      const portion = Math.min(size, this.#credit, MAX_CHUNK_BYTES)
+      this.#credit -= portion
+      this.#queuedBytes -= portion
+      if (portion === size) {
+        this.#queue.shift()
+        this.#send(next.type, next.flags, next.payload)
+      } else {
+        // A split part is not the last one: its END flag goes with the rest.
+        this.#send(next.type, next.flags & ~FLAG_END, next.payload.subarray(0, portion))
+        next.payload = next.payload.subarray(portion)
+      }
+      if (this.#wantsWritable && this.#queuedBytes < STREAM_QUEUE_BYTES) {
+        this.#wantsWritable = false
+        this.handler.writable?.()
+      }
+      if (once && this.#queue.length > 0) {
+        this.#owner.wait(this)
+        return
+      }
+    }
+  }
+
+  receive(frame: Frame): void {
+    if (this.#over) return
+    switch (frame.type) {
+      case FRAME.response: {
+        const head = parseResponseHead(frame.payload)
+        if (!head || !this.handler.response) {
+          this.#violated('a response that cannot be read')
+          return
+        }
+        this.handler.response(head)
+        if (frame.flags & FLAG_END) this.#remoteEnd()
+        return
+      }
+      case FRAME.open: {
+        const head = parseOpenHead(frame.payload)
+        if (!head || !this.handler.opened) {
+          this.#violated('an open that cannot be read')
+          return
+        }
+        this.handler.opened(head)
+        return
+      }
+      case FRAME.data:
+      case FRAME.message: {
+        this.#unread += frame.payload.length
+        // The peer owns no more credit than was granted; more is a fault of its side, not memory of ours.
+        if (this.#unread + this.#toGrant > INITIAL_WINDOW_BYTES) {
+          this.#violated('more bytes than were granted')
+          return
+        }
+        if (frame.type === FRAME.message) {
+          const part = { text: (frame.flags & FLAG_TEXT) !== 0, last: (frame.flags & FLAG_END) !== 0 }
+          if (this.handler.message) this.handler.message(frame.payload, part)
+          else this.#violated('a message outside a WebSocket')
+          return
+        }
+        if (frame.payload.length > 0) {
+          if (this.handler.data) this.handler.data(frame.payload)
+          else this.consumed(frame.payload.length)
+        }
+        if (frame.flags & FLAG_END) this.#remoteEnd()
+        return
+      }
+      case FRAME.window: {
+        if (frame.payload.length !== 4) {
+          this.#violated('a window of another size than four bytes')
+          return
+        }
+        this.#credit = Math.min(this.#credit + frame.payload.readUInt32BE(0), INITIAL_WINDOW_BYTES)
+        this.flush()
+        return
+      }
+      case FRAME.close: {
+        if (frame.payload.length < 2) {
+          this.#violated('a close without a code')
+          return
+        }
+        const { handler } = this
+        this.#finish()
+        handler.closed?.(frame.payload.readUInt16BE(0), frame.payload.toString('utf8', 2))
+        return
+      }
+      case FRAME.reset: {
+        const { code, message } = parseReset(frame.payload)
+        this.abandon(code, message)
+        return
+      }
+      default:
+      // A later version's frame: ignored, as the protocol says.
+    }
+  }
+
+  /** Ends the stream without telling the peer, who is gone or has said it. */
+  abandon(code: ResetCode, message: string): void {
+    if (this.#over) return
+    const { handler } = this
+    this.#finish()
+    handler.reset(code, message)
+  }
+
+  #violated(what: string): void {
+    const { handler } = this
+    this.reset('protocol_error', `The peer sent ${what}`)
+    handler.reset('protocol_error', `The peer sent ${what}`)
+  }
+
+  #remoteEnd(): void {
+    if (this.#over || this.#remoteEnded) return
+    this.#remoteEnded = true
+    const { handler } = this
+    if (this.#localEnded) this.#finish()
+    handler.end?.()
+  }
+
+  #enqueue(type: FrameType, flags: number, payload: Uint8Array, credited: boolean): boolean {
+    if (this.#over || this.#localEnded) return true
+    this.#queue.push({ type, flags, payload, credited })
+    if (credited) this.#queuedBytes += payload.byteLength
+    if (this.#queue.length === 1) this.flush()
+    if (this.#queuedBytes < STREAM_QUEUE_BYTES) return true
+    this.#wantsWritable = true
+    return false
+  }
+
+  #send(type: FrameType, flags: number, payload: Uint8Array): void {
+    this.#owner.send(type, flags, this.id, payload)
+    if (type === FRAME.close) {
+      this.#finish()
+      return
+    }
+    const endsBody = type === FRAME.data || type === FRAME.request || type === FRAME.response
+    if (endsBody && flags & FLAG_END) {
+      this.#localEnded = true
+      if (this.#remoteEnded) this.#finish()
+    }
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#queue.length = 0
+    this.#queuedBytes = 0
+    this.#owner.forget(this)
+    this.#whenOver?.()
+  }
+}
+
+export interface StreamSetOptions {
+  ws: WebSocket
+  /** The socket below `ws`: its fill level is the tunnel's. */
+  socket: Socket
+  /** Host side: a new request. Without it (relay side) requests from the peer are a violation. */
+  accept?: (stream: TunnelStream, head: RequestHead, hasBody: boolean) => void
+  /** The peer broke the protocol so that the tunnel cannot go on. */
+  violated(what: string): void
+}
+
+/** All streams of one tunnel: the same on both ends, but only the relay opens streams and only the host accepts them. */
+export class StreamSet {
+  readonly #options: StreamSetOptions
+  readonly #streams = new Map<number, TunnelStream>()
+  readonly #waiting = new Set<TunnelStream>()
+  readonly #onDrain: () => void
+  #nextId = 0
+  #corked = false
+  #closed = false
+
+  constructor(options: StreamSetOptions) {
+    this.#options = options
+    this.#onDrain = () => this.#drained()
+    options.socket.on('drain', this.#onDrain)
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  /** True while the socket holds more than it should: body frames wait, control frames do not. */
+  get congested(): boolean {
+    return this.#options.socket.writableNeedDrain && this.#options.socket.writableLength > SOCKET_QUEUE_BYTES
+  }
+
+  /** Relay side: a new stream towards the host. */
+  open(handler: StreamHandler): TunnelStream {
+    do {
+      this.#nextId = this.#nextId >= 0xffffffff ? 1 : this.#nextId + 1
+    } while (this.#streams.has(this.#nextId))
+    const stream = new TunnelStream(this, this.#nextId, handler)
+    this.#streams.set(stream.id, stream)
+    return stream
+  }
+
+  /** A binary message from the peer. */
+  receive(data: RawData): void {
+    if (this.#closed) return
+    const message = Buffer.isBuffer(data)
+      ? data
+      : Array.isArray(data)
+        ? Buffer.concat(data)
+        : Buffer.from(data)
+    const frame = decodeFrame(message)
+    if (!frame) {
+      this.#options.violated(`a frame of ${message.length} bytes`)
+      return
+    }
+    const known = this.#streams.get(frame.streamId)
+    if (frame.type !== FRAME.request) {
+      // An unknown id is a stream that this side has ended while the frame was on its way.
+      known?.receive(frame)
+      return
+    }
+    const { accept } = this.#options
+    const head = parseRequestHead(frame.payload)
+    if (!accept || known || !head || frame.streamId === 0) {
+      this.#options.violated('a request that cannot be accepted')
+      return
+    }
+    const stream = new TunnelStream(this, frame.streamId, { reset: () => undefined })
+    this.#streams.set(stream.id, stream)
+    const hasBody = (frame.flags & FLAG_END) === 0
+    accept(stream, head, hasBody)
+    // Marks the peer's half as ended, in the same way as a last body frame would.
+    if (!hasBody)
+      stream.receive({ type: FRAME.data, flags: FLAG_END, streamId: stream.id, payload: Buffer.alloc(0) })
+  }
+
+  /** The tunnel is gone: every stream ends with `tunnel_gone`. */
+  destroy(message: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#options.socket.off('drain', this.#onDrain)
+    for (const stream of [...this.#streams.values()]) stream.abandon('tunnel_gone', message)
+    this.#waiting.clear()
+  }
+
+  /** Ends every stream and tells the peer; the tunnel stays. */
+  resetAll(code: ResetCode, message: string): void {
+    for (const stream of [...this.#streams.values()]) {
+      const { handler } = stream
+      stream.reset(code, message)
+      handler.reset(code, message)
+    }
+  }
+
+  // What follows is for TunnelStream alone.
+
+  send(type: FrameType, flags: number, streamId: number, payload: Uint8Array): void {
+    const { ws, socket } = this.#options
+    if (this.#closed || ws.readyState !== ws.OPEN) return
+    if (!this.#corked) {
+      // Head, body and end of a small answer are written in one tick: one segment instead of three, in spite of TCP_NODELAY.
+      this.#corked = true
+      socket.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        socket.uncork()
+      })
+    }
+    ws.send(encodeFrame(type, flags, streamId, payload), { binary: true, compress: false })
+  }
+
+  wait(stream: TunnelStream): void {
+    this.#waiting.add(stream)
+  }
+
+  forget(stream: TunnelStream): void {
+    this.#streams.delete(stream.id)
+    this.#waiting.delete(stream)
+  }
+
+  #drained(): void {
+    // Each waiting stream sends one chunk and goes to the end of the queue: a bulk download does not starve the others.
+    while (this.#waiting.size > 0 && !this.congested) {
+      const turn = [...this.#waiting]
+      this.#waiting.clear()
+      for (const stream of turn) stream.flush(true)
+    }
+  }
+}

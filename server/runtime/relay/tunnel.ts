@@ -1,0 +1,186 @@
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import { z } from 'zod'
+import type { NodeTunnel } from '../../contract/node-api.ts'
+import { clipReason } from './close-reason.ts'
+import { StreamSet } from './tunnel-streams.ts'
+
+/** What only the host knows of how it came here. */
+export interface HostReport {
+  gapMs: number | null
+  previousNode: string | null
+  previousCloseCode: number | null
+  attempt: number | null
+}
+
+const reportSchema = z.object({
+  type: z.literal('report'),
+  gapMs: z.number().finite().nonnegative().nullish(),
+  previousNode: z.string().max(63).nullish(),
+  previousCloseCode: z.number().int().min(1000).max(4999).nullish(),
+  attempt: z.number().int().nonnegative().nullish(),
+})
+
+const NO_REPORT: HostReport = { gapMs: null, previousNode: null, previousCloseCode: null, attempt: null }
+
+/** Pings without an answer before the tunnel counts as lost. */
+const MAX_MISSED_PINGS = 3
+
+export interface TunnelOptions {
+  hostId: string
+  fence: number
+  ws: WebSocket
+  socket: Socket
+  remoteAddress: string
+  pingIntervalMs: number
+  /** How long to wait for the host's report before the registration is told without one. */
+  reportWaitMs: number
+  /** How long a closed socket may linger before it is cut. */
+  closeGraceMs: number
+  /** Called once, with the report or without, always before `onLost`. */
+  onRegistered(tunnel: Tunnel, report: HostReport): void
+  /** Called once, at the moment when the tunnel stops serving (not when its socket has closed). */
+  onLost(tunnel: Tunnel, code: number, reason: string, heldMs: number): void
+}
+
+/** One registered tunnel, seen from its relay. */
+export class Tunnel {
+  readonly hostId: string
+  fence: number
+  readonly since = new Date()
+  readonly streams: StreamSet
+  /** The host has been told to leave. */
+  draining = false
+  /** Another relay has registered this host meanwhile. */
+  superseded = false
+  lastPongAt: Date | null = null
+  /** The directory's entry is gone already (a drain removes a slice's entries in one call). */
+  entryRemoved = false
+  /** A pong has come since the directory was refreshed last. */
+  fresh = true
+  readonly #options: TunnelOptions
+  readonly #startedMs = performance.now()
+  readonly #pinger: NodeJS.Timeout | null
+  #reportTimer: NodeJS.Timeout | null
+  #report: HostReport | null = null
+  #missed = 0
+  #lost = false
+  /** Resolves when the socket is closed. */
+  readonly closed: Promise<void>
+
+  constructor(options: TunnelOptions) {
+    this.#options = options
+    this.hostId = options.hostId
+    this.fence = options.fence
+    const { ws } = options
+    this.streams = new StreamSet({
+      ws,
+      socket: options.socket,
+      violated: (what) => this.retire(1008, `The host sent ${what}`),
+    })
+    ws.on('message', (data, isBinary) => {
+      this.#missed = 0
+      if (isBinary) this.streams.receive(data)
+      else this.#readText(data.toString())
+    })
+    ws.on('pong', () => {
+      this.#missed = 0
+      this.fresh = true
+      this.lastPongAt = new Date()
+    })
+    this.closed = new Promise((resolve) => {
+      ws.on('close', (code, reason) => {
+        this.#lose(code, reason.toString('utf8'))
+        resolve()
+      })
+    })
+    // An interval of 0 turns pings off.
+    this.#pinger = options.pingIntervalMs > 0 ? setInterval(() => this.#ping(), options.pingIntervalMs) : null
+    this.#reportTimer = setTimeout(() => this.#tell(NO_REPORT), options.reportWaitMs)
+  }
+
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  row(): NodeTunnel {
+    return {
+      hostId: this.hostId,
+      since: this.since.toISOString(),
+      remoteAddress: this.#options.remoteAddress,
+      lastPongAt: this.lastPongAt?.toISOString() ?? null,
+      pending: this.streams.size,
+      fence: this.fence,
+      gapMs: this.#report?.gapMs ?? null,
+    }
+  }
+
+  sendText(message: Record<string, unknown>): void {
+    const { ws } = this.#options
+    if (ws.readyState === ws.OPEN) ws.send(JSON.stringify(message))
+  }
+
+  /** Tells the host to leave; what runs here goes on until the tunnel is closed. */
+  sendDrain(): void {
+    if (this.draining) return
+    this.draining = true
+    this.sendText({ type: 'drain' })
+  }
+
+  /** Stops serving at once: pending requests settle, the event leaves, the close frame is sent, the socket is cut if it lingers. */
+  retire(code: number, reason: string): void {
+    const { ws, closeGraceMs } = this.#options
+    if (this.#lost) return
+    const clipped = clipReason(reason)
+    this.#lose(code, clipped)
+    ws.close(code, clipped)
+    const cut = setTimeout(() => ws.terminate(), closeGraceMs)
+    ws.once('close', () => clearTimeout(cut))
+  }
+
+  terminate(): void {
+    this.#options.ws.terminate()
+  }
+
+  #ping(): void {
+    if (this.#missed >= MAX_MISSED_PINGS) {
+      this.retire(1001, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
+      return
+    }
+    this.#missed += 1
+    const { ws } = this.#options
+    if (ws.readyState === ws.OPEN) ws.ping()
+  }
+
+  #readText(text: string): void {
+    if (this.#report !== null || this.#lost) return
+    let message: unknown
+    try {
+      message = JSON.parse(text)
+    } catch {
+      // Not for us: what cannot be read is ignored, like unknown types, so that hosts may be newer than relays.
+      return
+    }
+    const parsed = reportSchema.safeParse(message)
+    if (!parsed.success) return
+    const { gapMs = null, previousNode = null, previousCloseCode = null, attempt = null } = parsed.data
+    this.#tell({ gapMs, previousNode, previousCloseCode, attempt })
+  }
+
+  #tell(report: HostReport): void {
+    if (this.#report !== null) return
+    this.#report = report
+    if (this.#reportTimer) clearTimeout(this.#reportTimer)
+    this.#reportTimer = null
+    this.#options.onRegistered(this, report)
+  }
+
+  #lose(code: number, reason: string): void {
+    if (this.#lost) return
+    this.#tell(NO_REPORT)
+    this.#lost = true
+    if (this.#pinger) clearInterval(this.#pinger)
+    this.#options.onLost(this, code, reason, Math.round(performance.now() - this.#startedMs))
+    this.streams.destroy(reason === '' ? `The tunnel closed with ${code}` : reason)
+  }
+}
