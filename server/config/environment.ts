@@ -73,12 +73,13 @@ export const readEnvironment = (
   }
   const named = value('TIDEGATE_CONFIG')
   const usual = resolve(folder, 'tidegate.yaml')
+  const demoAsked = value('TIDEGATE_DEMO') === '1'
   return {
     port: port === null ? null : Number(port),
     host: value('HOST'),
     dataDir: resolve(folder, value('TIDEGATE_DATA') ?? './data'),
-    configPath: named !== null ? resolve(folder, named) : existsSync(usual) ? usual : null,
-    demoAsked: value('TIDEGATE_DEMO') === '1',
+    configPath: named !== null ? resolve(folder, named) : existsSync(usual) && !demoAsked ? usual : null,
+    demoAsked,
     databaseUrl,
     adminEmail,
     adminPassword,

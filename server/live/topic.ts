@@ -18,16 +18,19 @@ const matchesPattern = (value: string | null, patterns: readonly string[]): bool
     pattern.endsWith('*') ? (value ?? '').startsWith(pattern.slice(0, -1)) : value === pattern,
   )
 
-const eventsTopic = (name: string): Topic => {
+/** The filter in an `events` topic; an empty list means all. */
+export const eventsFilter = (name: string): { types: string[]; regions: string[]; nodes: string[] } => {
   const filter = new URLSearchParams(name.slice('events'.length + 1))
   const list = (key: string) =>
     filter
       .getAll(key)
       .flatMap((value) => value.split(','))
       .filter(Boolean)
-  const types = list('type')
-  const regions = list('region')
-  const nodes = list('node')
+  return { types: list('type'), regions: list('region'), nodes: list('node') }
+}
+
+const eventsTopic = (name: string): Topic => {
+  const { types, regions, nodes } = eventsFilter(name)
   return {
     name,
     wantsEvent: (event) =>

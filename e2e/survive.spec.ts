@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { expect, test } from '@playwright/test'
+import type { Drain } from '../server/contract/drains.ts'
+import type { NodeDetail, Tunnel } from '../server/contract/fleet.ts'
+import type { Page } from '../server/contract/ids.ts'
+import { Tidegate } from './tidegate.ts'
+
+const tunnels = async (tidegate: Tidegate): Promise<Tunnel[]> =>
+  (await tidegate.api<Page<Tunnel>>('GET', '/tunnels')).items.filter((tunnel) =>
+    tunnel.hostId.startsWith('host-'),
+  )
+
+const registered = async (tidegate: Tidegate): Promise<number> =>
+  (await tunnels(tidegate)).filter((tunnel) => tunnel.state === 'registered').length
+
+/** Moments at which the collector is killed: before anything is sent, in each phase, and while empty is being proved. */
+const MOMENTS_MS = [0, 150, 1_200, 2_500, 5_000, 9_000]
+
+test.describe('a collector that is killed while a drain runs', () => {
+  for (const moment of MOMENTS_MS) {
+    test(`finishes the drain after the restart when it was killed ${moment} ms after its start`, async () => {
+      const tidegate = await Tidegate.start()
+      try {
+        await expect.poll(() => registered(tidegate), { timeout: 30_000 }).toBe(24)
+        const { id } = await tidegate.api<Drain>('POST', '/drains', {
+          region: 'fra',
+          reason: 'kernel update',
+          confirm: 'fra',
+        })
+        await new Promise((resolve) => setTimeout(resolve, moment))
+        await tidegate.kill()
+        await tidegate.launch()
+
+        await expect
+          .poll(async () => (await tidegate.api<Drain>('GET', `/drains/${id}`)).state, { timeout: 75_000 })
+          .toBe('drained')
+        const drain = await tidegate.api<Drain>('GET', `/drains/${id}`)
+        expect(drain.report?.gaps.missing).toBe(0)
+        expect((await tidegate.api<Page<Drain>>('GET', '/drains')).items.map((item) => item.id)).toEqual([id])
+        const all = await tunnels(tidegate)
+        expect(all.filter((tunnel) => tunnel.state === 'registered')).toHaveLength(24)
+        expect(all.filter((tunnel) => tunnel.region === 'fra')).toEqual([])
+      } finally {
+        await tidegate.dispose()
+      }
+    })
+  }
+})
+
+test.describe('a stop', () => {
+  test('by SIGTERM, sent three times, drains in phases, says so last, exits 0 and leaves no port', async () => {
+    const tidegate = await Tidegate.start()
+    try {
+      await expect.poll(() => registered(tidegate), { timeout: 30_000 }).toBe(24)
+      const { items } = await tidegate.api<Page<{ id: string }>>('GET', '/nodes')
+      const details = await Promise.all(
+        items.map((node) => tidegate.api<NodeDetail>('GET', `/nodes/${node.id}`)),
+      )
+      const ports = [
+        tidegate.port,
+        ...details.flatMap((node) => node.listeners.map((listener) => listener.port)),
+      ]
+      expect(ports.length).toBeGreaterThan(12)
+      const { pid } = tidegate
+      setTimeout(() => process.kill(pid, 'SIGTERM'), 300)
+      setTimeout(() => process.kill(pid, 'SIGINT'), 600)
+      expect(await tidegate.stop('SIGTERM')).toBe(0)
+      const lines = tidegate.output.trim().split('\n')
+      expect(lines.at(-1)).toContain('drain complete')
+      for (const port of ports) expect(await isOpen(port), `port ${port}`).toBe(false)
+    } finally {
+      await tidegate.dispose()
+    }
+  })
+
+  test('of a process group leaves no child behind', async () => {
+    const tidegate = await Tidegate.start()
+    try {
+      const { pid } = tidegate
+      expect(childrenOf(pid)).toEqual([])
+      expect(await tidegate.stop('SIGINT')).toBe(0)
+    } finally {
+      await tidegate.dispose()
+    }
+  })
+})
+
+const isOpen = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+
+/** Processes whose parent is `pid`; empty where the system has no /proc. */
+const childrenOf = (pid: number): number[] => {
+  let entries: string[]
+  try {
+    entries = readdirSync('/proc')
+  } catch {
+    return [] // no /proc on this system: the ports above are the proof there
+  }
+  return entries.flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return []
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8')
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+      return parent === pid ? [Number(entry)] : []
+    } catch {
+      return [] // it ended meanwhile
+    }
+  })
+}

@@ -1,0 +1,379 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import packageJson from '../package.json' with { type: 'json' }
+import { createApi } from './api/api.ts'
+import { createFrontDoor } from './api/front-door.ts'
+import { createSnapshots } from './api/snapshots.ts'
+import { type Auth, createAuth } from './auth/auth.ts'
+import { type Collector, createCollector } from './collector/collector.ts'
+import { createDrainDesk } from './collector/drains/drain-desk.ts'
+import { openDataFolder } from './config/data-folder.ts'
+import { type Environment, readEnvironment } from './config/environment.ts'
+import { loadConfig } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import { readDrainBudget } from './contract/drain-budget.ts'
+import { AppError } from './contract/errors.ts'
+import { createDemoFleet, DEMO_BUDGET_ENV, type DemoFleet } from './demo/demo-fleet.ts'
+import { countDown, OpenRooms, StopWish } from './lifecycle.ts'
+import { Hub } from './live/hub.ts'
+import { LiveSocket } from './live/socket.ts'
+import { createLog, type Log } from './observe/log.ts'
+import { EmbeddedFleet } from './runtime/embedded-fleet.ts'
+import { createPrismaStore, type PrismaStore } from './store/prisma-store.ts'
+
+type ProcessEnvironment = Record<string, string | undefined>
+
+/** The demo is polled more often than a real fleet, so that its charts move at once. */
+const DEMO_POLLING = { intervalMs: 2_000, timeoutMs: 1_500, allow: [] }
+const DEMO_URL_HINT = 'Point it at your own nodes: see "Your own nodes" in README.md'
+
+/**
+ * Starts every room in order, waits for the wish to stop, and stops them in reverse: embedded nodes drain first, while the API and
+ * the live stream still answer. Resolves with the exit code; throws an `AppError` where the start is impossible.
+ */
+export const runServer = async (env: ProcessEnvironment): Promise<number> => {
+  const log = createLog('main', env.LOG_LEVEL)
+  const wish = new StopWish()
+  const rooms = new OpenRooms(log)
+  const settings = readEnvironment(env)
+  const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
+  const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
+  rooms.add('data folder', () => folder.release())
+  try {
+    const tidegate = await open({ env, settings, config, dataDir: folder.path, log, rooms })
+    const reason = await wish.asked
+    log.info({ reason }, 'stopping: the embedded nodes drain first')
+    const seconds = tidegate.drainSeconds
+    await countDown(tidegate.drain(), seconds, (remaining) =>
+      log.info({ remaining }, `draining, at most ${remaining} s remain`),
+    )
+    const failed = await rooms.closeAll()
+    log.info(
+      failed.length === 0
+        ? 'drain complete'
+        : `drain complete with warnings: ${failed.join(', ')} did not close cleanly`,
+    )
+    return 0
+  } catch (error) {
+    await rooms.closeAll()
+    throw error
+  } finally {
+    wish.release()
+  }
+}
+
+interface Openings {
+  env: ProcessEnvironment
+  settings: Environment
+  /** Null: the demo fleet. */
+  config: Config | null
+  dataDir: string
+  log: Log
+  rooms: OpenRooms
+}
+
+const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) => {
+  const startedAt = Date.now()
+  const host = settings.host ?? config?.server.host ?? '127.0.0.1'
+  let notReady: string | null = 'starting'
+  let pages: Awaited<ReturnType<typeof openPages>> | null = null
+  let live: LiveSocket | null = null
+  let frontDoor: ReturnType<typeof createFrontDoor> | null = null
+
+  const server = createServer(
+    { requestTimeout: 60_000, headersTimeout: 15_000, maxHeaderSize: 16_384 },
+    (request, response) => {
+      if (frontDoor !== null) return frontDoor.request(request, response)
+      const live = request.url === '/healthz/live'
+      response
+        .writeHead(live ? 200 : 503, { 'Content-Type': 'application/json' })
+        .end(live ? '{"live":true}' : '{"ready":false,"reason":"starting"}')
+    },
+  )
+  server.on('upgrade', (request, socket, head) => {
+    if (frontDoor !== null) frontDoor.upgrade(request, socket, head)
+    else socket.destroy()
+  })
+  const port = await listen(server, settings.port ?? config?.server.port ?? 3000, host)
+  rooms.add('web server', () => closeServer(server))
+  const url = config?.server.url ?? `http://localhost:${port}`
+  const origins = config?.server.url === undefined ? localOrigins(port) : [new URL(config.server.url).origin]
+
+  const pagesOpening = openPages(settings.dev, port, log)
+  // A failure is reported where it is awaited; until then it must not end the process.
+  pagesOpening.catch(() => undefined)
+
+  const polling = config?.polling ?? DEMO_POLLING
+  const store = openStore(settings, config, dataDir, log, polling.intervalMs)
+  await store.open()
+  rooms.add('store', () => store.close())
+  const auth = await openAuth({ settings, store, dataDir, url, origins, log })
+  rooms.add('auth', () => auth.close())
+
+  const fleet =
+    config === null ? createDemoFleet({ dataDir, env, log: createLog('demo', env.LOG_LEVEL) }) : null
+  const embedded = config === null ? null : openEmbedded(config, dataDir, env)
+  rooms.add('nodes', () => fleet?.close() ?? embedded?.close())
+  await (fleet?.start() ?? embedded?.start())
+
+  let collector: Collector | null = null
+  const hub = new Hub({
+    log: createLog('live', env.LOG_LEVEL),
+    snapshot: (topic) =>
+      collector === null ? Promise.resolve(null) : createSnapshots(collector, store)(topic),
+  })
+  rooms.add('live hub', () => hub.close())
+  collector = openCollector({ config, fleet, embedded, store, hub, polling, env })
+  await collector.start()
+  rooms.add('collector', () => collector.close())
+
+  live = new LiveSocket({
+    hub,
+    log: createLog('live', env.LOG_LEVEL),
+    allowedOrigins: () => origins,
+    authenticate: (request) => auth.authenticateUpgrade(request),
+  })
+  const socket = live
+  auth.onRevoked((revoked) => {
+    if (revoked.sessionId !== null) socket.closeSession(revoked.sessionId)
+    else socket.closeCaller(revoked.name)
+  })
+  rooms.add('live socket', () => socket.close())
+
+  const readiness = () => {
+    const health = store.health()
+    if (notReady !== null) return { ok: false, reason: notReady }
+    return health.ok
+      ? { ok: true, reason: null }
+      : { ok: false, reason: `store unavailable: ${health.reason}` }
+  }
+  const api = createApi({
+    store,
+    auth,
+    collector,
+    demo: fleet,
+    demoMode: config === null,
+    version: packageJson.version,
+    startedAt,
+    ready: readiness,
+    log: createLog('api', env.LOG_LEVEL),
+    live: {
+      hub: () => hub.hub,
+      seq: () => hub.seq,
+      subscribers: () => socket.clients,
+      slowClosed: () => socket.slowClosed,
+    },
+  })
+  rooms.add('api', () => api.close())
+  frontDoor = createFrontDoor({
+    api: api.handle,
+    pages: () => pages?.handle ?? null,
+    pagesUpgrade: () => pages?.upgrade ?? null,
+    live: () => live,
+    hasSession: (request) => auth.hasSession(request),
+    needsSetup: () => auth.needsSetup(),
+    dev: settings.dev,
+    log,
+  })
+  await fleet?.startTraffic()
+  pages = await pagesOpening
+  rooms.add('pages', () => pages?.close())
+  notReady = null
+  announce({ url, demo: config === null, setupLink: auth.setupLink(), host, startedAt })
+
+  return {
+    drainSeconds: totalDrainSeconds(config === null ? { ...DEMO_BUDGET_ENV, ...env } : env),
+    async drain() {
+      notReady = 'stopping'
+      await (fleet?.drainForSignal() ?? embedded?.drainForSignal())
+    },
+  }
+}
+
+/** Sets a user's password directly in the store: for the machine's owner, while the collector is stopped. */
+export const resetPassword = async (
+  env: ProcessEnvironment,
+  email: string,
+  password: string,
+): Promise<void> => {
+  const log = createLog('main', env.LOG_LEVEL)
+  const settings = readEnvironment(env)
+  const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
+  const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
+  const store = openStore(settings, config, folder.path, log, DEMO_POLLING.intervalMs)
+  try {
+    await store.open()
+    const auth = await openAuth({
+      settings,
+      store,
+      dataDir: folder.path,
+      url: 'http://localhost',
+      origins: [],
+      log,
+    })
+    await auth.resetPassword(email, password)
+    await auth.close()
+  } finally {
+    await store.close()
+    folder.release()
+  }
+}
+
+const openStore = (
+  settings: Environment,
+  config: Config | null,
+  dataDir: string,
+  log: Log,
+  intervalMs: number,
+): PrismaStore => {
+  // The demo never writes into a database that somebody named for real use.
+  const named = config === null ? null : (settings.databaseUrl ?? config.store.url ?? null)
+  return createPrismaStore({
+    url: named ?? `file:${join(dataDir, 'tidegate.db')}`,
+    log,
+    expectedIntervalMs: intervalMs,
+  })
+}
+
+const openAuth = (options: {
+  settings: Environment
+  store: PrismaStore
+  dataDir: string
+  url: string
+  origins: readonly string[]
+  log: Log
+}): Promise<Auth> => {
+  const { settings, store, dataDir, url, origins, log } = options
+  return createAuth({
+    store,
+    prisma: store.prisma,
+    dataDir,
+    serverUrl: url,
+    origins: [...origins],
+    adminEmail: settings.adminEmail,
+    adminPassword: settings.adminPassword,
+    apiToken: settings.apiToken,
+    log,
+  })
+}
+
+const openEmbedded = (config: Config, dataDir: string, env: ProcessEnvironment): EmbeddedFleet =>
+  new EmbeddedFleet({
+    nodes: config.embedded,
+    dataDirOf: (node) => join(dataDir, 'nodes', node),
+    env,
+    log: createLog('nodes', env.LOG_LEVEL),
+  })
+
+const openCollector = (options: {
+  config: Config | null
+  fleet: DemoFleet | null
+  embedded: EmbeddedFleet | null
+  store: PrismaStore
+  hub: Hub
+  polling: Config['polling']
+  env: ProcessEnvironment
+}): Collector => {
+  const { config, fleet, embedded, store, hub, polling, env } = options
+  const log = createLog('collector', env.LOG_LEVEL)
+  const collector = createCollector({
+    store,
+    live: hub,
+    log,
+    regions:
+      fleet?.regions() ??
+      config?.regions.map((region) => ({ ...region, name: region.name ?? region.id })) ??
+      [],
+    nodes: [
+      ...(fleet?.nodes() ?? embedded?.nodes() ?? []),
+      ...(config?.nodes.map((node) => ({ ...node, embedded: false })) ?? []),
+    ],
+    polling,
+    detect: config?.detect ?? {},
+    demo: config === null,
+    version: packageJson.version,
+    drains: (drainFleet) => createDrainDesk({ store, fleet: drainFleet, live: hub, log }),
+  })
+  const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })
+  fleet?.onMoved(moved)
+  embedded?.onMoved(moved)
+  return collector
+}
+
+/** The page renderer. It is given a server that never listens, because it would add an upgrade listener of its own to ours. */
+const openPages = async (dev: boolean, port: number, log: Log) => {
+  const { default: next } = await import('next')
+  const app = next({
+    dev,
+    dir: join(import.meta.dirname, '..'),
+    customServer: true,
+    hostname: 'localhost',
+    port,
+    httpServer: createServer(),
+  })
+  await app.prepare()
+  log.debug('pages are ready')
+  return { handle: app.getRequestHandler(), upgrade: app.getUpgradeHandler(), close: () => app.close() }
+}
+
+const listen = (server: Server, port: number, host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason =
+        error.code === 'EADDRINUSE'
+          ? new AppError(
+              'ERR_PORT_TAKEN',
+              `Port ${port} on ${host} is in use by another process; stop it, or set PORT to another one`,
+              { host, port },
+            )
+          : new AppError(
+              'ERR_CONFIG',
+              `The server cannot listen on ${host}:${port} (${error.code})`,
+              { host, port },
+              { cause: error },
+            )
+      reject(reason)
+    })
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+
+const closeServer = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+    setTimeout(() => server.closeAllConnections(), 500).unref()
+  })
+
+const localOrigins = (port: number): string[] =>
+  ['localhost', '127.0.0.1', '[::1]'].map((name) => `http://${name}:${port}`)
+
+const totalDrainSeconds = (env: ProcessEnvironment): number => {
+  const { budget } = readDrainBudget(env)
+  return budget.preDrainSeconds + budget.httpSeconds + budget.tunnelsSeconds + budget.marginSeconds
+}
+
+const announce = (facts: {
+  url: string
+  demo: boolean
+  setupLink: string | null
+  host: string
+  startedAt: number
+}): void => {
+  const lines = [
+    `Tidegate ${packageJson.version} is ready at ${facts.url} (${((Date.now() - facts.startedAt) / 1_000).toFixed(1)} s)`,
+    ...(facts.demo
+      ? [
+          'This is the DEMO fleet: three regions, six nodes, 24 tunnel hosts, all on this machine.',
+          DEMO_URL_HINT,
+        ]
+      : []),
+    ...(facts.setupLink === null
+      ? []
+      : [`Create the first administrator within the hour: ${facts.setupLink}`]),
+    ...(facts.host === '127.0.0.1' || facts.host === '::1' || facts.host === 'localhost'
+      ? []
+      : [`It listens on ${facts.host}: put TLS in front of it before anybody signs in over a network.`]),
+  ]
+  process.stdout.write(`${lines.map((line) => `  ${line}`).join('\n')}\n`)
+}
