@@ -239,5 +239,5 @@ try {
   }
 }
 // The channel to the launcher would keep a finished command alive.
-if (process.connected) process.disconnect()
+if (process.connected) process.disconnect?.()
 process.exitCode = exitCode

@@ -293,7 +293,7 @@ const openCollector = (options: {
     detect: config?.detect ?? {},
     demo: config === null,
     version: packageJson.version,
-    drains: (drainFleet) => createDrainDesk({ store, fleet: drainFleet, live: hub, log }),
+    drains: (internals) => createDrainDesk({ store, fleet: internals.fleet, live: hub, log }),
   })
   const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })
   fleet?.onMoved(moved)
