@@ -196,6 +196,8 @@ class BuiltNode implements TidegateNode {
   }
 
   async drainForSignal(signal: string): Promise<void> {
+    // A half-made start would bind behind the drain's back; it is bounded, and its own fault is its caller's.
+    await this.#starting?.catch(() => undefined)
     if (this.#drain !== null && this.#closing === null) await this.#drain.signal(signal)
     await this.close()
   }
