@@ -19,7 +19,11 @@ const toRow = (row: Row): AuditRow => ({
   reason: row.reason,
 })
 
-export const writeAudit = async (prisma: PrismaClient, row: Omit<AuditRow, 'id'>): Promise<void> => {
+/** `prisma` may be a transaction: what is audited and its audit row then stand or fall together. */
+export const writeAudit = async (
+  prisma: Pick<PrismaClient, 'auditRow'>,
+  row: Omit<AuditRow, 'id'>,
+): Promise<void> => {
   await prisma.auditRow.create({
     data: { ...row, at: BigInt(epochMs(row.at)), before: text(row.before), after: text(row.after) },
   })

@@ -1,5 +1,5 @@
 import { ACTIVE_DRAIN_STATES, AppError, type Drain, type Page } from '../contract/index.ts'
-import type { Connection, SqlValue } from './connection.ts'
+import type { Connection, Run, SqlValue } from './connection.ts'
 import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import type { StoredDrain } from './store.ts'
@@ -46,14 +46,22 @@ const running = (wanted: Drain, other: Drain): AppError => {
   )
 }
 
+const refuseSecond = async (run: Run, { drain }: StoredDrain): Promise<void> => {
+  if (!isActive(drain)) return
+  const { rows } = await run(
+    'SELECT "data", "resume" FROM "drains" WHERE "activeKey" IS NOT NULL AND "id" <> ?',
+    [drain.id],
+  )
+  for (const row of rows) {
+    const other = read(row as { data: unknown; resume: unknown }).drain
+    if (overlaps(drain, other)) throw running(drain, other)
+  }
+}
+
 /** Inserts, unless an active drain of the same region, or of one of the same nodes, exists: `ERR_DRAIN_RUNNING`. */
 export const createDrain = (connection: Connection, stored: StoredDrain): Promise<void> =>
   connection.transaction(async (run) => {
-    const { rows } = await run('SELECT "data", "resume" FROM "drains" WHERE "activeKey" IS NOT NULL')
-    for (const row of rows) {
-      const other = read(row as { data: unknown; resume: unknown }).drain
-      if (isActive(stored.drain) && overlaps(stored.drain, other)) throw running(stored.drain, other)
-    }
+    await refuseSecond(run, stored)
     await run(
       'INSERT INTO "drains" ("region", "node", "state", "activeKey", "version", "createdAt", "data", "resume", "id") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       [...columnsOf(stored), stored.drain.id],
@@ -79,6 +87,8 @@ export const saveDrain = (
         { by: now.updatedBy, at: now.updatedAt, version: now.version, state: now.state },
       )
     }
+    // A failed or aborted drain that is resumed becomes active again.
+    await refuseSecond(run, stored)
     await run(
       'UPDATE "drains" SET "region" = ?, "node" = ?, "state" = ?, "activeKey" = ?, "version" = ?, "createdAt" = ?, "data" = ?, "resume" = ? WHERE "id" = ?',
       [...columnsOf(stored), id],

@@ -37,12 +37,11 @@ export interface PrismaStoreOptions {
 export interface PrismaStore extends Store {
   /** For what has a Prisma adapter of its own. Its statements take their turn on the store's one connection. */
   readonly prisma: PrismaClient
-  /** Deletes what is older than its retention. Runs by itself every ten minutes. */
+  /** Deletes what is older than its retention, in small batches. The collector asks for it now and then. */
   prune(): Promise<{ samples: number; events: number; gaps: number }>
 }
 
 const healEveryMs = 1_000
-const pruneEveryMs = 600_000
 
 const counted = [
   'samples',
@@ -65,7 +64,6 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
   const holeMs = 3 * pollIntervalMs
   const retention = { ...defaultRetention, ...options.retention }
   let healing: NodeJS.Timeout | null = null
-  let pruning: NodeJS.Timeout | null = null
   let state: 'new' | 'open' | 'closed' = 'new'
 
   const heal = async () => {
@@ -103,17 +101,6 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
   }
 
   const pruneNow = () => guard(() => prune(connection, [...samples.known.keys()], retention, now()))
-  const schedulePrune = () => {
-    pruning = setTimeout(() => {
-      pruneNow()
-        .then((deleted) => log.debug(deleted, 'old rows deleted'))
-        .catch((error: unknown) => log.warn({ err: error }, 'old rows could not be deleted'))
-        .finally(() => {
-          if (state === 'open') schedulePrune()
-        })
-    }, pruneEveryMs)
-  }
-
   return {
     prisma,
     async open() {
@@ -122,12 +109,11 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
       await applyMigrations(connection, log)
       await guard(() => samples.load())
       state = 'open'
-      schedulePrune()
     },
     async close() {
       if (state === 'closed') return
       state = 'closed'
-      for (const timer of [healing, pruning]) if (timer) clearTimeout(timer)
+      if (healing) clearTimeout(healing)
       await samples.close()
       await prisma.$disconnect()
       await connection.close()

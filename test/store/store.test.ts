@@ -321,6 +321,14 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       },
     )
 
+    it('refuses to take up an aborted drain while another one is active', async () => {
+      await store.createDrain(drain('d1'))
+      await store.saveDrain(drain('d1', { state: 'aborted', version: 2 }), 1)
+      await store.createDrain(drain('d2'))
+      const again = store.saveDrain(drain('d1', { state: 'resuming', version: 3 }), 2)
+      await expect(again).rejects.toMatchObject({ code: 'ERR_DRAIN_RUNNING', facts: { drainId: 'd2' } })
+    })
+
     it('counts a drained region as taken while it is held, and as free once its nodes have left', async () => {
       await store.createDrain(drain('d1', { state: 'drained' }))
       await expect(store.createDrain(drain('d2'))).rejects.toMatchObject({ code: 'ERR_DRAIN_RUNNING' })

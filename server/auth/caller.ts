@@ -1,0 +1,20 @@
+import type { Actor } from '../contract/index.ts'
+
+/** Who calls, and by what credential, so that what hangs on it can be closed when it is revoked. */
+export interface Caller extends Actor {
+  via: 'session' | 'token'
+  /** Null for an API token. */
+  sessionId: string | null
+  /** Null for an API token. */
+  userId: string | null
+  /** Null for a session, and for the token of the environment. */
+  tokenId: string | null
+}
+
+/** A credential that holds no longer. */
+export interface Revocation {
+  sessionId: string | null
+  tokenId: string | null
+  /** Name of the caller as in `Actor`. */
+  name: string
+}

@@ -1,0 +1,56 @@
+import { betterAuth } from 'better-auth'
+import { prismaAdapter } from 'better-auth/adapters/prisma'
+import type { Log } from '../observe/log.ts'
+import type { PrismaClient } from '../store/prisma-store.ts'
+
+export interface SignInOptions {
+  prisma: PrismaClient
+  secret: string
+  /** The address that people open, without a path. */
+  serverUrl: string
+  origins: readonly string[]
+  log: Log
+}
+
+/** Header that carries the client's address into better-auth; whatever a client sends under this name is replaced. */
+export const addressHeader = 'x-tidegate-address'
+
+const days = 24 * 60 * 60
+
+/** better-auth, with nothing but e-mail and password: no sign-up, no cookie cache, no telemetry, no rate limit of its own. */
+export const createSignIn = (options: SignInOptions) => {
+  const { log } = options
+  const url = new URL(options.serverUrl)
+  return betterAuth({
+    appName: 'Tidegate',
+    baseURL: url.origin,
+    basePath: '/api/auth',
+    secret: options.secret,
+    trustedOrigins: [...options.origins],
+    database: prismaAdapter(options.prisma, { provider: 'sqlite' }),
+    emailAndPassword: { enabled: true, disableSignUp: true, minPasswordLength: 1, maxPasswordLength: 128 },
+    session: { expiresIn: 7 * days, updateAge: days, cookieCache: { enabled: false } },
+    user: {
+      additionalFields: { role: { type: 'string', required: true, defaultValue: 'viewer', input: false } },
+    },
+    rateLimit: { enabled: false },
+    telemetry: { enabled: false },
+    logger: {
+      level: 'warn',
+      log: (level, message) =>
+        log[level === 'error' ? 'error' : level === 'warn' ? 'warn' : 'debug'](
+          { from: 'better-auth' },
+          message,
+        ),
+    },
+    advanced: {
+      useSecureCookies: url.protocol === 'https:',
+      // Cookies know no ports: two servers on one machine would sign each other's people out.
+      cookiePrefix: url.port === '' ? 'tidegate' : `tidegate-${url.port}`,
+      defaultCookieAttributes: { httpOnly: true, sameSite: 'lax', path: '/' },
+      ipAddress: { ipAddressHeaders: [addressHeader] },
+    },
+  })
+}
+
+export type SignIn = ReturnType<typeof createSignIn>
