@@ -219,8 +219,8 @@ user
 
 const passwordFromEnvironment = (): string => {
   const password = process.env.TIDEGATE_USER_PASSWORD
-  if (password === undefined || password.length < 12) {
-    throw new AppError('ERR_INVALID', 'Set TIDEGATE_USER_PASSWORD to a password of at least 12 characters')
+  if (password === undefined || password.length < 8) {
+    throw new AppError('ERR_INVALID', 'Set TIDEGATE_USER_PASSWORD to a password of at least 8 characters')
   }
   return password
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
@@ -108,8 +108,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   const store = openStore(settings, config, dataDir, log, polling.intervalMs)
   await store.open()
   rooms.add('store', () => store.close())
-  const auth = await openAuth({ settings, store, dataDir, url, origins, log })
-  rooms.add('auth', () => auth.close())
+  const auth = openAuth({ settings, store, dataDir, url, origins, log })
+  await auth.start()
 
   const fleet =
     config === null ? createDemoFleet({ dataDir, env, log: createLog('demo', env.LOG_LEVEL) }) : null
@@ -132,12 +132,17 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
     hub,
     log: createLog('live', env.LOG_LEVEL),
     allowedOrigins: () => origins,
-    authenticate: (request) => auth.authenticateUpgrade(request),
+    authenticate: async (request) => {
+      const caller = await auth.authenticate(accessOf(request))
+      return caller === null
+        ? null
+        : { name: caller.name, sessionId: caller.sessionId, bearer: caller.via === 'token' }
+    },
   })
   const socket = live
-  auth.onRevoked((revoked) => {
-    if (revoked.sessionId !== null) socket.closeSession(revoked.sessionId)
-    else socket.closeCaller(revoked.name)
+  auth.onSessionRevoked(({ sessionId, name }) => {
+    if (sessionId !== null) socket.closeSession(sessionId)
+    else socket.closeCaller(name)
   })
   rooms.add('live socket', () => socket.close())
 
@@ -171,7 +176,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
     pages: () => pages?.handle ?? null,
     pagesUpgrade: () => pages?.upgrade ?? null,
     live: () => live,
-    hasSession: (request) => auth.hasSession(request),
+    hasSession: async (request) => (await auth.authenticate(accessOf(request)))?.via === 'session',
     needsSetup: () => auth.needsSetup(),
     dev: settings.dev,
     log,
@@ -204,7 +209,7 @@ export const resetPassword = async (
   const store = openStore(settings, config, folder.path, log, DEMO_POLLING.intervalMs)
   try {
     await store.open()
-    const auth = await openAuth({
+    const auth = openAuth({
       settings,
       store,
       dataDir: folder.path,
@@ -212,8 +217,10 @@ export const resetPassword = async (
       origins: [],
       log,
     })
-    await auth.resetPassword(email, password)
-    await auth.close()
+    await auth.start()
+    const user = (await auth.users.list()).find((candidate) => candidate.email === email.toLowerCase())
+    if (user === undefined) throw new AppError('ERR_NOT_FOUND', `There is no user ${email}`, {})
+    await auth.users.change(user.id, { password }, { name: 'command line', role: 'admin', address: null })
   } finally {
     await store.close()
     folder.release()
@@ -243,7 +250,7 @@ const openAuth = (options: {
   url: string
   origins: readonly string[]
   log: Log
-}): Promise<Auth> => {
+}): Auth => {
   const { settings, store, dataDir, url, origins, log } = options
   return createAuth({
     store,
@@ -251,9 +258,9 @@ const openAuth = (options: {
     dataDir,
     serverUrl: url,
     origins: [...origins],
-    adminEmail: settings.adminEmail,
-    adminPassword: settings.adminPassword,
-    apiToken: settings.apiToken,
+    ...(settings.adminEmail === null ? {} : { adminEmail: settings.adminEmail }),
+    ...(settings.adminPassword === null ? {} : { adminPassword: settings.adminPassword }),
+    ...(settings.apiToken === null ? {} : { apiToken: settings.apiToken }),
     log,
   })
 }
@@ -344,6 +351,13 @@ const closeServer = (server: Server): Promise<void> =>
     server.closeIdleConnections()
     setTimeout(() => server.closeAllConnections(), 500).unref()
   })
+
+/** What access is judged by. The address is the socket's: forwarded headers are believed from nobody yet. */
+const accessOf = (request: IncomingMessage) => ({
+  method: request.method ?? 'GET',
+  headers: request.headers,
+  address: request.socket.remoteAddress ?? null,
+})
 
 const localOrigins = (port: number): string[] =>
   ['localhost', '127.0.0.1', '[::1]'].map((name) => `http://${name}:${port}`)
