@@ -1,0 +1,433 @@
+import type { ErrorCode } from '../../contract/errors.ts'
+import type { ProxyConfig } from '../../contract/node-config.ts'
+import type { CloseReason } from './close-reasons.ts'
+import type { Carrier, ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import { HttpExchange } from './http-exchange.ts'
+import { HeadError, HeadReader, parseRequest, type RequestHead } from './http-head.ts'
+import { writeError } from './http-write.ts'
+import type { Link, LinkOwner } from './link.ts'
+import { quietVerdict } from './quiet-rules.ts'
+import { failureReason, RawPipe } from './raw-pipe.ts'
+import { type CompiledRoute, pickRoute } from './routing.ts'
+import type { Dialler, Target } from './targets.ts'
+
+/** Requests of the whole proxy, exact. */
+export class RequestCounts {
+  total = 0
+  inFlight = 0
+  readonly byStatus: Record<string, number> = {}
+
+  answered(status: number): void {
+    const key = `${Math.floor(status / 100)}xx`
+    this.byStatus[key] = (this.byStatus[key] ?? 0) + 1
+  }
+}
+
+/** What HTTP connections share. */
+export interface HttpServices {
+  readonly config: ProxyConfig
+  readonly book: ConnectionBook
+  readonly dialler: Dialler
+  readonly requests: RequestCounts
+  /** HTTP connections that have become raw pipes (WebSocket). */
+  readonly upgraded: { count: number }
+  /** True from phase 2 of a drain on: every response says `Connection: close`. */
+  retiring(): boolean
+  /** Something in flight has ended. */
+  settled(): void
+}
+
+/** The listener a connection came in by: its routes may change while the connection lives. */
+export interface HttpRoutes {
+  readonly http: CompiledRoute[]
+  /** The listener is gone: the connection may finish what it has. */
+  readonly retired: boolean
+}
+
+/** Bytes kept of a client while its present request is served: pipelined requests, or a WebSocket's early frames. */
+const MAX_LEFTOVER_BYTES = 64 * 1024
+/** A reader of a response that takes nothing for this long is cut (design: stalled readers). */
+const STALLED_READER_MS = 10_000
+/** A connection without a request when a drain begins may have one on the wire: it is given this long. */
+const FRESH_GRACE_MS = 1_000
+
+/**
+ * One client connection that speaks HTTP/1.x: heads are parsed strictly, one request is served at a time in order, and after an
+ * upgrade the connection is a raw pipe.
+ */
+export class HttpConnection implements Carrier, LinkOwner {
+  readonly client: Link
+  readonly record: ConnectionRecord
+  readonly services: HttpServices
+  private readonly routes: HttpRoutes
+  private readonly reader = new HeadReader()
+  private state: 'reading' | 'exchange' | 'raw' | 'closing' | 'closed' = 'reading'
+  private exchange: HttpExchange | null = null
+  private pipe: RawPipe | null = null
+  private rawTarget: Target | null = null
+  private leftover: Buffer | null = null
+  private feeding = false
+  private served = 0
+  private headStartedAt = 0
+  private retiredAt: number | null = null
+  private clientEndedAt: number | null = null
+  private requestOpen = false
+  private closeReason: CloseReason = 'finished'
+  private resetAtEnd = false
+  private closingUntil = 0
+  private stallFigure = 0
+  private stallSince = 0
+
+  constructor(client: Link, record: ConnectionRecord, services: HttpServices, routes: HttpRoutes) {
+    this.client = client
+    this.record = record
+    this.services = services
+    this.routes = routes
+    client.owner = this
+    record.carrier = this
+  }
+
+  start(): void {
+    this.client.readAccepted()
+  }
+
+  onBytes(_link: Link, buffer: Buffer, length: number, owned: boolean): boolean {
+    this.record.bytesUpstream += length
+    this.record.lastActivityAt = this.services.book.now
+    return this.feed(buffer, length, owned)
+  }
+
+  /** Gives bytes to whoever is due: the head parser, then the request's body, then the next head. False pauses the client. */
+  private feed(buffer: Buffer, end: number, owned: boolean): boolean {
+    let at = 0
+    this.feeding = true
+    while (at < end) {
+      if (this.state === 'reading') {
+        const next = this.readHead(buffer, at, end)
+        if (next < 0) break
+        at = next
+      } else if (this.state === 'exchange' && this.exchange) {
+        const exchange = this.exchange
+        at = exchange.requestBytes(buffer, at, end, owned)
+        if (at < end && this.exchange === exchange) {
+          this.keepLeftover(buffer, at, end)
+          break
+        }
+      } else break
+    }
+    this.feeding = false
+    return !this.holdsClient()
+  }
+
+  /** True while the client must not send more: its body is not flushed, or it is too far ahead. */
+  private holdsClient(): boolean {
+    if (this.state !== 'exchange') return false
+    return this.exchange?.holdsClient === true || (this.leftover?.length ?? 0) >= MAX_LEFTOVER_BYTES
+  }
+
+  private keepLeftover(buffer: Buffer, start: number, end: number): void {
+    const rest = buffer.subarray(start, end)
+    this.leftover = this.leftover ? Buffer.concat([this.leftover, rest]) : Buffer.from(rest)
+  }
+
+  /** Answers the index after the head, or -1 when more is needed or the request was refused. */
+  private readHead(buffer: Buffer, start: number, end: number): number {
+    try {
+      const next = this.reader.push(buffer, start, end)
+      if (next < 0) {
+        if (this.reader.begun && this.headStartedAt === 0) this.headStartedAt = this.services.book.now
+        return -1
+      }
+      this.headStartedAt = 0
+      this.begin(parseRequest(this.reader.text))
+      return next
+    } catch (error) {
+      if (!(error instanceof HeadError)) throw error
+      this.services.requests.total += 1
+      this.refuse(error.status, error.fault)
+      return -1
+    }
+  }
+
+  /** A request that is not plainly valid: answered and closed; nothing reaches a target. */
+  refuse(status: 400 | 405 | 431, fault: string): void {
+    const sentences = {
+      400: 'The request is not plainly valid HTTP/1.1; it was refused and nothing was forwarded',
+      405: 'This method is not forwarded',
+      431: 'The request head is too large: at most 100 fields and 65536 bytes are taken',
+    }
+    const codes = { 400: 'ERR_INVALID', 405: 'ERR_METHOD', 431: 'ERR_TOO_LARGE' } as const
+    this.answer(status, codes[status], sentences[status], { fault }, 'bad_request')
+  }
+
+  private begin(head: RequestHead): void {
+    const { requests } = this.services
+    requests.total += 1
+    requests.inFlight += 1
+    this.requestOpen = true
+    this.served += 1
+    this.state = 'exchange'
+    const route = pickRoute(this.routes.http, head.host, head.target)
+    const exchange = new HttpExchange(this, head)
+    this.exchange = exchange
+    if (route) {
+      this.record.route = route.name
+      exchange.start(route)
+      return
+    }
+    this.answer(
+      404,
+      'ERR_NOT_FOUND',
+      'No route takes this host and path',
+      { host: head.host.slice(0, 255) },
+      'no_route',
+      {
+        keep: exchange.requestDone && this.keepsAlive(head),
+        bodiless: head.method === 'HEAD',
+      },
+    )
+  }
+
+  /** Whether this side may go on after the response to `head`. */
+  keepsAlive(head: RequestHead): boolean {
+    return (
+      head.version === '1.1' &&
+      !head.connection.includes('close') &&
+      !this.services.retiring() &&
+      !this.routes.retired &&
+      this.clientEndedAt === null
+    )
+  }
+
+  /** Answers by ourselves, with the JSON error; then the connection closes for `reason`, unless it may be kept. */
+  answer(
+    status: number,
+    code: ErrorCode,
+    message: string,
+    facts: Record<string, string | number>,
+    reason: CloseReason,
+    options: { keep: boolean; bodiless: boolean } = { keep: false, bodiless: false },
+  ): void {
+    this.services.requests.answered(status)
+    const text = writeError(status, code, message, facts, options)
+    this.record.bytesDownstream += text.length
+    if (this.client.writable) this.client.write(text)
+    if (options.keep) this.exchangeDone(true)
+    else this.closeAfterFlush(reason === 'no_route' ? 'finished' : reason)
+  }
+
+  /** The response is complete. `keep`: the connection may carry another request. */
+  exchangeDone(keep: boolean): void {
+    if (this.state !== 'exchange') return
+    this.exchange = null
+    if (!keep) {
+      this.closeAfterFlush('finished')
+      return
+    }
+    this.state = 'reading'
+    if (this.client.socket.writableLength === 0) this.settleRequest()
+    if (this.feeding) return
+    this.nextFromLeftover()
+  }
+
+  private nextFromLeftover(): void {
+    while (this.leftover && this.state === 'reading') {
+      const rest = this.leftover
+      this.leftover = null
+      this.feed(rest, rest.length, true)
+    }
+    if (this.state === 'closed' || this.state === 'raw') return
+    if (this.state === 'reading' && this.client.ended) {
+      this.closeAfterFlush(this.reader.begun ? 'client_incomplete' : 'finished')
+      return
+    }
+    if (!this.holdsClient()) this.client.resume()
+  }
+
+  /** Called when the exchange can take more of the request's body. */
+  resumeClient(): void {
+    if (!this.holdsClient()) this.client.resume()
+  }
+
+  /** After 101: bytes both ways from now on. `early` came from the target behind its head. */
+  upgrade(link: Link, target: Target, early: Buffer | null): void {
+    const { book, config, upgraded } = this.services
+    this.exchange = null
+    this.state = 'raw'
+    this.rawTarget = target
+    upgraded.count += 1
+    this.settleRequest()
+    this.pipe = new RawPipe(this.client, link, this.record, book, config, (reason) => this.closed(reason))
+    if (early && !this.client.write(early)) link.pause()
+    const rest = this.leftover
+    this.leftover = null
+    if (rest && !link.write(rest)) this.client.pause()
+    this.pipe.start()
+  }
+
+  /** Ends our half when everything is written, and waits, not long, for the client to end its own. */
+  closeAfterFlush(reason: CloseReason, reset = false): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.exchange?.abandon()
+    this.exchange = null
+    this.leftover = null
+    this.state = 'closing'
+    this.closeReason = reason
+    this.resetAtEnd = reset
+    this.stallFigure = this.client.pending()
+    this.closingUntil = this.services.book.now + this.services.config.socketCleanupGracePeriodMs
+    if (this.stallFigure === 0) this.settleRequest()
+    if (this.client.failed || (reset && this.stallFigure === 0)) {
+      this.kill(reason)
+      return
+    }
+    if (!reset) this.client.end()
+    // What still comes is read and dropped: closing with unread bytes would turn our answer into a reset (RFC 9112 §9.6).
+    this.client.resume()
+    if (this.client.ended && this.client.finished) this.kill(reason)
+  }
+
+  /** Ends now, in this tick. */
+  private kill(reason: CloseReason): void {
+    if (this.state === 'closed') return
+    this.exchange?.abandon()
+    this.exchange = null
+    if (this.client.ended && this.client.finished) this.client.destroy()
+    else this.client.reset()
+    this.closed(reason)
+  }
+
+  private closed(reason: CloseReason): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.leftover = null
+    if (this.rawTarget) {
+      this.rawTarget.active -= 1
+      this.rawTarget = null
+      this.services.upgraded.count -= 1
+    }
+    this.settleRequest()
+    this.services.book.close(this.record, reason)
+  }
+
+  private settleRequest(): void {
+    if (!this.requestOpen) return
+    this.requestOpen = false
+    this.services.requests.inFlight -= 1
+    this.services.settled()
+  }
+
+  onEnd(): void {
+    this.clientEndedAt = this.services.book.now
+    this.record.clientHalf = 'fin'
+    if (this.state === 'reading') {
+      if (this.reader.begun) this.closeAfterFlush('client_incomplete')
+      else this.closeAfterFlush(this.served === 0 ? 'client_gone_before_data' : 'finished')
+    } else if (this.state === 'exchange' && this.exchange) {
+      if (!this.exchange.requestDone) this.kill('client_incomplete')
+      else if (!this.services.config.allowHalfOpen) this.kill('client_reset')
+      // Otherwise the client has said all it will say, and still hears its answer.
+    } else if (this.state === 'closing' && this.client.finished) this.kill(this.closeReason)
+  }
+
+  onError(_link: Link, error: NodeJS.ErrnoException): void {
+    if (this.state === 'closing') this.kill(this.closeReason)
+    else if (this.exchange?.dialling) this.kill('client_gone_while_dialling')
+    else this.kill(failureReason('client', error))
+  }
+
+  onFlushed(): void {
+    if (this.client.socket.writableLength > 0) return
+    if (!this.exchange) this.settleRequest()
+    if (this.state === 'exchange') this.exchange?.clientFlushed()
+    else if (this.state === 'closing' && this.resetAtEnd) this.kill(this.closeReason)
+  }
+
+  onFinish(): void {
+    if (this.state === 'closing' && this.client.ended) this.kill(this.closeReason)
+  }
+
+  abort(reason: CloseReason): void {
+    if (this.pipe) this.pipe.finish(reason)
+    else this.kill(reason)
+  }
+
+  retire(): void {
+    if (this.state !== 'reading' || this.reader.begun) return
+    if (this.served > 0) this.closeAfterFlush('finished')
+    else this.retiredAt = this.services.book.now
+  }
+
+  inFlight(): 'connection' | 'request' | 'nothing' {
+    if (this.state === 'raw') return 'connection'
+    return this.requestOpen ? 'request' : 'nothing'
+  }
+
+  sweep(now: number): void {
+    const { config } = this.services
+    if (this.pipe) {
+      this.pipe.sweep(now)
+      return
+    }
+    if (this.state === 'closing') {
+      this.sweepClosing(now)
+      return
+    }
+    if (this.state === 'reading' && this.sweepReading(now)) return
+    if (this.state === 'exchange') {
+      this.exchange?.sweep(now)
+      if (this.state === 'exchange' && this.readerStalled(now)) {
+        this.kill('stalled_reader')
+        return
+      }
+    }
+    const verdict = quietVerdict(config, this.record, this.clientEndedAt, now)
+    if (verdict && (this.state === 'reading' || this.state === 'exchange')) this.kill(verdict)
+  }
+
+  private sweepClosing(now: number): void {
+    const figure = this.client.pending()
+    if (figure !== this.stallFigure) {
+      this.stallFigure = figure
+      this.closingUntil = now + this.services.config.socketCleanupGracePeriodMs
+    } else if (now >= this.closingUntil) this.kill(figure > 0 ? 'stalled_reader' : this.closeReason)
+  }
+
+  /** First bytes and whole heads have a deadline. True when the connection was ended. */
+  private sweepReading(now: number): boolean {
+    const limitMs = this.services.config.initialDataTimeoutMs
+    if (this.reader.begun) {
+      if (limitMs > 0 && now - this.headStartedAt >= limitMs) {
+        this.services.requests.total += 1
+        this.answer(
+          408,
+          'ERR_INVALID',
+          'The request head did not arrive in time',
+          { limitMs, fault: 'slow_head' },
+          'initial_data_timeout',
+        )
+        return true
+      }
+      return false
+    }
+    if (this.retiredAt !== null && now - this.retiredAt >= FRESH_GRACE_MS) {
+      this.closeAfterFlush('finished')
+      return true
+    }
+    if (this.served === 0 && limitMs > 0 && now - this.record.openedAt >= limitMs) {
+      this.closeAfterFlush('initial_data_timeout')
+      return true
+    }
+    return false
+  }
+
+  private readerStalled(now: number): boolean {
+    const figure = this.client.pending()
+    if (figure === 0 || figure !== this.stallFigure) {
+      this.stallFigure = figure
+      this.stallSince = now
+      return false
+    }
+    return now - this.stallSince >= STALLED_READER_MS
+  }
+}

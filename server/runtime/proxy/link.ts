@@ -1,0 +1,168 @@
+import type { Socket } from 'node:net'
+import { pendingBytes, readInto } from './reused-read.ts'
+
+/** Who handles what a socket reports. It changes during a life: dialling, exchange, pool, raw pipe. */
+export interface LinkOwner {
+  /**
+   * `length` bytes stand in `buffer`, which is valid only until this returns unless `owned`: then it stays untouched while
+   * this link is paused. Returning false pauses the link.
+   */
+  onBytes(link: Link, buffer: Buffer, length: number, owned: boolean): boolean
+  /** The peer has sent FIN. */
+  onEnd(link: Link): void
+  /** The socket failed and is destroyed. */
+  onError(link: Link, error: NodeJS.ErrnoException): void
+  /** A write has reached the kernel. */
+  onFlushed(link: Link): void
+  /** Our FIN has been sent after everything that was written. */
+  onFinish(link: Link): void
+}
+
+/** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */
+const LANDING_BYTES = 64 * 1024
+const landing = Buffer.allocUnsafeSlow(LANDING_BYTES)
+/** A socket whose read filled the landing buffer is in bulk and borrows one of these until a read comes back small. */
+const BULK_BYTES = 256 * 1024
+const BULK_KEPT = 64
+const LEAVE_BULK_BELOW = 32 * 1024
+const spareBulk: Buffer[] = []
+
+/**
+ * One socket, either side, with its reused read buffer and its present owner. Listeners and callbacks are made once per socket,
+ * nothing per chunk.
+ */
+export class Link {
+  readonly socket: Socket
+  owner: LinkOwner
+  paused = false
+  /** FIN received. */
+  ended = false
+  /** Our FIN sent and everything before it flushed. */
+  finished = false
+  failed = false
+  private buffer: Buffer = landing
+  private readonly flushed: (error?: Error | null) => void
+
+  constructor(socket: Socket, owner: LinkOwner) {
+    this.socket = socket
+    this.owner = owner
+    this.flushed = (error) => {
+      if (!error) this.owner.onFlushed(this)
+    }
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.failed) return
+      this.failed = true
+      this.owner.onError(this, error)
+    })
+    socket.on('end', () => {
+      this.ended = true
+      this.owner.onEnd(this)
+    })
+    socket.on('finish', () => {
+      this.finished = true
+      this.owner.onFinish(this)
+    })
+  }
+
+  /** For `new Socket({ onread })`. */
+  static reader(): {
+    onread: { buffer: () => Uint8Array; callback: (length: number) => boolean }
+    bind(link: Link): void
+  } {
+    let bound: Link | null = null
+    return {
+      onread: {
+        buffer: () => bound?.buffer ?? landing,
+        callback: (length) => bound?.received(length) ?? true,
+      },
+      bind(link) {
+        bound = link
+      },
+    }
+  }
+
+  /** Starts reading an accepted socket. */
+  readAccepted(): void {
+    readInto(
+      this.socket,
+      () => this.buffer,
+      (length) => this.received(length),
+      (chunk) => this.owner.onBytes(this, chunk, chunk.length, true),
+    )
+  }
+
+  private received(length: number): boolean {
+    const buffer = this.buffer
+    const owned = buffer !== landing
+    const more = this.owner.onBytes(this, buffer, length, owned)
+    if (!more) this.paused = true
+    if (!owned) {
+      if (length === LANDING_BYTES) this.buffer = spareBulk.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES)
+    } else if (more && length < LEAVE_BULK_BELOW) {
+      // Only a buffer that nobody reads any more may serve another socket: `more` says that the write was flushed or copied.
+      if (spareBulk.length < BULK_KEPT) spareBulk.push(buffer)
+      this.buffer = landing
+    }
+    return more
+  }
+
+  /**
+   * Writes bytes that another link has received. True when the kernel took all of them; otherwise the source must pause until
+   * `onFlushed`, which keeps its owned buffer untouched. A buffer that is not owned is copied first.
+   */
+  forward(buffer: Buffer, start: number, end: number, owned: boolean): boolean {
+    let chunk: Buffer
+    if (owned) {
+      chunk = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end)
+    } else {
+      chunk = Buffer.allocUnsafe(end - start)
+      buffer.copy(chunk, 0, start, end)
+    }
+    this.socket.write(chunk, this.flushed)
+    return this.socket.writableLength === 0
+  }
+
+  /** Writes bytes that belong to the caller. True when the kernel took all of them. */
+  write(chunk: Buffer | string): boolean {
+    if (typeof chunk === 'string') this.socket.write(chunk, 'latin1', this.flushed)
+    else this.socket.write(chunk, this.flushed)
+    return this.socket.writableLength === 0
+  }
+
+  get writable(): boolean {
+    return !this.failed && this.socket.writable
+  }
+
+  /** Bytes accepted for this socket that the kernel has not taken yet. */
+  pending(): number {
+    return pendingBytes(this.socket)
+  }
+
+  pause(): void {
+    this.paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    if (!this.socket.destroyed) this.socket.resume()
+  }
+
+  end(): void {
+    if (!this.socket.writableEnded && !this.socket.destroyed) this.socket.end()
+  }
+
+  destroy(): void {
+    this.failed = true
+    this.socket.destroy()
+  }
+
+  /** Ends with RST, so that the peer can tell a cut stream from a finished one. */
+  reset(): void {
+    this.failed = true
+    if (this.socket.destroyed) return
+    if (this.socket.connecting) this.socket.destroy()
+    else this.socket.resetAndDestroy()
+  }
+}
