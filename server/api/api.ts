@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { ulid } from 'ulid'
+import { AppError } from '../contract/index.ts'
+import { type Access, createAccess } from './access.ts'
+import type { ApiApp, ApiOptions, Env } from './context.ts'
+import { addDemo } from './demo.ts'
+import { addDrains } from './drains.ts'
+import { addEvents } from './events.ts'
+import { answerFailure } from './failure.ts'
+import { addFleet } from './fleet.ts'
+import { addHealthz } from './healthz.ts'
+import { addIncidents } from './incidents.ts'
+import { addLater } from './later.ts'
+import { addPeople } from './people.ts'
+import { addSeries } from './series.ts'
+import { addSetup, addSignIn } from './sign-in.ts'
+import { addSystem } from './system.ts'
+
+export type { ApiOptions, DemoHandle } from './context.ts'
+
+export interface ApiRoute {
+  method: string
+  path: string
+}
+
+export interface Api {
+  /** For Node's own server. Never throws; answers every path under `/api`, `/healthz` and `/metrics`. */
+  handle(request: IncomingMessage, response: ServerResponse): void
+  /** Every route there is. */
+  readonly routes: readonly ApiRoute[]
+  close(): Promise<void>
+}
+
+const V1 = '/api/v1'
+const AUTH = '/api/auth'
+
+/** The part of the server that programs talk to. Each handler asks for the caller's role before it does anything else. */
+export const createApi = (options: ApiOptions): Api => {
+  const app: ApiApp = new Hono<Env>()
+  const access = createAccess(options)
+
+  app.use(async (context, next) => {
+    const requestId = ulid()
+    context.set('requestId', requestId)
+    await next()
+    context.header('X-Request-Id', requestId)
+    context.header('Cache-Control', 'no-store')
+    context.header('X-Content-Type-Options', 'nosniff')
+  })
+  app.onError((error, context) => answerFailure(options, context, error))
+
+  const v1: ApiApp = new Hono<Env>()
+  for (const add of [
+    addFleet,
+    addSeries,
+    addEvents,
+    addIncidents,
+    addDrains,
+    addSystem,
+    addPeople,
+    addSetup,
+    addDemo,
+    addLater,
+  ]) {
+    add(v1, access, options)
+  }
+  app.route(V1, v1)
+  const signIn: ApiApp = new Hono<Env>()
+  addSignIn(signIn, access, options)
+  app.route(AUTH, signIn)
+  addHealthz(app, access, options)
+
+  const routes: ApiRoute[] = app.routes
+    .filter(({ method }) => method !== 'ALL')
+    .map(({ method, path }) => ({ method, path }))
+  addTheRest(app, access, routes)
+
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => {
+      options.log.warn({ err: error }, 'a request could not be read')
+      const failure = new AppError('ERR_INVALID', 'The request could not be read', { problems: [] })
+      return Response.json(failure.toBody(), { status: failure.status })
+    },
+  })
+  return {
+    routes,
+    handle(request, response) {
+      listener(request, response).catch((error: unknown) => {
+        options.log.error({ err: error }, 'an answer could not be sent')
+        response.destroy()
+      })
+    },
+    async close() {
+      // Nothing is held: handlers have deadlines, and sockets belong to the web server.
+    },
+  }
+}
+
+/** Methods that a path has, `:name` standing for one segment. */
+const methodsOf = (routes: readonly ApiRoute[], path: string): string[] => {
+  const segments = path.split('/')
+  const fits = (pattern: string) => {
+    const parts = pattern.split('/')
+    return (
+      parts.length === segments.length &&
+      parts.every((part, index) => part.startsWith(':') || part === segments[index])
+    )
+  }
+  return [...new Set(routes.filter((route) => fits(route.path)).map((route) => route.method))]
+}
+
+/** What no route took: another method, or no such path. Below `/api/v1` strangers learn neither. */
+const addTheRest = (app: ApiApp, { needs, open }: Access, routes: readonly ApiRoute[]): void => {
+  const refuse = (path: string, method: string): { allow: string[]; error: AppError | null } => {
+    const methods = methodsOf(routes, path)
+    if (methods.length === 0)
+      return {
+        allow: [],
+        error: new AppError('ERR_NOT_FOUND', `There is nothing at ${path.slice(0, 200)}`, {}),
+      }
+    const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
+    if (method === 'OPTIONS') return { allow, error: null }
+    return {
+      allow,
+      error: new AppError('ERR_METHOD', `${path.slice(0, 200)} takes ${allow.join(', ')}`, {
+        allowed: allow,
+      }),
+    }
+  }
+  const answer = (context: Parameters<Parameters<Access['open']>[0]>[0]): Response => {
+    const { allow, error } = refuse(context.req.path, context.req.method)
+    if (allow.length > 0) context.header('Allow', allow.join(', '))
+    if (error) throw error
+    return context.body(null, 204)
+  }
+  app.all(`${V1}/*`, needs('viewer', answer))
+  app.all('*', open(answer))
+}

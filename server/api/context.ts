@@ -1,0 +1,44 @@
+import type { IncomingMessage } from 'node:http'
+import type { HttpBindings } from '@hono/node-server'
+import type { Context, Hono } from 'hono'
+import type { Auth } from '../auth/auth.ts'
+import type { CollectorHandle } from '../collector/handle.ts'
+import type { DemoInfo, Scenario, ScenarioName } from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
+import type { MetricsPage } from '../observe/metrics.ts'
+import type { Store } from '../store/store.ts'
+
+export type Env = { Bindings: HttpBindings; Variables: { requestId: string } }
+export type ApiContext = Context<Env>
+export type ApiApp = Hono<Env>
+
+/** What the API may ask of the demo fleet. */
+export interface DemoHandle {
+  info(): DemoInfo
+  scenarios(): Scenario[]
+  /** Rejects with `ERR_CONFLICT` where it runs already. */
+  startScenario(name: ScenarioName): Promise<Scenario>
+  /** Ending one that does not run is harmless. */
+  endScenario(name: ScenarioName): Promise<unknown>
+}
+
+export interface ApiOptions {
+  store: Store
+  auth: Auth
+  collector: CollectorHandle
+  live: { hub(): string; seq(): number; subscribers(): number; slowClosed(): number }
+  /** Null unless the demo fleet runs. */
+  demo: DemoHandle | null
+  demoMode: boolean
+  version: string
+  /** Epoch ms at which the process began; default now. */
+  startedAt?: number
+  ready(): { ok: boolean; reason: string | null }
+  /** Text of `/metrics`; without one the API answers a page of its own figures. */
+  metrics?: MetricsPage
+  /** Where a request came from; default the socket's address. */
+  addressOf?: (request: IncomingMessage) => string | null
+  log: Log
+  /** Milliseconds a handler may take; default 30 000. */
+  deadlineMs?: number
+}

@@ -1,0 +1,88 @@
+import { createMetricsPage, type MetricDefinition, type MetricsPage } from '../observe/metrics.ts'
+import type { Access } from './access.ts'
+import type { ApiApp, ApiOptions } from './context.ts'
+
+const one = (value: number) => [{ value }]
+
+/** The collector's own figures. */
+const definitions: MetricDefinition<ApiOptions>[] = [
+  {
+    name: 'tidegate_store_up',
+    kind: 'gauge',
+    help: '1 while the store can be written.',
+    read: ({ store }) => one(store.health().ok ? 1 : 0),
+  },
+  {
+    name: 'tidegate_store_bytes',
+    kind: 'gauge',
+    help: 'Size of the database, its journal included.',
+    read: ({ store }) => one(store.health().bytes),
+  },
+  {
+    name: 'tidegate_store_samples_dropped_total',
+    kind: 'counter',
+    help: 'Samples lost because the spool in memory was full.',
+    read: ({ store }) => one(store.health().samplesDropped ?? 0),
+  },
+  {
+    name: 'tidegate_live_subscribers',
+    kind: 'gauge',
+    help: 'Open live streams.',
+    read: ({ live }) => one(live.subscribers()),
+  },
+  {
+    name: 'tidegate_live_slow_closed_total',
+    kind: 'counter',
+    help: 'Live streams closed because they did not read.',
+    read: ({ live }) => one(live.slowClosed()),
+  },
+  {
+    name: 'tidegate_polls_missed_total',
+    kind: 'counter',
+    help: 'Polls that could not begin in their interval.',
+    read: ({ collector }) => one(collector.figures().pollsMissed),
+  },
+  {
+    name: 'tidegate_collector_lateness_seconds',
+    kind: 'gauge',
+    help: 'Lateness of polls, p99 over the last minute.',
+    read: ({ collector }) => one(collector.figures().latenessP99Ms / 1_000),
+  },
+  {
+    name: 'tidegate_nodes',
+    kind: 'gauge',
+    help: 'Nodes by observed state.',
+    labels: ['state'],
+    read: ({ collector }) => {
+      const counts = new Map<string, number>()
+      for (const { state } of collector.nodes()) counts.set(state, (counts.get(state) ?? 0) + 1)
+      return [...counts].map(([state, value]) => ({ labels: { state }, value }))
+    },
+  },
+]
+
+/** What load balancers and Prometheus ask; it tells no more than they need, because it tells everybody. */
+export const addHealthz = (app: ApiApp, { open }: Access, options: ApiOptions): void => {
+  const metrics: MetricsPage = options.metrics ?? createMetricsPage(definitions, () => options)
+
+  app.get(
+    '/healthz/live',
+    open((c) => c.json({ live: true })),
+  )
+  app.get(
+    '/healthz/ready',
+    open((c) => {
+      const { ok, reason } = options.ready()
+      const store = options.store.health()
+      const ready = ok && store.ok
+      return c.json(
+        { ready, reason: ready ? null : (reason ?? `store unavailable: ${store.reason}`) },
+        ready ? 200 : 503,
+      )
+    }),
+  )
+  app.get(
+    '/metrics',
+    open(async (c) => c.body(await metrics.render(), 200, { 'Content-Type': metrics.contentType })),
+  )
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod'
+import { checkMediaType } from '../auth/request.ts'
+import { AppError, type Page, type Problem } from '../contract/index.ts'
+import { decodeCursor, encodeCursor } from '../store/cursor.ts'
+import type { ApiContext } from './context.ts'
+
+/** Largest body in bytes. */
+const maxBodyBytes = 1024 * 1024
+
+const invalid = (what: string, problems: Problem[]): AppError =>
+  new AppError(
+    'ERR_INVALID',
+    `${what} is invalid: ${problems.map(({ path, message }) => (path === '' ? message : `${path} ${message}`)).join('; ')}`,
+    {
+      problems,
+    },
+  )
+
+const pathOf = (path: PropertyKey[]): string =>
+  path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+    '',
+  )
+
+const problemsOf = (error: z.ZodError): Problem[] =>
+  error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: 'is not known here' }))
+      : [{ path: pathOf(issue.path), message: issue.message }],
+  )
+
+/** Throws `ERR_INVALID` with every problem at once. */
+const check = <T extends z.ZodType>(what: string, schema: T, value: unknown): z.output<T> => {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw invalid(what, problemsOf(parsed.error))
+  return parsed.data
+}
+
+const tooLarge = () =>
+  new AppError('ERR_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`, { limit: maxBodyBytes })
+
+const readText = async (context: ApiContext): Promise<string> => {
+  if (Number(context.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge()
+  const body = context.req.raw.body
+  if (body === null) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength
+    if (size > maxBodyBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/**
+ * The body, checked. No body counts as `{}`, so that an action without fields needs none. Throws `ERR_MEDIA_TYPE`,
+ * `ERR_TOO_LARGE`, `ERR_INVALID`.
+ */
+export const readBody = async <T extends z.ZodType>(context: ApiContext, schema: T): Promise<z.output<T>> => {
+  checkMediaType({ method: context.req.method, headers: context.req.raw.headers, address: null })
+  const text = await readText(context)
+  let value: unknown = {}
+  if (text.trim() !== '') {
+    try {
+      value = JSON.parse(text)
+    } catch {
+      throw invalid('The body', [{ path: '', message: 'must be JSON' }])
+    }
+  }
+  return check('The body', schema, value)
+}
+
+/** The query, checked. Parameters that nobody reads are mistakes too. */
+export const readQuery = <T extends z.ZodType>(context: ApiContext, schema: T): z.output<T> =>
+  check('The query', schema, context.req.query())
+
+/** ISO 8601 or epoch milliseconds; answered as epoch milliseconds. */
+export const timeParameter = z
+  .string()
+  .max(40)
+  .transform((text, issues) => {
+    const value = /^\d{10,16}$/.test(text)
+      ? Number(text)
+      : /^\d{4}-\d\d-\d\d/.test(text)
+        ? Date.parse(text)
+        : Number.NaN
+    if (!Number.isFinite(value) || Math.abs(value) > 8.64e15) {
+      issues.addIssue({
+        code: 'custom',
+        message: 'must be an ISO 8601 time, for example 2026-04-27T18:00:00Z',
+      })
+      return z.NEVER
+    }
+    return value
+  })
+
+/** Words between commas. */
+export const listParameter = z
+  .string()
+  .max(2_000)
+  .transform((text) =>
+    text
+      .split(',')
+      .map((word) => word.trim())
+      .filter((word) => word !== ''),
+  )
+
+export const pageParameters = {
+  limit: z.coerce
+    .number('must be a number')
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(1_000, 'must be at most 1000')
+    .optional(),
+  cursor: z.string().max(500).optional(),
+}
+
+export const pageQuery = z.object(pageParameters).strict()
+
+/** Leaves out what was not given: the store's filters tell absent from undefined. */
+export const given = <T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>
+  }
+
+/** A page of a list that is held in memory, in the order of its keys. */
+export const pageOf = <T>(
+  list: string,
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  query: { limit?: number | undefined; cursor?: string | undefined },
+): Page<T> => {
+  const after = decodeCursor(list, query.cursor, 'string')
+  const size = query.limit ?? 100
+  const sorted = [...items].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  const rest = after === null ? sorted : sorted.filter((item) => keyOf(item) > String(after.id))
+  const shown = rest.slice(0, size)
+  const last = shown.at(-1)
+  return {
+    items: shown,
+    nextCursor:
+      rest.length > size && last !== undefined ? encodeCursor(list, { at: 0, id: keyOf(last) }) : null,
+  }
+}
+
+/** Refuses parameters in the query of a call that has none. */
+export const noSuch = (what: string, id: string): AppError =>
+  new AppError('ERR_NOT_FOUND', `There is no ${what} ${id.slice(0, 100)}`, { id: id.slice(0, 100) })
