@@ -90,7 +90,7 @@ export const createWatch = (options: {
         problems: ['the collector reaches no node of any region; its own network may be gone'],
       }
     }
-    if (result.document) sample(node, result, before.bad > 0)
+    if (result.document) sample(node, result)
     if (node.judgement.state !== before.state) {
       const { state, problems } = node.judgement
       log.info(
@@ -116,7 +116,7 @@ export const createWatch = (options: {
     )
   }
 
-  const sample = (node: FleetNode, result: PollResult, wasBad: boolean): void => {
+  const sample = (node: FleetNode, result: PollResult): void => {
     const document = result.document
     if (!document) return
     const values = sampleOf(node.document, document, {
@@ -125,14 +125,6 @@ export const createWatch = (options: {
       // Embedded nodes begin with this process: everything they counted, they counted since.
       freshProcess: node.embedded || document.uptimeSeconds * 1_000 <= 2 * options.intervalMs,
     })
-    if (wasBad && node.documentAt !== null) {
-      addGap({
-        from: node.documentAt,
-        to: result.at,
-        reason: `${node.id} gave no usable answer`,
-        node: node.id,
-      })
-    }
     node.gapMs = null
     node.document = document
     node.documentAt = result.at

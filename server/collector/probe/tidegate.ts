@@ -218,6 +218,8 @@ export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason'> 
     if (!(current instanceof Error)) continue
     const code: unknown = 'code' in current ? current.code : undefined
     if (typeof code === 'string') codes.push(code)
+    // undici's parser error carries a code only for some faults.
+    else if (current.name === 'HTTPParserError') codes.push('HPE_UNKNOWN')
     if (message === '' && current.message !== '') message = current.message
     if (current instanceof AggregateError) pending.push(...current.errors)
     if (current.cause !== undefined) pending.push(current.cause)

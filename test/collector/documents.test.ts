@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { DETECT_DEFAULTS } from '../../server/collector/incidents/signal-rule.ts'
+import { titleOf } from '../../server/collector/incidents/titles.ts'
+import { EVENT_TYPES, type FleetEvent, SIGNAL_KINDS } from '../../server/contract/index.ts'
+
+const firstCells = (file: string): string[] =>
+  [
+    ...readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8').matchAll(/^\| `([^`]+)` \|/gm),
+  ].map((match) => match[1] ?? '')
+
+describe('the documents', () => {
+  it('list every event type once, and no other', () => {
+    expect(firstCells('events.md').sort()).toEqual([...EVENT_TYPES].sort())
+  })
+
+  it('list every signal and every threshold with its default', () => {
+    const cells = firstCells('signals.md')
+    const thresholds = Object.entries(DETECT_DEFAULTS).flatMap(([kind, fields]) =>
+      Object.keys(fields).map((field) => `${kind}.${field}`),
+    )
+    expect(cells.sort()).toEqual([...SIGNAL_KINDS, ...thresholds].sort())
+    const text = readFileSync(new URL('../../docs/signals.md', import.meta.url), 'utf8')
+    for (const [kind, fields] of Object.entries(DETECT_DEFAULTS)) {
+      for (const [field, value] of Object.entries(fields))
+        expect(text).toContain(`| \`${kind}.${field}\` | ${value} |`)
+    }
+  })
+
+  it('have a sentence for an event whose data is older than this version', () => {
+    const event = {
+      type: 'certificate.issued',
+      node: 'fra-1',
+      region: 'fra',
+      data: {},
+    } as unknown as FleetEvent
+    expect(titleOf(event)).toBe('certificate.issued')
+  })
+})

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import { HostMap } from '../../server/collector/host-map.ts'
+import type { EventType, FleetEvent, NodeTunnel } from '../../server/contract/index.ts'
+
+const start = Date.parse('2026-04-27T18:00:00Z')
+const iso = (seconds: number) => new Date(start + seconds * 1_000).toISOString()
+let id = 0
+const event = (type: EventType, seconds: number, node: string, data: Record<string, unknown>): FleetEvent => {
+  id += 1
+  return {
+    id,
+    source: 'node',
+    seq: id,
+    epoch: 'run1',
+    node,
+    region: node.slice(0, 3),
+    type,
+    at: iso(seconds),
+    receivedAt: iso(seconds),
+    data: { hostId: 'host-1', ...data },
+  }
+}
+const registered = (seconds: number, node: string, more: Record<string, unknown> = {}) =>
+  event('tunnel.registered', seconds, node, {
+    gapMs: null,
+    previousNode: null,
+    previousCloseCode: null,
+    ...more,
+  })
+const lost = (seconds: number, node: string, code = 1006) =>
+  event('tunnel.lost', seconds, node, { code, reason: '', heldMs: 1 })
+const listed = (seconds: number, more: Partial<NodeTunnel> = {}): NodeTunnel => ({
+  hostId: 'host-1',
+  since: iso(seconds),
+  remoteAddress: '127.0.0.1',
+  lastPongAt: iso(seconds),
+  pending: 0,
+  fence: 1,
+  gapMs: null,
+  ...more,
+})
+const mapOf = (...events: FleetEvent[]) => {
+  const map = new HostMap()
+  for (const each of events) map.apply(each)
+  return map
+}
+
+describe('the host map', () => {
+  it('moves a host and keeps what it knows of the move', () => {
+    const map = mapOf(
+      registered(1, 'fra-1'),
+      lost(5, 'fra-1', 4001),
+      registered(5.4, 'iad-1', { gapMs: 400, previousNode: 'fra-1', previousCloseCode: 4001 }),
+    )
+    expect(map.get('host-1')).toMatchObject({
+      node: 'iad-1',
+      region: 'iad',
+      state: 'registered',
+      lastGapMs: 400,
+      lastCloseCode: 4001,
+      lastCloseMeaning: 'Operator or deploy drain',
+      previousNode: 'fra-1',
+      presence: { directory: 'iad-1', relay: true },
+    })
+  })
+
+  it('does not lose a host whose old relay tells of the end late', () => {
+    const map = mapOf(registered(1, 'fra-1'), registered(5, 'iad-1'), lost(5.2, 'fra-1'))
+    expect(map.get('host-1')).toMatchObject({ node: 'iad-1', state: 'registered' })
+  })
+
+  it('does not lose a host that is back on the same relay before the old end is read', () => {
+    const map = mapOf(registered(1, 'fra-1'), registered(5, 'fra-1'), lost(4.9, 'fra-1'))
+    expect(map.get('host-1')?.state).toBe('registered')
+  })
+
+  it('ignores an older registration that is read later', () => {
+    const map = mapOf(registered(5, 'iad-1', { fence: 2 }), registered(1, 'fra-1', { fence: 1 }))
+    expect(map.get('host-1')?.node).toBe('iad-1')
+  })
+
+  it('loses a host that is registered nowhere else', () => {
+    expect(mapOf(registered(1, 'fra-1'), lost(5, 'fra-1')).get('host-1')).toMatchObject({
+      state: 'lost',
+      node: 'fra-1',
+      lastCloseCode: 1006,
+      presence: { relay: false },
+    })
+  })
+
+  it('is put right by a relay that does not list the host, and by one that does', () => {
+    const map = mapOf(registered(1, 'fra-1'))
+    expect(map.reconcile('fra-1', 'fra', [], {}, start + 9_000)).toBe(true)
+    expect(map.get('host-1')?.state).toBe('lost')
+    expect(map.reconcile('fra-1', 'fra', [listed(1)], { 'host-1': 'fra-1' }, start + 10_000)).toBe(true)
+    expect(map.get('host-1')?.state).toBe('registered')
+  })
+
+  it('does not believe a list that is older than an event', () => {
+    const map = mapOf(registered(5, 'fra-1'))
+    expect(map.reconcile('fra-1', 'fra', [], {}, start + 4_000)).toBe(false)
+    const gone = mapOf(registered(1, 'fra-1'), lost(5, 'fra-1'))
+    gone.reconcile('fra-1', 'fra', [listed(1)], {}, start + 4_000)
+    expect(gone.get('host-1')?.state).toBe('lost')
+  })
+
+  it('does not take a host from where it is now because an old relay still lists it', () => {
+    const map = mapOf(registered(1, 'fra-1', { fence: 1 }), registered(5, 'iad-1', { fence: 2 }))
+    map.reconcile('fra-1', 'fra', [listed(1)], { 'host-1': 'iad-1' }, start + 9_000)
+    expect(map.get('host-1')?.node).toBe('iad-1')
+  })
+
+  it('shows directory and relay side by side where they disagree', () => {
+    const map = mapOf(registered(1, 'fra-1'))
+    map.reconcile('fra-1', 'fra', [listed(1)], { 'host-1': 'sjc-2' }, start + 9_000)
+    expect(map.get('host-1')?.presence).toEqual({ directory: 'sjc-2', relay: true, lastPongAt: iso(1) })
+  })
+
+  it('loses what a node held that went down, and finds it again when the node was there all along', () => {
+    const map = mapOf(registered(1, 'fra-1'))
+    expect(map.nodeDown('fra-1', start + 20_000)).toBe(true)
+    expect(map.get('host-1')?.state).toBe('lost')
+    map.reconcile('fra-1', 'fra', [listed(1)], {}, start + 30_000)
+    expect(map.get('host-1')?.state).toBe('registered')
+  })
+
+  it('hands out changed rows once, and claims no presence for what it loaded', () => {
+    const map = mapOf(registered(1, 'fra-1'))
+    const rows = map.takeDirty()
+    expect(rows).toHaveLength(1)
+    expect(map.takeDirty()).toHaveLength(0)
+    const next = new HostMap()
+    next.load(rows)
+    expect(next.get('host-1')?.presence.relay).toBe(false)
+  })
+})

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { type Judgement, judge, judgeStall, unknownJudgement } from '../../server/collector/judge.ts'
+import type { PollResult } from '../../server/collector/probe/poll.ts'
+import type { Health } from '../../server/contract/index.ts'
+import { healthDocument } from './health-document.ts'
+
+let clock = 0
+const good = (parts: Partial<Health> = {}, more: Partial<PollResult> = {}): PollResult => ({
+  at: (clock += 1_000),
+  durationMs: 5,
+  outcome: 'ok',
+  status: 200,
+  reason: 'answered',
+  document: healthDocument(parts),
+  ...more,
+})
+const bad = (outcome: PollResult['outcome'] = 'refused'): PollResult => ({
+  at: (clock += 1_000),
+  durationMs: 5,
+  outcome,
+  status: null,
+  reason: 'no',
+})
+const run = (polls: PollResult[], from: Judgement = unknownJudgement(0)): Judgement =>
+  polls.reduce((held, poll) => judge(held, poll), from)
+const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make)
+
+describe('judge', () => {
+  it.each([
+    ['is unknown before two good polls', () => [good()], 'unknown'],
+    ['is up after two good polls', () => [good(), good()], 'up'],
+    ['stays up for two bad polls', () => [good(), good(), bad(), bad()], 'up'],
+    ['is down after three bad polls in a row', () => [good(), good(), bad(), bad(), bad()], 'down'],
+    ['is down from the start after three bad polls', () => [bad(), bad(), bad()], 'down'],
+    [
+      'forgets bad polls that a good one interrupts',
+      () => [good(), good(), bad(), bad(), good(), bad(), bad()],
+      'up',
+    ],
+    ['stays down for one good poll', () => [bad(), bad(), bad(), good()], 'down'],
+    ['comes back with two good polls', () => [bad(), bad(), bad(), good(), good()], 'up'],
+    [
+      'counts every outcome that is not ok',
+      () => [bad('redirect'), bad('too_large'), bad('wrong_region')],
+      'down',
+    ],
+    [
+      'is degraded after two polls that say not ok',
+      () => [good(), good(), good({ ok: false }), good({ ok: false })],
+      'degraded',
+    ],
+    ['is not degraded by one of them', () => [good(), good(), good({ ok: false })], 'up'],
+    ['is draining as soon as it says so', () => [good(), good(), good({ state: 'draining' })], 'draining'],
+    ['is drained as soon as it says so', () => [good({ state: 'drained' })], 'drained'],
+    ['serves again only after two polls that agree', () => [good({ state: 'drained' }), good()], 'drained'],
+    ['serves again after two polls that agree', () => [good({ state: 'drained' }), good(), good()], 'up'],
+    [
+      'is not up while it starts',
+      () => [good({ state: 'starting' }), good({ state: 'starting' })],
+      'unknown',
+    ],
+  ])('%s', (_title, polls, state) => {
+    expect(run(polls()).state).toBe(state)
+  })
+
+  it('comes back degraded when two good polls disagree about how well', () => {
+    expect(run([bad(), bad(), bad(), good(), good({ ok: false })]).state).toBe('degraded')
+  })
+
+  it('is degraded by answers four times slower than its own median and above 500 ms', () => {
+    const settled = run(times(10, () => good({}, { durationMs: 150 })))
+    const slow = run(
+      times(2, () => good({}, { durationMs: 700 })),
+      settled,
+    )
+    expect(slow.state).toBe('degraded')
+    expect(slow.problems.join()).toContain('slow: 700 ms against a median of 150 ms')
+    expect(
+      run(
+        times(2, () => good({}, { durationMs: 450 })),
+        settled,
+      ).state,
+    ).toBe('up')
+    const alwaysSlow = run(times(10, () => good({}, { durationMs: 600 })))
+    expect(
+      run(
+        times(2, () => good({}, { durationMs: 900 })),
+        alwaysSlow,
+      ).state,
+    ).toBe('up')
+  })
+
+  it('is degraded by a document with a malformed part', () => {
+    expect(run(times(2, () => good({}, { partial: ['push'] }))).state).toBe('degraded')
+  })
+
+  it('sees a restart by the epoch, once', () => {
+    const settled = run([good(), good()])
+    const restarted = judge(settled, good({ epoch: 'run2' }))
+    expect(restarted.restarted).toBe(true)
+    expect(judge(restarted, good({ epoch: 'run2' })).restarted).toBe(false)
+  })
+
+  it('keeps since while the state holds', () => {
+    const settled = run([good(), good()])
+    expect(run([good(), good()], settled).since).toBe(settled.since)
+  })
+
+  it('knows nothing after a stall of the collector, and does not count bad polls of before', () => {
+    const failing = run([good(), good(), bad(), bad()])
+    const stalled = judgeStall(failing, clock)
+    expect(stalled.state).toBe('unknown')
+    expect(judge(stalled, bad()).state).toBe('unknown')
+    expect(run([good(), good()], stalled).state).toBe('up')
+  })
+})
