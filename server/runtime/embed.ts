@@ -14,6 +14,7 @@ const START_TIMEOUT_MS = 20_000
 /** What a drain may take beyond its own budgets before the thread is ended. */
 const DRAIN_SLACK_MS = 15_000
 const CLOSE_TIMEOUT_MS = 15_000
+const PORT_CLOSE_MS = 5_000
 
 export interface EmbedOptions {
   config: NodeConfig
@@ -88,8 +89,9 @@ export const startEmbeddedNode = async (options: EmbedOptions): Promise<Embedded
       resolve(crash === undefined ? { code } : { code, error: crash })
     })
   })
-  // The port closes with the thread and the directory then forgets what was registered through it; that needs it open until here.
-  void exited.then(() => setImmediate(() => stopServing?.()))
+  // The port closes with the thread, and the directory then forgets what was registered through it. To stop before that event
+  // would leave the dead node's hosts in it, so this is only for a port that never closes.
+  void exited.then(() => setTimeout(() => stopServing?.(), PORT_CLOSE_MS).unref())
 
   const started = new Promise<string>((resolve, reject) => {
     worker.on('message', (message: FromWorker) => {

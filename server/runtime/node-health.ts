@@ -38,6 +38,34 @@ const cutProxy = (proxy: ProxyHealth): ProxyHealth => ({
 
 const bytesOf = (health: Health): number => Buffer.byteLength(JSON.stringify(health))
 
+const lengthOf = (value: unknown): number => (value === undefined ? 0 : JSON.stringify(value).length)
+
+/** Halves the list that takes the most room; false when there is nothing left to halve. */
+const cutLongest = (health: Health): boolean => {
+  const { proxy, listeners } = health
+  const routes = listeners?.reduce((sum, listener) => sum + (listener.routes?.length ?? 0), 0) ?? 0
+  const targets = proxy?.targets.length ?? 0
+  if (
+    listeners !== undefined &&
+    routes > 0 &&
+    (lengthOf(listeners) > lengthOf(proxy?.targets) || targets === 0)
+  ) {
+    health.listeners = listeners.map((listener) => ({
+      ...listener,
+      routes: listener.routes?.slice(0, listener.routes.length >> 1) ?? [],
+    }))
+    return true
+  }
+  if (proxy === undefined) return false
+  if (targets > 0) {
+    health.proxy = { ...proxy, targets: proxy.targets.slice(0, targets >> 1) }
+    return true
+  }
+  if ((proxy.certificates?.length ?? 0) === 0) return false
+  health.proxy = { ...proxy, certificates: [] }
+  return true
+}
+
 /** Cuts long lists until the document fits; what was cut is told by a count (`targetsTotal`). */
 export const fitHealth = (health: Health): Health => {
   const fitted: Health = {
@@ -59,17 +87,8 @@ export const fitHealth = (health: Health): Health => {
         }),
     ...(health.proxy === undefined ? {} : { proxy: cutProxy(health.proxy) }),
   }
-  while (bytesOf(fitted) > MAX_HEALTH_BYTES) {
-    if (fitted.proxy !== undefined && fitted.proxy.targets.length > 8) {
-      fitted.proxy = {
-        ...fitted.proxy,
-        targets: fitted.proxy.targets.slice(0, fitted.proxy.targets.length >> 1),
-      }
-    } else if (fitted.listeners?.some((listener) => (listener.routes?.length ?? 0) > 0) === true) {
-      fitted.listeners = fitted.listeners.map(({ part, host, port }) => ({ part, host, port }))
-    } else if ((fitted.proxy?.certificates?.length ?? 0) > 0 && fitted.proxy !== undefined) {
-      fitted.proxy = { ...fitted.proxy, certificates: [] }
-    } else break // What is left is bounded by the numbers above and far below the limit.
+  while (bytesOf(fitted) > MAX_HEALTH_BYTES && cutLongest(fitted)) {
+    // Each round cuts something; what cannot be cut is bounded by the numbers above and far below the limit.
   }
   return fitted
 }

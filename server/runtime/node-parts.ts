@@ -8,7 +8,7 @@ import type { ServingPart } from './part.ts'
 /** The proxy as the node and its control listener use it. */
 export interface ProxyPart extends ServingPart {
   stats(): ProxyHealth
-  connections(filter: { limit?: number; route?: string; ip?: string }): {
+  connections(filter: { limit: number; route?: string; ip?: string }): {
     items: NodeConnection[]
     total: number
   }

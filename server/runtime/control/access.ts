@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { mkdir, open, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 
 const MIN_TOKEN_LENGTH = 16

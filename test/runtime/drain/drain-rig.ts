@@ -11,8 +11,8 @@ import type { DrainParts, QueuedPushPart } from '../../../server/runtime/drain/p
 import { createEventLog, type EventLog } from '../../../server/runtime/event-log.ts'
 import { type IntentFile, openIntentFile } from '../../../server/runtime/intent.ts'
 import type { PartContext } from '../../../server/runtime/part.ts'
-import { createHostClient, type HostClient } from '../../../server/runtime/relay/host-client.ts'
 import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
+import { createHostClient, type HostClient } from '../../../server/runtime/relay/host-client.ts'
 import { createRelay, type Relay } from '../../../server/runtime/relay/relay.ts'
 import { createWebPart, type WebPart } from './web-part.ts'
 

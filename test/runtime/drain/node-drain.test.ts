@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { WebSocket } from 'ws'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { type NodeDrainRequest, nodeDrainSchema } from '../../../server/contract/node-api.ts'
 import { openIntentFile } from '../../../server/runtime/intent.ts'
 import { type DrainRig, eventOf, registerHost, silent, startDrainRig } from './drain-rig.ts'
@@ -51,7 +51,13 @@ describe('a drain', () => {
     expect(completed.data.phases[0]?.actualMs).toBeGreaterThanOrEqual(49)
     expect(lastLine(rig)).toMatchObject({
       message: 'drain complete',
-      facts: { phasesMs: { pre_drain: expect.any(Number), connections: expect.any(Number), tunnels: expect.any(Number) } },
+      facts: {
+        phasesMs: {
+          pre_drain: expect.any(Number),
+          connections: expect.any(Number),
+          tunnels: expect.any(Number),
+        },
+      },
     })
     expect(rig.web.calls, 'hold skips cleanup').not.toContain('close')
   })
@@ -94,7 +100,11 @@ describe('a drain', () => {
     await vi.waitFor(() => expect(rig.web.held).toHaveLength(1))
     await rig.drain.begin(order({ deadlineSeconds: 0 }))
     await eventOf(rig.events, 'drain.budget_exceeded')
-    expect(rig.drain.status()).toMatchObject({ phase: 'connections', state: 'draining', remaining: { requests: 1 } })
+    expect(rig.drain.status()).toMatchObject({
+      phase: 'connections',
+      state: 'draining',
+      remaining: { requests: 1 },
+    })
     rig.web.release()
     expect(await answer).toBe('finished')
     await rig.drain.settled()
@@ -126,7 +136,9 @@ describe('a drain', () => {
     })
     await rig.drain.settled()
     expect(await rig.drain.begin(order())).toMatchObject({ drainId: 'drain-1', state: 'drained' })
-    await expect(rig.drain.begin(order({ drainId: 'drain-2' }))).rejects.toMatchObject({ code: 'ERR_DRAIN_RUNNING' })
+    await expect(rig.drain.begin(order({ drainId: 'drain-2' }))).rejects.toMatchObject({
+      code: 'ERR_DRAIN_RUNNING',
+    })
     expect(phasesOf(rig)).toEqual(['pre_drain', 'connections', 'tunnels'])
   })
 
@@ -134,7 +146,10 @@ describe('a drain', () => {
     const rig = await rigOf()
     await rig.drain.begin(order())
     const path = join(rig.dataDir, 'intent.json')
-    expect(JSON.parse(await readFile(path, 'utf8')).drain).toMatchObject({ drainId: 'drain-1', reason: 'kernel update' })
+    expect(JSON.parse(await readFile(path, 'utf8')).drain).toMatchObject({
+      drainId: 'drain-1',
+      reason: 'kernel update',
+    })
     expect((await stat(path)).mode & 0o777).toBe(0o600)
     await rig.drain.settled()
     expect(await rig.drain.resume()).toMatchObject({ state: 'serving', drainId: null })
@@ -157,7 +172,10 @@ describe('a drain', () => {
     await rig.drain.begin(order())
     await eventOf(rig.events, 'drain.phase_changed', ({ data }) => data.to === 'connections')
     expect(await rig.drain.resume()).toMatchObject({ state: 'serving', drainId: null })
-    expect((await eventOf(rig.events, 'drain.aborted')).data).toMatchObject({ drainId: 'drain-1', scope: 'node' })
+    expect((await eventOf(rig.events, 'drain.aborted')).data).toMatchObject({
+      drainId: 'drain-1',
+      scope: 'node',
+    })
     expect((await fetch(`${rig.web.url}/`)).status).toBe(200)
     rig.web.release()
     expect(await answer).toBe('finished')
@@ -194,7 +212,9 @@ describe('a drain', () => {
     expect((await openIntentFile(rig.dataDir, silent)).current).toEqual({})
 
     const embedded = await rigOf({ embedded: true })
-    await expect(embedded.drain.begin(order({ mode: 'exit' }))).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
+    await expect(embedded.drain.begin(order({ mode: 'exit' }))).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+    })
     expect(embedded.drain.status().state).toBe('serving')
   })
 })
@@ -222,8 +242,12 @@ describe('a signal', () => {
     await rig.drain.signal('SIGTERM')
     expect(await answer).toBe('cut')
     expect(phasesOf(rig)).toEqual(['pre_drain', 'connections', 'tunnels', 'cleanup'])
-    expect(lastLine(rig)?.message).toContain('drain complete with warnings: 0 connections and 1 requests were cut')
-    expect((await openIntentFile(rig.dataDir, silent)).current.drain?.drainId, 'the wish survives').toBe('drain-1')
+    expect(lastLine(rig)?.message).toContain(
+      'drain complete with warnings: 0 connections and 1 requests were cut',
+    )
+    expect((await openIntentFile(rig.dataDir, silent)).current.drain?.drainId, 'the wish survives').toBe(
+      'drain-1',
+    )
   })
 
   it('goes straight to cleanup where the node is held drained', async () => {
