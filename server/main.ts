@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
@@ -79,6 +79,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   let notReady: string | null = 'starting'
   let pages: Awaited<ReturnType<typeof openPages>> | null = null
   let live: LiveSocket | null = null
+  let collector: Collector | null = null
   let frontDoor: ReturnType<typeof createFrontDoor> | null = null
 
   const server = createServer(
@@ -108,8 +109,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   const store = openStore(settings, config, dataDir, log, polling.intervalMs)
   await store.open()
   rooms.add('store', () => store.close())
-  const auth = openAuth({ settings, store, dataDir, url, origins, log })
-  await auth.start()
+  const auth = await openAuth({ settings, store, dataDir, url, origins, log })
+  rooms.add('auth', () => auth.close())
 
   const fleet =
     config === null ? createDemoFleet({ dataDir, env, log: createLog('demo', env.LOG_LEVEL) }) : null
@@ -117,7 +118,6 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   rooms.add('nodes', () => fleet?.close() ?? embedded?.close())
   await (fleet?.start() ?? embedded?.start())
 
-  let collector: Collector | null = null
   const hub = new Hub({
     log: createLog('live', env.LOG_LEVEL),
     snapshot: (topic) =>
@@ -132,15 +132,10 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
     hub,
     log: createLog('live', env.LOG_LEVEL),
     allowedOrigins: () => origins,
-    authenticate: async (request) => {
-      const caller = await auth.authenticate(accessOf(request))
-      return caller === null
-        ? null
-        : { name: caller.name, sessionId: caller.sessionId, bearer: caller.via === 'token' }
-    },
+    authenticate: (request) => auth.authenticateUpgrade(request),
   })
   const socket = live
-  auth.onSessionRevoked(({ sessionId, name }) => {
+  auth.onRevoked(({ sessionId, name }) => {
     if (sessionId !== null) socket.closeSession(sessionId)
     else socket.closeCaller(name)
   })
@@ -176,7 +171,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
     pages: () => pages?.handle ?? null,
     pagesUpgrade: () => pages?.upgrade ?? null,
     live: () => live,
-    hasSession: async (request) => (await auth.authenticate(accessOf(request)))?.via === 'session',
+    hasSession: (request) => auth.hasSession(request),
     needsSetup: () => auth.needsSetup(),
     dev: settings.dev,
     log,
@@ -209,7 +204,7 @@ export const resetPassword = async (
   const store = openStore(settings, config, folder.path, log, DEMO_POLLING.intervalMs)
   try {
     await store.open()
-    const auth = openAuth({
+    const auth = await openAuth({
       settings,
       store,
       dataDir: folder.path,
@@ -217,10 +212,8 @@ export const resetPassword = async (
       origins: [],
       log,
     })
-    await auth.start()
-    const user = (await auth.users.list()).find((candidate) => candidate.email === email.toLowerCase())
-    if (user === undefined) throw new AppError('ERR_NOT_FOUND', `There is no user ${email}`, {})
-    await auth.users.change(user.id, { password }, { name: 'command line', role: 'admin', address: null })
+    await auth.resetPassword(email, password)
+    await auth.close()
   } finally {
     await store.close()
     folder.release()
@@ -250,7 +243,7 @@ const openAuth = (options: {
   url: string
   origins: readonly string[]
   log: Log
-}): Auth => {
+}): Promise<Auth> => {
   const { settings, store, dataDir, url, origins, log } = options
   return createAuth({
     store,
@@ -258,9 +251,9 @@ const openAuth = (options: {
     dataDir,
     serverUrl: url,
     origins: [...origins],
-    ...(settings.adminEmail === null ? {} : { adminEmail: settings.adminEmail }),
-    ...(settings.adminPassword === null ? {} : { adminPassword: settings.adminPassword }),
-    ...(settings.apiToken === null ? {} : { apiToken: settings.apiToken }),
+    adminEmail: settings.adminEmail,
+    adminPassword: settings.adminPassword,
+    apiToken: settings.apiToken,
     log,
   })
 }
@@ -351,13 +344,6 @@ const closeServer = (server: Server): Promise<void> =>
     server.closeIdleConnections()
     setTimeout(() => server.closeAllConnections(), 500).unref()
   })
-
-/** What access is judged by. The address is the socket's: forwarded headers are believed from nobody yet. */
-const accessOf = (request: IncomingMessage) => ({
-  method: request.method ?? 'GET',
-  headers: request.headers,
-  address: request.socket.remoteAddress ?? null,
-})
 
 const localOrigins = (port: number): string[] =>
   ['localhost', '127.0.0.1', '[::1]'].map((name) => `http://${name}:${port}`)
