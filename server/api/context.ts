@@ -16,8 +16,8 @@ export type ApiApp = Hono<Env>
 export interface DemoHandle {
   info(): DemoInfo
   scenarios(): Scenario[]
-  /** Rejects with `ERR_CONFLICT` where it runs already. */
-  startScenario(name: ScenarioName): Promise<Scenario>
+  /** Answers the one that runs already. Rejects with `ERR_CONFLICT` where it runs on another node, `ERR_NOT_FOUND`. */
+  startScenario(name: ScenarioName, node?: string): Promise<Scenario>
   /** Ending one that does not run is harmless. */
   endScenario(name: ScenarioName): Promise<unknown>
 }

@@ -1,7 +1,10 @@
+import { z } from 'zod'
 import { AppError, SCENARIOS, type ScenarioName } from '../contract/index.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiContext, ApiOptions } from './context.ts'
-import { noSuch, pageOf, pageQuery, readQuery } from './input.ts'
+import { noSuch, pageOf, pageQuery, readBody, readQuery } from './input.ts'
+
+const startSchema = z.object({ node: z.string().min(1).max(63).optional() }).strict()
 
 /** Game days of the demo fleet; they exist only while it runs. */
 export const addDemo = (app: ApiApp, { needs }: Access, { demo }: ApiOptions): void => {
@@ -33,7 +36,9 @@ export const addDemo = (app: ApiApp, { needs }: Access, { demo }: ApiOptions): v
     '/demo/scenarios/:name',
     needs('operator', async (c) => {
       const fleet = running()
-      return c.json(await fleet.startScenario(nameOf(c)), 202)
+      const name = nameOf(c)
+      const { node } = await readBody(c, startSchema)
+      return c.json(await fleet.startScenario(name, node), 202)
     }),
   )
   app.delete(

@@ -1,0 +1,147 @@
+import type { CollectorHandle, DrainDesk, IncidentDesk } from '../../server/collector/handle.ts'
+import {
+  type Annotation,
+  AppError,
+  type Drain,
+  type Health,
+  type Incident,
+  type NodeDetail,
+  type Overview,
+  type Region,
+  type TimelineItem,
+  type Tunnel,
+} from '../../server/contract/index.ts'
+import { drain, incident, iso, start, tunnel } from '../store/fixtures.ts'
+
+const at = iso(start)
+
+const node = (id: string, region: string): NodeDetail => ({
+  id,
+  region,
+  kind: 'tidegate',
+  embedded: true,
+  state: 'up',
+  intent: 'serving',
+  problems: [],
+  version: '1.0.0',
+  since: at,
+  lastPollAt: at,
+  latencyMs: 2,
+  lastOutcome: 'ok',
+  clockSkewMs: 0,
+  streamState: 'live',
+  numbers: { tunnels: 4 },
+  controlUrl: null,
+  listeners: [],
+  health: null,
+})
+
+/** A collector in memory, with two nodes, that notes what it was asked to do. */
+export class FakeCollector implements CollectorHandle {
+  readonly calls: string[] = []
+  readonly #nodes = [node('fra-1', 'fra'), node('iad-1', 'iad')]
+  readonly #incidents = new Map<string, Incident>([['i1', incident('i1')]])
+  readonly #drains = new Map<string, Drain>([['d1', drain('d1').drain]])
+  /** Set: the next call of a drain plan waits for it. */
+  hold: Promise<void> | null = null
+  fail: Error | null = null
+
+  overview(): Overview {
+    if (this.fail) throw this.fail
+    return {
+      at,
+      verdict: { level: 'ok', text: 'All six nodes are up' },
+      regions: this.regions(),
+      nodes: this.#nodes,
+      incidents: [],
+      drains: [],
+      totals: { nodes: 2, up: 2, unknown: 0, tunnels: 8, connections: 0 },
+      live: { hub: 'h', seq: 1 },
+      collector: { latenessP99Ms: 1, storeOk: true, startedAt: at },
+      demo: false,
+    }
+  }
+  regions(): Region[] {
+    const region = { state: 'up', intent: 'serving', nodes: 1, up: 1, tunnels: 4, connections: 0 } as const
+    return [
+      { id: 'fra', name: 'Frankfurt', ...region },
+      { id: 'iad', name: 'Ashburn', ...region },
+    ]
+  }
+  nodes() {
+    return this.#nodes
+  }
+  node(id: string) {
+    return this.#nodes.find((each) => each.id === id) ?? null
+  }
+  health(id: string) {
+    return id === 'fra-1' ? ({ id, state: 'serving' } as unknown as Health) : null
+  }
+  tunnels(): Tunnel[] {
+    return [
+      tunnel('host-2'),
+      tunnel('host-1'),
+      tunnel('host-3', { state: 'lost', region: 'iad', node: 'iad-1' }),
+    ]
+  }
+  async connections() {
+    return { items: [], total: 0 }
+  }
+  async kickTunnel(hostId: string, reason: string) {
+    this.calls.push(`kick ${hostId}: ${reason}`)
+  }
+  async closeConnection(nodeId: string, id: string, reason: string) {
+    this.calls.push(`close ${nodeId}/${id}: ${reason}`)
+  }
+  async invalidatePushSession(nodeId: string, reason: string) {
+    this.calls.push(`invalidate ${nodeId}: ${reason}`)
+  }
+  figures() {
+    return { latenessP99Ms: 1, pollsMissed: 0, targets: 2, streams: 2 }
+  }
+
+  readonly drains: DrainDesk = {
+    preview: async () => {
+      await this.hold
+      return { moves: [], forecast: [], phases: [], totalSeconds: 9, blockers: [], warnings: [] }
+    },
+    create: async (request) => {
+      const id = request.region ?? request.node
+      if (request.confirm !== id) throw new AppError('ERR_CONFIRM_MISMATCH', `Type ${id}`, { id })
+      this.calls.push(`drain ${id}`)
+      return drain('d2').drain
+    },
+    get: async (id) => this.#drains.get(id) ?? null,
+    list: async () => ({ items: [...this.#drains.values()], nextCursor: null }),
+    act: async (id, action, { version }) => {
+      const known = this.#drains.get(id)!
+      if (version !== known.version)
+        throw new AppError('ERR_VERSION_CONFLICT', 'changed', { by: 'ben', at, version: known.version })
+      this.calls.push(`${action} ${id}`)
+      return known
+    },
+  }
+
+  readonly incidents: IncidentDesk = {
+    list: async () => ({ items: [...this.#incidents.values()], nextCursor: null }),
+    get: async (id) => this.#incidents.get(id) ?? null,
+    timeline: async () => ({ items: [], gaps: [], nextCursor: null }),
+    export: async (id, format) => (format === 'md' ? `# ${id}\n` : JSON.stringify({ id })),
+    acknowledge: async (id) => this.#incidents.get(id)!,
+    mitigate: async (id) => this.#incidents.get(id)!,
+    resolve: async (id) => this.#incidents.get(id)!,
+    note: async (_id, text, actor): Promise<TimelineItem> => {
+      this.calls.push(`note ${text} by ${actor.name}`)
+      return { id: 'n1', at, receivedAt: at, kind: 'note', source: actor.name, title: text, data: {} }
+    },
+    patch: async (id) => this.#incidents.get(id)!,
+    annotate: async (request, actor): Promise<Annotation> => ({
+      id: 'a1',
+      at,
+      title: request.title,
+      kind: request.kind,
+      regions: request.regions ?? [],
+      actor: actor.name,
+    }),
+  }
+}
