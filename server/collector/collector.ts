@@ -21,6 +21,8 @@ import { createRetention } from './retention.ts'
 import { createEventStream } from './streams.ts'
 import { createWatch } from './watch.ts'
 
+/** How long the start waits for first answers; nodes that are slower are unknown until their turns come. */
+const SETTLE_LIMIT_MS = 2_000
 const EVALUATE_MS = 1_000
 const SAVE_TUNNELS_MS = 1_000
 const RECONCILE_MS = 10_000
@@ -289,6 +291,8 @@ export const createCollector = (options: CollectorOptions): Collector => {
           'what was known before could not be loaded; the collector starts without it',
         )
       }
+      await watch.settle(SETTLE_LIMIT_MS)
+      if (closed) return
       watch.start()
       for (const node of fleet.members()) follow(node)
       every(EVALUATE_MS, 'the look at signals', () => exclusive(() => detector.evaluate(now())))

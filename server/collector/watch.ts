@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { LivePublisher, SamplePoint } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
@@ -12,6 +13,11 @@ import { sampleOf } from './sample.ts'
 import { createSchedule } from './schedule.ts'
 
 export interface Watch {
+  /**
+   * Before the regular turns: two polls of every node, one after the other, so that states are known when the collector says
+   * that it is ready. Resolves at the latest after `limitMs`; nodes that answer later are judged by the regular turns.
+   */
+  settle(limitMs: number): Promise<void>
   start(): void
   close(): void
   figures(): { latenessP99Ms: number; missed: number }
@@ -20,6 +26,9 @@ export interface Watch {
   /** Takes up what was told before a restart of the collector. */
   seed(announced: Announced): void
 }
+
+const SETTLE_AT_ONCE = 32
+const SETTLE_PAUSE_MS = 20
 
 /** Outcomes that say nothing about the node when every node of the fleet has them: our own network is gone. */
 const NETWORK_OUTCOMES: readonly PollOutcome[] = ['timeout', 'dns']
@@ -157,7 +166,27 @@ export const createWatch = (options: {
     run: poll,
   })
 
+  /** Polls of a thousand nodes at once would be the burst that the schedule avoids. */
+  const settleAll = async (until: number): Promise<void> => {
+    const waiting = fleet.members().map((node) => node.id)
+    const work = async (): Promise<void> => {
+      for (let id = waiting.shift(); id !== undefined && now() < until && !closed; id = waiting.shift()) {
+        await poll(id)
+        await delay(SETTLE_PAUSE_MS)
+        await poll(id)
+      }
+    }
+    await Promise.all(Array.from({ length: SETTLE_AT_ONCE }, work))
+  }
+
   return {
+    async settle(limitMs) {
+      closed = false
+      const limit = new AbortController()
+      const late = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined) // all were settled before
+      await Promise.race([settleAll(now() + limitMs), late])
+      limit.abort()
+    },
     start() {
       closed = false
       ownClock.start()

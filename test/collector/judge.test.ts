@@ -5,8 +5,12 @@ import type { Health } from '../../server/contract/index.ts'
 import { healthDocument } from './health-document.ts'
 
 let clock = 0
+const tick = (): number => {
+  clock += 1_000
+  return clock
+}
 const good = (parts: Partial<Health> = {}, more: Partial<PollResult> = {}): PollResult => ({
-  at: (clock += 1_000),
+  at: tick(),
   durationMs: 5,
   outcome: 'ok',
   status: 200,
@@ -15,7 +19,7 @@ const good = (parts: Partial<Health> = {}, more: Partial<PollResult> = {}): Poll
   ...more,
 })
 const bad = (outcome: PollResult['outcome'] = 'refused'): PollResult => ({
-  at: (clock += 1_000),
+  at: tick(),
   durationMs: 5,
   outcome,
   status: null,

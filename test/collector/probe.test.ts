@@ -49,7 +49,7 @@ const json =
     response.setHeader('content-type', 'application/json')
     response.end(typeof value === 'string' ? value : JSON.stringify(value))
   }
-const nested = (depth: number): string => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth)
+const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
 describe('a poll', () => {
   it('reads a true document over one kept-alive connection, and sends no token with it', async () => {

@@ -124,7 +124,7 @@ export class Detector {
       {
         node: id,
         drained: node.judgement.state === 'drained',
-        open: this.#book.signal('push.stuck', scope) !== null,
+        openedAt: this.#book.signal('push.stuck', scope)?.openedAt ?? null,
       },
       this.#thresholds['push.stuck'],
     )

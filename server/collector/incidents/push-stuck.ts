@@ -26,8 +26,8 @@ export interface PushTrack {
   firstReceivedAt: number | null
   /** Since when the opening condition has held without a break, epoch ms. */
   conditionSince: number | null
-  /** The newest reading saw a delivery. */
-  delivering: boolean
+  /** When a reading last saw a delivery, epoch ms of our clock; null before the first. */
+  deliverySeenAt: number | null
 }
 
 type Thresholds = DetectThresholds['push.stuck']
@@ -58,7 +58,7 @@ export const trackPush = (
       receivedSince: 0,
       firstReceivedAt: null,
       conditionSince: null,
-      delivering: recovered,
+      deliverySeenAt: recovered ? reading.at : null,
     }
   }
   const sameRun = previous.epoch === reading.epoch
@@ -79,7 +79,7 @@ export const trackPush = (
       receivedSince: 0,
       firstReceivedAt: null,
       conditionSince: null,
-      delivering: true,
+      deliverySeenAt: reading.at,
     }
   }
   const receivedSince = previous.receivedSince + received
@@ -92,7 +92,7 @@ export const trackPush = (
     receivedSince,
     firstReceivedAt,
     conditionSince: many || long ? (previous.conditionSince ?? reading.at) : null,
-    delivering: false,
+    deliverySeenAt: previous.deliverySeenAt,
   }
 }
 
@@ -103,16 +103,20 @@ export const trackPush = (
  */
 export const pushStuck = (
   track: PushTrack | null,
-  context: { node: string; drained: boolean; open: boolean },
+  context: { node: string; drained: boolean; openedAt: number | null },
   thresholds: Thresholds,
 ): SignalVerdict => {
   if (!track) return { state: 'hold' }
   const away = track.readAt - track.deliveredAt
-  if (track.delivering) return { state: 'closed', because: 'deliveries again' }
+  const { openedAt } = context
+  // Several polls may lie between two looks: what counts is a delivery since it opened, not one in the newest poll.
+  if (openedAt !== null && track.deliverySeenAt !== null && track.deliverySeenAt > openedAt) {
+    return { state: 'closed', because: 'deliveries again' }
+  }
   if (context.drained) return { state: 'closed', because: 'the node is drained and takes no pushes' }
   const held =
     track.conditionSince !== null && track.readAt - track.conditionSince >= thresholds.forSeconds * 1000
-  if (!held && !context.open) return { state: 'closed', because: 'not enough pushes without a delivery' }
+  if (!held && openedAt === null) return { state: 'closed', because: 'not enough pushes without a delivery' }
   // After a restart of the collector the count begins anew; an incident of before is not made smaller by that.
   if (!held && track.receivedSince === 0) return { state: 'hold' }
   const last = `the last delivery was ${roughSpanWords(away)} ago`

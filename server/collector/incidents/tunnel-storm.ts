@@ -52,8 +52,8 @@ export const tunnelStorm = (
     if (end.at < context.now - LOOK_BACK_MS) continue
     const inWindow = relevant.filter((loss) => loss.at > end.at - windowMs && loss.at <= end.at)
     const hosts = new Set(inWindow.map((loss) => loss.hostId))
-    // The region before it began: those that are there, and those that went shortly before.
-    const gone = relevant.filter((loss) => loss.at > end.at - LOOK_BACK_MS && loss.at <= end.at)
+    // The region as it was: those that are there, and those that went shortly before or after.
+    const gone = relevant.filter((loss) => loss.at > end.at - LOOK_BACK_MS)
     const all = new Set([...registered, ...gone.map((loss) => loss.hostId)])
     if (hosts.size >= thresholds.minimum && hosts.size > thresholds.share * all.size) {
       const first = inWindow[0]?.at ?? end.at

@@ -27,8 +27,10 @@ describe('push.stuck', () => {
         ),
       from,
     )
-  const verdict = (held: PushTrack | null, context = { node: 'fra-1', drained: false, open: false }) =>
-    pushStuck(held, context, thresholds)
+  const verdict = (
+    held: PushTrack | null,
+    context = { node: 'fra-1', drained: false, openedAt: null as number | null },
+  ) => pushStuck(held, context, thresholds)
   /** `count` readings that add `perPoll` pushes each and deliver none. */
   const silent = (count: number, perPoll: number): [number, number][] =>
     Array.from({ length: count }, (_, index): [number, number] => [index * perPoll, 0])
@@ -126,18 +128,26 @@ describe('push.stuck', () => {
       { at: 32_000, epoch: 'run2', received: 4, delivered: 1, lastOkAt: null },
       thresholds,
     )
-    expect(verdict(delivered)).toEqual({ state: 'closed', because: 'deliveries again' })
+    const open = { node: 'fra-1', drained: false, openedAt: 22_000 }
+    expect(verdict(after, open).state).toBe('open')
+    expect(verdict(delivered, open)).toEqual({ state: 'closed', because: 'deliveries again' })
+    const silentAgain = trackPush(
+      delivered,
+      { at: 34_000, epoch: 'run2', received: 9, delivered: 1, lastOkAt: null },
+      thresholds,
+    )
+    expect(verdict(silentAgain, open).state).toBe('closed')
   })
 
   it('closes when the node is drained', () => {
-    expect(verdict(track(silent(12, 10)), { node: 'fra-1', drained: true, open: true }).state).toBe('closed')
+    expect(verdict(track(silent(12, 10)), { node: 'fra-1', drained: true, openedAt: 1 }).state).toBe('closed')
   })
 
   it('holds an open signal after a restart of the collector until a delivery is seen', () => {
     const seed = { startedAt: 1_000, openedAt: 40_000 }
     const reading = { at: 100_000, epoch: 'run1', received: 500, delivered: 7, lastOkAt: 1_000 }
     const first = trackPush(null, reading, thresholds, seed)
-    const open = { node: 'fra-1', drained: false, open: true }
+    const open = { node: 'fra-1', drained: false, openedAt: 40_000 }
     expect(verdict(first, open).state).toBe('hold')
     const more = trackPush(first, { ...reading, at: 102_000, received: 505 }, thresholds)
     expect(verdict(more, open)).toMatchObject({ state: 'open', startedAt: 1_000 })
