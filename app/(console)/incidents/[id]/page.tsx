@@ -1,0 +1,6 @@
+import { IncidentPageContent } from '@/components/incidents/incident-page-content.tsx'
+
+export default async function IncidentPage({ params }: { params: Promise<{ id: string }> }) {
+  const { id } = await params
+  return <IncidentPageContent id={id} />
+}

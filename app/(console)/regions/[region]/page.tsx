@@ -1,0 +1,16 @@
+import { RegionCharts } from '@/components/regions/region-charts.tsx'
+import { RegionHeading } from '@/components/regions/region-heading.tsx'
+import { RegionNodes } from '@/components/regions/region-nodes.tsx'
+import { RegionTunnels } from '@/components/regions/region-tunnels.tsx'
+
+export default async function RegionPage({ params }: { params: Promise<{ region: string }> }) {
+  const { region } = await params
+  return (
+    <>
+      <RegionHeading region={region} />
+      <RegionNodes region={region} />
+      <RegionCharts region={region} />
+      <RegionTunnels region={region} />
+    </>
+  )
+}

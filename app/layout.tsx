@@ -1,0 +1,35 @@
+import './globals.css'
+import type { Metadata, Viewport } from 'next'
+import { headers } from 'next/headers'
+import type { ReactNode } from 'react'
+import { Providers } from '@/components/shell/providers.tsx'
+import { ThemeScript } from '@/components/shell/theme-script.tsx'
+
+// The title is written by the page itself, because it carries the fleet's state.
+export const metadata: Metadata = {
+  description: 'Control room for fleets of proxies and tunnels',
+  icons: { icon: '/icon-unknown.svg' },
+}
+export const viewport: Viewport = {
+  width: 'device-width',
+  initialScale: 1,
+  themeColor: [
+    { media: '(prefers-color-scheme: light)', color: '#f8f8f6' },
+    { media: '(prefers-color-scheme: dark)', color: '#121416' },
+  ],
+}
+
+export default async function RootLayout({ children }: { children: ReactNode }) {
+  // Reading a header makes every page dynamic, so that Next's own scripts get this request's nonce.
+  const nonce = (await headers()).get('x-nonce') ?? undefined
+  return (
+    <html lang="en" suppressHydrationWarning>
+      <head>
+        <ThemeScript nonce={nonce} />
+      </head>
+      <body>
+        <Providers>{children}</Providers>
+      </body>
+    </html>
+  )
+}

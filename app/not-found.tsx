@@ -1,0 +1,12 @@
+import Link from 'next/link'
+import { GatePage } from '@/components/access/gate-page.tsx'
+
+export default function NotFound() {
+  return (
+    <GatePage title="Not found" intro="There is no such page.">
+      <Link href="/" className="text-accent underline underline-offset-2">
+        To the overview
+      </Link>
+    </GatePage>
+  )
+}

@@ -1,0 +1,13 @@
+'use client'
+
+import { SignInForm } from './sign-in-form.tsx'
+
+/** Only a path of this site: a link must not carry anybody elsewhere after signing in. */
+const destination = (): string => {
+  const next = new URLSearchParams(location.search).get('next')
+  return next && /^\/(?![/\\])/.test(next) ? next : '/'
+}
+
+export function Login() {
+  return <SignInForm onDone={() => location.assign(destination())} />
+}

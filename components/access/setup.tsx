@@ -1,0 +1,86 @@
+'use client'
+
+import { useSearchParams } from 'next/navigation'
+import { useState } from 'react'
+import { useForm } from 'react-hook-form'
+import { setupSchema } from '@/server/contract/access.ts'
+import { errorText, problemsByPath } from '../queries/error-text.ts'
+import { ApiError, post } from '../queries/http.ts'
+import { Button } from '../ui/button.tsx'
+import { controlClass } from '../ui/control-class.ts'
+import { Field } from '../ui/field.tsx'
+import { signIn } from './sign-in.ts'
+
+interface Values {
+  email: string
+  password: string
+}
+
+/** Makes the first administrator with the key of the set-up link, and signs in. */
+export function Setup() {
+  const key = useSearchParams().get('key') ?? ''
+  const [problem, setProblem] = useState<string | null>(
+    key ? null : 'This page needs the link that the server printed at its start.',
+  )
+  const { register, handleSubmit, setError, formState } = useForm<Values>()
+  const submit = handleSubmit(async (values) => {
+    setProblem(null)
+    const checked = setupSchema.safeParse({ key, ...values })
+    if (!checked.success) {
+      for (const issue of checked.error.issues) {
+        const field = issue.path[0]
+        if (field === 'email' || field === 'password') setError(field, { message: issue.message })
+        else setProblem('This page needs the link that the server printed at its start.')
+      }
+      return
+    }
+    try {
+      await post('/setup', checked.data)
+      await signIn(values.email, values.password)
+      location.assign('/')
+    } catch (error) {
+      const problems = problemsByPath(error)
+      if (problems.email) setError('email', { message: problems.email })
+      if (problems.password) setError('password', { message: problems.password })
+      setProblem(
+        error instanceof ApiError && error.status === 404
+          ? 'This link was used already, or is older than an hour. Start the server again for a new one.'
+          : errorText(error),
+      )
+    }
+  })
+  return (
+    <form onSubmit={submit} className="grid gap-4" noValidate>
+      <Field label="E-mail" problem={formState.errors.email?.message}>
+        {(ids) => (
+          <input
+            {...ids}
+            type="email"
+            autoComplete="username"
+            className={controlClass}
+            {...register('email')}
+          />
+        )}
+      </Field>
+      <Field label="Password" hint="At least 8 characters." problem={formState.errors.password?.message}>
+        {(ids) => (
+          <input
+            {...ids}
+            type="password"
+            autoComplete="new-password"
+            className={controlClass}
+            {...register('password')}
+          />
+        )}
+      </Field>
+      {problem && (
+        <p role="alert" className="text-down">
+          {problem}
+        </p>
+      )}
+      <Button type="submit" tone="primary" disabled={formState.isSubmitting || !key}>
+        {formState.isSubmitting ? 'Setting up…' : 'Create administrator'}
+      </Button>
+    </form>
+  )
+}

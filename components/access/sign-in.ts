@@ -1,0 +1,11 @@
+import { post } from '../queries/http.ts'
+
+/** Opens a session (cookie). Throws `ApiError`. */
+export const signIn = (email: string, password: string): Promise<unknown> =>
+  post('/api/auth/sign-in/email', { email, password })
+
+/** Ends the session and leaves for the sign-in page; a session that is gone already is just as well. */
+export const signOut = async (): Promise<void> => {
+  await post('/api/auth/sign-out', {}).catch(() => undefined)
+  location.assign('/login')
+}

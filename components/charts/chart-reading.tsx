@@ -1,0 +1,43 @@
+'use client'
+
+import { formatClock, formatNumber } from '../ui/format.ts'
+import { useZone } from '../ui/zone.ts'
+import type { ChartMarker } from './chart-marker.ts'
+import type { ChartRow } from './chart-rows.ts'
+import type { ChartLine } from './time-chart.tsx'
+
+/** What stands under the crosshair. */
+export function ChartReading({
+  rows,
+  lines,
+  at,
+  markers,
+}: {
+  rows: ChartRow[]
+  lines: ChartLine[]
+  at: number
+  markers: readonly ChartMarker[]
+}) {
+  const zone = useZone()
+  const index = rows.findIndex((row) => row.t === at)
+  const row = rows[index]
+  if (!row) return null
+  const next = rows[index + 1]?.t ?? at + 10_000
+  const here = markers.filter((marker) => marker.at >= at && marker.at < next)
+  return (
+    <div className="rounded-[4px] border border-hairline-strong bg-raised px-2 py-1 text-xs shadow-sm">
+      <div className="num text-faint">{formatClock(at, zone)}</div>
+      {lines.map((line) => (
+        <div key={line.key} className="flex justify-between gap-3">
+          <span style={{ color: line.color }}>{line.label}</span>
+          <span className="num">{row[line.key] === null ? 'not measured' : formatNumber(row[line.key])}</span>
+        </div>
+      ))}
+      {here.map((marker) => (
+        <div key={marker.letter + marker.at} className="text-soft">
+          {marker.letter} {marker.title}
+        </div>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,90 @@
+import type { MetricName } from '@/server/contract/series.ts'
+import type { SeriesData } from './merge-series.ts'
+
+/** One instant with a value for each line; null is missing, never zero. */
+export interface ChartRow {
+  t: number
+  [line: string]: number | null
+}
+
+/** `value`: as measured. `per_second`: a counter's increase by the length of its step. `per_step`: the increase itself. */
+export type Measure = 'value' | 'per_second' | 'per_step'
+
+export interface LineSource {
+  key: string
+  data: SeriesData | undefined
+  metric: MetricName
+}
+
+/** Two steps without a point are a hole; a single one may be the jitter of a poll. */
+const HOLE_STEPS = 2.5
+/** A poll may be stored this much after it was measured. */
+export const SETTLE_MS = 1500
+
+/** Rows for a chart: lines joined by time, holes as rows of nulls, so that no line crosses what was not measured. */
+export const chartRows = (lines: readonly LineSource[], measure: Measure): ChartRow[] => {
+  const rows = new Map<number, ChartRow>()
+  const row = (t: number): ChartRow => {
+    let found = rows.get(t)
+    if (!found) {
+      found = { t }
+      for (const line of lines) found[line.key] = null
+      rows.set(t, found)
+    }
+    return found
+  }
+  for (const { key, data, metric } of lines) {
+    if (!data) continue
+    const { step } = data
+    let previous: number | null = null
+    for (const [t, , , average] of data.series.find((series) => series.metric === metric)?.points ?? []) {
+      // The newest step is still filling up: a rate, or a sum over nodes, would always dip at the end.
+      if (measure !== 'per_step' && t + step > data.to - SETTLE_MS) continue
+      if (previous !== null && t - previous > HOLE_STEPS * step) row(previous + step)
+      row(t)[key] = measure === 'per_second' ? average / (step / 1000) : average
+      previous = t
+    }
+  }
+  return joinJitter(
+    [...rows.values()].sort((a, b) => a.t - b.t),
+    lines,
+  )
+}
+
+/** A line that has no point at an instant which only another line has is joined over it, unless its own hole is real. */
+const joinJitter = (rows: ChartRow[], lines: readonly LineSource[]): ChartRow[] => {
+  for (const { key, data } of lines) {
+    if (!data) continue
+    for (let index = 1; index < rows.length - 1; index++) {
+      const [before, here, after] = [rows[index - 1], rows[index], rows[index + 1]]
+      if (!before || !here || !after || here[key] !== null) continue
+      const left = before[key]
+      const right = after[key]
+      if (
+        typeof left === 'number' &&
+        typeof right === 'number' &&
+        after.t - before.t <= HOLE_STEPS * data.step
+      )
+        here[key] = (left + right) / 2
+    }
+  }
+  return rows
+}
+
+/** The time of the newest row that holds any value. */
+export const newestOf = (rows: readonly ChartRow[]): number | null => {
+  for (let index = rows.length - 1; index >= 0; index--) {
+    const row = rows[index]
+    if (row && Object.entries(row).some(([key, value]) => key !== 't' && value !== null)) return row.t
+  }
+  return null
+}
+
+/** The last measured value of a line. */
+export const lastValue = (rows: readonly ChartRow[], key: string): number | null => {
+  for (let index = rows.length - 1; index >= 0; index--) {
+    const value = rows[index]?.[key]
+    if (typeof value === 'number') return value
+  }
+  return null
+}

@@ -1,0 +1,44 @@
+'use client'
+
+import { formatClock, formatNumber } from '../ui/format.ts'
+import { useZone } from '../ui/zone.ts'
+import type { ChartRow } from './chart-rows.ts'
+import type { ChartLine } from './time-chart.tsx'
+
+/** The chart's data as a table, newest first, for reading aloud and copying. */
+export function ChartTable({ rows, lines, title }: { rows: ChartRow[]; lines: ChartLine[]; title: string }) {
+  const zone = useZone()
+  return (
+    <section
+      className="h-[148px] overflow-y-auto border border-hairline"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label={`${title}, table`}
+    >
+      <table className="w-full text-xs">
+        <thead className="sticky top-0 bg-canvas text-left text-faint">
+          <tr>
+            <th className="px-2 py-1 font-medium">{zone === 'utc' ? 'Time, UTC' : 'Time, local'}</th>
+            {lines.map((line) => (
+              <th key={line.key} className="px-2 py-1 text-right font-medium">
+                {line.label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {[...rows].reverse().map((row) => (
+            <tr key={row.t} className="border-hairline border-t">
+              <td className="num px-2">{formatClock(row.t, zone)}</td>
+              {lines.map((line) => (
+                <td key={line.key} className="num px-2 text-right">
+                  {row[line.key] === null ? 'not measured' : formatNumber(row[line.key])}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}

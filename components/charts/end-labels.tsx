@@ -1,0 +1,39 @@
+import { formatNumber } from '../ui/format.ts'
+import { type ChartRow, lastValue } from './chart-rows.ts'
+import { spreadLabels } from './scale.ts'
+import type { ChartLine } from './time-chart.tsx'
+
+const LINE_HEIGHT = 15
+
+/** Names and newest values at the lines' ends, in place of a legend. */
+export function EndLabels({
+  rows,
+  lines,
+  ceiling,
+  top,
+  height,
+}: {
+  rows: ChartRow[]
+  lines: ChartLine[]
+  ceiling: number
+  top: number
+  height: number
+}) {
+  const values = lines.map((line) => lastValue(rows, line.key))
+  const wanted = values.map((value) => (1 - (value ?? 0) / ceiling) * height - LINE_HEIGHT / 2)
+  const placed = spreadLabels(wanted, LINE_HEIGHT, height)
+  return (
+    <div className="relative w-28 shrink-0 text-xs max-sm:w-24" aria-hidden="true">
+      {lines.map((line, index) => (
+        <span
+          key={line.key}
+          className="absolute inset-x-0 left-1 flex items-baseline justify-between gap-1 whitespace-nowrap leading-[15px]"
+          style={{ top: top + (placed[index] ?? 0), color: line.color }}
+        >
+          <span className="truncate">{line.label}</span>
+          <span className="num font-semibold">{formatNumber(values[index])}</span>
+        </span>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,161 @@
+'use client'
+
+import { useMemo } from 'react'
+import { errorText } from '../queries/error-text.ts'
+import { useEvents } from '../queries/events.ts'
+import { useSeries } from '../queries/series.ts'
+import { serverNow } from '../ui/clock.ts'
+import { useOnScreen } from '../ui/use-on-screen.ts'
+import { MARKED_EVENTS, markersOf } from './chart-marker.ts'
+import { chartRows } from './chart-rows.ts'
+import { type ChartSpec, LINE_COLORS, LINE_DASHES } from './chart-specs.ts'
+import { isLive, RANGE_MS, type Range, spanOf } from './range.ts'
+import { type ChartLine, TimeChart } from './time-chart.tsx'
+
+const MARKED_TYPES = Object.keys(MARKED_EVENTS)
+
+export interface ChartScope {
+  /** `fleet`, `region:fra`, `node:fra-1`. */
+  scope: string
+  label: string
+}
+
+/** A block of charts over the same span, with one crosshair. With several scopes each chart has one line a scope. */
+export function ScopeCharts({
+  scopes,
+  specs,
+  range,
+  onZoom,
+  instant,
+  node,
+  region,
+}: {
+  scopes: readonly ChartScope[]
+  specs: readonly ChartSpec[]
+  range: Range
+  onZoom?: (from: number, to: number) => void
+  instant?: number | null
+  /** Restricts the event markers. */
+  node?: string
+  region?: string
+}) {
+  const [ref, onScreen] = useOnScreen<HTMLDivElement>()
+  const metrics = useMemo(
+    () => [...new Set(specs.flatMap((spec) => spec.metrics.map((entry) => entry.metric)))],
+    [specs],
+  )
+  const names = useMemo(() => scopes.map((scope) => scope.scope), [scopes])
+  const results = useSeries(names, metrics, range, onScreen)
+  const events = useEvents({ types: MARKED_TYPES, node: node ?? null, region: region ?? null }, 200)
+
+  const data = results.map((result) => result.data)
+  const newestTo = Math.max(0, ...data.map((entry) => entry?.to ?? 0))
+  const span = isLive(range)
+    ? { from: newestTo - RANGE_MS.live, to: newestTo }
+    : spanOf(range, newestTo || serverNow())
+  const markers = useMemo(
+    () => markersOf(events.data?.items ?? [], (span.to - span.from) / 20),
+    [events.data, span.from, span.to],
+  )
+  const failed = results.find((result) => result.error)
+
+  return (
+    <div ref={ref} className="grid min-w-0 gap-3">
+      {failed?.error && (
+        <p role="alert" className="rounded-[4px] bg-down-wash px-3 py-2 text-down">
+          {errorText(failed.error)} The charts show what was there before.
+        </p>
+      )}
+      <div className="grid min-w-0 gap-x-8 gap-y-6 md:grid-cols-2 xl:grid-cols-3">
+        {specs.map((spec) => (
+          <SpecChart
+            key={spec.id}
+            spec={spec}
+            scopes={scopes}
+            data={data}
+            from={span.from}
+            to={span.to}
+            markers={markers}
+            loading={newestTo === 0}
+            {...(instant === undefined ? {} : { instant })}
+            {...(onZoom ? { onZoom } : {})}
+          />
+        ))}
+      </div>
+      <p className="text-faint text-xs">
+        Marks:{' '}
+        {Object.values(MARKED_EVENTS)
+          .filter((mark) => mark.word !== 'drain resumed')
+          .map((mark) => `${mark.letter} ${mark.word}`)
+          .join(' · ')}
+        . Hatched: not measured. {onZoom && 'Drag over a chart to zoom.'}
+      </p>
+    </div>
+  )
+}
+
+function SpecChart({
+  spec,
+  scopes,
+  data,
+  loading,
+  ...rest
+}: {
+  spec: ChartSpec
+  scopes: readonly ChartScope[]
+  data: readonly Parameters<typeof chartRows>[0][number]['data'][]
+  loading: boolean
+  from: number
+  to: number
+  markers: ReturnType<typeof markersOf>
+  instant?: number | null
+  onZoom?: (from: number, to: number) => void
+}) {
+  const single = scopes.length === 1
+  const lines: ChartLine[] = useMemo(
+    () =>
+      single
+        ? spec.metrics.map((entry) => ({
+            key: entry.metric,
+            label: entry.label,
+            color: entry.color,
+            ...(entry.dash ? { dash: entry.dash } : {}),
+          }))
+        : scopes.map((scope, index) => ({
+            key: scope.scope,
+            label: scope.label,
+            color: LINE_COLORS[index % LINE_COLORS.length] ?? LINE_COLORS[0],
+            dash: LINE_DASHES[index % LINE_DASHES.length] ?? '',
+          })),
+    [single, spec, scopes],
+  )
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list is new each time, its members are what count
+  const rows = useMemo(() => {
+    const first = spec.metrics[0]?.metric
+    if (!first) return []
+    return chartRows(
+      single
+        ? spec.metrics.map((entry) => ({ key: entry.metric, metric: entry.metric, data: data[0] }))
+        : scopes.map((scope, index) => ({ key: scope.scope, metric: first, data: data[index] })),
+      spec.measure,
+    )
+  }, [single, spec, scopes, ...data])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as above
+  const gaps = useMemo(() => data.flatMap((entry) => entry?.gaps ?? []), [...data])
+  const only = single && scopes[0]?.scope.startsWith('node:') ? scopes[0].scope.slice('node:'.length) : null
+  if (loading) return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
+  return (
+    <TimeChart
+      id={spec.id}
+      title={spec.title}
+      unit={spec.unit}
+      kind={spec.kind}
+      rows={rows}
+      lines={lines}
+      gaps={gaps}
+      only={only}
+      syncId="span"
+      {...rest}
+    />
+  )
+}

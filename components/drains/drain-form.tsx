@@ -1,0 +1,167 @@
+'use client'
+
+import { useRouter } from 'next/navigation'
+import { useMemo, useState } from 'react'
+import type { DrainCreateRequest, DrainPreviewRequest, Strategy } from '@/server/contract/drains.ts'
+import { useDrainPlan, useStartDrain } from '../queries/drains.ts'
+import { useMay, useMe } from '../queries/me.ts'
+import { useOverview } from '../queries/overview.ts'
+import { Button } from '../ui/button.tsx'
+import { controlClass } from '../ui/control-class.ts'
+import { Field } from '../ui/field.tsx'
+import { Panel } from '../ui/panel.tsx'
+import { DrainPlanView } from './drain-plan-view.tsx'
+import { StartProblem } from './start-problem.tsx'
+import { StrategyFields } from './strategy-fields.tsx'
+import { useDrainChoice } from './use-drain-choice.ts'
+
+/** Choose, see the plan, type the id. The drain starts on the server or not at all; nothing is shown before it has. */
+export function DrainForm() {
+  const router = useRouter()
+  const me = useMe()
+  const may = useMay('operator')
+  const mayForce = useMay('admin')
+  const { data: overview } = useOverview()
+  const choice = useDrainChoice()
+  const [strategy, setStrategy] = useState<Partial<Strategy>>({})
+  const [reason, setReason] = useState('')
+  const [confirm, setConfirm] = useState('')
+  const [force, setForce] = useState(false)
+  const start = useStartDrain()
+
+  const request: DrainPreviewRequest | null = useMemo(
+    () =>
+      choice.id && may
+        ? { [choice.kind]: choice.id, ...(Object.keys(strategy).length > 0 ? { strategy } : {}) }
+        : null,
+    [choice.id, choice.kind, strategy, may],
+  )
+  const plan = useDrainPlan(request)
+  const blocked = (plan.data?.blockers.length ?? 0) > 0
+  const ready = Boolean(
+    choice.id && reason.trim() && confirm === choice.id && plan.data && (!blocked || force),
+  )
+
+  if (me.data && !may) {
+    return (
+      <p className="text-soft">
+        Draining needs the role operator; you are {me.data.role}. Ask an administrator, or an operator to
+        drain for you.
+      </p>
+    )
+  }
+
+  const submit = () => {
+    if (!ready || !request) return
+    const body: DrainCreateRequest = {
+      ...request,
+      reason: reason.trim(),
+      confirm,
+      ...(force ? { force: true } : {}),
+    }
+    start.mutate(body, { onSuccess: (drain) => router.push(`/drains/${drain.id}`) })
+  }
+
+  return (
+    <form
+      className="grid gap-6 lg:grid-cols-[22rem_minmax(0,1fr)] lg:gap-10"
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      <div className="grid content-start gap-4">
+        <Field label="Region or node">
+          {(ids) => (
+            <select
+              {...ids}
+              className={controlClass}
+              value={choice.value}
+              onChange={(event) => {
+                choice.choose(event.target.value)
+                setConfirm('')
+                setForce(false)
+                start.reset()
+              }}
+            >
+              <option value="">Choose…</option>
+              <optgroup label="Regions">
+                {overview?.regions.map((region) => (
+                  <option key={region.id} value={`region:${region.id}`}>
+                    {region.id} · {region.name}
+                  </option>
+                ))}
+              </optgroup>
+              <optgroup label="Nodes">
+                {overview?.nodes.map((node) => (
+                  <option key={node.id} value={`node:${node.id}`}>
+                    {node.id}
+                  </option>
+                ))}
+              </optgroup>
+            </select>
+          )}
+        </Field>
+        <Field label="Reason" hint="Others see it, for example: kernel update.">
+          {(ids) => (
+            <input
+              {...ids}
+              className={controlClass}
+              maxLength={500}
+              value={reason}
+              onChange={(event) => setReason(event.target.value)}
+            />
+          )}
+        </Field>
+        <StrategyFields strategy={strategy} onChange={setStrategy} />
+      </div>
+      <div className="grid min-w-0 content-start gap-6">
+        {choice.id ? (
+          <>
+            <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
+              {plan.data && <DrainPlanView plan={plan.data} />}
+            </Panel>
+            <section className="grid max-w-md gap-3 border-hairline border-t pt-3">
+              <Field
+                label={`Type ${choice.id} to confirm`}
+                hint={`All traffic of ${choice.id} moves elsewhere. It stays out of service until somebody resumes it.`}
+              >
+                {(ids) => (
+                  <input
+                    {...ids}
+                    className={`${controlClass} num`}
+                    autoComplete="off"
+                    autoCapitalize="none"
+                    spellCheck={false}
+                    value={confirm}
+                    onChange={(event) => setConfirm(event.target.value)}
+                  />
+                )}
+              </Field>
+              {blocked && mayForce && (
+                <label className="flex min-h-8 items-center gap-2">
+                  <input
+                    type="checkbox"
+                    checked={force}
+                    onChange={(event) => setForce(event.target.checked)}
+                  />
+                  Override the blockers. This is written to the audit log.
+                </label>
+              )}
+              <StartProblem error={start.error} />
+              <div>
+                <Button type="submit" tone="danger" disabled={!ready || start.isPending}>
+                  {start.isPending ? 'Asking…' : `Drain ${choice.id}`}
+                </Button>
+              </div>
+            </section>
+          </>
+        ) : (
+          <p className="border-hairline border-t pt-3 text-soft">
+            Choose a region or a node, and the plan appears here.
+          </p>
+        )}
+      </div>
+    </form>
+  )
+}

@@ -1,0 +1,59 @@
+import type { Drain } from '@/server/contract/drains.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { formatDuration, formatNumber, plural } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { StateGlyph } from '../ui/state-glyph.tsx'
+import { Time } from '../ui/time.tsx'
+
+const MAX_ROWS = 500
+const OVER = new Set(['drained', 'resuming', 'resumed', 'aborted', 'failed'])
+
+/** Every tunnel that was here at the start, by name; those not yet elsewhere first. */
+export function DrainMoves({ drain }: { drain: Drain }) {
+  const left = drain.moves.filter((move) => move.to === null || move.to === move.from)
+  const rows = [...left, ...drain.moves.filter((move) => !left.includes(move))].slice(0, MAX_ROWS)
+  const over = OVER.has(drain.state)
+  return (
+    <Panel
+      title="Tunnels by name"
+      aside={
+        <span className="text-faint">
+          <span className="num">{formatNumber(drain.moves.length - left.length)}</span> of{' '}
+          {plural(drain.moves.length, 'tunnel')} moved
+        </span>
+      }
+      empty={drain.moves.length === 0 && 'No tunnel was registered here at the start.'}
+    >
+      <DataTable label="Tunnels of the drain" head={['Host', 'From', 'To', 'Gap', 'At']} numeric={[3]}>
+        {rows.map((move) => {
+          const stays = move.to === null || move.to === move.from
+          return (
+            <tr key={move.hostId} data-host={move.hostId} data-moved={!stays}>
+              <td className="num text-left! font-medium">{move.hostId}</td>
+              <td className="num text-left!">{move.from}</td>
+              <td className="num text-left!">
+                {!stays ? (
+                  <>→ {move.to}</>
+                ) : (
+                  <span
+                    className={`inline-flex items-center gap-1.5 font-sans ${over && move.to === null ? 'text-down' : 'text-faint'}`}
+                  >
+                    <StateGlyph shape={over && move.to === null ? 'down' : 'waiting'} />
+                    {move.to === null ? (over ? 'missing' : 'nowhere yet') : 'still here'}
+                  </span>
+                )}
+              </td>
+              <td className={`num ${(move.gapMs ?? 0) > 5000 ? 'text-degraded' : ''}`}>
+                {formatDuration(move.gapMs)}
+              </td>
+              <td>
+                <Time at={move.at} />
+              </td>
+            </tr>
+          )
+        })}
+      </DataTable>
+      {drain.moves.length > MAX_ROWS && <p className="pt-2 text-faint">The first {MAX_ROWS} are shown.</p>}
+    </Panel>
+  )
+}

@@ -1,0 +1,34 @@
+'use client'
+
+import { useDrain } from '../queries/drains.ts'
+import { errorText } from '../queries/error-text.ts'
+import { PageHeading } from '../ui/page-heading.tsx'
+import { Skeleton } from '../ui/skeleton.tsx'
+import { DrainActions } from './drain-actions.tsx'
+import { DrainHeading } from './drain-heading.tsx'
+import { DrainMoves } from './drain-moves.tsx'
+import { DrainReceivers } from './drain-receivers.tsx'
+import { DrainReportView } from './drain-report-view.tsx'
+import { DrainSteps } from './drain-steps.tsx'
+
+/** One drain while it runs and afterwards: what is left by name, and the levers in sight. */
+export function DrainPageContent({ id }: { id: string }) {
+  const drain = useDrain(id)
+  const { data } = drain
+  if (!data)
+    return drain.error ? (
+      <PageHeading title="This drain cannot be shown" intro={errorText(drain.error)} />
+    ) : (
+      <Skeleton rows={6} />
+    )
+  return (
+    <>
+      <DrainHeading drain={data} />
+      <DrainActions drain={data} />
+      {data.report && <DrainReportView report={data.report} />}
+      <DrainSteps drain={data} query={drain} />
+      <DrainMoves drain={data} />
+      <DrainReceivers drain={data} />
+    </>
+  )
+}

@@ -1,0 +1,74 @@
+import type { DrainPlan } from '@/server/contract/drains.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { formatDuration, formatNumber, plural } from '../ui/format.ts'
+import { NoticeList } from './notice-list.tsx'
+import { PhaseBars } from './phase-bars.tsx'
+
+/** What would move, where to, and how long it would take. */
+export function DrainPlanView({ plan }: { plan: DrainPlan }) {
+  const sum = (name: 'tunnels' | 'connections') => plan.moves.reduce((total, move) => total + move[name], 0)
+  const nodes = [...new Set(plan.phases.map((phase) => phase.node))]
+  return (
+    <div className="grid gap-5">
+      <p className="font-medium text-base">
+        {plural(sum('tunnels'), 'tunnel')} and {plural(sum('connections'), 'connection')} move off{' '}
+        {plural(plan.moves.length, 'node')}, in at most {formatDuration(plan.totalSeconds * 1000)}.
+      </p>
+      <NoticeList blockers={plan.blockers} warnings={plan.warnings} />
+      <div className="grid gap-5 xl:grid-cols-2">
+        <div className="min-w-0">
+          <h3 className="mb-1 text-faint text-xs">What moves</h3>
+          <DataTable
+            label="What moves"
+            head={['Node', 'Tunnels', 'Connections', 'Requests', 'Pushes']}
+            numeric={[1, 2, 3, 4]}
+          >
+            {plan.moves.map((move) => (
+              <tr key={move.node}>
+                <td className="num text-left!">{move.node}</td>
+                <td className="num">{formatNumber(move.tunnels)}</td>
+                <td className="num">{formatNumber(move.connections)}</td>
+                <td className="num">{formatNumber(move.requests)}</td>
+                <td className="num">{formatNumber(move.pushes)}</td>
+              </tr>
+            ))}
+          </DataTable>
+        </div>
+        <div className="min-w-0">
+          <h3 className="mb-1 text-faint text-xs">Where to, as far as can be told</h3>
+          <DataTable
+            label="Where to"
+            head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}
+            numeric={[1, 2, 3, 4]}
+          >
+            {plan.forecast.map((entry) => {
+              const over = entry.capacity !== undefined && entry.tunnelsAfter > entry.capacity
+              return (
+                <tr key={entry.region}>
+                  <td className="num text-left!">{entry.region}</td>
+                  <td className="num">{formatNumber(entry.tunnelsNow)}</td>
+                  <td className={`num ${over ? 'text-down' : ''}`}>{formatNumber(entry.tunnelsAfter)}</td>
+                  <td className="num">
+                    {entry.capacity === undefined ? 'not set' : formatNumber(entry.capacity)}
+                  </td>
+                  <td className="num">{formatNumber(entry.reconnectsPerSecond)}</td>
+                </tr>
+              )
+            })}
+          </DataTable>
+        </div>
+      </div>
+      <div>
+        <h3 className="mb-2 text-faint text-xs">How long at most, node by node</h3>
+        <PhaseBars
+          rows={nodes.map((node) => ({
+            node,
+            phases: plan.phases
+              .filter((phase) => phase.node === node)
+              .map((phase) => ({ name: phase.phase, seconds: phase.seconds })),
+          }))}
+        />
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,66 @@
+import type { DrainReport } from '@/server/contract/drains.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { Facts } from '../ui/facts.tsx'
+import { formatDuration, formatNumber } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+
+/** What the drain cost, in numbers. What did not come back is the headline. */
+export function DrainReportView({ report }: { report: DrainReport }) {
+  const { gaps } = report
+  return (
+    <Panel title="Report">
+      <div className="grid gap-4" data-report>
+        <p className={`font-semibold text-base ${gaps.missing > 0 ? 'text-down' : ''}`}>
+          {gaps.missing > 0 ? `${formatNumber(gaps.missing)} missing. ` : 'None missing. '}
+          {gaps.count > 0 &&
+            `${formatNumber(gaps.count)} tunnels moved, 99 of 100 within ${formatDuration(gaps.p99Ms)}.`}
+        </p>
+        <Facts
+          items={[
+            ['Tunnels moved', formatNumber(gaps.count)],
+            ['Gap p50', formatDuration(gaps.p50Ms)],
+            [
+              'Gap p99',
+              <span key="p99" data-gap-p99={gaps.p99Ms ?? ''}>
+                {formatDuration(gaps.p99Ms)}
+              </span>,
+            ],
+            ['Longest gap', formatDuration(gaps.maxMs)],
+            [
+              'Missing',
+              <span key="missing" data-missing={gaps.missing}>
+                {formatNumber(gaps.missing)}
+              </span>,
+            ],
+            ['Connections finished', formatNumber(report.connections.finished)],
+            ['Connections cut', formatNumber(report.connections.aborted)],
+            ['Requests failed', formatNumber(report.requestsFailed)],
+            ['Took', formatDuration(report.durationMs)],
+          ]}
+        />
+        {report.notes.map((note) => (
+          <p key={note} className="text-soft">
+            {note}
+          </p>
+        ))}
+        <details>
+          <summary className="w-fit text-accent">Phases, actual against budget</summary>
+          <DataTable label="Phases" head={['Node', 'Phase', 'Took', 'Budget']} numeric={[2, 3]}>
+            {report.phases.map((phase) => (
+              <tr key={`${phase.node} ${phase.phase}`}>
+                <td className="num text-left!">{phase.node}</td>
+                <td>{phase.phase.replace('_', '-')}</td>
+                <td
+                  className={`num ${phase.budgetMs !== null && phase.actualMs > phase.budgetMs ? 'text-degraded' : ''}`}
+                >
+                  {formatDuration(phase.actualMs)}
+                </td>
+                <td className="num">{phase.budgetMs === null ? 'none' : formatDuration(phase.budgetMs)}</td>
+              </tr>
+            ))}
+          </DataTable>
+        </details>
+      </div>
+    </Panel>
+  )
+}

@@ -1,0 +1,59 @@
+'use client'
+
+import Link from 'next/link'
+import type { Drain } from '@/server/contract/drains.ts'
+import { useOverview } from '../queries/overview.ts'
+import { useNow } from '../ui/clock.ts'
+import { plural } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { Time } from '../ui/time.tsx'
+import { leftOf } from './drain-left.ts'
+import { DrainMark, subjectOf } from './drain-look.tsx'
+
+const OVER = new Set(['resumed', 'aborted', 'failed'])
+const FORGOTTEN_MS = 4 * 3_600_000
+
+/** Only while there are any: what is out of service, and what is left to move. */
+export function RunningDrains() {
+  const overview = useOverview()
+  const active = overview.data?.drains.filter((drain) => !OVER.has(drain.state)) ?? []
+  if (active.length === 0) return null
+  return (
+    <Panel title="Drains under way" query={overview}>
+      <ul className="grid gap-2">
+        {active.map((drain) => (
+          <Row key={drain.id} drain={drain} />
+        ))}
+      </ul>
+    </Panel>
+  )
+}
+
+function Row({ drain }: { drain: Drain }) {
+  const now = useNow()
+  const left = leftOf(drain)
+  const done = drain.steps.filter((step) => step.phase === 'done').length
+  const forgotten = drain.state === 'drained' && now - Date.parse(drain.updatedAt) > FORGOTTEN_MS
+  return (
+    <li className="flex flex-wrap items-baseline gap-x-4 gap-y-1 rounded-[4px] bg-draining-wash px-3 py-2">
+      <DrainMark state={drain.state} />
+      <Link href={`/drains/${drain.id}`} className="font-semibold underline-offset-2 hover:underline">
+        <span className="num">{subjectOf(drain)}</span>: {drain.reason}
+      </Link>
+      <span className="text-soft">
+        {done} of {plural(drain.steps.length, 'node')} empty
+        {left && drain.state !== 'drained' && (
+          <>
+            , {plural(left.tunnels, 'tunnel')} and {plural(left.connections, 'connection')} left
+          </>
+        )}
+      </span>
+      <span className="text-soft">
+        by {drain.createdBy}, <Time at={drain.createdAt} as="ago" />
+      </span>
+      {forgotten && (
+        <strong className="text-degraded">Still out of service: resume it, or say why not.</strong>
+      )}
+    </li>
+  )
+}

@@ -1,0 +1,142 @@
+'use client'
+
+import { Pause, Play } from 'lucide-react'
+import { parseAsString, useQueryStates } from 'nuqs'
+import { useEffect, useMemo, useRef, useState } from 'react'
+import type { EventList } from '../live/apply-event.ts'
+import { useEvents } from '../queries/events.ts'
+import { useOverview } from '../queries/overview.ts'
+import { Button } from '../ui/button.tsx'
+import { useNow } from '../ui/clock.ts'
+import { controlClass } from '../ui/control-class.ts'
+import { formatNumber } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { EventRow } from './event-row.tsx'
+
+const KINDS = [
+  'tunnel.*',
+  'push.*',
+  'drain.*',
+  'incident.*',
+  'signal.*',
+  'node.*',
+  'connection.*',
+  'operator.*',
+]
+const RATE_MS = 60_000
+const SHOWN = 200
+const select = `${controlClass} sm:w-40`
+
+/** The fleet's events as they come, newest on top. Pausing keeps what is on screen; what comes meanwhile is counted. */
+export function EventTail() {
+  const [filter, setFilter] = useQueryStates({
+    type: parseAsString,
+    region: parseAsString,
+    node: parseAsString,
+    q: parseAsString,
+  })
+  const query = useMemo(
+    () => ({
+      types: filter.type ? [filter.type] : [],
+      region: filter.region,
+      node: filter.node,
+      text: filter.q,
+    }),
+    [filter],
+  )
+  const events = useEvents(query, 200)
+  const { data: overview } = useOverview()
+  const now = useNow()
+  const [held, setHeld] = useState<EventList | null>(null)
+  const paused = held !== null
+  const fresh = events.data?.items ?? []
+  const items = (held?.items ?? fresh).slice(0, SHOWN)
+  const waiting = held ? fresh.filter((event) => event.id > (held.items[0]?.id ?? 0)).length : 0
+  const recent = fresh.filter((event) => now - Date.parse(event.receivedAt) < RATE_MS).length
+
+  // Another filter is another question: what was held answers the old one.
+  const last = useRef(query)
+  useEffect(() => {
+    if (last.current !== query) setHeld(null)
+    last.current = query
+  }, [query])
+
+  return (
+    <>
+      <div className="grid grid-cols-2 gap-2 sm:flex sm:flex-wrap sm:items-center">
+        <select
+          aria-label="Kind"
+          className={select}
+          value={filter.type ?? ''}
+          onChange={(event) => void setFilter({ type: event.target.value || null })}
+        >
+          <option value="">All kinds</option>
+          {KINDS.map((kind) => (
+            <option key={kind} value={kind}>
+              {kind}
+            </option>
+          ))}
+          {filter.type && !KINDS.includes(filter.type) && <option value={filter.type}>{filter.type}</option>}
+        </select>
+        <select
+          aria-label="Region"
+          className={select}
+          value={filter.region ?? ''}
+          onChange={(event) => void setFilter({ region: event.target.value || null })}
+        >
+          <option value="">All regions</option>
+          {overview?.regions.map((region) => (
+            <option key={region.id}>{region.id}</option>
+          ))}
+        </select>
+        <select
+          aria-label="Node"
+          className={select}
+          value={filter.node ?? ''}
+          onChange={(event) => void setFilter({ node: event.target.value || null })}
+        >
+          <option value="">All nodes</option>
+          {overview?.nodes.map((node) => (
+            <option key={node.id}>{node.id}</option>
+          ))}
+        </select>
+        <input
+          data-filter
+          type="search"
+          aria-label="Text in events"
+          placeholder="Text  /"
+          className={`${controlClass} sm:w-48`}
+          value={filter.q ?? ''}
+          onChange={(event) => void setFilter({ q: event.target.value || null }, { throttleMs: 300 })}
+        />
+        <Button
+          className="max-sm:col-span-2 sm:ml-auto"
+          onClick={() => setHeld(paused ? null : (events.data ?? { items: [], nextCursor: null }))}
+          aria-pressed={paused}
+        >
+          {paused ? <Play size={14} aria-hidden /> : <Pause size={14} aria-hidden />}
+          {paused ? `Resume${waiting > 0 ? ` (${formatNumber(waiting)} new)` : ''}` : 'Pause'}
+        </Button>
+      </div>
+      <Panel
+        title={paused ? 'Paused' : 'Live tail'}
+        query={events}
+        aside={
+          <span className="text-faint">
+            <span className="num">{formatNumber(recent)}</span>
+            {recent >= fresh.length && fresh.length > 0 ? ' or more' : ''} in the last minute
+          </span>
+        }
+        empty={
+          events.data && items.length === 0 && 'No event matches. They appear here the moment they happen.'
+        }
+      >
+        <ol className="grid" aria-label="Events">
+          {items.map((event) => (
+            <EventRow key={event.id} event={event} />
+          ))}
+        </ol>
+      </Panel>
+    </>
+  )
+}

@@ -1,0 +1,24 @@
+import type { Incident } from '@/server/contract/incidents.ts'
+import type { Severity } from '@/server/contract/states.ts'
+import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
+
+const SEVERITY: Record<Severity, { shape: Glyph; tone: string }> = {
+  critical: { shape: 'down', tone: 'text-down' },
+  warning: { shape: 'degraded', tone: 'text-degraded' },
+  info: { shape: 'drained', tone: 'text-drained' },
+}
+
+/** Severity while it lasts; a check once it is over. */
+export function IncidentMark({ incident }: { incident: Pick<Incident, 'severity' | 'state'> }) {
+  const over = incident.state === 'resolved'
+  const look = over ? ({ shape: 'done', tone: 'text-up' } as const) : SEVERITY[incident.severity]
+  return (
+    <span
+      className={`inline-flex items-center gap-1.5 whitespace-nowrap font-medium ${look.tone}`}
+      data-incident-state={incident.state}
+    >
+      <StateGlyph shape={look.shape} />
+      {over ? 'resolved' : `${incident.severity}, ${incident.state}`}
+    </span>
+  )
+}

@@ -1,0 +1,39 @@
+'use client'
+
+import Link from 'next/link'
+import { useOverview } from '../queries/overview.ts'
+import { Panel } from '../ui/panel.tsx'
+import { Time } from '../ui/time.tsx'
+import { IncidentMark } from './incident-look.tsx'
+
+/** Only while there are any: what needs somebody. */
+export function OpenIncidents() {
+  const overview = useOverview()
+  const open = overview.data?.incidents.filter((incident) => incident.state !== 'resolved') ?? []
+  if (open.length === 0) return null
+  return (
+    <Panel title="Open incidents" query={overview}>
+      <ul className="grid gap-2">
+        {open.map((incident) => (
+          <li
+            key={incident.id}
+            className={`flex flex-wrap items-baseline gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' ? 'bg-down-wash' : 'bg-degraded-wash'}`}
+          >
+            <IncidentMark incident={incident} />
+            <Link
+              href={`/incidents/${incident.id}`}
+              className="min-w-0 flex-1 font-semibold underline-offset-2 hover:underline"
+            >
+              {incident.title}
+            </Link>
+            {incident.impact && <span className="text-soft">{incident.impact}</span>}
+            <span className="text-soft">
+              since <Time at={incident.startedAt} /> (<Time at={incident.startedAt} as="for" />)
+            </span>
+            {incident.acknowledgedBy && <span className="text-soft">{incident.acknowledgedBy} has it</span>}
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  )
+}

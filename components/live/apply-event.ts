@@ -1,0 +1,102 @@
+import type { FleetEvent } from '@/server/contract/events.ts'
+import type { LiveServerMessage } from '@/server/contract/live.ts'
+import { type EventFilter, eventMatches } from '../events/event-filter.ts'
+
+/** A key of the query cache. */
+export type CacheKey = readonly unknown[]
+
+/** The part of the cache that a frame may look at. */
+export interface CacheReader {
+  get(key: CacheKey): unknown
+  /** Every kept list of events with the filter that it was asked for. */
+  eventLists(): { key: CacheKey; filter: EventFilter }[]
+}
+
+/** What a frame does to the cache. `stale` marks for a refetch of what is on screen; `advance` lets the charts fetch what is new. */
+export type CacheChange =
+  | { do: 'set'; key: CacheKey; data: unknown }
+  | { do: 'stale'; key: CacheKey }
+  | { do: 'advance'; nodes: string[] }
+
+export interface EventList {
+  items: FleetEvent[]
+  nextCursor: string | null
+}
+
+/** A tail of a day would otherwise hold a day. */
+export const MAX_LIST_EVENTS = 500
+
+const INCIDENT_EVENT = /^(?:incident|signal|drain|push|tunnel|node|operator|stream|region|directory)\./
+
+const topicKey = (topic: string): CacheKey => {
+  const colon = topic.indexOf(':')
+  return colon < 0 ? [topic] : [topic.slice(0, colon), topic.slice(colon + 1)]
+}
+
+const asList = (data: unknown): EventList | null => {
+  if (typeof data !== 'object' || data === null || !Array.isArray((data as EventList).items)) return null
+  return data as EventList
+}
+
+/** Newest first, each id once, bounded. The same list where nothing is new. */
+export const mergeEvents = (list: EventList, fresh: readonly FleetEvent[]): EventList => {
+  const known = new Set(list.items.map((event) => event.id))
+  const added = fresh.filter((event) => !known.has(event.id))
+  if (added.length === 0) return list
+  const items = [...added, ...list.items].sort((a, b) => b.id - a.id).slice(0, MAX_LIST_EVENTS)
+  return { items, nextCursor: list.nextCursor }
+}
+
+const withEvents = (cache: CacheReader, events: readonly FleetEvent[]): CacheChange[] => {
+  const changes: CacheChange[] = []
+  for (const { key, filter } of cache.eventLists()) {
+    const list = asList(cache.get(key))
+    if (!list) continue
+    const matching = events.filter((event) => eventMatches(event, filter))
+    const merged = matching.length > 0 ? mergeEvents(list, matching) : list
+    if (merged !== list) changes.push({ do: 'set', key, data: merged })
+  }
+  return changes
+}
+
+/**
+ * What one frame of `/live` changes: pure, so that the same frames always leave the same cache. A frame that was seen before
+ * changes nothing, because a resume may repeat.
+ */
+export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheChange[] => {
+  switch (frame.type) {
+    case 'snapshot': {
+      const key = topicKey(frame.topic)
+      const name = String(key[0])
+      // An event topic's snapshot says that something may have been missed: whatever it carries is merged, then asked for again.
+      if (name.startsWith('events')) {
+        const data = Array.isArray(frame.data)
+          ? { items: frame.data as FleetEvent[], nextCursor: null }
+          : asList(frame.data)
+        return [
+          ...(data ? withEvents(cache, data.items) : []),
+          { do: 'stale', key: ['events'] },
+          { do: 'stale', key: ['timeline'] },
+        ]
+      }
+      const changes: CacheChange[] = [{ do: 'set', key, data: frame.data }]
+      // An incident's rows are a second resource: its snapshot tells that they changed.
+      if (name === 'incident') changes.push({ do: 'stale', key: ['timeline', key[1]] })
+      return changes
+    }
+    case 'event': {
+      const changes = withEvents(cache, [frame.event])
+      const { type } = frame.event
+      if (INCIDENT_EVENT.test(type)) changes.push({ do: 'stale', key: ['timeline'] })
+      if (type.startsWith('incident.')) changes.push({ do: 'stale', key: ['incidents'] })
+      if (type.startsWith('drain.')) changes.push({ do: 'stale', key: ['drains'] })
+      if (type.startsWith('tunnel.')) changes.push({ do: 'stale', key: ['tunnels'] })
+      return changes
+    }
+    case 'sample':
+      return [{ do: 'advance', nodes: frame.points.map((point) => point.node) }]
+    case 'error':
+    case 'ping':
+      return []
+  }
+}

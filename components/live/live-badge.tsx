@@ -1,0 +1,38 @@
+'use client'
+
+import { useOverview } from '../queries/overview.ts'
+import { useNow } from '../ui/clock.ts'
+import { StateGlyph } from '../ui/state-glyph.tsx'
+import { freshnessOf } from './freshness.ts'
+import { useLiveStatus } from './use-live-status.ts'
+
+const LOOK = {
+  live: { shape: 'up', tone: 'text-up' },
+  catching_up: { shape: 'draining', tone: 'text-draining' },
+  stale: { shape: 'degraded', tone: 'text-degraded' },
+} as const
+
+/** How far what is on screen can be trusted, and why not further. */
+export function LiveBadge() {
+  const status = useLiveStatus()
+  const now = useNow()
+  const { data } = useOverview()
+  const freshness = freshnessOf(status, data, Date.now(), now)
+  const look = LOOK[freshness.level]
+  return (
+    <span
+      role="status"
+      data-live={freshness.level}
+      title={freshness.which ?? 'What you see is of now'}
+      className={`inline-flex min-w-0 items-center gap-1.5 font-medium ${look.tone}`}
+    >
+      <StateGlyph shape={look.shape} />
+      <span className="whitespace-nowrap" suppressHydrationWarning>
+        {freshness.text}
+      </span>
+      {freshness.which && (
+        <span className="max-w-64 truncate font-normal text-soft max-md:sr-only">· {freshness.which}</span>
+      )}
+    </span>
+  )
+}

@@ -1,0 +1,62 @@
+'use client'
+
+import { useConnections } from '../queries/nodes.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { formatBytes, formatDuration } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+
+const SHOWN = 20
+
+/** The oldest live connections, with the state of both halves. */
+export function NodeConnections({ node }: { node: string }) {
+  const connections = useConnections(node)
+  const items = connections.data?.items ?? []
+  return (
+    <Panel
+      title="Connections"
+      query={connections}
+      aside={
+        connections.data?.total !== undefined && (
+          <span className="text-faint">{connections.data.total} open</span>
+        )
+      }
+      empty={connections.data && items.length === 0 && 'No connection is open.'}
+    >
+      <DataTable
+        label="Connections"
+        head={[
+          'Route',
+          'Client',
+          'Target',
+          'Kind',
+          'Client half',
+          'Target half',
+          'Age',
+          'Quiet for',
+          'Up',
+          'Down',
+        ]}
+        numeric={[6, 7, 8, 9]}
+      >
+        {items
+          .toSorted((a, b) => b.ageMs - a.ageMs)
+          .slice(0, SHOWN)
+          .map((connection) => (
+            <tr key={connection.id}>
+              <td>{connection.route ?? '–'}</td>
+              <td className="num text-left!">{connection.client}</td>
+              <td className="num text-left!">{connection.target ?? '–'}</td>
+              <td>{connection.protocol}</td>
+              <td>{connection.clientHalf}</td>
+              <td>{connection.targetHalf}</td>
+              <td className="num">{formatDuration(connection.ageMs)}</td>
+              <td className="num">{formatDuration(connection.lastActivityMs)}</td>
+              <td className="num">{formatBytes(connection.bytesUpstream)}</td>
+              <td className="num">{formatBytes(connection.bytesDownstream)}</td>
+            </tr>
+          ))}
+      </DataTable>
+      {items.length > SHOWN && <p className="pt-2 text-faint">The {SHOWN} oldest are shown.</p>}
+    </Panel>
+  )
+}

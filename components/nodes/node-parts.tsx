@@ -1,0 +1,55 @@
+'use client'
+
+import { useNode } from '../queries/nodes.ts'
+import { Facts } from '../ui/facts.tsx'
+import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+
+/** The node's own numbers, part by part; a part that it does not have is not shown. */
+export function NodeParts({ node: id }: { node: string }) {
+  const node = useNode(id)
+  const health = node.data?.health
+  const proxy = health?.proxy
+  const relay = health?.relay
+  return (
+    <Panel
+      title="Now"
+      query={node}
+      empty={node.data && !health && 'This node has not answered a poll yet, so nothing is known of it.'}
+    >
+      <Facts
+        items={[
+          ['Its own state', health?.state ?? '–'],
+          ['Running for', formatDuration((health?.uptimeSeconds ?? 0) * 1000)],
+          ...(proxy
+            ? ([
+                ['Connections', formatNumber(proxy.connections.active)],
+                ['Accepted', formatNumber(proxy.connections.accepted)],
+                ['Closed', formatNumber(proxy.connections.closed)],
+                ['Bytes to targets', formatBytes(proxy.bytes.upstream)],
+                ['Bytes to clients', formatBytes(proxy.bytes.downstream)],
+                ['Requests', formatNumber(proxy.requests.total)],
+              ] as const)
+            : []),
+          ...(relay
+            ? ([
+                ['Tunnels', formatNumber(relay.tunnels.current)],
+                ['Tunnels lost', formatNumber(relay.tunnels.lost)],
+                [
+                  'Directory',
+                  `${relay.directory.backend}, ${relay.directory.reachable ? 'reachable' : 'unreachable'}`,
+                ],
+                ['Directory mismatches', formatNumber(relay.directory.mismatches)],
+              ] as const)
+            : []),
+          ['Memory', formatBytes(health?.process.rssBytes)],
+          ['Event-loop delay p99', formatDuration(health?.process.eventLoopDelayP99Ms)],
+          ['Open files', formatNumber(health?.process.openFds)],
+        ]}
+      />
+      {relay?.cordoned && (
+        <p className="mt-3 text-draining">New tunnels are refused here while a drain of the region runs.</p>
+      )}
+    </Panel>
+  )
+}

@@ -1,0 +1,53 @@
+'use client'
+
+import { useNode } from '../queries/nodes.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { formatNumber } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { StateMark } from '../ui/state-mark.tsx'
+
+/** Where the proxy listens and sends to. */
+export function NodeTargets({ node: id }: { node: string }) {
+  const node = useNode(id)
+  const targets = node.data?.health?.proxy?.targets ?? []
+  const listeners = node.data?.listeners ?? []
+  if (targets.length === 0 && listeners.length === 0) return null
+  return (
+    <Panel title="Routes and targets" query={node}>
+      {targets.length > 0 && (
+        <DataTable
+          label="Targets"
+          head={['Route', 'Target', 'Health', 'Active', 'Connect failures']}
+          numeric={[3, 4]}
+        >
+          {targets.map((target) => (
+            <tr key={`${target.route} ${target.target}`}>
+              <td>{target.route}</td>
+              <td className="num text-left!">{target.target}</td>
+              <td>
+                <StateMark state={target.healthy ? 'up' : 'down'} />
+              </td>
+              <td className="num">{formatNumber(target.active)}</td>
+              <td className="num">{formatNumber(target.connectFailures)}</td>
+            </tr>
+          ))}
+        </DataTable>
+      )}
+      {listeners.length > 0 && (
+        <p className="mt-3 text-soft">
+          Listens on{' '}
+          {listeners.map((listener, index) => (
+            <span key={`${listener.part}${listener.port}`}>
+              {index > 0 && ', '}
+              <span className="num">
+                {listener.host}:{listener.port}
+              </span>{' '}
+              ({listener.part})
+            </span>
+          ))}
+          .
+        </p>
+      )}
+    </Panel>
+  )
+}

@@ -1,0 +1,27 @@
+import { useQuery } from '@tanstack/react-query'
+import type { NodeDetail } from '@/server/contract/fleet.ts'
+import type { NodeConnection } from '@/server/contract/node-api.ts'
+import { useLiveTopics } from '../live/use-live-topics.ts'
+import { get } from './http.ts'
+
+export const useNode = (id: string) => {
+  useLiveTopics(`node:${id}`)
+  return useQuery({
+    queryKey: ['node', id],
+    queryFn: ({ signal }) => get<NodeDetail>(`/nodes/${encodeURIComponent(id)}`, signal),
+    refetchInterval: 10_000,
+  })
+}
+
+/** Live connections of one node, asked of the node itself. */
+export const useConnections = (node: string) =>
+  useQuery({
+    queryKey: ['connections', node],
+    queryFn: ({ signal }) =>
+      get<{ items: NodeConnection[]; total?: number }>(
+        `/connections?node=${encodeURIComponent(node)}&limit=100`,
+        signal,
+      ),
+    refetchInterval: 5000,
+    retry: false,
+  })

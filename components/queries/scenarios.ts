@@ -1,0 +1,25 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import type { Scenario, ScenarioName } from '@/server/contract/demo.ts'
+import { get, post, remove } from './http.ts'
+
+const scenariosOf = (data: { items: Scenario[] } | Scenario[]): Scenario[] =>
+  Array.isArray(data) ? data : data.items
+
+export const useScenarios = (enabled: boolean) =>
+  useQuery({
+    queryKey: ['scenarios'],
+    queryFn: ({ signal }) => get<{ items: Scenario[] }>('/demo/scenarios', signal),
+    select: scenariosOf,
+    enabled,
+    refetchInterval: 5000,
+    retry: false,
+  })
+
+export const useScenarioSwitch = () => {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ name, run }: { name: ScenarioName; run: boolean }) =>
+      run ? post<unknown>(`/demo/scenarios/${name}`, {}) : remove(`/demo/scenarios/${name}`),
+    onSettled: () => client.invalidateQueries({ queryKey: ['scenarios'] }),
+  })
+}

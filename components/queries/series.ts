@@ -1,0 +1,106 @@
+import { type QueryClient, useQueries, useQueryClient } from '@tanstack/react-query'
+import { useContext, useEffect, useMemo, useRef } from 'react'
+import type { MetricName, SeriesAnswer } from '@/server/contract/series.ts'
+import { mergeSeries, openFrom, type SeriesData } from '../charts/merge-series.ts'
+import { isLive, LIVE_POINTS, type Range, STILL_POINTS, spanOf } from '../charts/range.ts'
+import { LiveContext } from '../live/live-context.ts'
+import { serverNow } from '../ui/clock.ts'
+import { get, query } from './http.ts'
+
+/** Live charts fetch at most this often, and at least every `IDLE_MS` when no sample frame says that there is more. */
+const LIVE_MS = 1000
+const IDLE_MS = 2500
+const STILL_MS = 15_000
+/** A few more than asked for may be kept at the edges of the window. */
+const MAX_LIVE_POINTS = LIVE_POINTS + 10
+
+const fetchSpan = async (
+  scope: string,
+  metrics: readonly MetricName[],
+  from: number,
+  to: number,
+  points: number,
+  signal: AbortSignal,
+) =>
+  get<SeriesAnswer>(
+    `/series${query({ scope, metric: metrics, from: Math.floor(from), to: Math.ceil(to), points })}`,
+    signal,
+  )
+
+/** The whole span, or, while live, only what may have changed since the last answer. */
+const readSeries = async (
+  client: QueryClient,
+  key: readonly unknown[],
+  scope: string,
+  metrics: readonly MetricName[],
+  range: Range,
+  signal: AbortSignal,
+): Promise<SeriesData> => {
+  const now = serverNow()
+  const { from, to } = spanOf(range, now)
+  const kept = client.getQueryData<SeriesData>(key)
+  if (isLive(range) && kept && now - kept.to < (to - from) / 2) {
+    const since = openFrom(kept)
+    // Whole steps, so that the server cuts time as it did before.
+    const end = (Math.floor(to / kept.step) + 1) * kept.step
+    const fresh = await fetchSpan(
+      scope,
+      metrics,
+      since,
+      end,
+      Math.max(1, Math.round((end - since) / kept.step)),
+      signal,
+    )
+    const merged = mergeSeries(kept, fresh, since, from, to)
+    if (merged?.series.every((series) => series.points.length <= MAX_LIVE_POINTS)) return merged
+  }
+  const answer = await fetchSpan(scope, metrics, from, to, isLive(range) ? LIVE_POINTS : STILL_POINTS, signal)
+  return { ...answer, from, to }
+}
+
+/**
+ * One query a scope for all its metrics. While live and on screen it fetches what is new whenever the collector has polled,
+ * at most once a second.
+ */
+export const useSeries = (
+  scopes: readonly string[],
+  metrics: readonly MetricName[],
+  range: Range,
+  onScreen: boolean,
+) => {
+  const client = useQueryClient()
+  const live = useContext(LiveContext)
+  const moving = isLive(range)
+  const still = !moving && range.to !== null && range.to < Date.now() - 60_000
+  const metricList = metrics.join(',')
+  const keys = useMemo(
+    () => scopes.map((scope) => ['series', scope, metricList, range.name, range.from, range.to] as const),
+    [scopes, metricList, range],
+  )
+
+  const results = useQueries({
+    queries: keys.map((key) => ({
+      queryKey: key,
+      queryFn: ({ signal }: { signal: AbortSignal }) =>
+        readSeries(client, key, key[1], metrics, range, signal),
+      staleTime: moving ? 0 : STILL_MS,
+      gcTime: 60_000,
+      enabled: onScreen,
+      refetchInterval: still ? (false as const) : moving ? IDLE_MS : STILL_MS,
+      structuralSharing: false as const,
+    })),
+  })
+
+  const lastAdvance = useRef(0)
+  useEffect(() => {
+    if (!live || !moving || !onScreen) return
+    return live.onAdvance(() => {
+      if (document.visibilityState !== 'visible' || Date.now() - lastAdvance.current < LIVE_MS) return
+      lastAdvance.current = Date.now()
+      for (const key of keys)
+        void client.refetchQueries({ queryKey: key, exact: true }, { cancelRefetch: false })
+    })
+  }, [live, moving, onScreen, keys, client])
+
+  return results
+}

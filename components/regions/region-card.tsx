@@ -1,0 +1,55 @@
+import Link from 'next/link'
+import type { Node, Region } from '@/server/contract/fleet.ts'
+import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import { formatNumber } from '../ui/format.ts'
+import { StateMark } from '../ui/state-mark.tsx'
+
+/** One region: its state, what it carries, and how its nodes are. */
+export function RegionCard({ region, nodes }: { region: Region; nodes: Node[] }) {
+  const full = region.capacity?.tunnels
+  return (
+    <li className="grid min-w-0 gap-2" data-region={region.id}>
+      <div className="flex items-baseline justify-between gap-3">
+        <h3 className="min-w-0 truncate">
+          <Link href={`/regions/${region.id}`} className="font-semibold hover:underline">
+            {region.name}
+          </Link>{' '}
+          <span className="num text-faint">{region.id}</span>
+        </h3>
+        <StateMark state={region.state} />
+      </div>
+      <dl className="flex flex-wrap gap-x-6">
+        <Figure name="Up" value={`${region.up} of ${region.nodes}`} />
+        <Figure
+          name="Tunnels"
+          value={formatNumber(region.tunnels)}
+          {...(full ? { note: `of ${formatNumber(full)}` } : {})}
+        />
+        <Figure name="Connections" value={formatNumber(region.connections)} />
+      </dl>
+      <HeartbeatStrip scope={`region:${region.id}`} label={`Heartbeat of ${region.name}`} />
+      <ul className="flex flex-wrap gap-x-4 gap-y-1">
+        {nodes.map((node) => (
+          <li key={node.id} className="flex min-h-6 items-center gap-2 text-xs">
+            <Link href={`/nodes/${node.id}`} className="num hover:underline">
+              {node.id}
+            </Link>
+            <StateMark state={node.state} />
+          </li>
+        ))}
+      </ul>
+    </li>
+  )
+}
+
+function Figure({ name, value, note }: { name: string; value: string; note?: string }) {
+  return (
+    <div className="flex items-baseline gap-1.5">
+      <dt className="text-faint text-xs">{name}</dt>
+      <dd className="num font-medium">
+        {value}
+        {note && <span className="text-faint"> {note}</span>}
+      </dd>
+    </div>
+  )
+}

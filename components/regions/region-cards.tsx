@@ -1,0 +1,30 @@
+'use client'
+
+import { useOverview } from '../queries/overview.ts'
+import { Panel } from '../ui/panel.tsx'
+import { RegionCard } from './region-card.tsx'
+
+export function RegionCards() {
+  const overview = useOverview()
+  const regions = overview.data?.regions ?? []
+  return (
+    <Panel
+      title="Regions"
+      query={overview}
+      rows={4}
+      empty={
+        overview.data && regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
+      }
+    >
+      <ul className="grid gap-x-8 gap-y-5 sm:grid-cols-2 xl:grid-cols-3">
+        {regions.map((region) => (
+          <RegionCard
+            key={region.id}
+            region={region}
+            nodes={overview.data?.nodes.filter((node) => node.region === region.id) ?? []}
+          />
+        ))}
+      </ul>
+    </Panel>
+  )
+}

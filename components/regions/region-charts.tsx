@@ -1,0 +1,35 @@
+'use client'
+
+import { useMemo } from 'react'
+import { REGION_CHARTS } from '../charts/chart-specs.ts'
+import { RangePicker } from '../charts/range-picker.tsx'
+import { ScopeCharts } from '../charts/scope-charts.tsx'
+import { useRange } from '../charts/use-range.ts'
+import { Panel } from '../ui/panel.tsx'
+import { useRegion } from './use-region.ts'
+
+const MAX_LINES = 6
+
+/** One line a node. */
+export function RegionCharts({ region: id }: { region: string }) {
+  const { range, zoom } = useRange()
+  const { nodes } = useRegion(id)
+  const ids = nodes
+    .slice(0, MAX_LINES)
+    .map((node) => node.id)
+    .join(' ')
+  const scopes = useMemo(
+    () => (ids ? ids.split(' ').map((node) => ({ scope: `node:${node}`, label: node })) : []),
+    [ids],
+  )
+  return (
+    <Panel title="Charts" aside={<RangePicker />}>
+      {scopes.length > 0 && (
+        <ScopeCharts scopes={scopes} specs={REGION_CHARTS} range={range} onZoom={zoom} region={id} />
+      )}
+      {nodes.length > MAX_LINES && (
+        <p className="text-faint">The first {MAX_LINES} nodes are drawn; each node has a page of its own.</p>
+      )}
+    </Panel>
+  )
+}

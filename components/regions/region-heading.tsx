@@ -1,0 +1,50 @@
+'use client'
+
+import Link from 'next/link'
+import { DrainLink } from '../drains/drain-link.tsx'
+import { formatNumber } from '../ui/format.ts'
+import { PageHeading } from '../ui/page-heading.tsx'
+import { StateMark } from '../ui/state-mark.tsx'
+import { useRegion } from './use-region.ts'
+
+export function RegionHeading({ region: id }: { region: string }) {
+  const { overview, region, drain } = useRegion(id)
+  if (overview.data && !region)
+    return (
+      <PageHeading
+        title={`There is no region ${id}`}
+        intro={`Known are: ${overview.data.regions.map((known) => known.id).join(', ')}.`}
+      />
+    )
+  return (
+    <PageHeading
+      title={
+        <>
+          {region?.name ?? id} <span className="num font-normal text-faint text-lg">{id}</span>
+        </>
+      }
+      intro={
+        region && (
+          <span className="flex flex-wrap items-center gap-x-4 gap-y-1">
+            <StateMark state={region.state} />
+            <span>
+              {region.up} of {region.nodes} up
+            </span>
+            <span>
+              <span className="num">{formatNumber(region.tunnels)}</span> tunnels
+            </span>
+            <span>
+              <span className="num">{formatNumber(region.connections)}</span> connections
+            </span>
+            {drain && (
+              <Link href={`/drains/${drain.id}`} className="text-accent underline underline-offset-2">
+                Drain {drain.state}: {drain.reason}
+              </Link>
+            )}
+          </span>
+        )
+      }
+      aside={region && <DrainLink subject="region" id={id} active={drain?.id} />}
+    />
+  )
+}

@@ -1,0 +1,22 @@
+'use client'
+
+import { NodeTable } from '../nodes/node-table.tsx'
+import { Panel } from '../ui/panel.tsx'
+import { useRegion } from './use-region.ts'
+
+export function RegionNodes({ region: id }: { region: string }) {
+  const { overview, nodes } = useRegion(id)
+  return (
+    <Panel
+      title="Nodes"
+      query={overview}
+      empty={
+        overview.data &&
+        nodes.length === 0 &&
+        'This region has no nodes. Add one in tidegate.yaml under nodes.'
+      }
+    >
+      <NodeTable nodes={nodes} />
+    </Panel>
+  )
+}

@@ -1,0 +1,51 @@
+'use client'
+
+import Link from 'next/link'
+import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import { useOverview } from '../queries/overview.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { formatNumber } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { StateMark } from '../ui/state-mark.tsx'
+
+export function RegionTable() {
+  const overview = useOverview()
+  return (
+    <Panel
+      title="All regions"
+      query={overview}
+      empty={
+        overview.data?.regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
+      }
+    >
+      <DataTable
+        label="Regions"
+        head={['Region', 'State', 'Wanted', 'Up', 'Tunnels', 'Connections', 'Last 6 min']}
+        numeric={[3, 4, 5]}
+      >
+        {overview.data?.regions.map((region) => (
+          <tr key={region.id}>
+            <td>
+              <Link href={`/regions/${region.id}`} className="font-medium hover:underline">
+                {region.name}
+              </Link>{' '}
+              <span className="num text-faint">{region.id}</span>
+            </td>
+            <td>
+              <StateMark state={region.state} />
+            </td>
+            <td>{region.intent}</td>
+            <td className="num">
+              {region.up} of {region.nodes}
+            </td>
+            <td className="num">{formatNumber(region.tunnels)}</td>
+            <td className="num">{formatNumber(region.connections)}</td>
+            <td className="min-w-40">
+              <HeartbeatStrip scope={`region:${region.id}`} label={`Heartbeat of ${region.name}`} />
+            </td>
+          </tr>
+        ))}
+      </DataTable>
+    </Panel>
+  )
+}

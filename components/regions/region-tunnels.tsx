@@ -1,0 +1,32 @@
+'use client'
+
+import { useTunnels } from '../queries/tunnels.ts'
+import { TunnelTable } from '../tunnels/tunnel-table.tsx'
+import { plural } from '../ui/format.ts'
+import { Panel } from '../ui/panel.tsx'
+import { useRegion } from './use-region.ts'
+
+/** The tunnels here, and where they came from. */
+export function RegionTunnels({ region: id }: { region: string }) {
+  const tunnels = useTunnels()
+  const { nodes } = useRegion(id)
+  const here = (tunnels.data ?? []).filter((tunnel) => tunnel.region === id)
+  const own = new Set(nodes.map((node) => node.id))
+  const came = here.filter((tunnel) => tunnel.previousNode !== null && !own.has(tunnel.previousNode)).length
+  return (
+    <Panel
+      title="Tunnels"
+      query={tunnels}
+      aside={
+        here.length > 0 && (
+          <span className="text-faint">
+            {came > 0 ? `${plural(came, 'tunnel')} came from other regions` : plural(here.length, 'tunnel')}
+          </span>
+        )
+      }
+      empty={tunnels.data && here.length === 0 && 'No host is registered here.'}
+    >
+      <TunnelTable tunnels={here} />
+    </Panel>
+  )
+}

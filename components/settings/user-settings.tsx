@@ -1,0 +1,126 @@
+'use client'
+
+import { useState } from 'react'
+import type { Role } from '@/server/contract/states.ts'
+import { useAccessChanges, useUsers } from '../queries/access.ts'
+import { errorText, problemsByPath } from '../queries/error-text.ts'
+import { useMay, useMe } from '../queries/me.ts'
+import { Button } from '../ui/button.tsx'
+import { ConfirmButton } from '../ui/confirm-button.tsx'
+import { controlClass } from '../ui/control-class.ts'
+import { DataTable } from '../ui/data-table.tsx'
+import { Field } from '../ui/field.tsx'
+import { Panel } from '../ui/panel.tsx'
+import { Time } from '../ui/time.tsx'
+import { RoleSelect } from './role-select.tsx'
+
+export function UserSettings() {
+  const me = useMe()
+  const admin = useMay('admin')
+  const users = useUsers(admin)
+  const { changeRole, removeUser } = useAccessChanges()
+  if (me.data && !admin)
+    return <p className="text-soft">Only administrators see and manage access; you are {me.data.role}.</p>
+  const problem = changeRole.error ?? removeUser.error
+  return (
+    <Panel title="People" query={users}>
+      <DataTable label="People" head={['E-mail', 'Role', 'Since', '']}>
+        {users.data?.items.map((user) => (
+          <tr key={user.id}>
+            <td className="font-medium">
+              {user.email}
+              {user.email === me.data?.email && <span className="font-normal text-faint"> · you</span>}
+            </td>
+            <td className="w-36">
+              <RoleSelect
+                label={`Role of ${user.email}`}
+                value={user.role}
+                onChange={(role) => changeRole.mutate({ id: user.id, role })}
+              />
+            </td>
+            <td>
+              <Time at={user.createdAt} as="full" />
+            </td>
+            <td>
+              <ConfirmButton
+                label="Remove"
+                ask={`Remove ${user.email}`}
+                onConfirm={() => removeUser.mutate(user.id)}
+              />
+            </td>
+          </tr>
+        ))}
+      </DataTable>
+      {problem && (
+        <p role="alert" className="mt-2 text-down">
+          {errorText(problem)}
+        </p>
+      )}
+      <AddUser />
+    </Panel>
+  )
+}
+
+function AddUser() {
+  const { addUser } = useAccessChanges()
+  const [email, setEmail] = useState('')
+  const [password, setPassword] = useState('')
+  const [role, setRole] = useState<Role>('viewer')
+  const problems = problemsByPath(addUser.error)
+  return (
+    <form
+      className="mt-4 grid max-w-3xl items-start gap-3 sm:grid-cols-[1fr_1fr_8rem_auto]"
+      onSubmit={(event) => {
+        event.preventDefault()
+        addUser.mutate(
+          { email, password, role },
+          {
+            onSuccess: () => {
+              setEmail('')
+              setPassword('')
+            },
+          },
+        )
+      }}
+    >
+      <Field label="E-mail" problem={problems.email}>
+        {(ids) => (
+          <input
+            {...ids}
+            type="email"
+            required
+            autoComplete="off"
+            className={controlClass}
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Password" hint="At least 8 characters." problem={problems.password}>
+        {(ids) => (
+          <input
+            {...ids}
+            type="password"
+            required
+            minLength={8}
+            autoComplete="new-password"
+            className={controlClass}
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Role">{({ id }) => <RoleSelect id={id} value={role} onChange={setRole} />}</Field>
+      <div className="sm:pt-6">
+        <Button type="submit" disabled={addUser.isPending}>
+          Add
+        </Button>
+      </div>
+      {addUser.error && Object.keys(problems).length === 0 && (
+        <p role="alert" className="text-down sm:col-span-4">
+          {errorText(addUser.error)}
+        </p>
+      )}
+    </form>
+  )
+}

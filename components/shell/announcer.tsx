@@ -1,0 +1,27 @@
+'use client'
+
+import { useOverview } from '../queries/overview.ts'
+
+/** Reads a change of the verdict aloud: an outage at once, the rest when there is time. */
+export function Announcer() {
+  const { data } = useOverview()
+  const outage = data?.verdict.level === 'outage'
+  // Numbers within the sentence change all the time; only the level is worth interrupting for.
+  const text = data
+    ? outage
+      ? 'Outage'
+      : data.verdict.level === 'attention'
+        ? 'The fleet needs attention'
+        : 'Everything is all right'
+    : ''
+  return (
+    <>
+      <div className="sr-only" aria-live="assertive">
+        {outage ? text : ''}
+      </div>
+      <div className="sr-only" aria-live="polite">
+        {outage ? '' : text}
+      </div>
+    </>
+  )
+}

@@ -1,0 +1,36 @@
+'use client'
+
+import type { ReactNode } from 'react'
+import { SignInAgain } from '../access/sign-in-again.tsx'
+import { LiveProvider } from '../live/live-provider.tsx'
+import { Announcer } from './announcer.tsx'
+import { DemoBanner } from './demo-banner.tsx'
+import { Header } from './header.tsx'
+import { Keyboard } from './keyboard.tsx'
+import { PageTitle } from './page-title.tsx'
+
+/** The frame around every signed-in page. */
+export function Console({ children }: { children: ReactNode }) {
+  return (
+    <LiveProvider>
+      <PageTitle />
+      <a
+        href="#content"
+        className="sr-only z-50 bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
+      >
+        Skip to content
+      </a>
+      <DemoBanner />
+      <Header />
+      <main
+        id="content"
+        className="mx-auto grid w-full max-w-[1440px] min-w-0 grid-cols-[minmax(0,1fr)] gap-6 px-4 pt-5 pb-16 sm:px-6"
+      >
+        {children}
+      </main>
+      <Keyboard />
+      <Announcer />
+      <SignInAgain />
+    </LiveProvider>
+  )
+}

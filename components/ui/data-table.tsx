@@ -1,0 +1,36 @@
+import type { ReactNode } from 'react'
+
+/** A table with hairlines; wide ones scroll within themselves, never the page. */
+export function DataTable({
+  label,
+  head,
+  numeric = [],
+  children,
+}: {
+  label: string
+  head: readonly string[]
+  numeric?: readonly number[]
+  children: ReactNode
+}) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section className="overflow-x-auto" tabIndex={0} aria-label={`${label}, table`}>
+      <table className="w-full min-w-max border-collapse [&_td.num]:text-right [&_td]:h-9 [&_td]:border-hairline [&_td]:border-t [&_td]:py-1 [&_td]:pr-6 [&_td]:align-middle">
+        <thead>
+          <tr className="text-left text-faint text-xs">
+            {head.map((name, index) => (
+              <th
+                key={name}
+                scope="col"
+                className={`py-1 pr-6 font-medium ${numeric.includes(index) ? 'text-right' : ''}`}
+              >
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </section>
+  )
+}
