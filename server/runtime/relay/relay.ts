@@ -60,7 +60,8 @@ export const createRelay = (
   const timings: RelayTimings = { ...RELAY_TIMINGS, ...options.timings }
   let server: Server | null = null
   let boundPort: number | null = null
-  let readiness: Readiness = { ready: false, reason: 'starting' }
+  const unset: Readiness = { ready: false, reason: 'starting' }
+  let readiness: Readiness = unset
   let accepting = true
   let cordoned = false
   let movingTunnels = false
@@ -163,7 +164,8 @@ export const createRelay = (
       // Before the port is bound: a host that registers at once must not lose its new entry to the clearing of old ones.
       await registry.start()
       await listen(boundPort ?? config.port)
-      if (!readiness.ready && readiness.reason === 'starting') readiness = { ready: true }
+      // Whoever sets readiness decides when: the relay is one part of several.
+      if (readiness === unset) readiness = { ready: true }
     },
     listeners: () =>
       server && boundPort !== null ? [{ part: 'relay', host: config.host, port: boundPort }] : [],
