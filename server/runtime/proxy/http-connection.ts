@@ -220,7 +220,9 @@ export class HttpConnection implements Carrier, LinkOwner {
   exchangeDone(keep: boolean): void {
     if (this.state !== 'exchange') return
     this.exchange = null
-    if (!keep) {
+    // A drain may have begun after the head said that the connection stays; requests that came already are still served.
+    const leaving = (this.services.retiring() || this.routes.retired) && !this.leftover && !this.feeding
+    if (!keep || leaving) {
       this.closeAfterFlush('finished')
       return
     }
@@ -349,7 +351,7 @@ export class HttpConnection implements Carrier, LinkOwner {
 
   abort(reason: CloseReason): void {
     if (this.pipe) this.pipe.finish(reason)
-    else this.kill(reason)
+    else this.kill(this.state === 'closing' ? this.closeReason : reason)
   }
 
   retire(): void {

@@ -1,0 +1,175 @@
+import http from 'node:http'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished } from 'vitest'
+import { EVENT_DATA, type EventData, type EventType } from '../../../server/contract/events.ts'
+import {
+  type ProxyConfig,
+  proxyConfigSchema,
+  type RouteConfig,
+} from '../../../server/contract/node-config.ts'
+import { createLog } from '../../../server/observe/log.ts'
+import { createProxy, type Proxy } from '../../../server/runtime/proxy/proxy.ts'
+
+export interface Seen {
+  type: EventType
+  data: Record<string, unknown>
+}
+
+/** Waits until `check` holds; the test's own timeout is the limit. */
+export const until = async (check: () => boolean, what = 'the condition'): Promise<void> => {
+  const giveUpAt = performance.now() + 10_000
+  while (!check()) {
+    if (performance.now() > giveUpAt) throw new Error(`${what} did not come true within 10 s`)
+    await sleep(2)
+  }
+}
+
+/** `accepted − closed = active`, and `closed` is the sum over reasons. */
+export const expectLaw = (proxy: Proxy): void => {
+  const { connections, closedBy } = proxy.stats()
+  expect(connections.accepted - connections.closed).toBe(connections.active)
+  expect(Object.values(closedBy).reduce((sum, count) => sum + count, 0)).toBe(connections.closed)
+  expect(proxy.connections({ limit: 0 }).total).toBe(connections.active)
+}
+
+type Input = Omit<Partial<ProxyConfig>, 'routes' | 'health'> & {
+  routes: RouteConfig[]
+  health?: { port: number; paths?: string[] }
+}
+
+/** A started proxy on loopback that checks its own law at every event and is destroyed with the test. */
+export const startProxy = async (
+  input: Input,
+): Promise<{ proxy: Proxy; events: Seen[]; port: (part?: string) => number }> => {
+  const events: Seen[] = []
+  const proxy: Proxy = createProxy(proxyConfigSchema.parse({ host: '127.0.0.1', ...input }), {
+    node: 'fra-1',
+    region: 'fra',
+    log: createLog('test', 'silent'),
+    emit<T extends EventType>(type: T, data: EventData<T>) {
+      EVENT_DATA[type].parse(data)
+      events.push({ type, data: data as Record<string, unknown> })
+      const { accepted, closed, active } = proxy.stats().connections
+      if (accepted - closed !== active && type !== 'connection.refused')
+        throw new Error(`the law broke at ${type}`)
+    },
+  })
+  await proxy.start()
+  onTestFinished(() => proxy.destroy())
+  return {
+    proxy,
+    events,
+    port: (name) =>
+      proxy.listeners().find((l) => name === undefined || l.part === name || l.routes?.includes(name))!.port,
+  }
+}
+
+export const tcpRoute = (targetPorts: number | number[], extra: Partial<RouteConfig> = {}): RouteConfig => ({
+  name: 'tcp',
+  match: { ports: 0 },
+  action: { type: 'forward', targets: [targetPorts].flat().map((port) => ({ host: '127.0.0.1', port })) },
+  ...extra,
+})
+
+export const httpRoute = (
+  targetPort: number,
+  match: Partial<RouteConfig['match']> = {},
+  name = 'web',
+): RouteConfig => ({
+  name,
+  match: { ports: 0, ...match },
+  action: { type: 'forward', protocol: 'http', targets: [{ host: '127.0.0.1', port: targetPort }] },
+})
+
+const listen = async (server: net.Server): Promise<number> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+export interface TcpTarget {
+  port: number
+  sockets: Socket[]
+  /** Everything that arrived, over all sockets. */
+  received: () => Buffer
+  stop: () => Promise<void>
+}
+
+/** A raw TCP target; `handle` is called per connection. */
+export const tcpTarget = async (
+  handle: (socket: Socket, index: number) => void = () => undefined,
+): Promise<TcpTarget> => {
+  const sockets: Socket[] = []
+  const chunks: Buffer[] = []
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    handle(socket, sockets.length - 1)
+  })
+  const port = await listen(server)
+  const stop = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy()
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
+  }
+  onTestFinished(stop)
+  return { port, sockets, received: () => Buffer.concat(chunks), stop }
+}
+
+export const httpTarget = async (
+  handle: http.RequestListener,
+): Promise<{ port: number; server: http.Server }> => {
+  const server = http.createServer(handle)
+  const port = await listen(server)
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port, server }
+}
+
+/** A raw client that keeps what it hears. */
+export class RawClient {
+  readonly socket: Socket
+  private readonly chunks: Buffer[] = []
+  ended = false
+  closed = false
+  error: NodeJS.ErrnoException | null = null
+
+  constructor(port: number) {
+    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    this.socket.on('data', (chunk: Buffer) => this.chunks.push(chunk))
+    this.socket.on('end', () => {
+      this.ended = true
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+    })
+    this.socket.on('error', (error) => {
+      this.error = error
+    })
+    onTestFinished(() => {
+      this.socket.destroy()
+    })
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.chunks)
+  }
+
+  get text(): string {
+    return this.bytes.toString('latin1')
+  }
+
+  async over(): Promise<void> {
+    await until(() => this.ended || this.closed, 'the end of the connection')
+  }
+}
+
+/** A port on which nothing listens. */
+export const deadPort = async (): Promise<number> => {
+  const server = net.createServer()
+  const port = await listen(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
