@@ -9,7 +9,7 @@ import {
   type RouteConfig,
 } from '../../../server/contract/node-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import { createProxy, type Proxy } from '../../../server/runtime/proxy/proxy.ts'
+import { createProxy, type Proxy as RunningProxy } from '../../../server/runtime/proxy/proxy.ts'
 
 export interface Seen {
   type: EventType
@@ -26,7 +26,7 @@ export const until = async (check: () => boolean, what = 'the condition'): Promi
 }
 
 /** `accepted − closed = active`, and `closed` is the sum over reasons. */
-export const expectLaw = (proxy: Proxy): void => {
+export const expectLaw = (proxy: RunningProxy): void => {
   const { connections, closedBy } = proxy.stats()
   expect(connections.accepted - connections.closed).toBe(connections.active)
   expect(Object.values(closedBy).reduce((sum, count) => sum + count, 0)).toBe(connections.closed)
@@ -41,9 +41,9 @@ type Input = Omit<Partial<ProxyConfig>, 'routes' | 'health'> & {
 /** A started proxy on loopback that checks its own law at every event and is destroyed with the test. */
 export const startProxy = async (
   input: Input,
-): Promise<{ proxy: Proxy; events: Seen[]; port: (part?: string) => number }> => {
+): Promise<{ proxy: RunningProxy; events: Seen[]; port: (part?: string) => number }> => {
   const events: Seen[] = []
-  const proxy: Proxy = createProxy(proxyConfigSchema.parse({ host: '127.0.0.1', ...input }), {
+  const proxy: RunningProxy = createProxy(proxyConfigSchema.parse({ host: '127.0.0.1', ...input }), {
     node: 'fra-1',
     region: 'fra',
     log: createLog('test', 'silent'),
