@@ -14,7 +14,7 @@ import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { readDrainBudget } from './contract/drain-budget.ts'
 import { AppError } from './contract/errors.ts'
-import { createDemoFleet, DEMO_BUDGET_ENV, type DemoFleet } from './demo/demo-fleet.ts'
+import { createDemoFleet, DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS, type DemoFleet } from './demo/demo-fleet.ts'
 import { countDown, OpenRooms, StopWish } from './lifecycle.ts'
 import { Hub } from './live/hub.ts'
 import { LiveSocket } from './live/socket.ts'
@@ -183,7 +183,10 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   announce({ url, demo: config === null, setupLink: auth.setupLink(), host, startedAt })
 
   return {
-    drainSeconds: totalDrainSeconds(config === null ? { ...DEMO_BUDGET_ENV, ...env } : env),
+    drainSeconds:
+      config === null
+        ? totalDrainSeconds({ ...DEMO_BUDGET_ENV, ...env }, DEMO_MARGIN_SECONDS)
+        : totalDrainSeconds(env),
     async drain() {
       notReady = 'stopping'
       await (fleet?.drainForSignal() ?? embedded?.drainForSignal())
@@ -348,9 +351,14 @@ const closeServer = (server: Server): Promise<void> =>
 const localOrigins = (port: number): string[] =>
   ['localhost', '127.0.0.1', '[::1]'].map((name) => `http://${name}:${port}`)
 
-const totalDrainSeconds = (env: ProcessEnvironment): number => {
+const totalDrainSeconds = (env: ProcessEnvironment, marginSeconds?: number): number => {
   const { budget } = readDrainBudget(env)
-  return budget.preDrainSeconds + budget.httpSeconds + budget.tunnelsSeconds + budget.marginSeconds
+  return (
+    budget.preDrainSeconds +
+    budget.httpSeconds +
+    budget.tunnelsSeconds +
+    (marginSeconds ?? budget.marginSeconds)
+  )
 }
 
 const announce = (facts: {

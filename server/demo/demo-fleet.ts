@@ -27,7 +27,7 @@ export const DEMO_BUDGET_ENV = {
   SHUTDOWN_HTTP_DRAIN_SECS: '5',
   SHUTDOWN_TUNNEL_DRAIN_SECS: '3',
 } as const
-const DEMO_MARGIN_SECONDS = 2
+export const DEMO_MARGIN_SECONDS = 2
 
 /** A stuck endpoint shows as failures within this. */
 const PUSH_REQUEST_TIMEOUT_MS = 5_000
