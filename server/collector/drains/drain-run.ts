@@ -1,9 +1,9 @@
-import { AppError } from '../../contract/errors.ts'
 import type { Drain, DrainMove, DrainReport, DrainStep } from '../../contract/drains.ts'
+import { AppError } from '../../contract/errors.ts'
 import type { FleetEvent } from '../../contract/events.ts'
 import { type Health, healthSchema } from '../../contract/health.ts'
-import type { DrainState } from '../../contract/states.ts'
 import type { LivePublisher } from '../../contract/publisher.ts'
+import type { DrainState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { DrainFleet } from './drain-fleet.ts'
@@ -196,7 +196,13 @@ export class DrainRun {
     await this.#cordonAll()
     this.#rebuildMoves()
     for (const step of this.#drain.steps) {
-      if (step.phase !== 'waiting' && step.phase !== 'done') await this.#advance(step)
+      if (step.phase === 'waiting') {
+        // What is left in all must not forget the nodes whose turn has not come.
+        const document = this.#options.fleet.health(step.node)?.document
+        this.#updateStep(step.node, { remaining: document?.drain.remaining ?? null })
+      } else if (step.phase !== 'done') {
+        await this.#advance(step)
+      }
     }
     if (this.#drain.state === 'running') {
       const worry = this.#worry()

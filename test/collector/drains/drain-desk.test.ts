@@ -207,6 +207,15 @@ describe('the drain desk', () => {
     expect(drain.report?.notes.join()).toContain('fra-1-a')
   })
 
+  it('counts what is left on nodes whose turn has not come', async () => {
+    fleet.get('fra-2').health.drain.remaining = { connections: 7, requests: 1, tunnels: 2, pushes: 0 }
+    const { id } = await desk.create(request, ana)
+    await expect.poll(async () => (await desk.get(id))?.steps[1]?.remaining?.connections).toBe(7)
+    expect((await desk.get(id))?.steps[1]?.phase).toBe('waiting')
+    fleet.get('fra-2').health.drain.remaining = { connections: 0, requests: 0, tunnels: 0, pushes: 0 }
+    await until(id, 'drained')
+  })
+
   it('waits for a node that does not answer, and says so', async () => {
     const { id } = await desk.create(request, ana)
     await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
