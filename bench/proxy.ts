@@ -160,7 +160,7 @@ const pingLoad = async (
   for (const socket of sockets) {
     let left = 0
     socket.on('error', ignore)
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       if (left === 0) left = answerBytes(chunk)
       left -= chunk.length
       if (left > 0) return

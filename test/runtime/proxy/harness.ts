@@ -1,6 +1,7 @@
 import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished } from 'vitest'
 import { EVENT_DATA, type EventData, type EventType } from '../../../server/contract/events.ts'
 import {
@@ -171,5 +172,29 @@ export const deadPort = async (): Promise<number> => {
   const server = net.createServer()
   const port = await listen(server)
   await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** A port whose accept queue is full, so that a further connect gets no answer: a listener that never accepts. */
+export const silentPort = async (): Promise<number> => {
+  const worker = new Worker(
+    `const net = require('node:net'); const { parentPort } = require('node:worker_threads')
+     const server = net.createServer()
+     server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+       parentPort.postMessage(server.address().port)
+       setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 15000))
+     })`,
+    { eval: true },
+  )
+  onTestFinished(async () => {
+    await worker.terminate()
+  })
+  const port = await new Promise<number>((resolve) => worker.once('message', resolve))
+  const fillers = Array.from({ length: 4 }, () => net.connect({ port, host: '127.0.0.1' }))
+  onTestFinished(() => {
+    for (const filler of fillers) filler.destroy()
+  })
+  for (const filler of fillers) filler.on('error', () => undefined)
+  await until(() => fillers.filter((filler) => !filler.connecting).length >= 2, 'a full accept queue')
   return port
 }

@@ -8,6 +8,7 @@ import {
   httpRoute,
   httpTarget,
   RawClient,
+  silentPort,
   startProxy,
   tcpTarget,
   until,
@@ -286,11 +287,12 @@ describe('bodies', () => {
     client.socket.pause()
     client.socket.write(get('/'))
     let before = -1
+    let still = 0
     await until(() => {
       const now = proxy.stats().bytes.downstream
-      const still = now === before && now > 0
+      still = now === before && now > 0 ? still + 1 : 0
       before = now
-      return still
+      return still > 30
     })
     expect(before).toBeLessThan(16 * 1024 * 1024)
     client.socket.resume()
@@ -431,6 +433,34 @@ describe('failures', () => {
     client.socket.end()
     await until(() => proxy.stats().closedBy.initial_data_timeout === 1)
     expect(target.sockets).toHaveLength(0)
+  })
+
+  it('answers 408 to a body that comes slower than 1 KB/s, and ends the request at the target', async () => {
+    const target = await tcpTarget()
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const client = new RawClient(port())
+    client.socket.write(`POST / HTTP/1.1\r\n${HOST}Content-Length: 10000\r\n\r\nx`)
+    await client.over()
+    expect(client.text).toMatch(/^HTTP\/1\.1 408 /)
+    await until(() => target.sockets[0]!.destroyed)
+    client.socket.end()
+    await until(() => proxy.stats().closedBy.slow_body === 1)
+    expectLaw(proxy)
+  })
+
+  it('answers 504 when no target answers the dial in time', async () => {
+    const { proxy, port } = await startProxy({
+      routes: [httpRoute(await silentPort())],
+      connectTimeoutMs: 200,
+    })
+    const client = new RawClient(port())
+    client.socket.write(get('/'))
+    await client.over()
+    expect(client.text).toMatch(/^HTTP\/1\.1 504 /)
+    expect(JSON.parse(bodyOf(client.text)).error.code).toBe('ERR_GATEWAY_TIMEOUT')
+    client.socket.end()
+    await until(() => proxy.stats().closedBy.connect_timeout === 1)
+    expectLaw(proxy)
   })
 
   it('closes a connection that never sends its first byte, and says so', async () => {
