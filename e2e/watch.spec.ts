@@ -1,0 +1,107 @@
+import { expect, test } from '@playwright/test'
+import { type Operator, seriousFindings, signIn } from './operator.ts'
+import { Tidegate } from './tidegate.ts'
+
+const CHARTS = ['connections', 'tunnels', 'pushes', 'reconnects', 'session_invalidations', 'tokens_pruned']
+
+test.describe('an operator who watches', () => {
+  let tidegate: Tidegate
+  let operator: Operator
+  test.beforeAll(async ({ browser }) => {
+    tidegate = await Tidegate.start()
+    operator = await signIn(browser, tidegate)
+  })
+  test.afterAll(async () => {
+    await operator.leave()
+    await tidegate.dispose()
+  })
+
+  test('reads first that all six nodes do their job, and that the page is live', async () => {
+    const { page } = operator
+    await page.goto('/')
+    await expect(page.getByRole('heading', { level: 1 })).toContainText(
+      'All 6 nodes in 3 regions do their job',
+    )
+    await expect(page.getByRole('banner').or(page.locator('body')).first()).toContainText('DEMO')
+    await expect(page.getByText('live', { exact: true }).first()).toBeVisible()
+    for (const node of ['sjc-1', 'sjc-2', 'iad-1', 'iad-2', 'fra-1', 'fra-2']) {
+      await expect(page.getByRole('link', { name: new RegExp(node) }).first()).toBeVisible()
+    }
+    await expect(page).toHaveTitle(/DEMO/)
+  })
+
+  test('sees every fleet chart move without a reload: its newest point is newer and its path is another', async () => {
+    const { page } = operator
+    await page.goto('/')
+    const loadedAt = await page.evaluate(() => performance.timeOrigin)
+    const charts = page.locator('[data-chart]')
+    await expect(charts).toHaveCount(CHARTS.length)
+    const read = async () =>
+      charts.evaluateAll((roots) =>
+        roots.map((root) => ({
+          name: root.getAttribute('data-chart') ?? '',
+          newest: Number(root.getAttribute('data-newest')),
+          drawn: [...root.querySelectorAll('svg path')].map((path) => path.getAttribute('d')).join(),
+        })),
+      )
+    await expect.poll(async () => (await read()).every((chart) => chart.newest > 0)).toBe(true)
+    const before = await read()
+    for (const chart of before) expect(Date.now() - chart.newest, chart.name).toBeLessThan(30_000)
+    await expect
+      .poll(async () => (await read()).every((chart, index) => chart.newest > (before[index]?.newest ?? 0)), {
+        timeout: 20_000,
+      })
+      .toBe(true)
+    const after = await read()
+    for (const name of ['connections', 'pushes']) {
+      const index = before.findIndex((chart) => chart.name === name)
+      expect(index, name).toBeGreaterThanOrEqual(0)
+      expect(after[index]?.drawn, name).not.toBe(before[index]?.drawn)
+    }
+    expect(await page.evaluate(() => performance.timeOrigin)).toBe(loadedAt)
+  })
+
+  test('follows an event from a node to the screen', async () => {
+    const { page } = operator
+    await page.goto('/events')
+    await tidegate.api('POST', '/nodes/sjc-1/push/invalidate', { reason: 'a test of the tail' })
+    await expect(page.getByText(/session invalidated/i).first()).toBeVisible({ timeout: 5_000 })
+  })
+
+  const pages = [
+    '/',
+    '/regions',
+    '/regions/fra',
+    '/nodes/fra-1',
+    '/tunnels',
+    '/incidents',
+    '/drains',
+    '/drains/new?region=fra',
+    '/events',
+    '/settings/users',
+    '/settings/system',
+  ]
+  for (const path of pages) {
+    test(`finds ${path} usable: nothing serious for axe, no complaint in the console, no sideways scroll on a phone`, async ({
+      browser,
+    }) => {
+      for (const look of [
+        { width: 1440, height: 900, colorScheme: 'light' },
+        { width: 390, height: 844, colorScheme: 'dark' },
+      ] as const) {
+        const visitor = await signIn(browser, tidegate, undefined, look)
+        try {
+          await visitor.page.goto(path)
+          await expect(visitor.page.getByRole('heading', { level: 1 })).toBeVisible()
+          await visitor.page.waitForTimeout(1_500)
+          const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth)
+          expect(width, `${path} at ${look.width}`).toBeLessThanOrEqual(look.width)
+          expect(await seriousFindings(visitor.page), `${path} at ${look.width}`).toEqual([])
+          expect(visitor.complaints).toEqual([])
+        } finally {
+          await visitor.leave()
+        }
+      }
+    })
+  }
+})
