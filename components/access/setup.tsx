@@ -9,6 +9,7 @@ import { ApiError, post } from '../queries/http.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
+import { useHydrated } from '../ui/use-hydrated.ts'
 import { signIn } from './sign-in.ts'
 
 interface Values {
@@ -23,6 +24,8 @@ export function Setup() {
     key ? null : 'This page needs the link that the server printed at its start.',
   )
   const { register, handleSubmit, setError, formState } = useForm<Values>()
+  // Before the page is alive a press would send the password the browser's own way.
+  const ready = useHydrated()
   const submit = handleSubmit(async (values) => {
     setProblem(null)
     const checked = setupSchema.safeParse({ key, ...values })
@@ -50,7 +53,7 @@ export function Setup() {
     }
   })
   return (
-    <form onSubmit={submit} className="grid gap-4" noValidate>
+    <form method="post" onSubmit={submit} className="grid gap-4" noValidate>
       <Field label="E-mail" problem={formState.errors.email?.message}>
         {(ids) => (
           <input
@@ -78,7 +81,7 @@ export function Setup() {
           {problem}
         </p>
       )}
-      <Button type="submit" tone="primary" disabled={formState.isSubmitting || !key}>
+      <Button type="submit" tone="primary" disabled={!ready || formState.isSubmitting || !key}>
         {formState.isSubmitting ? 'Setting up…' : 'Create administrator'}
       </Button>
     </form>

@@ -7,6 +7,7 @@ import { ApiError } from '../queries/http.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
+import { useHydrated } from '../ui/use-hydrated.ts'
 import { signIn } from './sign-in.ts'
 
 interface Values {
@@ -17,6 +18,8 @@ interface Values {
 export function SignInForm({ onDone }: { onDone: () => void }) {
   const [problem, setProblem] = useState<string | null>(null)
   const { register, handleSubmit, formState } = useForm<Values>()
+  // Before the page is alive a press would send the password the browser's own way.
+  const ready = useHydrated()
   const submit = handleSubmit(async ({ email, password }) => {
     setProblem(null)
     try {
@@ -28,7 +31,7 @@ export function SignInForm({ onDone }: { onDone: () => void }) {
     }
   })
   return (
-    <form onSubmit={submit} className="grid gap-4" noValidate>
+    <form method="post" onSubmit={submit} className="grid gap-4" noValidate>
       <Field label="E-mail" problem={formState.errors.email?.message}>
         {(ids) => (
           <input
@@ -56,7 +59,7 @@ export function SignInForm({ onDone }: { onDone: () => void }) {
           {problem}
         </p>
       )}
-      <Button type="submit" tone="primary" disabled={formState.isSubmitting}>
+      <Button type="submit" tone="primary" disabled={!ready || formState.isSubmitting}>
         {formState.isSubmitting ? 'Signing in…' : 'Sign in'}
       </Button>
     </form>

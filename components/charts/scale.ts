@@ -1,9 +1,8 @@
-/** The smallest of 1, 2, 2.5, 4, 5, 8 × 10ⁿ that holds the value, so that the axis does not twitch while live. */
+/** The smallest of 1, 2, 4, 6, 8 × 10ⁿ that holds the value: its middle is round, and the axis does not twitch while live. */
 export const niceCeiling = (value: number): number => {
   if (!(value > 0)) return 1
   const power = 10 ** Math.floor(Math.log10(value))
-  for (const factor of [1, 2, 2.5, 4, 5, 8, 10])
-    if (value <= factor * power * 1.0000001) return factor * power
+  for (const factor of [1, 2, 4, 6, 8, 10]) if (value <= factor * power * 1.0000001) return factor * power
   return 10 * power
 }
 

@@ -9,6 +9,7 @@ import { useOnScreen } from '../ui/use-on-screen.ts'
 import { MARKED_EVENTS, markersOf } from './chart-marker.ts'
 import { chartRows } from './chart-rows.ts'
 import { type ChartSpec, LINE_COLORS, LINE_DASHES } from './chart-specs.ts'
+import { distinctGaps } from './distinct-gaps.ts'
 import { isLive, RANGE_MS, type Range, spanOf } from './range.ts'
 import { type ChartLine, TimeChart } from './time-chart.tsx'
 
@@ -141,7 +142,7 @@ function SpecChart({
     )
   }, [single, spec, scopes, ...data])
   // biome-ignore lint/correctness/useExhaustiveDependencies: as above
-  const gaps = useMemo(() => data.flatMap((entry) => entry?.gaps ?? []), [...data])
+  const gaps = useMemo(() => distinctGaps(data.flatMap((entry) => entry?.gaps ?? [])), [...data])
   const only = single && scopes[0]?.scope.startsWith('node:') ? scopes[0].scope.slice('node:'.length) : null
   if (loading) return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
   return (

@@ -24,7 +24,7 @@ export function DataTable({
                 scope="col"
                 className={`py-1 pr-6 font-medium ${numeric.includes(index) ? 'text-right' : ''}`}
               >
-                {name}
+                {name || <span className="sr-only">Actions</span>}
               </th>
             ))}
           </tr>

@@ -1,0 +1,12 @@
+import type { SeriesGap } from '@/server/contract/series.ts'
+
+/** Several scopes tell of the same gap, and a gap that has not ended is told again with a later end: one each, the longest. */
+export const distinctGaps = (gaps: readonly SeriesGap[]): SeriesGap[] => {
+  const longest = new Map<string, SeriesGap>()
+  for (const gap of gaps) {
+    const key = `${gap.node ?? ''} ${gap.from}`
+    const known = longest.get(key)
+    if (!known || known.to < gap.to) longest.set(key, gap)
+  }
+  return [...longest.values()]
+}

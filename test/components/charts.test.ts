@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { chartRows, lastValue, newestOf } from '@/components/charts/chart-rows.ts'
+import { distinctGaps } from '@/components/charts/distinct-gaps.ts'
+import { mergeSeries, openFrom, type SeriesData } from '@/components/charts/merge-series.ts'
+import { countCeiling, niceCeiling, spreadLabels, timeTicks } from '@/components/charts/scale.ts'
+import type { Point } from '@/server/contract/series.ts'
+
+const point = (t: number, value: number): Point => [t, value, value, value]
+const data = (points: Point[], over: Partial<SeriesData> = {}): SeriesData => ({
+  step: 1_000,
+  level: 'raw',
+  series: [{ scope: 'fleet', metric: 'connections', unit: 'connections', points }],
+  gaps: [],
+  from: 0,
+  to: 100_000,
+  ...over,
+})
+const rowsOf = (points: Point[], measure: 'value' | 'per_second' | 'per_step' = 'value', over = {}) =>
+  chartRows([{ key: 'a', data: data(points, over), metric: 'connections' }], measure)
+
+describe('chartRows', () => {
+  it('draws missing steps as missing, never as zero', () => {
+    const rows = rowsOf([point(0, 5), point(1_000, 5), point(10_000, 7)])
+    expect(rows).toEqual([
+      { t: 0, a: 5 },
+      { t: 1_000, a: 5 },
+      { t: 2_000, a: null },
+      { t: 10_000, a: 7 },
+    ])
+  })
+  it('bears the jitter of one poll without a hole', () => {
+    expect(rowsOf([point(0, 5), point(2_000, 5)])).toHaveLength(2)
+  })
+  it('leaves out the step that is still filling up, except where increases are counted', () => {
+    const points = [point(0, 4), point(1_000, 4), point(2_000, 1)]
+    expect(rowsOf(points, 'value', { to: 3_000 }).map((row) => row.t)).toEqual([0])
+    expect(rowsOf(points, 'per_step', { to: 3_000 }).map((row) => row.t)).toEqual([0, 1_000, 2_000])
+  })
+  it('turns an increase into a rate by the length of its step', () => {
+    expect(rowsOf([point(0, 12)], 'per_second', { step: 4_000 })[0]?.a).toBe(3)
+  })
+  it('joins lines by time and leaves a line null where it was not measured', () => {
+    const rows = chartRows(
+      [
+        { key: 'a', data: data([point(0, 1), point(1_000, 1)]), metric: 'connections' },
+        { key: 'b', data: data([point(0, 2)]), metric: 'connections' },
+      ],
+      'value',
+    )
+    expect(rows).toEqual([
+      { t: 0, a: 1, b: 2 },
+      { t: 1_000, a: 1, b: null },
+    ])
+    expect(newestOf(rows)).toBe(1_000)
+    expect(lastValue(rows, 'b')).toBe(2)
+  })
+})
+
+describe('mergeSeries', () => {
+  const kept = data([point(0, 1), point(1_000, 1), point(2_000, 1)], { to: 3_400 })
+  it('asks again for the steps that may still change', () => {
+    expect(openFrom(kept)).toBe(2_000)
+  })
+  it('replaces what was open, adds what is new, drops what slid out', () => {
+    const fresh = {
+      step: 1_000,
+      level: 'raw' as const,
+      gaps: [],
+      series: data([point(2_000, 9), point(3_000, 8)]).series,
+    }
+    const merged = mergeSeries(kept, fresh, 2_000, 1_000, 4_400)
+    expect(merged?.series[0]?.points).toEqual([point(1_000, 1), point(2_000, 9), point(3_000, 8)])
+    expect(merged).toMatchObject({ from: 1_000, to: 4_400 })
+  })
+  it('refuses to mix steps', () => {
+    expect(mergeSeries(kept, { step: 2_000, level: 'raw', gaps: [], series: [] }, 2_000, 0, 4_000)).toBeNull()
+  })
+  it('keeps the longer length of a gap that grew', () => {
+    const gap = { from: 500, to: 900, reason: 'no samples', node: 'fra-1' }
+    expect(distinctGaps([gap, { ...gap, to: 1_500 }, gap])).toEqual([{ ...gap, to: 1_500 }])
+  })
+})
+
+describe('scales', () => {
+  it.each([
+    [0, 1],
+    [0.9, 1],
+    [5, 6],
+    [56, 60],
+    [122, 200],
+    [1_001, 2_000],
+  ])('holds %d below a round ceiling of %d', (value, ceiling) => {
+    expect(niceCeiling(value)).toBe(ceiling)
+  })
+  it('counts in whole numbers, the middle of the axis too', () => {
+    for (const value of [0, 1, 3, 7, 11, 64, 130]) expect(countCeiling(value) % 2).toBe(0)
+  })
+  it('pushes labels apart within the plot and keeps their order', () => {
+    const placed = spreadLabels([100, 98, 0], 15, 100)
+    expect(placed[0]).toBe(100)
+    expect(placed[1]).toBe(85)
+    expect(placed[2]).toBe(0)
+  })
+  it('puts at most the asked number of ticks on round minutes', () => {
+    const ticks = timeTicks(30_000, 630_000, 5)
+    expect(ticks.length).toBeLessThanOrEqual(5)
+    for (const tick of ticks) expect(tick % 60_000).toBe(0)
+  })
+})

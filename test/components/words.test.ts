@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest'
+import { foldRuns } from '@/components/events/fold-runs.ts'
+import { timelineRows } from '@/components/incidents/timeline-rows.ts'
+import { errorText } from '@/components/queries/error-text.ts'
+import { ApiError } from '@/components/queries/http.ts'
+import { titleOf } from '@/components/shell/title-of.ts'
+import { matchTunnels } from '@/components/tunnels/match-tunnels.ts'
+import { formatBytes, formatDuration, formatNumber, UNKNOWN } from '@/components/ui/format.ts'
+import type { FleetEvent } from '@/server/contract/events.ts'
+import type { Overview, Tunnel } from '@/server/contract/fleet.ts'
+import type { TimelineItem } from '@/server/contract/incidents.ts'
+
+describe('numbers', () => {
+  it.each([
+    [840, '840\u202fms'],
+    [1_500, '1.5\u202fs'],
+    [63_000, '63\u202fs'],
+    [180_000, '3\u202fmin'],
+    [7_500_000, '2\u202fh 5\u202fmin'],
+    [null, UNKNOWN],
+  ])('says %s ms as %s', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text)
+  })
+  it('groups digits, and never shows zero for what is not known', () => {
+    expect(formatNumber(1_240)).toBe('1\u202f240')
+    expect(formatNumber(undefined)).toBe(UNKNOWN)
+    expect(formatBytes(84_000_000)).toBe('84\u202fMB')
+  })
+})
+
+describe('the title of the tab', () => {
+  const overview = (over: object): Overview =>
+    ({ verdict: { level: 'ok', text: '' }, incidents: [], demo: true, ...over }) as unknown as Overview
+  it('carries the state first, then the place, and DEMO', () => {
+    const outage = overview({ verdict: { level: 'outage', text: '' }, incidents: [{ state: 'open' }] })
+    expect(titleOf('/tunnels', outage, false)).toEqual({
+      title: '● 1 incident · Tunnels · Tidegate DEMO',
+      icon: '/icon-demo-outage.svg',
+    })
+  })
+  it('says so when it is stale, whatever the last verdict was', () => {
+    expect(titleOf('/', overview({ demo: false }), true)).toEqual({
+      title: '◌ stale · Tidegate',
+      icon: '/icon-unknown.svg',
+    })
+  })
+})
+
+describe('errors in words', () => {
+  it('says who changed a drain first', () => {
+    const error = new ApiError('ERR_VERSION_CONFLICT', 'x', 409, {
+      by: 'bo@example.com',
+      at: new Date().toISOString(),
+    })
+    expect(errorText(error)).toContain('bo@example.com changed it first')
+  })
+  it('says when to try again', () => {
+    expect(errorText(new ApiError('ERR_RATE_LIMITED', 'x', 429, {}, 60))).toContain('60\u202fs')
+  })
+})
+
+describe('lists', () => {
+  const tunnel = (hostId: string, over: Partial<Tunnel> = {}): Tunnel =>
+    ({ hostId, node: 'fra-1', region: 'fra', state: 'registered', ...over }) as Tunnel
+  it('shows lost hosts first and finds by close code', () => {
+    const all = [
+      tunnel('host-10'),
+      tunnel('host-2'),
+      tunnel('host-3', { state: 'lost', lastCloseCode: 1006 }),
+    ]
+    expect(matchTunnels(all, '', null).map((it) => it.hostId)).toEqual(['host-3', 'host-2', 'host-10'])
+    expect(matchTunnels(all, '1006', null).map((it) => it.hostId)).toEqual(['host-3'])
+    expect(matchTunnels(all, '', 'registered')).toHaveLength(2)
+  })
+
+  const item = (id: string, at: number, over: Partial<TimelineItem> = {}): TimelineItem => ({
+    id,
+    at: new Date(at).toISOString(),
+    receivedAt: new Date(at).toISOString(),
+    kind: 'event',
+    source: 'fra-1',
+    title: id,
+    data: {},
+    ...over,
+  })
+  const everything = { kinds: [], source: null, text: '', from: null, to: null }
+  it('hides folded rows behind the one that stands for them, and shows it when one of them matches', () => {
+    const items = [
+      item('close-1', 2),
+      item('close-2', 3),
+      item('500 closes', 1, { folded: ['close-1', 'close-2'] }),
+    ]
+    expect(timelineRows(items, everything).map((row) => [row.item.id, row.folded.length])).toEqual([
+      ['500 closes', 2],
+    ])
+    expect(timelineRows(items, { ...everything, text: 'close-2' })).toHaveLength(1)
+    expect(timelineRows(items, { ...everything, text: 'nothing' })).toHaveLength(0)
+  })
+  it('filters the timeline by kind, source and span, in order of time', () => {
+    const items = [
+      item('b', 2_000),
+      item('a', 1_000),
+      item('n', 3_000, { kind: 'note', source: 'ana@example.com' }),
+    ]
+    expect(timelineRows(items, everything).map((row) => row.item.id)).toEqual(['a', 'b', 'n'])
+    expect(timelineRows(items, { ...everything, kinds: ['note'] }).map((row) => row.item.id)).toEqual(['n'])
+    expect(timelineRows(items, { ...everything, from: 1_500, to: 2_500 }).map((row) => row.item.id)).toEqual([
+      'b',
+    ])
+  })
+
+  it('folds what six nodes did at once into one change', () => {
+    const at = (ms: number) => new Date(ms).toISOString()
+    const events = [
+      { id: 4, type: 'node.started', at: at(9_000) },
+      { id: 3, type: 'push.session_connected', at: at(8_900) },
+      { id: 2, type: 'node.started', at: at(8_800) },
+      { id: 1, type: 'node.down', at: at(1_000) },
+    ] as FleetEvent[]
+    expect(foldRuns(events).map((run) => [run.event.id, run.alike])).toEqual([
+      [4, 1],
+      [3, 0],
+      [1, 0],
+    ])
+  })
+})
