@@ -44,6 +44,7 @@ const frameOf = (it: FleetEvent): LiveServerMessage => ({
   hub: 'h',
   seq: it.id,
   topic: 'events',
+  topics: ['events'],
   event: it,
 })
 
@@ -108,9 +109,9 @@ describe('applyEvent', () => {
   it('lets the charts advance on a sample and changes nothing on a ping', () => {
     const { apply } = memory()
     const points = [{ node: 'fra-1', region: 'fra', at: 1, values: {} }]
-    expect(apply({ type: 'sample', hub: 'h', seq: 1, topic: 'overview', points })).toEqual([
-      { do: 'advance', nodes: ['fra-1'] },
-    ])
+    expect(
+      apply({ type: 'sample', hub: 'h', seq: 1, topic: 'overview', topics: ['overview'], points }),
+    ).toEqual([{ do: 'advance', nodes: ['fra-1'] }])
     expect(apply({ type: 'ping' })).toEqual([])
   })
 })
@@ -224,9 +225,9 @@ describe('LiveConnection', () => {
     })
     await vi.advanceTimersByTimeAsync(0)
     expect(connection.status).toMatchObject({ phase: 'catching_up', behind: 5 })
-    newest().say({ type: 'event', hub: 'h1', seq: 10, topic: 'events', event: event(10) })
+    newest().say({ type: 'event', hub: 'h1', seq: 10, topic: 'events', topics: ['events'], event: event(10) })
     expect(connection.status.behind).toBe(2)
-    newest().say({ type: 'event', hub: 'h1', seq: 12, topic: 'events', event: event(12) })
+    newest().say({ type: 'event', hub: 'h1', seq: 12, topic: 'events', topics: ['events'], event: event(12) })
     expect(connection.status).toMatchObject({ phase: 'live', behind: 0 })
     connection.stop()
   })
