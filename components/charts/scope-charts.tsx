@@ -100,6 +100,7 @@ function SpecChart({
   scopes,
   data,
   loading,
+  markers,
   ...rest
 }: {
   spec: ChartSpec
@@ -143,6 +144,12 @@ function SpecChart({
   }, [single, spec, scopes, ...data])
   // biome-ignore lint/correctness/useExhaustiveDependencies: as above
   const gaps = useMemo(() => distinctGaps(data.flatMap((entry) => entry?.gaps ?? [])), [...data])
+  // A session that is renewed says nothing about connections or tunnels: its marks stand on the charts of pushes alone.
+  const aboutPush = spec.metrics.some(({ metric }) => /push|session|tokens/.test(metric))
+  const relevant = useMemo(
+    () => markers.filter((marker) => aboutPush || marker.letter !== 'S'),
+    [markers, aboutPush],
+  )
   const only = single && scopes[0]?.scope.startsWith('node:') ? scopes[0].scope.slice('node:'.length) : null
   if (loading) return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
   return (
@@ -155,6 +162,7 @@ function SpecChart({
       lines={lines}
       gaps={gaps}
       only={only}
+      markers={relevant}
       syncId="span"
       {...rest}
     />

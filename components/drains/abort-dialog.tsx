@@ -5,6 +5,7 @@ import type { Drain } from '@/server/contract/drains.ts'
 import { Button } from '../ui/button.tsx'
 import { plural } from '../ui/format.ts'
 import { Modal } from '../ui/modal.tsx'
+import { moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 const ENDS = [
@@ -25,7 +26,7 @@ export function AbortDialog({
   onAbort: (end: 'serving' | 'held') => void
 }) {
   const [end, setEnd] = useState<'serving' | 'held'>('serving')
-  const moved = drain.moves.filter((move) => move.to !== null && move.to !== move.from).length
+  const moved = drain.moves.filter((move) => moveState(drain, move) === 'moved').length
   return (
     <Modal
       open

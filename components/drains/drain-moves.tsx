@@ -4,15 +4,15 @@ import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
+import { moveState } from './drain-left.ts'
 
 const MAX_ROWS = 500
-const OVER = new Set(['drained', 'resuming', 'resumed', 'aborted', 'failed'])
+const WORDS = { here: 'still here', between: 'nowhere yet', missing: 'missing' } as const
 
 /** Every tunnel that was here at the start, by name; those not yet elsewhere first. */
 export function DrainMoves({ drain }: { drain: Drain }) {
-  const left = drain.moves.filter((move) => move.to === null || move.to === move.from)
+  const left = drain.moves.filter((move) => moveState(drain, move) !== 'moved')
   const rows = [...left, ...drain.moves.filter((move) => !left.includes(move))].slice(0, MAX_ROWS)
-  const over = OVER.has(drain.state)
   return (
     <Panel
       title="Tunnels by name"
@@ -26,20 +26,20 @@ export function DrainMoves({ drain }: { drain: Drain }) {
     >
       <DataTable label="Tunnels of the drain" head={['Host', 'From', 'To', 'Gap', 'At']} numeric={[3]}>
         {rows.map((move) => {
-          const stays = move.to === null || move.to === move.from
+          const state = moveState(drain, move)
           return (
-            <tr key={move.hostId} data-host={move.hostId} data-moved={!stays}>
+            <tr key={move.hostId} data-host={move.hostId} data-moved={state === 'moved'}>
               <td className="num text-left! font-medium">{move.hostId}</td>
               <td className="num text-left!">{move.from}</td>
               <td className="num text-left!">
-                {!stays ? (
+                {state === 'moved' ? (
                   <>→ {move.to}</>
                 ) : (
                   <span
-                    className={`inline-flex items-center gap-1.5 font-sans ${over && move.to === null ? 'text-down' : 'text-faint'}`}
+                    className={`inline-flex items-center gap-1.5 font-sans ${state === 'missing' ? 'text-down' : 'text-faint'}`}
                   >
-                    <StateGlyph shape={over && move.to === null ? 'down' : 'waiting'} />
-                    {move.to === null ? (over ? 'missing' : 'nowhere yet') : 'still here'}
+                    <StateGlyph shape={state === 'missing' ? 'down' : 'waiting'} />
+                    {WORDS[state]}
                   </span>
                 )}
               </td>

@@ -1,15 +1,16 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { plural } from '../ui/format.ts'
-import { leftOf } from './drain-left.ts'
+import { leftOf, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 /** Where a drain stands, in one sentence. */
 export const drainSentence = (drain: Drain): string => {
   const subject = subjectOf(drain)
   const left = leftOf(drain)
+  const tunnels = drain.moves.filter((move) => moveState(drain, move) !== 'moved').length
   const rest = left
     ? `${plural(left.tunnels, 'tunnel')} and ${plural(left.connections, 'connection')} left`
-    : 'what is left is not known'
+    : `${plural(tunnels, 'tunnel')} left; connections are not known`
   const empty = drain.steps.filter((step) => step.phase === 'done').length
   switch (drain.state) {
     case 'planned':

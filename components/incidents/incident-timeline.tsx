@@ -25,6 +25,7 @@ const KINDS = [
 ] as const satisfies readonly TimelineKind[]
 /** Rows beyond this are shown on demand: a storm has thousands. */
 const FIRST_ROWS = 400
+const LEAD_IN_MS = 60_000
 
 /** Everything that happened, in order. Filters are part of the link. */
 export function IncidentTimeline({
@@ -56,8 +57,12 @@ export function IncidentTimeline({
   )
   const sources = useMemo(() => [...new Set((items ?? []).map((item) => item.source))].sort(), [items])
   const present = useMemo(() => KINDS.filter((kind) => items?.some((item) => item.kind === kind)), [items])
-  const shown = filter.all ? rows : rows.slice(0, FIRST_ROWS)
   const filtered = filter.kind.length > 0 || filter.source || filter.q || span.from !== null
+  // The story starts shortly before the evidence; what led up to it is one press away.
+  const leadIn = Date.parse(incident.startedAt) - LEAD_IN_MS
+  const earlier = filter.all || filtered ? 0 : rows.filter((row) => Date.parse(row.item.at) < leadIn).length
+  const shown = filter.all ? rows : rows.slice(earlier, earlier + FIRST_ROWS)
+  const later = rows.length - earlier - shown.length
   return (
     <Panel
       title="Timeline"
@@ -132,16 +137,21 @@ export function IncidentTimeline({
       {rows.length === 0 ? (
         <p className="py-2 text-soft">No row matches the filter.</p>
       ) : (
-        <ol aria-label="Timeline">
-          {shown.map((row) => (
-            <TimelineRowView key={row.item.id} row={row} onInstant={onInstant} />
-          ))}
-        </ol>
+        <>
+          {earlier > 0 && (
+            <Button tone="quiet" className="mb-1" onClick={() => void setFilter({ all: '1' })}>
+              Show {formatNumber(earlier)} earlier rows
+            </Button>
+          )}
+          <ol aria-label="Timeline">
+            {shown.map((row) => (
+              <TimelineRowView key={row.item.id} row={row} onInstant={onInstant} />
+            ))}
+          </ol>
+        </>
       )}
-      {shown.length < rows.length && (
-        <Button onClick={() => void setFilter({ all: '1' })}>
-          Show {formatNumber(rows.length - shown.length)} more
-        </Button>
+      {later > 0 && (
+        <Button onClick={() => void setFilter({ all: '1' })}>Show {formatNumber(later)} more</Button>
       )}
     </Panel>
   )

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { leftOf, moveState } from '@/components/drains/drain-left.ts'
+import { drainSentence } from '@/components/drains/drain-sentence.ts'
 import { foldRuns } from '@/components/events/fold-runs.ts'
 import { timelineRows } from '@/components/incidents/timeline-rows.ts'
 import { errorText } from '@/components/queries/error-text.ts'
@@ -6,6 +8,7 @@ import { ApiError } from '@/components/queries/http.ts'
 import { titleOf } from '@/components/shell/title-of.ts'
 import { matchTunnels } from '@/components/tunnels/match-tunnels.ts'
 import { formatBytes, formatDuration, formatNumber, UNKNOWN } from '@/components/ui/format.ts'
+import type { Drain, DrainStep } from '@/server/contract/drains.ts'
 import type { FleetEvent } from '@/server/contract/events.ts'
 import type { Overview, Tunnel } from '@/server/contract/fleet.ts'
 import type { TimelineItem } from '@/server/contract/incidents.ts'
@@ -122,5 +125,43 @@ describe('lists', () => {
       [3, 0],
       [1, 0],
     ])
+  })
+})
+
+describe('a drain in words', () => {
+  const step = (node: string, phase: DrainStep['phase'], remaining: DrainStep['remaining']): DrainStep => ({
+    node,
+    phase,
+    remaining,
+    startedAt: null,
+    endedAt: null,
+  })
+  const none = { connections: 0, requests: 0, tunnels: 0, pushes: 0 }
+  const move = (hostId: string, from: string, to: string | null) => ({
+    hostId,
+    from,
+    to,
+    gapMs: null,
+    at: null,
+  })
+  const drain = (over: Partial<Drain>): Drain =>
+    ({ region: 'fra', state: 'running', steps: [], moves: [], strategy: { mode: 'hold' }, ...over }) as Drain
+
+  it('never counts a node that has not been measured as empty', () => {
+    const steps = [step('fra-1', 'proving', none), step('fra-2', 'waiting', null)]
+    expect(leftOf({ steps })).toBeNull()
+    const moves = [move('a', 'fra-1', 'iad-1'), move('b', 'fra-2', null)]
+    expect(drainSentence(drain({ steps, moves }))).toBe(
+      '1 tunnel left; connections are not known; 0 of 2 nodes empty.',
+    )
+  })
+  it.each([
+    ['waiting', 'running', 'here'],
+    ['tunnels', 'running', 'between'],
+    ['done', 'drained', 'missing'],
+    ['connections', 'aborted', 'here'],
+  ] as const)('says of a tunnel that is nowhere, in phase %s of a %s drain: %s', (phase, state, word) => {
+    const one = drain({ state, steps: [step('fra-1', phase, none)] })
+    expect(moveState(one, move('a', 'fra-1', null))).toBe(word)
   })
 })
