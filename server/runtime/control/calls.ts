@@ -28,13 +28,14 @@ export interface ControlCall {
 /** Close code of a tunnel that an operator closed. */
 const KICKED = 4404
 
-const routesSchema = z.union([
-  z.array(routeSchema).max(1000),
+/** `{routes}`; a bare list is taken as one, so that problems are always told by their path below `routes`. */
+const routesSchema = z.preprocess(
+  (body) => (Array.isArray(body) ? { routes: body } : body),
   z
     .object({ routes: z.array(routeSchema).max(1000) })
     .strict()
     .transform((body) => body.routes),
-])
+)
 const invalidateSchema = z.object({ reason: z.string().trim().min(1, 'say why').max(200) }).strict()
 const noBodySchema = z.object({ reason: z.string().max(500).optional() }).strict()
 

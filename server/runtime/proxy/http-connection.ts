@@ -385,6 +385,7 @@ export class HttpConnection implements Carrier, LinkOwner {
     }
     const verdict = quietVerdict(config, this.record, this.clientEndedAt, now)
     if (verdict && (this.state === 'reading' || this.state === 'exchange')) this.kill(verdict)
+    else if (now - this.record.lastActivityAt >= config.socketCleanupGracePeriodMs) this.client.probe()
   }
 
   private sweepClosing(now: number): void {

@@ -26,6 +26,7 @@ const BULK_BYTES = 256 * 1024
 const BULK_KEPT = 64
 const LEAVE_BULK_BELOW = 32 * 1024
 const spareBulk: Buffer[] = []
+const NOTHING = Buffer.alloc(0)
 
 /**
  * One socket, either side, with its reused read buffer and its present owner. Listeners and callbacks are made once per socket,
@@ -127,6 +128,14 @@ export class Link {
     if (typeof chunk === 'string') this.socket.write(chunk, 'latin1', this.flushed)
     else this.socket.write(chunk, this.flushed)
     return this.socket.writableLength === 0
+  }
+
+  /**
+   * A paused socket is not polled, so that a reset of its peer would pass unseen for as long as it is paused. Writing nothing asks
+   * the kernel: a socket that was reset answers with its error (then `onError` follows), a healthy one sends nothing.
+   */
+  probe(): void {
+    if (this.paused && this.writable && this.socket.writableLength === 0) this.socket.write(NOTHING)
   }
 
   get writable(): boolean {

@@ -82,6 +82,6 @@ export class PortListener {
   }
 
   routeNames(): string[] {
-    return this.tcp ? [this.tcp.name] : this.http.map((route) => route.name)
+    return this.tcp ? [this.tcp.name] : this.plan.http.map((route) => route.name)
   }
 }

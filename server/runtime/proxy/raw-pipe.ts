@@ -160,6 +160,8 @@ export class RawPipe implements LinkOwner {
     }
     const verdict = quietVerdict(this.config, this.record, this.halfEndedAt, now)
     if (verdict) this.finish(verdict)
+    // Only the client: what a target sent before its reset may still stand in the kernel, and is the client's.
+    else if (now - this.record.lastActivityAt >= this.config.socketCleanupGracePeriodMs) this.client.probe()
   }
 
   /** Ends both sides in this tick. A clean end is a FIN on both; anything else is a RST, so that nobody mistakes it for one. */

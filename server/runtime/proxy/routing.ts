@@ -23,14 +23,14 @@ const expandRange = (from: number, to: number): number[] => {
 export const speaksHttp = (route: RouteConfig): boolean =>
   route.action.protocol === 'http' || route.match.domains !== undefined || route.match.path !== undefined
 
-/** One route on one listener, ready to be asked. */
+/** One route on one listener, ready to be asked; a route of several domains is asked once for each, as each has its own rank. */
 export interface CompiledRoute {
   name: string
   config: RouteConfig
   order: number
-  /** Configured ports, each with the key of the listener that serves it. */
+  /** Targets with their round-robin position, one for all domains of the route. */
   group: TargetGroup
-  domains: RegExp[] | null
+  domain: RegExp | null
   path: RegExp | null
   specificity: [host: number, path: number]
 }
@@ -53,9 +53,9 @@ const pathPattern = (path: string): RegExp => {
 }
 
 /** Exact beats captured beats glob beats none; among globs the longer wins. */
-const hostSpecificity = (domains: string[] | null): number => {
-  if (!domains) return 0
-  return Math.max(...domains.map((domain) => (domain.includes('*') ? domain.length : 1_000)))
+const hostSpecificity = (domain: string | null): number => {
+  if (domain === null) return 0
+  return domain.includes('*') ? domain.length : 1_000
 }
 
 const pathSpecificity = (path: string | undefined): number => {
@@ -142,27 +142,27 @@ export const compileRoutes = (
   actualPort: number,
   adopt: Adopt,
 ): { tcp: CompiledRoute | null; http: CompiledRoute[] } => {
-  const compile = (route: RouteConfig, order: number): CompiledRoute => {
-    const domains = domainsOf(route)
+  const compile = (route: RouteConfig, order: number): CompiledRoute[] => {
     const targets = route.action.targets.map(({ host, port }) =>
       adopt(route.name, host, port === 'preserve' ? actualPort : port),
     )
-    return {
+    const group = new TargetGroup(targets)
+    return (domainsOf(route) ?? [null]).map((domain) => ({
       name: route.name,
       config: route,
       order,
-      group: new TargetGroup(targets),
-      domains: domains?.map(domainPattern) ?? null,
+      group,
+      domain: domain === null ? null : domainPattern(domain),
       path: route.match.path === undefined ? null : pathPattern(route.match.path),
-      specificity: [hostSpecificity(domains), pathSpecificity(route.match.path)],
-    }
+      specificity: [hostSpecificity(domain), pathSpecificity(route.match.path)],
+    }))
   }
-  const http = plan.http.map(compile).sort((a, b) => {
+  const http = plan.http.flatMap(compile).sort((a, b) => {
     const priority = (b.config.priority ?? 0) - (a.config.priority ?? 0)
     if (priority !== 0) return priority
     return b.specificity[0] - a.specificity[0] || b.specificity[1] - a.specificity[1] || a.order - b.order
   })
-  return { tcp: plan.tcp ? compile(plan.tcp, 0) : null, http }
+  return { tcp: plan.tcp ? (compile(plan.tcp, 0)[0] ?? null) : null, http }
 }
 
 /** Lower case, without port and without the root's dot. */
@@ -177,9 +177,9 @@ export const pickRoute = (routes: CompiledRoute[], host: string, target: string)
   let name: string | null = null
   let path: string | null = null
   for (const route of routes) {
-    if (route.domains) {
+    if (route.domain) {
       name ??= hostName(host)
-      if (!route.domains.some((domain) => domain.test(name!))) continue
+      if (!route.domain.test(name)) continue
     }
     if (route.path) {
       path ??= target.split('?', 1)[0]!

@@ -82,6 +82,22 @@ describe('access', () => {
     expect(wrongMethod.headers.get('allow')).toBe('GET, PUT')
   })
 
+  it('tells every problem of new routes by its path, also where they come as a bare list', async () => {
+    const routes = [{ name: 'a', match: { ports: 1, no: 1 }, action: { type: 'x' } }, { name: 'b' }]
+    for (const body of [routes, { routes }]) {
+      const answer = await rig.call('PUT', '/routes', body)
+      expect(answer.status).toBe(400)
+      const { error } = answer.body as { error: { facts: { problems: { path: string }[] } } }
+      expect(error.facts.problems.map((problem) => problem.path)).toEqual([
+        'routes[0].match',
+        'routes[0].action.type',
+        'routes[0].action.targets',
+        'routes[1].match',
+        'routes[1].action',
+      ])
+    }
+  })
+
   it('writes a token for a node without one, for its owner alone, and keeps it', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'tidegate-control-'))
     const start = async () => {

@@ -76,6 +76,27 @@ describe('routing requests', () => {
     expect(proxy.stats().requests).toEqual({ total: 8, byStatus: { '2xx': 7, '4xx': 1 } })
   })
 
+  it('prefers an exact domain to the glob of a route that also names another exact one', async () => {
+    const [both, exact] = await Promise.all(['both', 'exact'].map((name) => scripted(() => ok(name))))
+    const { proxy, port } = await startProxy({
+      routes: [
+        httpRoute(both!.port, { domains: ['example.com', '*.example.com'] }, 'both'),
+        httpRoute(exact!.port, { domains: 'api.example.com' }, 'exact'),
+      ],
+    })
+    expect(proxy.listeners()[0]?.routes).toEqual(['both', 'exact'])
+    for (const [host, answer] of [
+      ['api.example.com', 'exact'],
+      ['example.com', 'both'],
+      ['b.example.com', 'both'],
+    ] as const) {
+      const client = new RawClient(port())
+      client.socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+      await until(() => client.text.includes('\r\n\r\n'))
+      expect(bodyOf(client.text)).toBe(answer)
+    }
+  })
+
   it('lets priority win over specificity', async () => {
     const [low, high] = await Promise.all(['low', 'high'].map((name) => scripted(() => ok(name))))
     const { port } = await startProxy({

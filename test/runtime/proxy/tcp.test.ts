@@ -6,6 +6,7 @@ import { readsIntoReusedBuffers } from '../../../server/runtime/proxy/reused-rea
 import {
   deadPort,
   expectLaw,
+  httpRoute,
   RawClient,
   silentPort,
   startProxy,
@@ -219,6 +220,29 @@ describe('nothing leaks', () => {
     expect(client.error?.code).toBe('ECONNRESET')
     expect(client.ended).toBe(false)
     expect(proxy.stats().closedBy).toEqual({ target_reset: 1 })
+    expectLaw(proxy)
+  })
+
+  it('notices within the grace period that a client was reset while it was paused for a target that does not read', async () => {
+    const target = await tcpTarget((socket) => socket.pause())
+    const { proxy, port } = await startProxy({
+      socketCleanupGracePeriodMs: 100,
+      routes: [tcpRoute(target.port), httpRoute(target.port)],
+    })
+    const tcp = new RawClient(port('tcp'))
+    tcp.socket.write(Buffer.alloc(32 * 1024 * 1024))
+    const http = new RawClient(port('web'))
+    http.socket.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${'x'.repeat(256 * 1024)}`)
+    const moved = (): number => proxy.stats().bytes.upstream
+    // Both are paused once nothing moves any more.
+    for (let before = -1; before !== moved(); ) {
+      before = moved()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    tcp.socket.resetAndDestroy()
+    http.socket.resetAndDestroy()
+    await until(() => proxy.stats().connections.active === 0)
+    expect(proxy.stats().closedBy).toEqual({ client_reset: 2 })
     expectLaw(proxy)
   })
 
