@@ -75,7 +75,7 @@ program
   .action(
     run(async (options: { relay: string[]; id: string; to: string; token?: string }) => {
       const token = options.token ?? process.env.TIDEGATE_HOST_TOKEN
-      if (token === undefined) {
+      if (token === undefined || token === '') {
         throw new AppError('ERR_INVALID', 'A token is needed: --token or the variable TIDEGATE_HOST_TOKEN')
       }
       const { runHost } = await import('./runtime/relay/host-command.ts')

@@ -5,8 +5,6 @@ export interface PushAnswer {
   status: number | null
   /** The body's `reason`, where there is one. */
   reason: string | null
-  /** The body's `timestamp` (410 only): when APNs last knew the token as invalid, epoch milliseconds. */
-  timestamp: number | null
   retryAfterMs: number | null
   /** Why there is no status: a short word or an error code. Null when there is one. */
   failure: string | null
@@ -45,7 +43,7 @@ const RESET_NAMES = new Map<number, string>(
 /** Name of an HTTP/2 error code (RFC 9113 §7), as `NGHTTP2_…`. */
 export const resetName = (code: number): string => RESET_NAMES.get(code) ?? `NGHTTP2_ERROR_${code}`
 
-const EMPTY = { status: null, reason: null, timestamp: null, retryAfterMs: null } as const
+const EMPTY = { status: null, reason: null, retryAfterMs: null } as const
 
 /** The failure that an error stands for: the most telling name among its code, its message and its stream's reset code. */
 export const failureOf = (
@@ -86,18 +84,15 @@ export const retryAfterMs = (value: string | string[] | undefined, nowMs: number
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs)
 }
 
-/** Reads an APNs error body, `{"reason": "…", "timestamp": …}`. What is not one yields nulls: the body is a stranger's. */
-export const readAnswerBody = (body: string): { reason: string | null; timestamp: number | null } => {
-  if (body === '') return { reason: null, timestamp: null }
+/** The `reason` of an APNs error body, `{"reason": "…"}`; null for what is not one: the body is a stranger's. */
+export const readReason = (body: string): string | null => {
+  if (body === '') return null
   try {
     const value: unknown = JSON.parse(body)
-    if (typeof value !== 'object' || value === null) return { reason: null, timestamp: null }
-    const { reason, timestamp } = value as Record<string, unknown>
-    return {
-      reason: typeof reason === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(reason) ? reason : null,
-      timestamp: typeof timestamp === 'number' && Number.isFinite(timestamp) ? timestamp : null,
-    }
+    if (typeof value !== 'object' || value === null) return null
+    const { reason } = value as Record<string, unknown>
+    return typeof reason === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(reason) ? reason : null
   } catch {
-    return { reason: null, timestamp: null } // an HTML page from something in between, for example
+    return null // an HTML page from something in between, for example
   }
 }

@@ -396,18 +396,17 @@ class PushClient implements Push, ConnectionListener {
     this.#settle(job, { token: job.fingerprint, outcome: 'rejected', status, reason, apnsId: job.apnsId })
   }
 
-  /** Terminal answers only: any 410, and 400 with one of two reasons. A wrong topic or a bad payload is not the token's fault. */
+  /**
+   * Terminal answers only: any 410, and 400 with one of two reasons. A wrong topic or a bad payload is not the token's fault. What
+   * is compared is the registration that the push was sent for; the `timestamp` of a 410 may lie before it (an application that
+   * registers a token it had kept for long), and sparing the token for that would push to it for ever.
+   */
   #prune(job: Job, status: number, answer: PushAnswer): void {
     const terminal =
       status === 410 ||
       (status === 400 && (answer.reason === 'BadDeviceToken' || answer.reason === 'DeviceTokenNotForTopic'))
     if (!terminal || job.registeredAt === null) return
-    // "Stop pushing until the device registers a token with a later timestamp" (APNs on 410): the earlier of both moments counts.
-    const before =
-      status === 410 && answer.timestamp !== null
-        ? Math.min(job.registeredAt, answer.timestamp)
-        : job.registeredAt
-    if (!this.tokens.pruneIf(job.token, before)) return
+    if (!this.tokens.pruneIf(job.token, job.registeredAt)) return
     const reason = answer.reason ?? 'Unregistered'
     this.#counters.pruned(reason)
     this.#emit('token.pruned', { reason, status, token: job.fingerprint })

@@ -11,7 +11,7 @@ import {
   failedAnswer,
   failureOf,
   type PushAnswer,
-  readAnswerBody,
+  readReason,
   resetName,
   retryAfterMs,
 } from './push-answer.ts'
@@ -196,7 +196,7 @@ export class PushSession {
       if (status !== null) {
         done({
           status,
-          ...readAnswerBody(text),
+          reason: readReason(text),
           retryAfterMs: retryAfter,
           failure: null,
           sessionFatal: false,

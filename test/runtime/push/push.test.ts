@@ -328,13 +328,14 @@ describe('pruning', () => {
     expect(ofType('token.pruned')).toEqual([])
   })
 
-  it('keeps a token that was registered after the moment that a 410 names', async () => {
+  it('removes a token that was dead before it was registered', async () => {
     endpoint.answer = (request) =>
       respond(request, 410, { reason: 'Unregistered', timestamp: Date.now() - 60_000 })
     const { push } = await begin()
     await push.tokens.register('aa', 'anna')
     await push.send({ key: 'anna', payload })
-    expect(push.tokens.count()).toBe(1)
+    expect(push.tokens.count()).toBe(0)
+    expect(push.stats().pruneOnUnregistered).toBe(1)
   })
 })
 
