@@ -7,7 +7,7 @@ import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
 import { type Config, configSchema } from './schema.ts'
-import { substitute } from './substitute.ts'
+import { REFERENCE, substitute } from './substitute.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -76,7 +76,8 @@ const readYaml = (path: string): unknown => {
   }
   if (text.length > MAX_FILE_BYTES)
     throw new AppError('ERR_CONFIG', `${path} is larger than ${MAX_FILE_BYTES} bytes`, { path })
-  const document = parseDocument(text, { strict: true, uniqueKeys: true })
+  const references: string[] = []
+  const document = parseDocument(hideReferences(text, references), { strict: true, uniqueKeys: true })
   if (document.errors.length > 0) {
     throw configError(
       path,
@@ -86,8 +87,20 @@ const readYaml = (path: string): unknown => {
       })),
     )
   }
-  return document.toJS({ maxAliasCount: 100 }) ?? {}
+  const reviver = (_key: unknown, value: unknown): unknown =>
+    typeof value === 'string' ? showReferences(value, references) : value
+  return document.toJS({ maxAliasCount: 100, reviver }) ?? {}
 }
+
+/**
+ * In YAML a brace ends an unquoted text inside `{ }`: `token: ${TOKEN}` would have to be quoted there. References are hidden
+ * from the parser behind private-use characters, so that they may stand anywhere.
+ */
+const hideReferences = (text: string, references: string[]): string =>
+  text.replace(REFERENCE, (reference) => `\u{e000}${references.push(reference) - 1}\u{e001}`)
+
+const showReferences = (text: string, references: string[]): string =>
+  text.replace(/\u{e000}(\d+)\u{e001}/gu, (hidden, index: string) => references[Number(index)] ?? hidden)
 
 const configError = (path: string, problems: Problem[]): AppError => {
   const width = Math.max(...problems.map((problem) => problem.path.length))

@@ -4,7 +4,8 @@ import type { Problem } from '../contract/errors.ts'
 
 type Environment = Record<string, string | undefined>
 
-const REFERENCE = /\$\{(file:)?([^}]+)\}/g
+/** `${NAME}` or `${file:/path}`, on one line. */
+export const REFERENCE = /\$\{(file:)?([^}\r\n]+)\}/g
 
 /**
  * Replaces `${NAME}` by the environment variable and `${file:/path}` by a file's text (its last newline removed) in every string

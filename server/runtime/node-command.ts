@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { AppError } from '../contract/errors.ts'
+import { AppError, type Problem } from '../contract/errors.ts'
 import type { NodeConfig } from '../contract/node-config.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import { createNode } from './node.ts'
+import type { TidegateNode } from './tidegate-node.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
@@ -16,6 +17,19 @@ const withControl = (config: NodeConfig): NodeConfig => ({
   ...config,
   control: config.control ?? { host: '127.0.0.1', port: 9460 },
 })
+
+/** Why it could not start: one line, with every problem of its configuration. */
+const sayWhy = (error: unknown, config: NodeConfig, log: Log): void => {
+  if (!(error instanceof AppError)) {
+    log.error({ err: error }, `node ${config.id} could not start`)
+    return
+  }
+  const { problems } = error.facts
+  const list = Array.isArray(problems)
+    ? `: ${(problems as Problem[]).map(({ path, message }) => `${path} ${message}`).join('; ')}`
+    : ''
+  log.error({ code: error.code, ...error.facts }, `${error.message}${list}`)
+}
 
 /**
  * `tidegate node`: one node alone, until a signal or a drain in mode `exit` ends it. Resolves with the process's exit code: 0
@@ -32,7 +46,13 @@ export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {
   const finished = new Promise<number>((resolve) => {
     finish = resolve
   })
-  const node = createNode(config, { env, log, dataDir, exit: () => finish(0) })
+  let node: TidegateNode
+  try {
+    node = createNode(config, { env, log, dataDir, exit: () => finish(0) })
+  } catch (error) {
+    sayWhy(error, config, log)
+    return 1
+  }
 
   const onSignal = (signal: NodeJS.Signals): void => {
     // A second one is ignored: it joins the sequence that runs, and npm passes signals to the whole group.
@@ -61,8 +81,7 @@ export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {
     )
     return await finished
   } catch (error) {
-    if (error instanceof AppError) log.error({ code: error.code, ...error.facts }, error.message)
-    else log.error({ err: error }, `node ${config.id} could not start`)
+    sayWhy(error, config, log)
     return 1
   } finally {
     await node.close()

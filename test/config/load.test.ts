@@ -27,6 +27,21 @@ describe('tidegate.yaml', () => {
     expect(config.nodes[0]?.token).toBe('a-long-enough-token')
   })
 
+  it('takes a reference without quotes inside braces, as the documents write it', () => {
+    const node = `id: fra-1
+region: fra
+control: { port: 9460, token: \${CONTROL_TOKEN} }
+relay: { port: 8081, tokens: { host-a: \${HOST_A_TOKEN}, host-b: "plain-\${HOST_A_TOKEN}" } } # \${NOT_READ}
+`
+    const secrets = { CONTROL_TOKEN: '{ not: yaml, at: all }', HOST_A_TOKEN: '0123456789' }
+    const config = loadNodeConfig(file(node), secrets)
+    expect(config.control?.token).toBe(secrets.CONTROL_TOKEN)
+    expect(config.relay?.tokens).toEqual({ 'host-a': '0123456789', 'host-b': 'plain-0123456789' })
+    expect(() => loadNodeConfig(file(node), { CONTROL_TOKEN: 'a-long-enough-token' })).toThrow(
+      'needs the environment variable HOST_A_TOKEN',
+    )
+  })
+
   it('takes a secret from a file, without its last newline', () => {
     writeFileSync(join(folder, 'secret'), 'from-a-file-in-the-folder\n')
     const config = loadConfig(file(GOOD.replace('${FRA1_TOKEN}', '${file:secret}')), {})

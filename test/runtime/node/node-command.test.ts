@@ -134,4 +134,18 @@ describe('tidegate node', () => {
     expect(await node.ended).toBe(1)
     expect(node.lines.at(-1)?.msg).toBe(`The control listener cannot have 127.0.0.1:${port} (EADDRINUSE)`)
   })
+
+  it('names every problem of routes that contradict each other, in one line, and ends with code 1', async () => {
+    const route = (name: string, ports: number | string) => ({
+      name,
+      match: { ports },
+      action: { type: 'forward' as const, targets: [{ host: '127.0.0.1', port: 1 }] },
+    })
+    const routes = [route('a', 7001), route('b', 7001), route('a', '9-5')]
+    const node = await run({ proxy: { routes } })
+    expect(await node.ended).toBe(1)
+    expect(node.lines.at(-1)?.msg).toMatch(
+      /routes\[1\]\.match\.ports .*; routes\[2\]\.name .*; routes\[2\]\.match\.ports /,
+    )
+  })
 })

@@ -48,6 +48,7 @@ const REFUSED: [what: string, bytes: string, status: number][] = [
   ['a Host with a path', 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
   ['a Host with userinfo', 'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n', 400],
   ['a Host with a space', 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
+  ['a Host with an empty label', 'GET / HTTP/1.1\r\nHost: a..b\r\n\r\n', 400],
   ['a list of Hosts', 'GET / HTTP/1.1\r\nHost: a, b\r\n\r\n', 400],
   ['a Host with an impossible port', 'GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n', 400],
   ['an absolute form that differs from Host', `GET http://evil.example/ HTTP/1.1\r\n${HOST}\r\n`, 400],
