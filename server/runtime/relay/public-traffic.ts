@@ -20,6 +20,21 @@ import type { TunnelRegistry } from './tunnel-registry.ts'
 /** More header fields than this are refused with 431, never cut. */
 const MAX_HEADERS = 100
 
+/** What Node's parser lets pass and no host should see: too many fields, two names for one request, TRACE. */
+const refusalOf = (req: IncomingMessage): { status: number; error: AppError } | null => {
+  const { rawHeaders, method } = req
+  if (rawHeaders.length > MAX_HEADERS * 2)
+    return { status: 431, error: new AppError('ERR_TOO_LARGE', `More than ${MAX_HEADERS} header fields`) }
+  if (method === 'TRACE')
+    return { status: 405, error: new AppError('ERR_METHOD', 'This method is not forwarded') }
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts <= 1 ? null : { status: 400, error: new AppError('ERR_INVALID', 'Host must be given once') }
+}
+
 export interface PublicTrafficOptions {
   config: RelayConfig
   context: PartContext
@@ -326,13 +341,9 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       res.once('close', () => responses.delete(res))
       res.on('error', (error) => context.log.debug({ err: error }, 'a public response failed'))
       req.on('error', (error) => context.log.debug({ err: error }, 'a public request failed'))
-      if (req.rawHeaders.length > MAX_HEADERS * 2) {
-        answerJson(
-          res,
-          431,
-          new AppError('ERR_TOO_LARGE', `More than ${MAX_HEADERS} header fields`).toBody(),
-          true,
-        )
+      const refusal = refusalOf(req)
+      if (refusal !== null) {
+        answerJson(res, refusal.status, refusal.error.toBody(), true)
         return
       }
       const destination = destinationOf(req)
@@ -342,7 +353,12 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     },
 
     upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
-      const destination = req.rawHeaders.length > MAX_HEADERS * 2 ? null : destinationOf(req)
+      const refusal = refusalOf(req)
+      if (refusal !== null) {
+        answerJson(refusedUpgradeResponse(req, socket), refusal.status, refusal.error.toBody(), true)
+        return
+      }
+      const destination = destinationOf(req)
       if (destination === null && pathOf(req) === '/tunnel') {
         registry.accept(req, socket, head)
         return

@@ -67,6 +67,24 @@ describe('the public listener', () => {
     expect(many.status).toBe(431)
   })
 
+  it.each([
+    ['two Hosts', 'GET /hosts/host-a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 400],
+    ['TRACE', 'TRACE /hosts/host-a/ HTTP/1.1\r\nHost: a\r\n\r\n', 405],
+    ['a head that is too large', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 431],
+  ])('refuses %s before any host sees it', async (_what, head, status) => {
+    const seen = vi.fn()
+    const relay = await startChain((_req, res) => {
+      seen()
+      res.end()
+    })
+    const socket = connect(relay.port, '127.0.0.1')
+    socket.write(head)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString('latin1')).toContain(`HTTP/1.1 ${status} `)
+    await once(socket, 'close')
+    expect(seen).not.toHaveBeenCalled()
+  })
+
   it('throws ERR_PORT_TAKEN for a port that is in use', async () => {
     const relay = await startRelay()
     await expect(startRelay({ config: { port: relay.port } })).rejects.toMatchObject({
