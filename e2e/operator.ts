@@ -32,7 +32,7 @@ export const signIn = async (
   await page.getByLabel('E-mail').fill(who.email)
   await page.getByLabel('Password').fill(who.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await expect(page.getByRole('navigation').first()).toBeVisible()
+  await expect(page).not.toHaveURL(/\/login/)
   return { page, complaints, leave: () => context.close() }
 }
 

@@ -4,6 +4,7 @@ import { expect, test } from '@playwright/test'
 import type { Drain } from '../server/contract/drains.ts'
 import type { NodeDetail, Tunnel } from '../server/contract/fleet.ts'
 import type { Page } from '../server/contract/ids.ts'
+import { signIn } from './operator.ts'
 import { Tidegate } from './tidegate.ts'
 
 const tunnels = async (tidegate: Tidegate): Promise<Tunnel[]> =>
@@ -69,6 +70,22 @@ test.describe('a stop', () => {
       const lines = tidegate.output.trim().split('\n')
       expect(lines.at(-1)).toContain('drain complete')
       for (const port of ports) expect(await isOpen(port), `port ${port}`).toBe(false)
+    } finally {
+      await tidegate.dispose()
+    }
+  })
+
+  test('after people have looked at pages ends as quickly as without them', async ({ browser }) => {
+    const tidegate = await Tidegate.start()
+    try {
+      const operator = await signIn(browser, tidegate)
+      await operator.page.goto('/regions/fra')
+      await expect(operator.page.getByRole('heading', { level: 1 })).toBeVisible()
+      const began = Date.now()
+      expect(await tidegate.stop('SIGTERM')).toBe(0)
+      // The drain of the demo may take 1 + 5 + 3 + 2 s; the page that is still open must not add to it.
+      expect(Date.now() - began).toBeLessThan(20_000)
+      await operator.leave()
     } finally {
       await tidegate.dispose()
     }

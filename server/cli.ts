@@ -47,7 +47,9 @@ program
   .action(
     run(async () => {
       const { runServer } = await import('./main.ts')
-      return runServer(process.env)
+      const code = await runServer(process.env)
+      // Every room is closed and the log is written: a timer that some library left behind must not keep the process alive.
+      process.exit(code)
     }),
   )
 

@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApi } from './api/api.ts'
 import { createFrontDoor } from './api/front-door.ts'
@@ -135,9 +136,9 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
     authenticate: (request) => auth.authenticateUpgrade(request),
   })
   const socket = live
-  auth.onRevoked(({ sessionId, name }) => {
+  auth.onRevoked(({ sessionId, tokenId }) => {
     if (sessionId !== null) socket.closeSession(sessionId)
-    else socket.closeCaller(name)
+    if (tokenId !== null) socket.closeToken(tokenId)
   })
   rooms.add('live socket', () => socket.close())
 
@@ -304,20 +305,29 @@ const openCollector = (options: {
   return collector
 }
 
-/** The page renderer. It is given a server that never listens, because it would add an upgrade listener of its own to ours. */
+/**
+ * The page renderer. It is given a server that never listens, because it would add an upgrade listener of its own to ours; upgrades
+ * that are its (hot reload in development) are handed to that one.
+ */
 const openPages = async (dev: boolean, port: number, log: Log) => {
   const { default: next } = await import('next')
+  const decoy = createServer()
   const app = next({
     dev,
     dir: join(import.meta.dirname, '..'),
     customServer: true,
     hostname: 'localhost',
     port,
-    httpServer: createServer(),
+    httpServer: decoy,
   })
   await app.prepare()
   log.debug('pages are ready')
-  return { handle: app.getRequestHandler(), upgrade: app.getUpgradeHandler(), close: () => app.close() }
+  return {
+    handle: app.getRequestHandler(),
+    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      decoy.emit('upgrade', request, socket, head),
+    close: () => app.close(),
+  }
 }
 
 const listen = (server: Server, port: number, host: string): Promise<number> =>

@@ -6,6 +6,7 @@ import { isLive, LIVE_POINTS, type Range, STILL_POINTS, spanOf } from '../charts
 import { LiveContext } from '../live/live-context.ts'
 import { serverNow } from '../ui/clock.ts'
 import { get, query } from './http.ts'
+import { keepUnused } from './query-client.ts'
 
 /** Live charts fetch at most this often, and at least every `IDLE_MS` when no sample frame says that there is more. */
 const LIVE_MS = 1000
@@ -84,7 +85,7 @@ export const useSeries = (
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         readSeries(client, key, key[1], metrics, range, signal),
       staleTime: moving ? 0 : STILL_MS,
-      gcTime: 60_000,
+      gcTime: keepUnused(60_000),
       enabled: onScreen,
       refetchInterval: still ? (false as const) : moving ? IDLE_MS : STILL_MS,
       structuralSharing: false as const,

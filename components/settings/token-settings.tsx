@@ -63,7 +63,7 @@ function AddToken() {
   const problems = problemsByPath(addToken.error)
   return (
     <form
-      className="mt-4 grid max-w-3xl items-start gap-3 sm:grid-cols-[1fr_8rem_11rem_auto]"
+      className="mt-4 grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_8rem_11rem_auto]"
       onSubmit={(event) => {
         event.preventDefault()
         addToken.mutate(

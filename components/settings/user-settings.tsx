@@ -69,7 +69,7 @@ function AddUser() {
   const problems = problemsByPath(addUser.error)
   return (
     <form
-      className="mt-4 grid max-w-3xl items-start gap-3 sm:grid-cols-[1fr_1fr_8rem_auto]"
+      className="mt-4 grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_1fr_8rem_auto]"
       onSubmit={(event) => {
         event.preventDefault()
         addUser.mutate(
