@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 
-/** A table with hairlines; wide ones scroll within themselves, never the page. */
+/** A table with hairlines; wide ones scroll within themselves, never the page: also what is only for screen readers, hence relative. */
 export function DataTable({
   label,
   head,
@@ -14,7 +14,7 @@ export function DataTable({
 }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section className="overflow-x-auto" tabIndex={0} aria-label={`${label}, table`}>
+    <section className="relative overflow-x-auto" tabIndex={0} aria-label={`${label}, table`}>
       <table className="w-full min-w-max border-collapse [&_td.num]:text-right [&_td]:h-9 [&_td]:border-hairline [&_td]:border-t [&_td]:py-1 [&_td]:pr-6 [&_td]:align-middle">
         <thead>
           <tr className="text-left text-faint text-xs">
