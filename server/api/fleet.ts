@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AppError, type Page } from '../contract/index.ts'
+import { AppError } from '../contract/index.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiContext, ApiOptions } from './context.ts'
 import { noSuch, pageOf, pageParameters, pageQuery, readBody, readQuery } from './input.ts'
@@ -14,9 +14,7 @@ const tunnelsQuery = z
     state: z.enum(['registered', 'lost']).optional(),
   })
   .strict()
-const connectionsQuery = z
-  .object({ ...pageParameters, node: z.string('name a node').min(1).max(63) })
-  .strict()
+const connectionsQuery = z.object({ ...pageParameters, node: z.string().min(1).max(63).optional() }).strict()
 
 /** The reason of a kick, where the caller gave one. */
 const reasonOf = async (context: ApiContext): Promise<string> =>
@@ -112,10 +110,20 @@ export const addFleet = (app: ApiApp, { needs }: Access, { collector }: ApiOptio
   app.get(
     '/connections',
     needs('viewer', async (c) => {
-      const { node, limit } = readQuery(c, connectionsQuery)
-      const { items, total } = await collector.connections(knownNode(node).id, limit ?? 100)
-      const page: Page<(typeof items)[number]> = { items, nextCursor: null }
-      return c.json({ ...page, total })
+      const { node, limit = 100 } = readQuery(c, connectionsQuery)
+      if (node !== undefined) {
+        return c.json({ ...(await collector.connections(knownNode(node).id, limit)), nextCursor: null })
+      }
+      // Of the whole fleet: what a node does not tell is named, not passed off as none.
+      const nodes = collector.nodes().map(({ id }) => id)
+      const answers = await Promise.allSettled(nodes.map((id) => collector.connections(id, limit)))
+      const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+      return c.json({
+        items: told.flatMap(({ items }) => items).slice(0, limit),
+        nextCursor: null,
+        total: told.reduce((sum, { total }) => sum + total, 0),
+        unknown: nodes.filter((_, index) => answers[index]?.status === 'rejected'),
+      })
     }),
   )
   app.delete(

@@ -54,6 +54,8 @@ const OPEN_PAGES = new Set(['/login', '/setup'])
 const OPEN_ASSETS =
   /^\/(?:_next\/static\/[^?]*|favicon\.ico|icon[\w.-]*|apple-icon[\w.-]*|manifest\.webmanifest|robots\.txt)$/
 const DEVELOPMENT_ASSETS = /^\/(?:_next\/|__nextjs)/
+/** `.` or `..` as a whole segment, in plain or percent-encoded letters. */
+const DOT_SEGMENT = /(?:^|\/|%2f|%5c)(?:\.|%2e){1,2}(?:$|\/|%2f|%5c)/i
 const OURS = /^\/(?:api|healthz|metrics)(?:\/|$)/
 /** In development the page renderer's hot reload opens its own socket here. */
 const HOT_RELOADS = new Set(['/_next/webpack-hmr', '/_next/hmr'])
@@ -103,12 +105,16 @@ const handle = async (
   if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) {
     throw new AppError('ERR_INVALID', 'The request target must be a path', { problems: [] })
   }
+  const path = target.split('?', 1)[0] ?? '/'
+  // The renderer resolves `..` after we have looked at the path: an open folder must not lead to a page behind the door.
+  if (DOT_SEGMENT.test(path)) {
+    throw new AppError('ERR_INVALID', 'The path must not contain the segments "." or ".."', { problems: [] })
+  }
   if (carriesInternalHeader(request)) {
     throw new AppError('ERR_INVALID', 'This request carries a header that only the server itself may set', {
       problems: [],
     })
   }
-  const path = target.split('?', 1)[0] ?? '/'
   if (OURS.test(path)) {
     options.api(request, response)
     return
@@ -145,13 +151,20 @@ const mayPass = async (
 
 /** 303 for a navigation, 401 for a request for data. */
 const redirect = (request: IncomingMessage, response: ServerResponse, location: string): false => {
-  const isData = request.headers.rsc !== undefined || request.headers['next-router-state-tree'] !== undefined
-  const isNavigation =
-    request.headers['sec-fetch-mode'] === undefined || request.headers['sec-fetch-mode'] === 'navigate'
-  if (isData || !isNavigation) throw new AppError('ERR_UNAUTHENTICATED', 'Sign in to see this page')
+  if (isDataRequest(request)) throw new AppError('ERR_UNAUTHENTICATED', 'Sign in to see this page')
   response.writeHead(303, { Location: location, 'Cache-Control': 'no-store' }).end()
   return false
 }
+
+/**
+ * True where a redirect to a page would be of no use: the renderer's own data requests, a browser's `fetch` (its destination is
+ * `empty`), and whoever accepts no page. Scripts that say nothing of it are sent to sign in.
+ */
+const isDataRequest = ({ headers }: IncomingMessage): boolean =>
+  headers.rsc !== undefined ||
+  headers['next-router-state-tree'] !== undefined ||
+  headers['sec-fetch-dest'] === 'empty' ||
+  !/text\/html|\*\/\*/i.test(headers.accept ?? '*/*')
 
 const carriesInternalHeader = (request: IncomingMessage): boolean =>
   INTERNAL_HEADERS.some((name) => request.headers[name] !== undefined)

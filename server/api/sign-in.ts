@@ -38,8 +38,12 @@ export const addSignIn = (app: ApiApp, { open, requestOf }: Access, { auth }: Ap
       const caller = await auth.authenticate(requestOf(c))
       if (caller === null || caller.via !== 'session') return c.json(null)
       return c.json({
-        session: { id: caller.sessionId, userId: caller.userId },
-        user: { id: caller.userId, email: caller.name, role: caller.role },
+        session: {
+          id: caller.sessionId,
+          userId: caller.userId,
+          expiresAt: caller.expiresAt === null ? null : new Date(caller.expiresAt).toISOString(),
+        },
+        user: { id: caller.userId, email: caller.name, name: caller.name, role: caller.role },
       })
     }),
   )

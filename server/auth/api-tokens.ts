@@ -61,7 +61,7 @@ export class ApiTokens {
     const hash = sha256(value)
     const caller = { via: 'token', address, sessionId: null, userId: null } as const
     if (this.#fromEnvironment !== null && timingSafeEqual(hash, this.#fromEnvironment)) {
-      return { ...caller, name: 'token:environment', role: 'admin', tokenId: null }
+      return { ...caller, name: 'token:environment', role: 'admin', tokenId: null, expiresAt: null }
     }
     // The lookup is by hash: what its timing tells is about the hash, and says nothing useful about the token.
     const token = this.#byHash.get(hash.toString('hex'))
@@ -77,7 +77,13 @@ export class ApiTokens {
     }
     if (token.lastUsedAt === null || now - Date.parse(token.lastUsedAt) >= touchEveryMs)
       this.#touch(token, now)
-    return { ...caller, name: `token:${token.name}`, role: token.role, tokenId: token.id }
+    return {
+      ...caller,
+      name: `token:${token.name}`,
+      role: token.role,
+      tokenId: token.id,
+      expiresAt: token.expiresAt === null ? null : Date.parse(token.expiresAt),
+    }
   }
 
   /** Newest first, without hashes. */

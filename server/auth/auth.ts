@@ -64,7 +64,7 @@ export interface Auth {
   /** For `/live`: as `authenticate`, from Node's own request. */
   authenticateUpgrade(
     request: IncomingMessage,
-  ): Promise<{ name: string; sessionId: string | null; bearer: boolean } | null>
+  ): Promise<(Pick<Caller, 'name' | 'sessionId' | 'tokenId' | 'expiresAt'> & { bearer: boolean }) | null>
   /** True where the request carries a valid session; never throws. */
   hasSession(request: IncomingMessage): Promise<boolean>
   /** For the machine's owner. Ends the user's sessions. Throws `ERR_NOT_FOUND`, `ERR_INVALID`. */
@@ -161,8 +161,8 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       }
     }
   }
-  const endSessions = (name: string, ids: readonly string[]) => {
-    for (const sessionId of ids) revoked({ sessionId, tokenId: null, name })
+  const endSessions = (ids: readonly string[]) => {
+    for (const sessionId of ids) revoked({ sessionId, tokenId: null })
   }
 
   const audit = (
@@ -273,7 +273,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       if (before?.sessionId) {
         const { sessionId } = before
         await guard(() => options.prisma.session.deleteMany({ where: { id: sessionId } }))
-        endSessions(before.name, [sessionId])
+        endSessions([sessionId])
       }
       await audit(actor, 'auth.sign_in', email)
       return {
@@ -288,7 +288,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       if (caller?.sessionId) {
         const { sessionId } = caller
         await guard(() => options.prisma.session.deleteMany({ where: { id: sessionId } }))
-        endSessions(caller.name, [sessionId])
+        endSessions([sessionId])
         await audit(caller, 'auth.sign_out', caller.name)
       }
       // The session is gone; this is for the cookies that tell the browser so.
@@ -302,7 +302,8 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
     async authenticateUpgrade(request) {
       const caller = await authenticate(nodeRequest(request))
       if (caller === null) return null
-      return { name: caller.name, sessionId: caller.sessionId, bearer: caller.via === 'token' }
+      const { name, sessionId, tokenId, expiresAt } = caller
+      return { name, sessionId, tokenId, expiresAt, bearer: caller.via === 'token' }
     },
 
     async hasSession(request) {
@@ -329,7 +330,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       const { ended } = await guard(() =>
         users.change(user.id, { password }, { name: 'owner', role: 'admin', address: null }),
       )
-      endSessions(user.email, ended)
+      endSessions(ended)
     },
 
     setupLink: () => (hasAdmin ? null : setup.url),
@@ -362,12 +363,11 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       },
       async change(id, patch, actor) {
         const { user, ended } = await guard(() => users.change(id, patch, actor))
-        endSessions(user.email, ended)
+        endSessions(ended)
         return user
       },
       async remove(id, actor) {
-        const { user, ended } = await guard(() => users.remove(id, actor))
-        endSessions(user.email, ended)
+        endSessions(await guard(() => users.remove(id, actor)))
       },
     },
 
@@ -387,7 +387,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
           before: { role: token.role, expiresAt: token.expiresAt },
         })
         await tokens.remove(id)
-        revoked({ sessionId: null, tokenId: id, name: `token:${token.name}` })
+        revoked({ sessionId: null, tokenId: id })
       },
     },
   }

@@ -9,12 +9,12 @@ export interface Caller extends Actor {
   userId: string | null
   /** Null for a session, and for the token of the environment. */
   tokenId: string | null
+  /** Epoch ms at which the credential ends by itself; null: never. */
+  expiresAt: number | null
 }
 
 /** A credential that holds no longer. */
 export interface Revocation {
   sessionId: string | null
   tokenId: string | null
-  /** Name of the caller as in `Actor`. */
-  name: string
 }

@@ -13,8 +13,7 @@ const rememberedMs = 15 * 60_000
 const maxRemembered = 10_000
 
 interface Remembered {
-  caller: Omit<Caller, 'address'>
-  expiresAt: number
+  caller: Omit<Caller, 'address' | 'expiresAt'> & { expiresAt: number }
   validatedAt: number
 }
 
@@ -68,8 +67,9 @@ export class Sessions {
         sessionId: session.id,
         userId: user.id,
         tokenId: null,
+        expiresAt: session.expiresAt.getTime(),
       } as const
-      this.#remembered.set(key, { caller, expiresAt: session.expiresAt.getTime(), validatedAt: this.#now() })
+      this.#remembered.set(key, { caller, validatedAt: this.#now() })
       this.#forgetOldest()
       return { ...caller, address: request.address }
     } catch (error) {
@@ -86,7 +86,7 @@ export class Sessions {
   #fromMemory(key: string, request: AccessRequest, error: unknown): Caller {
     const now = this.#now()
     const known = this.#remembered.get(key)
-    if (known && known.expiresAt > now && now - known.validatedAt <= rememberedMs)
+    if (known && known.caller.expiresAt > now && now - known.validatedAt <= rememberedMs)
       return { ...known.caller, address: request.address }
     this.#log.warn({ err: error }, 'a session could not be looked up')
     const reason = this.#store.health().reason ?? 'the session could not be looked up'

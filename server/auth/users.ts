@@ -100,15 +100,15 @@ export class Users {
     })
   }
 
-  /** Answers the user who was, and the ids of the sessions that ended by it. Throws as `change` does. */
-  async remove(id: string, actor: Actor): Promise<{ user: User; ended: string[] }> {
+  /** Answers the ids of the sessions that ended by it. Throws as `change` does. */
+  async remove(id: string, actor: Actor): Promise<string[]> {
     return this.#prisma.$transaction(async (tx) => {
       const user = await this.#required(tx, id)
       if (user.role === 'admin') await this.#keepAdmin(tx, user)
       const ended = await this.#endSessions(tx, id)
       await tx.user.delete({ where: { id } })
       await this.#audit(tx, actor, 'user.remove', user.email, { before: { role: user.role }, after: null })
-      return { user, ended }
+      return ended
     })
   }
 

@@ -4,7 +4,7 @@ import type { MetricName } from './series.ts'
 
 /** `overview`, `region:fra`, `node:fra-1`, `incident:ID`, `drain:ID`, `events`, `events?type=tunnel.*&region=fra&node=fra-1`. */
 export const TOPIC_PATTERN =
-  /^(?:overview|tunnels|(?:region|node|incident|drain):[A-Za-z0-9._-]{1,64}|events(?:\?[A-Za-z0-9=&.*:_%-]{0,200})?)$/
+  /^(?:overview|tunnels|(?:region|node|incident|drain):[A-Za-z0-9._-]{1,64}|events(?:\?[A-Za-z0-9=&.,*:_%-]{0,200})?)$/
 
 export const liveClientSchema = z.discriminatedUnion('type', [
   z

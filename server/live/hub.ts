@@ -1,4 +1,5 @@
 import { ulid } from 'ulid'
+import type { ErrorCode } from '../contract/errors.ts'
 import type { FleetEvent } from '../contract/events.ts'
 import type { LiveServerMessage, SamplePoint } from '../contract/live.ts'
 import type { LivePublisher } from '../contract/publisher.ts'
@@ -23,6 +24,8 @@ export interface Subscriber {
   /** Replaces nothing: adds topics. With `after`, what followed is sent where the ring still has it, else snapshots. */
   subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void
   unsubscribe(names: readonly string[]): void
+  /** Refuses something the client asked for; the frame takes its number and its place behind what is queued. */
+  refuse(code: ErrorCode, message: string): void
   /** Forgets what is queued and sends a fresh snapshot of every topic: what a slow client is cut to. */
   cutToSnapshot(): void
   close(): void
@@ -124,9 +127,14 @@ export class Hub implements LivePublisher {
     return (this.#changedAt.get(topic) ?? 0) > seq
   }
 
+  /** @internal The next number, for a frame that one client alone gets. */
+  takeNumber(): number {
+    return ++this.#seq
+  }
+
   /** @internal Takes a number for a snapshot and reads it; resolves to the frame, or null where reading failed. */
   readSnapshot(topic: string): { seq: number; text: Promise<string | null> } {
-    const seq = ++this.#seq
+    const seq = this.takeNumber()
     const text = withTimeout(this.#options.snapshot(topic), this.#options.snapshotTimeoutMs)
       .then((data) => frame({ type: 'snapshot', hub: this.hub, seq, topic, data: data ?? null }))
       .catch((error: unknown) => {
@@ -202,6 +210,12 @@ class HubSubscriber implements Subscriber {
 
   unsubscribe(names: readonly string[]): void {
     for (const name of names) this.#topics.delete(name)
+  }
+
+  refuse(code: ErrorCode, message: string): void {
+    const text = frame({ type: 'error', hub: this.#hub.hub, seq: this.#hub.takeNumber(), code, message })
+    if (this.#queue.length === 0) this.#send(text)
+    else if (this.#queue.length < MAX_WAITING) this.#queue.push({ text })
   }
 
   cutToSnapshot(): void {

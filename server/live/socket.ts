@@ -2,17 +2,20 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { ErrorCode } from '../contract/errors.ts'
 import { AppError } from '../contract/errors.ts'
 import { liveClientSchema } from '../contract/live.ts'
 import type { Log } from '../observe/log.ts'
 import type { Hub, Subscriber } from './hub.ts'
 import { parseTopic } from './topic.ts'
 
-/** What authentication says of an upgrade: who it is and, for a cookie, which session, so that a revoked one can be closed. */
+/** What authentication says of an upgrade: who it is, and by which session or token, so that the socket ends with it. */
 export interface LiveCaller {
   name: string
   sessionId: string | null
+  /** Null for a session, and for the token of the environment. */
+  tokenId: string | null
+  /** Epoch ms at which the session or token ends by itself; null: never. */
+  expiresAt: number | null
   /** True for a bearer token: a missing Origin is fine then. */
   bearer: boolean
 }
@@ -100,10 +103,10 @@ export class LiveSocket {
     }
   }
 
-  /** Closes the sockets of a caller by name, for example of an API token that was removed. */
-  closeCaller(name: string): void {
+  /** Closes every socket of an API token that was removed (4401). */
+  closeToken(tokenId: string): void {
     for (const client of this.#clients)
-      if (client.caller.name === name) client.socket.close(4401, 'access revoked')
+      if (client.caller.tokenId === tokenId) client.socket.close(4401, 'access revoked')
   }
 
   async close(): Promise<void> {
@@ -161,14 +164,17 @@ export class LiveSocket {
     const parsed = liveClientSchema.safeParse(parseJson(text))
     if (!parsed.success) {
       const problem = parsed.error.issues[0]
-      this.#error(client, 'ERR_INVALID', `This message is not understood: ${problem?.message ?? 'not JSON'}`)
+      client.subscriber.refuse(
+        'ERR_INVALID',
+        `This message is not understood: ${problem?.message ?? 'not JSON'}`,
+      )
       return
     }
     const message = parsed.data
     if (message.type === 'subscribe') {
       const topics = message.topics.map(parseTopic).filter((topic) => topic !== null)
       if (new Set([...client.topics, ...message.topics]).size > MAX_TOPICS) {
-        this.#error(client, 'ERR_CAPACITY', `At most ${MAX_TOPICS} topics a client`)
+        client.subscriber.refuse('ERR_CAPACITY', `At most ${MAX_TOPICS} topics a client`)
         return
       }
       for (const topic of topics) client.topics.add(topic.name)
@@ -177,11 +183,6 @@ export class LiveSocket {
       for (const name of message.topics) client.topics.delete(name)
       client.subscriber.unsubscribe(message.topics)
     }
-  }
-
-  #error(client: Client, code: ErrorCode, message: string): void {
-    const { hub } = this.#options
-    this.#deliver(client, JSON.stringify({ type: 'error', hub: hub.hub, seq: hub.seq, code, message }))
   }
 
   #deliver(client: Client, text: string): void {
@@ -213,7 +214,10 @@ export class LiveSocket {
   }
 
   #heartbeat(): void {
+    const now = Date.now()
     for (const client of this.#clients) {
+      const { expiresAt } = client.caller
+      if (expiresAt !== null && expiresAt <= now) client.socket.close(4401, 'access expired')
       if (client.socket.readyState === WebSocket.OPEN && client.behindSince === null)
         client.socket.send('{"type":"ping"}')
       if (client.cuts > 0) client.cuts -= 1

@@ -73,9 +73,23 @@ describe('the front door', () => {
     expect(rendered).toEqual([])
   })
 
+  it("sends a script's fetch to sign in, because it did not ask for data", async () => {
+    const answer = await get('/', { accept: '*/*', 'sec-fetch-mode': 'cors' })
+    expect([answer.status, answer.headers.location]).toEqual([303, '/login'])
+  })
+
+  it.each(['/_next/static/../../regions', '/_next/static/%2e%2e/%2E./events', '/icon/..', '/./regions'])(
+    'renders nothing for %s, which would lead out of an open folder',
+    async (path) => {
+      expect((await get(path)).status).toBe(400)
+      expect(rendered).toEqual([])
+    },
+  )
+
   it('answers a request for page data without a session with 401', async () => {
     expect((await get('/', { rsc: '1' })).status).toBe(401)
-    expect((await get('/regions', { 'sec-fetch-mode': 'cors' })).status).toBe(401)
+    expect((await get('/regions', { 'sec-fetch-dest': 'empty' })).status).toBe(401)
+    expect((await get('/regions', { accept: 'application/json' })).status).toBe(401)
   })
 
   it.each(['/login', '/_next/static/chunks/a.js', '/favicon.ico', '/icon.svg'])(

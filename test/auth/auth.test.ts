@@ -225,7 +225,7 @@ describe('signing in', () => {
       server.auth.onRevoked((revocation) => told.push(revocation))
       await server.asAdmin(patch ? 'PATCH' : 'DELETE', `/api/v1/users/${id}`, patch ?? undefined)
       expect((await me(cookie)).status).toBe(401)
-      expect(told).toEqual([{ sessionId: expect.any(String), tokenId: null, name: ben.email }])
+      expect(told).toEqual([{ sessionId: expect.any(String), tokenId: null }])
     })
 
     it('may sign in with the new password only', async () => {
@@ -280,7 +280,7 @@ describe('signing in', () => {
       server.auth.onRevoked((revocation) => told.push(revocation))
       expect((await server.asAdmin('DELETE', `/api/v1/tokens/${id}`)).status).toBe(204)
       expect((await use()).status).toBe(401)
-      expect(told).toEqual([{ sessionId: null, tokenId: id, name: 'token:ci' }])
+      expect(told).toEqual([{ sessionId: null, tokenId: id }])
       expect((await server.asAdmin('DELETE', `/api/v1/tokens/${id}`)).status).toBe(404)
       expect(await auditActions()).toEqual(['token.remove', 'token.create', 'user.create'])
     })

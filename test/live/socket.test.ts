@@ -16,7 +16,7 @@ describe('/live', () => {
   let caller: LiveCaller | null
 
   beforeEach(async () => {
-    caller = { name: 'ana@example.com', sessionId: 's1', bearer: false }
+    caller = { name: 'ana@example.com', sessionId: 's1', tokenId: null, expiresAt: null, bearer: false }
     hub = new Hub({ log, snapshot: async () => ({ ok: true }) })
     live = new LiveSocket({
       hub,
@@ -53,7 +53,7 @@ describe('/live', () => {
 
   it('refuses a session without an Origin with 403, and a token without one is fine', async () => {
     await expect(open()).rejects.toThrow('403')
-    caller = { name: 'token:ci', sessionId: null, bearer: true }
+    caller = { name: 'token:ci', sessionId: null, tokenId: 't1', expiresAt: null, bearer: true }
     const socket = await open()
     socket.terminate()
   })
@@ -68,6 +68,39 @@ describe('/live', () => {
     const closed = new Promise<number>((resolve) => socket.once('close', resolve))
     live.closeSession('s1')
     expect(await closed).toBe(4401)
+  })
+
+  it('closes the sockets of a removed token with 4401, and those of another with the same name stay', async () => {
+    caller = { name: 'token:ci', sessionId: null, tokenId: 't1', expiresAt: null, bearer: true }
+    const removed = await open()
+    caller = { ...caller, tokenId: 't2' }
+    const other = await open()
+    const closed = new Promise<number>((resolve) => removed.once('close', resolve))
+    live.closeToken('t1')
+    expect(await closed).toBe(4401)
+    expect(other.readyState).toBe(WebSocket.OPEN)
+    other.terminate()
+  })
+
+  it('closes a socket with 4401 when its token expires', async () => {
+    caller = { name: 'token:ci', sessionId: null, tokenId: 't1', expiresAt: Date.now() + 100, bearer: true }
+    const socket = await open()
+    const closed = new Promise<number>((resolve) => socket.once('close', resolve))
+    expect(await closed).toBe(4401)
+  })
+
+  it('numbers its refusals like every other frame, strictly ascending', async () => {
+    const socket = await open('http://localhost:3000')
+    const seen: number[] = []
+    socket.on('message', (data) => {
+      const { seq } = JSON.parse(String(data))
+      if (seq !== undefined) seen.push(seq)
+    })
+    for (const text of ['{"type":"subscribe","topics":["overview","events"]}', 'nonsense', 'more of it'])
+      socket.send(text)
+    await expect.poll(() => seen.length).toBe(4)
+    expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b))
+    socket.terminate()
   })
 
   it('sends a ping that a browser can see, and answers nonsense with a sentence', async () => {

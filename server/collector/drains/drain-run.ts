@@ -99,7 +99,8 @@ export class DrainRun {
 
   start(): void {
     if (this.#stopped || this.#timer !== null) return
-    this.#options.fleet.setIntent(this.#progress.order, 'drain')
+    // A drain that waits for its hour changes nothing yet.
+    if (this.#drain.state !== 'planned') this.#options.fleet.setIntent(this.#progress.order, 'drain')
     const loop = () => {
       this.#ticking = this.#tick()
         .catch((error: unknown) =>
@@ -190,6 +191,7 @@ export class DrainRun {
     const startAt = this.#drain.strategy.startAt
     if (startAt !== undefined && Date.parse(startAt) > this.#options.now()) return
     await this.transition('running', this.#drain.createdBy)
+    this.#options.fleet.setIntent(this.#progress.order, 'drain')
   }
 
   async #tickRunning(): Promise<void> {

@@ -73,6 +73,23 @@ describe('the drain desk', () => {
     expect(fleet.recorded).toContain('drain.completed')
   })
 
+  it('leaves the intent of a region alone until the hour of its drain', async () => {
+    const startAt = new Date(now() + 3_600_000).toISOString()
+    const { id } = await desk.create({ ...request, strategy: { startAt } }, ana)
+    const intents = () =>
+      fleet
+        .nodes()
+        .filter((node) => node.region === 'fra')
+        .map((node) => node.intent)
+    expect(intents()).toEqual(['serving', 'serving'])
+    await desk.close()
+    await openDesk()
+    expect(intents()).toEqual(['serving', 'serving'])
+    await desk.act(id, 'abort', { version: 1 }, ana)
+    expect((await until(id, 'aborted')).steps.map((step) => step.phase)).toEqual(['waiting', 'waiting'])
+    expect(fleet.order).toEqual([])
+  })
+
   it('changes the version only with the state', async () => {
     const created = await desk.create(request, ana)
     expect([created.state, created.version]).toEqual(['planned', 1])
