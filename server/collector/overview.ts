@@ -53,7 +53,9 @@ export const verdictOf = (facts: {
   const causes: string[] = []
   for (const entry of stuck) causes.push(`${entry.node} push stuck for ${roughSpanWords(now - entry.since)}`)
   if (down.length > 0) causes.push(`${listWords(down.map((node) => node.id))} down`)
-  if (degraded.length > 0) causes.push(`${listWords(degraded.map((node) => node.id))} degraded`)
+  // A node that is named for what hurts is not named again for its state.
+  const onlyDegraded = degraded.filter((node) => !stuck.some((entry) => entry.node === node.id))
+  if (onlyDegraded.length > 0) causes.push(`${listWords(onlyDegraded.map((node) => node.id))} degraded`)
   const needy = new Set([
     ...stuck.map((entry) => entry.node),
     ...down.map((node) => node.id),
