@@ -30,6 +30,9 @@ let exitCode: number = EXIT.ok
 const run =
   <A extends unknown[]>(command: (...args: A) => Promise<number>) =>
   async (...args: A): Promise<void> => {
+    // `drains show ID --json`: commander gives the option to `drains`, which has it too, and the command below must see it.
+    const below = args.findLast((arg) => arg instanceof Command)
+    if (below !== undefined) Object.assign(args.at(-2) ?? {}, below.optsWithGlobals())
     exitCode = await command(...args)
   }
 
@@ -138,7 +141,12 @@ incidents.action(run((options: Json) => incidentsCommand(api(), options.json ===
 incidents
   .command('export <id>')
   .addOption(new Option('--format <format>').choices(['md', 'json']).default('md'))
-  .action(run((id: string, options: { format: string }) => exportIncidentCommand(api(), id, options.format)))
+  .addOption(jsonOption())
+  .action(
+    run((id: string, options: Json & { format: string }) =>
+      exportIncidentCommand(api(), id, options.json === true ? 'json' : options.format),
+    ),
+  )
 
 program
   .command('check-config <file>')

@@ -1,43 +1,65 @@
 import type { Problem } from '../contract/errors.ts'
-import type { Config } from './schema.ts'
+import { idSchema } from '../contract/ids.ts'
+import { configSchema } from './schema.ts'
 
-/** Rules that hold between fields. */
-export const crossCheck = (config: Config): Problem[] => {
+/** A part of the file as it was written; what has the wrong shape is told by the schema, and passed over here. */
+type Written = Record<string, unknown>
+
+const partOf = (value: unknown): Written =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Written) : {}
+
+const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value.map(partOf) : [])
+
+const pollingDefaults = configSchema.shape.polling.parse(undefined)
+
+/**
+ * Rules that hold between fields. They read the file before the schema has approved it, so that a mistake in one place does not
+ * hide another elsewhere.
+ */
+export const crossCheck = (file: unknown): Problem[] => {
+  const config = partOf(file)
   const problems: Problem[] = []
-  const { intervalMs, timeoutMs } = config.polling
-  if (timeoutMs >= intervalMs) {
+  const { intervalMs, timeoutMs } = { ...pollingDefaults, ...partOf(config.polling) } as Written
+  if (typeof timeoutMs === 'number' && typeof intervalMs === 'number' && timeoutMs >= intervalMs) {
     problems.push({
       path: 'polling.timeoutMs',
       message: `is ${timeoutMs}, polling.intervalMs is ${intervalMs}; a poll must finish before the next begins, for example 3000 and 5000`,
     })
   }
   const regions = new Set<string>()
-  config.regions.forEach((region, index) => {
-    if (regions.has(region.id))
+  listOf(config.regions).forEach(({ id }, index) => {
+    if (typeof id !== 'string') return
+    if (regions.has(id))
       problems.push({
         path: `regions[${index}].id`,
-        message: `is "${region.id}", which another region has; ids are unique`,
+        message: `is "${id}", which another region has; ids are unique`,
       })
-    regions.add(region.id)
+    regions.add(id)
   })
+  // A region that is itself misspelt would make every node of it a mistake too.
+  const areRegionsKnown = regions.size > 0 && [...regions].every((id) => idSchema.safeParse(id).success)
   const nodes = new Set<string>()
-  for (const list of ['nodes', 'embedded'] as const) {
-    config[list].forEach((node, index) => {
-      if (nodes.has(node.id))
-        problems.push({
-          path: `${list}[${index}].id`,
-          message: `is "${node.id}", which another node has; ids are unique`,
-        })
-      nodes.add(node.id)
-      if (!regions.has(node.region)) {
+  let isAnyNamed = false
+  for (const list of ['nodes', 'embedded']) {
+    isAnyNamed ||= config[list] !== undefined && !(Array.isArray(config[list]) && config[list].length === 0)
+    listOf(config[list]).forEach(({ id, region }, index) => {
+      if (typeof id === 'string') {
+        if (nodes.has(id))
+          problems.push({
+            path: `${list}[${index}].id`,
+            message: `is "${id}", which another node has; ids are unique`,
+          })
+        nodes.add(id)
+      }
+      if (typeof region === 'string' && areRegionsKnown && !regions.has(region)) {
         problems.push({
           path: `${list}[${index}].region`,
-          message: `is "${node.region}"; it must be one of regions: ${[...regions].join(', ')}`,
+          message: `is "${region}"; it must be one of regions: ${[...regions].join(', ')}`,
         })
       }
     })
   }
-  if (nodes.size === 0)
+  if (!isAnyNamed)
     problems.push({ path: 'nodes', message: 'is empty, and embedded too; name at least one node to watch' })
   return problems
 }

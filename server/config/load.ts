@@ -43,7 +43,7 @@ const load = <T extends z.ZodType>(
   path: string,
   env: Environment,
   schema: T,
-  check: (config: z.infer<T>) => Problem[],
+  check: (file: unknown) => Problem[],
 ): z.infer<T> => {
   const source = readYaml(path)
   const problems: Problem[] = []
@@ -56,9 +56,8 @@ const load = <T extends z.ZodType>(
         .flatMap((issue) => problemOf(issue, value))
         .filter((problem) => !missing.has(problem.path)),
     )
-  } else {
-    problems.push(...check(parsed.data))
   }
+  problems.push(...check(value))
   if (problems.length > 0 || !parsed.success) throw configError(path, problems)
   return parsed.data
 }

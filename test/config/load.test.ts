@@ -48,6 +48,27 @@ relay: { port: 8081, tokens: { host-a: \${HOST_A_TOKEN}, host-b: "plain-\${HOST_
     expect(config.nodes[0]?.token).toBe('from-a-file-in-the-folder')
   })
 
+  it('reports rules between fields together with mistakes of one field', () => {
+    const problems = checkConfig(
+      file(`
+server: { port: 99999 }
+polling: { timeoutMs: 8000 }
+regions: [{ id: fra }, { id: fra }]
+nodes:
+  - { id: fra-1, region: iad, kind: tidegate, url: "https://x:1", token: "0123456789abcdef" }
+embedded: nonsense
+`),
+      {},
+    )
+    expect(problems.map(({ path }) => path).sort()).toEqual([
+      'embedded',
+      'nodes[0].region',
+      'polling.timeoutMs',
+      'regions[1].id',
+      'server.port',
+    ])
+  })
+
   it('reports every problem at once, each with path, value, rule and example', () => {
     const path = file(`
 polling: { intervalMs: 5000, timeoutMs: "soon", retries: 3 }

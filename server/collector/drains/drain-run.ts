@@ -340,10 +340,10 @@ export class DrainRun {
     }
     if (document.state === 'serving' && document.drain.drainId !== this.#drain.id) {
       if (this.#drain.strategy.onDeadline === 'resume' && step.phase !== 'pre_drain') {
-        await this.transition('aborting', 'tidegate', {
-          note: `${step.node} reached its deadline and serves again`,
-          end: 'serving',
-        })
+        const note = `${step.node} reached its deadline and serves again`
+        // The state's note gives way to the next one; the report keeps it.
+        this.#progress.notes.push(note)
+        await this.transition('aborting', 'tidegate', { note, end: 'serving' })
         return
       }
       await this.#askToDrain(step.node)
