@@ -20,6 +20,7 @@ import type { DrainDesk } from '../handle.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { type DrainProgress, DrainRun } from './drain-run.ts'
 import { planDrain } from './plan.ts'
+import { receiverWorries } from './worries.ts'
 
 export interface DrainDeskOptions {
   store: Store
@@ -207,6 +208,8 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
         requestsFailed: 0,
         phases: [],
         notes: blockers.map((blocker) => `Forced although: ${blocker.message}`),
+        // What the plan showed before the start is not news; only what goes wrong later pauses the drain.
+        accepted: receiverWorries(fleet, order, subject.region).map(({ code }) => code),
       }
       await store.audit({
         at,

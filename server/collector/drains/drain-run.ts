@@ -8,7 +8,8 @@ import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { gapStatistics } from './gaps.ts'
-import { overCapacity, PROVING_SECONDS } from './plan.ts'
+import { PROVING_SECONDS } from './plan.ts'
+import { moveWorries, receiverWorries, type Worry } from './worries.ts'
 
 /** What the orchestrator keeps beside the record so that it can go on after a restart. */
 export interface DrainProgress {
@@ -22,6 +23,8 @@ export interface DrainProgress {
   requestsFailed: number
   phases: DrainReport['phases']
   notes: string[]
+  /** Codes of worries that stood when an operator let the drain go on: they do not pause it again. */
+  accepted: string[]
 }
 
 interface Counters {
@@ -49,8 +52,6 @@ export interface DrainRunOptions {
 
 /** How long a tunnel may stay unregistered before the next node is drained all the same; it counts as missing until it returns. */
 const MISSING_TUNNEL_WAIT_MS = 60_000
-/** Gaps above this pause a drain: the promise to the hosts is broken (signal `tunnel.gap`). */
-const GAP_PROMISE_MS = 10_000
 /** Receivers may be unknown for this long after a start of the collector before that pauses a drain. */
 const RECEIVER_GRACE_MS = 20_000
 /** Resuming or aborting gives up on a node after this long and says so. */
@@ -141,6 +142,8 @@ export class DrainRun {
       const from = this.#drain.state
       const ended = to === 'drained' || to === 'aborted' || to === 'failed'
       if (end !== undefined) this.#progress.end = end
+      if (from === 'paused' && to === 'running')
+        this.#progress.accepted = this.#worries().map(({ code }) => code)
       const next: Drain = {
         ...this.#drain,
         state: to,
@@ -403,31 +406,29 @@ export class DrainRun {
     this.#updateStep(node, { phase: 'done', endedAt: new Date(this.#options.now()).toISOString() })
   }
 
-  /** Why the drain should not go on by itself; null where all is well. */
+  /** Why the drain should not go on by itself; null where all is well, or an operator accepted what is not. */
   #worry(): string | null {
-    const { fleet, now } = this.#options
-    const leaving = new Set(this.#progress.order)
-    const receivers = fleet.nodes().filter((node) => !leaving.has(node.id) && node.intent === 'serving')
-    const able = receivers.filter((node) => node.state === 'up' || node.state === 'degraded')
-    if (now() - this.#startedAt > RECEIVER_GRACE_MS) {
-      if (able.length === 0) return 'no receiving node is up'
-      const lost = fleet
-        .regions()
-        .filter(
-          (region) =>
-            region.id !== this.#drain.region && (region.state === 'down' || region.state === 'unknown'),
-        )
-      const [first] = lost
-      if (first !== undefined) return `receiving region ${first.id} is ${first.state}`
-    } else if (able.length === 0) {
-      return null
+    const worries = this.#worries()
+    // What is over is worth a pause when it comes again.
+    if (this.#knowsReceivers()) {
+      const codes = worries.map(({ code }) => code)
+      this.#progress.accepted = this.#progress.accepted.filter((code) => codes.includes(code))
     }
-    const full = overCapacity(fleet.regions(), this.#drain.region ?? null)
-    if (full !== null) return full
-    const { p99Ms } = gapStatistics(this.#drain.moves)
-    return p99Ms !== null && p99Ms > GAP_PROMISE_MS
-      ? `gaps reached ${Math.round(p99Ms / 1_000)} s (p99)`
-      : null
+    return worries.find(({ code }) => !this.#progress.accepted.includes(code))?.sentence ?? null
+  }
+
+  #worries(): Worry[] {
+    const region = this.#drain.region ?? null
+    const { fleet } = this.#options
+    return [
+      ...(this.#knowsReceivers() ? receiverWorries(fleet, this.#progress.order, region) : []),
+      ...moveWorries(fleet, region, this.#drain.moves),
+    ]
+  }
+
+  /** Just after a start of the collector nothing is known of the receivers, which is no reason to pause. */
+  #knowsReceivers(): boolean {
+    return this.#options.now() - this.#startedAt > RECEIVER_GRACE_MS
   }
 
   /** Adds tunnels that appeared on a leaving node after the plan, and notices hosts that the fleet already sees elsewhere. */

@@ -1,5 +1,5 @@
 import type { DrainNotice, DrainPlan, Strategy } from '../../contract/drains.ts'
-import type { Node, Region } from '../../contract/fleet.ts'
+import type { Node } from '../../contract/fleet.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 
 /** Seconds without a byte before a node counts as empty. */
@@ -177,15 +177,4 @@ const warnings = (
     found.push({ code: 'incident_open', message: `An incident is open: ${incident.title}` })
   }
   return found
-}
-
-/** Capacity that a receiving region would exceed, as a sentence; null where all fits. */
-export const overCapacity = (regions: readonly Region[], drained: string | null): string | null => {
-  for (const region of regions) {
-    const limit = region.capacity?.tunnels
-    if (region.id !== drained && limit !== undefined && (region.tunnels ?? 0) > limit) {
-      return `${region.id} holds ${region.tunnels} tunnels, above its capacity of ${limit}`
-    }
-  }
-  return null
 }

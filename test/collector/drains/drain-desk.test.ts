@@ -216,6 +216,29 @@ describe('the drain desk', () => {
     await until(id, 'drained')
   })
 
+  it('goes on when an operator continues it although the receiving region is still down', async () => {
+    const { id } = await desk.create(request, ana)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    fleet.get('fra-1').health.drain.remaining.connections = 1
+    for (const node of ['iad-1', 'iad-2']) fleet.states.set(node, 'down')
+    const paused = await until(id, 'paused')
+    fleet.get('fra-1').health.drain.remaining.connections = 0
+    await desk.act(id, 'continue', { version: paused.version }, ana)
+    expect((await until(id, 'drained')).version).toBe(paused.version + 2)
+  })
+
+  it('is not paused by a region that was down before it began, nor a forced one by what was overridden', async () => {
+    for (const node of ['iad-1', 'iad-2', 'sjc-1', 'sjc-2']) fleet.states.set(node, 'down')
+    const { id } = await desk.create({ ...request, force: true }, root)
+    await expect.poll(() => fleet.get('fra-1').health.state).toBe('drained')
+    fleet.get('fra-1').health.drain.remaining.connections = 1
+    const settled = now() + 25_000
+    await expect.poll(() => now() > settled, { timeout: 5_000 }).toBe(true)
+    expect((await desk.get(id))?.state).toBe('running')
+    fleet.get('fra-1').health.drain.remaining.connections = 0
+    await until(id, 'drained')
+  })
+
   it('counts a host that never came back as missing, by name', async () => {
     fleet.lost.add('fra-1-a')
     const { id } = await desk.create(request, ana)
