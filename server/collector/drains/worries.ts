@@ -1,0 +1,57 @@
+import type { DrainMove } from '../../contract/drains.ts'
+import type { DrainFleet } from './drain-fleet.ts'
+import { gapStatistics } from './gaps.ts'
+
+/** A reason why a drain should not go on by itself. `code` names it, so that an operator can accept it once. */
+export interface Worry {
+  code: string
+  sentence: string
+}
+
+/** Gaps above this pause a drain: the promise to the hosts is broken (signal `tunnel.gap`). */
+const GAP_PROMISE_MS = 10_000
+
+/** What is wrong with those who should take over: nobody is up, or a region is down or not known. */
+export const receiverWorries = (
+  fleet: DrainFleet,
+  leaving: readonly string[],
+  region: string | null,
+): Worry[] => {
+  const isAble = fleet
+    .nodes()
+    .some(
+      (node) =>
+        !leaving.includes(node.id) &&
+        node.intent === 'serving' &&
+        (node.state === 'up' || node.state === 'degraded'),
+    )
+  return [
+    ...(isAble ? [] : [{ code: 'no_receiver', sentence: 'no receiving node is up' }]),
+    ...fleet
+      .regions()
+      .filter(({ id, state }) => id !== region && (state === 'down' || state === 'unknown'))
+      .map(({ id, state }) => ({ code: `region:${id}`, sentence: `receiving region ${id} is ${state}` })),
+  ]
+}
+
+/** What the drain itself does to the receivers and the hosts: too many tunnels in one region, or gaps beyond the promise. */
+export const moveWorries = (
+  fleet: DrainFleet,
+  region: string | null,
+  moves: readonly DrainMove[],
+): Worry[] => {
+  const worries: Worry[] = []
+  for (const { id, capacity, tunnels } of fleet.regions()) {
+    const limit = capacity?.tunnels
+    if (id !== region && limit !== undefined && (tunnels ?? 0) > limit) {
+      worries.push({
+        code: `capacity:${id}`,
+        sentence: `${id} holds ${tunnels} tunnels, above its capacity of ${limit}`,
+      })
+    }
+  }
+  const { p99Ms } = gapStatistics(moves)
+  if (p99Ms !== null && p99Ms > GAP_PROMISE_MS)
+    worries.push({ code: 'gaps', sentence: `gaps reached ${Math.round(p99Ms / 1_000)} s (p99)` })
+  return worries
+}
