@@ -38,7 +38,7 @@ export class Users {
 
   async list(): Promise<User[]> {
     return (
-      await this.#prisma.user.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }], take: maxUsers })
+      await this.#prisma.user.findMany({ orderBy: [{ createdAt: 'asc' }, { email: 'asc' }], take: maxUsers })
     ).map(toUser)
   }
 
