@@ -20,6 +20,7 @@ import {
 } from './cli/fleet-commands.ts'
 import { print } from './cli/output.ts'
 import { AppError } from './contract/errors.ts'
+import { StopWish } from './lifecycle.ts'
 
 interface Json {
   json?: boolean
@@ -49,8 +50,10 @@ program
   .description('run the collector and its pages; without a tidegate.yaml, with the demo fleet')
   .action(
     run(async () => {
+      // Heard from here on: to load the server takes longer than an operator takes to change their mind.
+      const wish = new StopWish()
       const { runServer } = await import('./main.ts')
-      const code = await runServer(process.env)
+      const code = await runServer(process.env, wish)
       // Every room is closed and the log is written: a timer that some library left behind must not keep the process alive.
       process.exit(code)
     }),

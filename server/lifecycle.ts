@@ -53,10 +53,15 @@ const withDeadline = async (work: Promise<unknown>, ms: number): Promise<void> =
  */
 export class StopWish {
   readonly asked: Promise<string>
+  #isAsked = false
   #end: () => void = () => undefined
 
   constructor() {
-    this.asked = new Promise((resolve) => {
+    this.asked = new Promise((stop) => {
+      const resolve = (reason: string) => {
+        this.#isAsked = true
+        stop(reason)
+      }
       const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
       const onDisconnect = () => resolve('the launcher is gone')
       for (const signal of signals) process.on(signal, resolve)
@@ -66,6 +71,11 @@ export class StopWish {
         process.off('disconnect', onDisconnect)
       }
     })
+  }
+
+  /** True once somebody has asked. */
+  get isAsked(): boolean {
+    return this.#isAsked
   }
 
   release(): void {

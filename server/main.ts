@@ -16,7 +16,7 @@ import type { Config } from './config/schema.ts'
 import { readDrainBudget } from './contract/drain-budget.ts'
 import { AppError } from './contract/errors.ts'
 import { createDemoFleet, DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS, type DemoFleet } from './demo/demo-fleet.ts'
-import { countDown, OpenRooms, StopWish } from './lifecycle.ts'
+import { countDown, OpenRooms, type StopWish } from './lifecycle.ts'
 import { Hub } from './live/hub.ts'
 import { LiveSocket } from './live/socket.ts'
 import { createLog, type Log } from './observe/log.ts'
@@ -33,16 +33,20 @@ const DEMO_URL_HINT = 'Point it at your own nodes: see "Your own nodes" in READM
  * Starts every room in order, waits for the wish to stop, and stops them in reverse: embedded nodes drain first, while the API and
  * the live stream still answer. Resolves with the exit code; throws an `AppError` where the start is impossible.
  */
-export const runServer = async (env: ProcessEnvironment): Promise<number> => {
+export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promise<number> => {
   const log = createLog('main', env.LOG_LEVEL)
-  const wish = new StopWish()
+  if (wish.isAsked) {
+    log.info('asked to stop before anything was open: drain complete')
+    wish.release()
+    return 0
+  }
   const rooms = new OpenRooms(log)
   const settings = readEnvironment(env)
   const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
   const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
   rooms.add('data folder', () => folder.release())
   try {
-    const tidegate = await open({ env, settings, config, dataDir: folder.path, log, rooms })
+    const tidegate = await open({ env, settings, config, dataDir: folder.path, log, rooms, wish })
     const reason = await wish.asked
     log.info({ reason }, 'stopping: the embedded nodes drain first')
     const seconds = tidegate.drainSeconds
@@ -72,9 +76,10 @@ interface Openings {
   dataDir: string
   log: Log
   rooms: OpenRooms
+  wish: StopWish
 }
 
-const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) => {
+const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openings) => {
   const startedAt = Date.now()
   const host = settings.host ?? config?.server.host ?? '127.0.0.1'
   let notReady: string | null = 'starting'
@@ -180,8 +185,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms }: Openings) =>
   await fleet?.startTraffic()
   pages = await pagesOpening
   rooms.add('pages', () => pages?.close())
-  notReady = null
-  announce({ url, demo: config === null, setupLink: auth.setupLink(), host, startedAt })
+  notReady = wish.isAsked ? 'stopping' : null
+  if (!wish.isAsked) announce({ url, demo: config === null, setupLink: auth.setupLink(), host, startedAt })
 
   return {
     drainSeconds:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { OpenRooms } from '../server/lifecycle.ts'
+import { OpenRooms, StopWish } from '../server/lifecycle.ts'
 import { createLog } from '../server/observe/log.ts'
 
 const log = createLog('test', 'silent')
@@ -45,5 +45,23 @@ describe('open rooms', () => {
     await rooms.closeAll()
     await rooms.closeAll()
     expect(count).toBe(1)
+  })
+})
+
+describe('the wish to stop', () => {
+  it('is remembered when it comes before anybody waits for it, and a second signal changes nothing', async () => {
+    const before = new Set(process.listeners('SIGTERM'))
+    const wish = new StopWish()
+    try {
+      expect(wish.isAsked).toBe(false)
+      process.emit('SIGTERM', 'SIGTERM')
+      process.emit('SIGINT', 'SIGINT')
+      expect(wish.isAsked).toBe(true)
+      expect(await wish.asked).toBe('SIGTERM')
+    } finally {
+      wish.release()
+      for (const listener of process.listeners('SIGTERM'))
+        if (!before.has(listener)) process.off('SIGTERM', listener)
+    }
   })
 })
