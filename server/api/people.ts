@@ -8,7 +8,14 @@ export const addPeople = (app: ApiApp, { needs }: Access, { auth: { users, token
   app.get(
     '/users',
     needs('admin', async (c) =>
-      c.json(pageOf('users', await users.list(), (user) => user.id, readQuery(c, pageQuery))),
+      c.json(
+        pageOf(
+          'users',
+          await users.list(),
+          (user) => `${user.createdAt} ${user.email}`,
+          readQuery(c, pageQuery),
+        ),
+      ),
     ),
   )
   app.post(
