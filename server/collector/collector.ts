@@ -103,6 +103,8 @@ export const createCollector = (options: CollectorOptions): Collector => {
   }
 
   const book = new IncidentBook({ store, live, record, log })
+  /** A drain that is planned for later explains nothing yet, and wants nothing of its nodes. */
+  const underWay = (): Drain[] => drains.active().filter((drain) => drain.state !== 'planned')
   const fleet: Fleet = new Fleet({
     regions: options.regions,
     nodes: options.nodes,
@@ -113,7 +115,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
     now,
     pollIntervalMs: options.polling.intervalMs,
     openIncidents: () => book.open(),
-    activeDrains: () => drains.active(),
+    activeDrains: underWay,
   })
   const drains = options.drains({ store, fleet, live, log, now })
 
@@ -130,7 +132,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
     fleet,
     book,
     thresholds,
-    activeDrains: () => drains.active(),
+    activeDrains: underWay,
     announced: () => watch.announced(),
   })
   const probe = createTidegateProbe({ timeoutMs: options.polling.timeoutMs, rules, now })

@@ -30,6 +30,8 @@ export interface PushEndpoint {
   close(): Promise<void>
 }
 
+/** A session is up and has asked for something by then. */
+const OWED_GOAWAY_MS = 200
 const REJECTED_SHARE = 0.005
 const GOAWAY_EVERY_MS = 60_000
 /** A session that has not finished this long after its GOAWAY is cut. */
@@ -44,6 +46,8 @@ export const startPushEndpoint = async (options: PushEndpointOptions): Promise<P
   const sockets = new Set<Socket>()
   const timers = new Set<NodeJS.Timeout>()
   let stuck = false
+  /** No session stood when it began to be stuck: the next one gets the GOAWAY that the scenario is about. */
+  let owesGoaway = false
 
   const after = (ms: number, run: () => void): NodeJS.Timeout => {
     const timer = setTimeout(() => {
@@ -74,6 +78,10 @@ export const startPushEndpoint = async (options: PushEndpointOptions): Promise<P
   })
   server.on('session', (session) => {
     sessions.add(session)
+    if (stuck && owesGoaway) {
+      owesGoaway = false
+      after(OWED_GOAWAY_MS, () => sendAway(session))
+    }
     const goaway = after(goawayEveryMs * (1 + random()), () => sendAway(session))
     session.on('error', () => session.destroy())
     session.on('close', () => {
@@ -112,6 +120,7 @@ export const startPushEndpoint = async (options: PushEndpointOptions): Promise<P
     setStuck(on) {
       if (stuck === on) return
       stuck = on
+      owesGoaway = on && sessions.size === 0
       if (on) for (const session of sessions) sendAway(session)
     },
     async close() {

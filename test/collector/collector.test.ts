@@ -335,5 +335,8 @@ describe('the collector', () => {
       problems(25).map((problem) => `fra-2 reports a problem: ${problem}`),
     )
     expect(new Set(titles).size).toBe(titles.length)
+    await expect(collector.incidents.timeline(id, { cursor: 'zz' })).rejects.toMatchObject({
+      code: 'ERR_INVALID',
+    })
   })
 })

@@ -84,4 +84,12 @@ describe("the demo's push endpoint", () => {
     endpoint.setStuck(false)
     expect(await client.push.send({ token: 'a', payload })).toMatchObject([{ outcome: 'delivered' }])
   })
+
+  it('sends the next session away when it sticks before there was one', async () => {
+    await begin({ rejectedShare: 0 })
+    endpoint.setStuck(true)
+    const sent = client.push.send({ token: 'a', payload })
+    expect(await client.event('push.session_invalidated')).toMatchObject({ reason: 'goaway' })
+    expect(await sent).toMatchObject([{ outcome: 'failed' }])
+  })
 })

@@ -1,4 +1,5 @@
 import {
+  AppError,
   EVENT_TYPES,
   type EventType,
   type FleetEvent,
@@ -154,15 +155,18 @@ const placeOf = (item: TimelineItem): Place => [item.at, item.id]
 const cursorOf = (item: TimelineItem): string =>
   Buffer.from(JSON.stringify(placeOf(item))).toString('base64url')
 
-const placeOfCursor = (cursor: string): Place | null => {
+/** Throws `ERR_INVALID` for what no answer of ours contained. */
+const placeOfCursor = (cursor: string): Place => {
+  let value: unknown = null
   try {
-    const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
-    if (Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'string')
-      return [value[0], value[1]]
-    return null
+    value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
   } catch {
-    return null
+    // refused below, like everything else that is no place
   }
+  if (Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'string')
+    return [value[0], value[1]]
+  const problem = { path: 'cursor', message: 'is not a cursor that an answer contained' }
+  throw new AppError('ERR_INVALID', `The cursor ${problem.message}`, { problems: [problem] })
 }
 
 /** Ids of events end in a number; as text, 10 would stand before 9. */
