@@ -340,6 +340,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
           storeOk: store.health().ok,
           startedAt,
         },
+        problems: [],
         demo: options.demo,
         now: now(),
       }),

@@ -114,6 +114,7 @@ export const overviewOf = (facts: {
   drains: Drain[]
   live: { hub: string; seq: number }
   collector: Overview['collector']
+  problems: Overview['problems']
   demo: boolean
   now: number
 }): Overview => {

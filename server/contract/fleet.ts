@@ -66,6 +66,17 @@ export interface NodeDetail extends Node {
   health: Health | null
 }
 
+/** Something that is wrong with the control room itself, or with what it can know: a banner on every page. */
+export interface RoomProblem {
+  /** Stable, for example `store_not_recording`, `events_stand_still`, `polls_late`, `clock_skew`. */
+  code: string
+  /** One sentence: what is wrong. */
+  text: string
+  /** One sentence: what to do. */
+  remedy: string
+  since: IsoTime
+}
+
 export interface Overview {
   at: IsoTime
   verdict: { level: VerdictLevel; text: string }
@@ -77,6 +88,8 @@ export interface Overview {
   live: { hub: string; seq: number }
   /** The collector's own lateness: p99 of schedule delay over the last minute, in ms. */
   collector: { latenessP99Ms: number; storeOk: boolean; startedAt: IsoTime }
+  /** What is wrong with the room itself; empty where nothing is. */
+  problems: RoomProblem[]
   demo: boolean
 }
 
