@@ -58,6 +58,7 @@ export class FakeCollector implements CollectorHandle {
       totals: { nodes: 2, up: 2, unknown: 0, tunnels: 8, connections: 0 },
       live: { hub: 'h', seq: 1 },
       collector: { latenessP99Ms: 1, storeOk: true, startedAt: at },
+      problems: [],
       demo: false,
     }
   }
