@@ -7,6 +7,26 @@ const text = z.string().max(256)
 const time = text.nullable()
 
 /**
+ * Why a public request for a host (a WebSocket among them) got no answer from it. A closed list:
+ * `offline` the host has no tunnel anywhere, or nobody could say where; `draining` refused or cut because this node drains;
+ * `tunnel_lost` its tunnel went away under it; `busy` too many were pending on its tunnel; `timeout` no response headers in time;
+ * `owner_unreachable` the relay that owns the host could not be reached or did not answer; `loop` it was passed on once already and
+ * the host is not here; `target` the host's own target refused or broke off; `internal` a fault of this relay.
+ */
+export const RELAY_FAILURES = [
+  'offline',
+  'draining',
+  'tunnel_lost',
+  'busy',
+  'timeout',
+  'owner_unreachable',
+  'loop',
+  'target',
+  'internal',
+] as const
+export type RelayFailure = (typeof RELAY_FAILURES)[number]
+
+/**
  * A node's `/health` document, parsed field by field: what a node sends is hostile input. Unknown fields are dropped, absent
  * parts stay absent (never zero).
  */
@@ -67,7 +87,20 @@ export const healthSchema = z.object({
         refused: counts,
       }),
       closedBy: counts,
-      requests: z.object({ total: count, pending: count, byStatus: counts }),
+      requests: z.object({
+        total: count,
+        pending: count,
+        byStatus: counts,
+        /** Requests that got no answer from their host, by `RELAY_FAILURES`, since this node's start. What a visitor ended is none. */
+        failed: counts.optional(),
+        /**
+         * The part of `failed` that was lost here because a host was registered nowhere, or at a relay that had just let it go, counted
+         * by the node that owned the host last (known for 60 s after an entry went). This node itself is never a key: its own share
+         * stands in `drain.requestsFailed`. At most 64 keys, the rest under `other`. A drain's whole cost is what this grew by at all
+         * other nodes for the drained node, plus what `drain.requestsFailed` grew by at the drained node.
+         */
+        failedByFormerOwner: counts.optional(),
+      }),
       directory: z.object({ backend: text, reachable: z.boolean(), entries: count, mismatches: count }),
       /** True while new tunnels are refused because a drain of the region runs. */
       cordoned: z.boolean().optional(),
@@ -108,6 +141,12 @@ export const healthSchema = z.object({
     ceilingSeconds: count,
     fits: z.boolean(),
     remaining: z.object({ connections: count, requests: count, tunnels: count, pushes: count }),
+    /**
+     * What visitors lost on this node because it drained, since its start (over all drains of this epoch): requests and connections
+     * refused with `ERR_DRAINING`, cut at a deadline, or whose tunnel was closed under them by the drain; relay and proxy together.
+     * 0 is the ordinary case. Absent where a node does not count it.
+     */
+    requestsFailed: count.optional(),
   }),
   process: z.object({
     rssBytes: count,
