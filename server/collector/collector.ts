@@ -334,6 +334,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
         nodes: fleet.nodes(),
         incidents: book.open(),
         drains: drains.active(),
+        held: [],
         live: { hub: live.hub, seq: live.seq },
         collector: {
           latenessP99Ms: watch.figures().latenessP99Ms,

@@ -112,6 +112,7 @@ export const overviewOf = (facts: {
   nodes: Node[]
   incidents: Incident[]
   drains: Drain[]
+  held: Overview['held']
   live: { hub: string; seq: number }
   collector: Overview['collector']
   problems: Overview['problems']

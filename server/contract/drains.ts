@@ -54,38 +54,61 @@ export interface Remaining {
   pushes: number
 }
 
+/**
+ * How a step ended for its node: `empty` proved empty and held so, `exited` its process has ended, `kept_serving` it never left
+ * service or came back before it was empty, `back` it was empty and serves again, `held` the drain ended and the node stays out on
+ * purpose, `out` the drain ended and the node could not be brought back.
+ */
+export const DRAIN_OUTCOMES = ['empty', 'exited', 'kept_serving', 'back', 'held', 'out'] as const
+export type DrainOutcome = (typeof DRAIN_OUTCOMES)[number]
+
 export interface DrainStep {
   node: string
+  /** The furthest phase that was reached; `outcome` says what became of the node. */
   phase: DrainStepPhase
   startedAt: IsoTime | null
   endedAt: IsoTime | null
+  /** Absent while the step is on its way. */
+  outcome?: DrainOutcome
   /** Null where it is not known at the moment. */
   remaining: Remaining | null
 }
 
+/** Every tunnel in scope is counted once in `moved`, `stayed` or `missing`. */
 export interface GapStatistics {
   /** Tunnels that moved and whose gap was measured. */
   count: number
+  /** Tunnels that are registered elsewhere now, whether or not their gap could be measured. */
+  moved: number
+  /** Tunnels that never left their node, or are registered there again. */
+  stayed: number
   p50Ms: number | null
   p99Ms: number | null
   maxMs: number | null
-  /** Tunnels that were there at the start and are registered nowhere now. */
+  /** Tunnels that were there at the start and are registered neither there nor elsewhere. */
   missing: number
 }
 
 export interface DrainMove {
   hostId: string
   from: string
-  /** Null while the host is nowhere. */
+  /** Null until the host is registered elsewhere. */
   to: string | null
   gapMs: number | null
   at: IsoTime | null
+  /** Where the host is: still on its node, elsewhere, or registered nowhere. */
+  state?: 'here' | 'moved' | 'nowhere'
 }
 
 export interface DrainReport {
   gaps: GapStatistics
   connections: { finished: number; aborted: number }
+  /**
+   * Requests refused or failed as visitors saw them because of the drain: at the drained nodes, and at relays elsewhere that were
+   * asked for a host whose former owner was one of them.
+   */
   requestsFailed: number
+  /** `budgetMs` is what the plan said of that phase. */
   phases: { node: string; phase: DrainPhase; actualMs: number; budgetMs: number | null }[]
   moves: DrainMove[]
   durationMs: number
@@ -110,12 +133,37 @@ export interface Drain {
   steps: DrainStep[]
   /** Every tunnel that was in scope at the start, by name. */
   moves: DrainMove[]
+  /** The time line that the plan showed, node by node. */
+  budget?: PlannedPhase[]
   report?: DrainReport
 }
 
 export interface DrainNotice {
   code: string
   message: string
+}
+
+export interface PlannedPhase {
+  node: string
+  phase: DrainPhase | 'proving'
+  /** Expected at most, in the ordinary case: the budgets of the node, or the pace and deadline of the drain where they are shorter or asked for. */
+  seconds: number
+  /** What ends the phase by force, in seconds; null where nothing is cut (`onDeadline: wait`). */
+  limitSeconds?: number | null
+}
+
+/** A region or node that a drain has out of service although nothing moves any more: it waits for somebody's Resume. */
+export interface HeldPart {
+  region?: string
+  node?: string
+  /** Nodes that are out of service. */
+  nodes: string[]
+  drainId: string
+  /** State and version of that drain, as `POST /drains/:id/resume` needs it. */
+  state: DrainState
+  version: number
+  since: IsoTime
+  reason: string
 }
 
 export interface DrainPlan {
@@ -127,7 +175,8 @@ export interface DrainPlan {
     capacity?: number
     reconnectsPerSecond: number
   }[]
-  phases: { node: string; phase: DrainPhase | 'proving'; seconds: number }[]
+  phases: PlannedPhase[]
+  /** Sum of `phases`. */
   totalSeconds: number
   blockers: DrainNotice[]
   warnings: DrainNotice[]

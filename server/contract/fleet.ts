@@ -1,4 +1,4 @@
-import type { Drain } from './drains.ts'
+import type { Drain, HeldPart } from './drains.ts'
 import type { Health, Listener } from './health.ts'
 import type { IsoTime } from './ids.ts'
 import type { Incident } from './incidents.ts'
@@ -84,6 +84,8 @@ export interface Overview {
   nodes: Node[]
   incidents: Incident[]
   drains: Drain[]
+  /** What is out of service by a drain that ended, or holds: each has its Resume. */
+  held: HeldPart[]
   totals: { nodes: number; up: number; unknown: number; tunnels: number | null; connections: number | null }
   live: { hub: string; seq: number }
   /** The collector's own lateness: p99 of schedule delay over the last minute, in ms. */

@@ -55,6 +55,7 @@ export class FakeCollector implements CollectorHandle {
       nodes: this.#nodes,
       incidents: [],
       drains: [],
+      held: [],
       totals: { nodes: 2, up: 2, unknown: 0, tunnels: 8, connections: 0 },
       live: { hub: 'h', seq: 1 },
       collector: { latenessP99Ms: 1, storeOk: true, startedAt: at },

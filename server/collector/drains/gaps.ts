@@ -9,11 +9,15 @@ export const gapStatistics = (moves: readonly DrainMove[]): GapStatistics => {
   const gaps = moves
     .flatMap((move) => (move.to !== null && move.gapMs !== null ? [move.gapMs] : []))
     .sort((a, b) => a - b)
+  const moved = moves.filter((move) => move.to !== null).length
+  const stayed = moves.filter((move) => move.to === null && move.state === 'here').length
   return {
     count: gaps.length,
+    moved,
+    stayed,
     p50Ms: nearestRank(gaps, 0.5),
     p99Ms: nearestRank(gaps, 0.99),
     maxMs: gaps.at(-1) ?? null,
-    missing: moves.filter((move) => move.to === null).length,
+    missing: moves.length - moved - stayed,
   }
 }

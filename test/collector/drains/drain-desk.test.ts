@@ -68,7 +68,15 @@ describe('the drain desk', () => {
     expect(fleet.order).toEqual(['fra-1 /cordon', 'fra-2 /cordon', 'fra-1 /drain', 'fra-2 /drain'])
     const [first, second] = drain.steps
     expect(Date.parse(second?.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(first?.endedAt ?? ''))
-    expect(drain.report?.gaps).toEqual({ count: 4, p50Ms: 120, p99Ms: 120, maxMs: 120, missing: 0 })
+    expect(drain.report?.gaps).toEqual({
+      count: 4,
+      moved: 4,
+      stayed: 0,
+      missing: 0,
+      p50Ms: 120,
+      p99Ms: 120,
+      maxMs: 120,
+    })
     expect(drain.moves.map((move) => move.to)).toEqual(['iad-1', 'iad-1', 'iad-1', 'iad-1'])
     expect(fleet.recorded).toContain('drain.completed')
   })
