@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError, type FleetEvent } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { EventInput, Store } from '../store/store.ts'
@@ -76,20 +77,38 @@ export const createIntake = (options: {
     }
   }
 
+  /** Writes until the queue is empty. False when the store cannot take more at the moment. */
+  const empty = async (): Promise<boolean> => {
+    while (queue.length > 0) {
+      const batch = queue.slice(0, BATCH_SIZE)
+      if (!(await write(batch))) return false
+      queue = queue.slice(batch.length)
+      // A store that answers without waiting would hold everybody else's turn for the whole of a burst.
+      await nextTurn()
+    }
+    return true
+  }
+
   const flush = (): Promise<void> => {
-    flushing ??= (async () => {
-      let retry = false
-      while (queue.length > 0 && !retry) {
-        const batch = queue.slice(0, BATCH_SIZE)
-        if (await write(batch)) queue = queue.slice(batch.length)
-        else retry = true
-      }
-      flushing = null
-      if (retry) {
-        options.log.warn({ queued: queue.length }, 'events wait for the store')
-        arm(RETRY_MS)
-      } else arm(FLUSH_MS)
-    })()
+    if (flushing) return flushing
+    if (timer) clearTimeout(timer)
+    timer = null
+    // `then` comes in a later turn, also for an empty queue: what is assigned here is cleared only after it was set.
+    flushing = empty()
+      .then(
+        (taken) => {
+          if (!taken) options.log.warn({ queued: queue.length }, 'events wait for the store')
+          return taken ? FLUSH_MS : RETRY_MS
+        },
+        (error: unknown) => {
+          options.log.error({ err: error, queued: queue.length }, 'events could not be handed to the store')
+          return RETRY_MS
+        },
+      )
+      .then((againMs) => {
+        flushing = null
+        arm(againMs)
+      })
     return flushing
   }
 
