@@ -6,6 +6,7 @@ import { noSuch, pageOf, pageParameters, pageQuery, readBody, readQuery } from '
 
 const reasonSchema = z.object({ reason: z.string().trim().min(1).max(500).optional() }).strict()
 const nodesQuery = z.object({ ...pageParameters, region: z.string().max(63).optional() }).strict()
+const heartbeatsQuery = z.object({ region: z.string().max(63).optional() }).strict()
 const tunnelsQuery = z
   .object({
     ...pageParameters,
@@ -31,6 +32,16 @@ export const addFleet = (app: ApiApp, { needs }: Access, { collector }: ApiOptio
   app.get(
     '/overview',
     needs('viewer', (c) => c.json(collector.overview())),
+  )
+
+  app.get(
+    '/heartbeats',
+    needs('viewer', (c) => {
+      const { region } = readQuery(c, heartbeatsQuery)
+      if (region !== undefined && !collector.regions().some((each) => each.id === region))
+        throw noSuch('region', region)
+      return c.json(collector.heartbeats(region))
+    }),
   )
 
   app.get(

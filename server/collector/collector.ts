@@ -5,6 +5,7 @@ import type { EventInput, Store } from '../store/store.ts'
 import { createControl } from './control.ts'
 import { Fleet, type FleetNode, type NodeTarget, type RecordFleetEvent, type RegionConfig } from './fleet.ts'
 import type { CollectorHandle, DrainDesk } from './handle.ts'
+import { HeartbeatRings } from './heartbeats.ts'
 import { IncidentBook } from './incidents/book.ts'
 import { createIncidentDesk } from './incidents/desk.ts'
 import { Detector } from './incidents/detector.ts'
@@ -117,6 +118,14 @@ export const createCollector = (options: CollectorOptions): Collector => {
     openIncidents: () => book.open(),
     activeDrains: underWay,
   })
+  const heartbeats = new HeartbeatRings(options.polling.intervalMs)
+  fleet.onPoll((id, poll) => {
+    const judgement = fleet.member(id)?.judgement
+    if (!judgement) return
+    // One poll without an answer makes no node down, and is no proof that it is up either.
+    const state = poll.outcome !== 'ok' && judgement.state === 'up' ? 'degraded' : judgement.state
+    heartbeats.beat(id, poll.at, state, judgement.problems[0] ?? null)
+  })
   const drains = options.drains({ store, fleet, live, log, now })
 
   // One change of incidents at a time: rules every second, people whenever they like.
@@ -175,6 +184,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
   }
 
   const follow = (node: FleetNode): void => {
+    let followed = false
     node.stream = createEventStream({
       target: () => node,
       store,
@@ -197,6 +207,9 @@ export const createCollector = (options: CollectorOptions): Collector => {
       },
       onLive: () => void reconcile(node),
       onChange() {
+        const flows = node.stream?.state === 'live'
+        if (followed && !flows) node.brokeAt = now()
+        followed = flows
         touch(node.id)
         live.changed('overview')
       },
@@ -340,11 +353,22 @@ export const createCollector = (options: CollectorOptions): Collector => {
           latenessP99Ms: watch.figures().latenessP99Ms,
           storeOk: store.health().ok,
           startedAt,
+          pollIntervalMs: options.polling.intervalMs,
         },
         problems: [],
         demo: options.demo,
         now: now(),
       }),
+    heartbeats: (region) =>
+      heartbeats.strips(
+        region === undefined
+          ? options.regions.map(({ id }) => ({
+              scope: `region:${id}`,
+              nodes: fleet.nodesOf(id).map((node) => node.id),
+            }))
+          : fleet.nodesOf(region).map(({ id }) => ({ scope: `node:${id}`, nodes: [id] })),
+        now(),
+      ),
     regions: () => fleet.regions(),
     nodes: () => fleet.nodes(),
     node: (id) => fleet.node(id),

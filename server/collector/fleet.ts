@@ -11,6 +11,7 @@ import {
   type Node,
   type NodeDetail,
   type NodeNumbers,
+  type ObservedState,
   type Region,
   type Tunnel,
 } from '../contract/index.ts'
@@ -20,7 +21,7 @@ import type { Control, ControlAnswer } from './control.ts'
 import type { DrainFleet } from './drains/drain-fleet.ts'
 import { HostMap } from './host-map.ts'
 import { type Judgement, unknownJudgement } from './judge.ts'
-import { regionState } from './overview.ts'
+import { regionState, regionWords } from './overview.ts'
 import type { PollResult, PollTarget } from './probe/poll.ts'
 import { prunedOf, sumOf } from './sample.ts'
 import type { EventStream } from './streams.ts'
@@ -54,6 +55,8 @@ export interface FleetNode extends PollTarget {
   /** The newest good document, and when it was read (epoch ms). */
   document: Health | null
   documentAt: number | null
+  /** When its event stream broke, epoch ms: numbers measured before that are not of now. Null while it never did. */
+  brokeAt: number | null
   /** Largest gap reported by a registration since the last sample. */
   gapMs: number | null
   stream: EventStream | null
@@ -101,6 +104,7 @@ export class Fleet implements DrainFleet {
         poll: null,
         document: null,
         documentAt: null,
+        brokeAt: null,
         gapMs: null,
         stream: null,
       })
@@ -143,14 +147,15 @@ export class Fleet implements DrainFleet {
   }
 
   nodes(): Node[] {
-    return this.members().map((node) => this.#view(node))
+    const hurt = this.#hurt()
+    return this.members().map((node) => this.#view(node, hurt))
   }
 
   node(id: string): NodeDetail | null {
     const node = this.#nodes.get(id)
     if (!node) return null
     return {
-      ...this.#view(node),
+      ...this.#view(node, this.#hurt()),
       controlUrl: node.url,
       listeners: node.document?.listeners ?? [],
       health: node.document,
@@ -164,8 +169,11 @@ export class Fleet implements DrainFleet {
         .filter((drain) => drain.state !== 'resuming')
         .map((drain) => drain.region),
     )
+    const hurt = this.#hurt()
     return this.#options.regions.map((config) => {
       const members = this.nodesOf(config.id)
+      const states = members.map((node) => stateOf(node, hurt))
+      const words = regionWords(states)
       const measured = members.filter(isMeasured)
       const relays = measured.filter((node) => node.document?.relay)
       const proxies = measured.filter((node) => node.document?.proxy)
@@ -180,13 +188,11 @@ export class Fleet implements DrainFleet {
         id: config.id,
         name: config.name,
         ...(config.at === undefined ? {} : { at: config.at }),
-        state: regionState(
-          members.map((node) => node.judgement.state),
-          intent,
-        ),
+        state: regionState(states, intent),
+        ...(words === null ? {} : { words }),
         intent,
         nodes: members.length,
-        up: members.filter((node) => node.judgement.state === 'up').length,
+        up: states.filter((state) => state === 'up').length,
         tunnels: relays.length === 0 ? null : relays.reduce((sum, node) => sum + this.#tunnelsOn(node), 0),
         connections:
           proxies.length === 0
@@ -272,26 +278,44 @@ export class Fleet implements DrainFleet {
     }
   }
 
-  /** The stream knows within a moment, the poll within an interval. */
+  /**
+   * A host is counted where it registered last. A node's own count still holds hosts that have moved on since it was asked, so
+   * it is used only of nodes whose list has never been read.
+   */
   #tunnelsOn(node: FleetNode): number {
-    return node.stream?.state === 'live'
+    return this.hosts.hasList(node.id)
       ? this.hosts.registeredOn(node.id)
       : (node.document?.relay?.tunnels.current ?? 0)
   }
 
-  #view(node: FleetNode): Node {
+  /** What open signals say of nodes that answer their polls as if all were well. */
+  #hurt(): Map<string, string> {
+    const hurt = new Map<string, string>()
+    for (const incident of this.#options.openIncidents()) {
+      for (const { kind, scope, closedAt, sentence } of incident.signals) {
+        if (kind.startsWith('push.') && closedAt === undefined && scope.startsWith('node:'))
+          hurt.set(scope.slice('node:'.length), sentence)
+      }
+    }
+    return hurt
+  }
+
+  #view(node: FleetNode, hurt: ReadonlyMap<string, string>): Node {
     const { judgement, poll } = node
+    const answers = judgement.state === 'up' || judgement.state === 'degraded'
+    const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id) : undefined
     return {
       id: node.id,
       region: node.region,
       kind: node.kind,
       embedded: node.embedded,
-      state: judgement.state,
+      state: stateOf(node, hurt),
       intent: this.intent(node.id),
-      problems: judgement.problems,
+      problems: pain === undefined ? judgement.problems : [pain],
       version: node.document?.version ?? null,
       since: new Date(judgement.since).toISOString(),
       lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),
+      lastAnswerAt: node.documentAt === null ? null : new Date(node.documentAt).toISOString(),
       latencyMs: poll === null ? null : poll.durationMs,
       lastOutcome: poll?.outcome ?? null,
       clockSkewMs: node.stream?.clockSkewMs ?? null,
@@ -325,6 +349,17 @@ export class Fleet implements DrainFleet {
   }
 }
 
-/** Numbers of a node that is down or not known are old; old numbers are not shown as present ones. */
+/**
+ * Whether a node's numbers are of now. Those of a node that is down, not known, or did not answer its last poll are old; so are
+ * those from before its event stream broke, because a process that dies ends its stream first.
+ */
 const isMeasured = (node: FleetNode): boolean =>
-  node.document !== null && node.judgement.state !== 'down' && node.judgement.state !== 'unknown'
+  node.document !== null &&
+  node.poll?.outcome === 'ok' &&
+  (node.brokeAt === null || (node.documentAt ?? 0) > node.brokeAt) &&
+  node.judgement.state !== 'down' &&
+  node.judgement.state !== 'unknown'
+
+/** As judged by its polls; but a node that an open signal names is not up, whatever its polls say. */
+const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, string>): ObservedState =>
+  node.judgement.state === 'up' && hurt.has(node.id) ? 'degraded' : node.judgement.state

@@ -9,6 +9,7 @@ import type {
   DrainPlan,
   DrainPreviewRequest,
   Health,
+  Heartbeats,
   Incident,
   IncidentPatch,
   Node,
@@ -26,6 +27,8 @@ import type {
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {
   overview(): Overview
+  /** Recent polls: a strip a region, or a strip a node of one region. */
+  heartbeats(region?: string): Heartbeats
   regions(): Region[]
   nodes(): Node[]
   node(id: string): NodeDetail | null

@@ -16,6 +16,8 @@ interface HostEntry {
 export class HostMap {
   readonly #hosts = new Map<string, HostEntry>()
   readonly #dirty = new Set<string>()
+  /** Nodes whose own list has been read: of these the map knows every host. */
+  readonly #listed = new Set<string>()
   /** Hosts that were not taken in because of the ceiling. */
   overflowed = 0
 
@@ -43,6 +45,11 @@ export class HostMap {
     for (const { tunnel } of this.#hosts.values())
       if (tunnel.node === node && tunnel.state === 'registered') count += 1
     return count
+  }
+
+  /** Whether the node's own list has been read, so that `registeredOn` is its whole count. */
+  hasList(node: string): boolean {
+    return this.#listed.has(node)
   }
 
   registeredHosts(region: string): string[] {
@@ -124,6 +131,7 @@ export class HostMap {
     askedAt: number,
   ): boolean {
     let changed = false
+    this.#listed.add(node)
     const here = new Set<string>()
     for (const item of items) {
       here.add(item.hostId)

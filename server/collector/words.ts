@@ -1,21 +1,27 @@
-/** A span in words for people: `45 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
+/** A span in words for people: `45 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. What has not passed yet is not counted. */
 export const spanWords = (ms: number): string => {
-  const seconds = Math.max(0, Math.round(ms / 1000))
+  const seconds = Math.max(0, Math.floor(ms / 1000))
   if (seconds < 60) return `${seconds} s`
   const minutes = Math.floor(seconds / 60)
   if (minutes < 60) return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`
-  const hours = Math.floor(minutes / 60)
-  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+  return longSpanWords(minutes)
 }
 
-/** The same without the smaller unit, for sentences that are read at a glance: `4 min`. */
+/**
+ * The same without seconds beside minutes, for sentences that are read at a glance: `4 min`. Cut where the pages cut
+ * (`formatDuration` in `components/ui/format.ts`), so that a headline and the row below it say the same number.
+ */
 export const roughSpanWords = (ms: number): string => {
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  if (seconds < 60) return `${seconds} s`
-  const minutes = Math.round(seconds / 60)
-  if (minutes < 120) return `${minutes} min`
-  return `${Math.round(minutes / 60)} h`
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60 ? `${minutes} min` : longSpanWords(minutes)
+}
+
+const longSpanWords = (minutes: number): string => {
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
+  return hours % 24 === 0 ? `${Math.floor(hours / 24)} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
 /** `1 240`: thousands apart, whatever the reader's locale. */

@@ -12,6 +12,8 @@ export interface Region {
   /** Latitude and longitude in degrees, for the map. */
   at?: [number, number]
   state: ObservedState
+  /** What the one word cannot say, for example `1 of 2 down`; absent where all nodes are alike. */
+  words?: string
   intent: Intent
   nodes: number
   up: number
@@ -49,6 +51,8 @@ export interface Node {
   /** Since when the state holds. */
   since: IsoTime
   lastPollAt: IsoTime | null
+  /** When it last answered with a usable document: the time of `numbers`, and of what is known of a node that is down. */
+  lastAnswerAt?: IsoTime | null
   /** Milliseconds the last poll took. */
   latencyMs: number | null
   /** Outcome of the last poll in words, for example `refused`. */
@@ -79,7 +83,8 @@ export interface RoomProblem {
 
 export interface Overview {
   at: IsoTime
-  verdict: { level: VerdictLevel; text: string }
+  /** `was` says the same in the past tense, for a page that has lost the server. */
+  verdict: { level: VerdictLevel; text: string; was?: string }
   regions: Region[]
   nodes: Node[]
   incidents: Incident[]
@@ -89,10 +94,28 @@ export interface Overview {
   totals: { nodes: number; up: number; unknown: number; tunnels: number | null; connections: number | null }
   live: { hub: string; seq: number }
   /** The collector's own lateness: p99 of schedule delay over the last minute, in ms. */
-  collector: { latenessP99Ms: number; storeOk: boolean; startedAt: IsoTime }
+  collector: { latenessP99Ms: number; storeOk: boolean; startedAt: IsoTime; pollIntervalMs?: number }
   /** What is wrong with the room itself; empty where nothing is. */
   problems: RoomProblem[]
   demo: boolean
+}
+
+/** The worst that one node's polls, or one region's, said within a span. */
+export interface HeartbeatCell {
+  /** Epoch ms of the worst poll, or of the newest where all are alike. */
+  at: number
+  state: ObservedState
+  /** Why, in words, where it is not up: `refused: ECONNREFUSED`. */
+  note: string | null
+}
+
+/** `GET /heartbeats`: recent polls, one strip a region, or one a node of a region. */
+export interface Heartbeats {
+  at: IsoTime
+  /** Milliseconds of one cell. */
+  cellMs: number
+  /** Oldest first, all of the same length; null where nothing was asked in that span. */
+  strips: { scope: string; cells: (HeartbeatCell | null)[] }[]
 }
 
 export interface Tunnel {

@@ -6,6 +6,7 @@ import {
   type SeriesGap,
 } from '../contract/index.ts'
 import type { Connection, SqlValue } from './connection.ts'
+import { type CountedPoint, partlyMeasured, wholeSteps } from './partial-steps.ts'
 import { type KnownNode, noSamples } from './samples.ts'
 import type { SeriesQuery } from './store.ts'
 
@@ -25,6 +26,11 @@ export const maxPoints = 600
 
 /** Gaps of one answer at most; the newest are kept. */
 const maxGaps = 1_000
+
+/** Steps before the span that tell whether its first ones are whole. */
+const CONTEXT_STEPS = 4
+
+const pointOf = ({ point }: CountedPoint): Point => point
 
 /** Start of the first whole step at or after `from`. */
 const firstStart = (from: number, step: number): number => Math.ceil(from / step) * step
@@ -74,6 +80,8 @@ const statement = (metrics: readonly MetricName[], scope: Scope, step: number): 
       perNode.push(`${part}("${metric}") AS ${name}`)
       across.push(`${how === 'max' ? 'MAX' : 'SUM'}(${name}) AS ${name}`)
     }
+    // How many nodes are in the sum: a step in which some are missing is no drop.
+    across.push(`COUNT("${(parts[0] ?? 'SUM').toLowerCase()}_${index}") AS "nodes_${index}"`)
   })
   return `SELECT "t", ${across.join(', ')} FROM (
     SELECT "node", ("at" / ${step}) * ${step} AS "t", ${perNode.join(', ')} FROM "samples"
@@ -147,24 +155,36 @@ export class SeriesReader {
     const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
     const from = firstStart(query.from, step)
     const to = Math.min(Math.ceil(query.to / step) * step, Math.floor(now / step) * step)
-    const args: SqlValue[] = [...scope.nodes, from, to]
+    // Whether a step is whole shows beside its neighbours; those before the span are looked at and not told.
+    const args: SqlValue[] = [...scope.nodes, from - CONTEXT_STEPS * step, to]
     if (scope.region !== null) args.push(scope.region)
     const read = scope.nodes.length > 0 && query.metrics.length > 0 && to > from
     const rows = read ? (await this.#connection.query(statement(query.metrics, scope, step), args)).rows : []
+    const partial = new Map<number, SeriesGap>()
     const series = query.metrics.map((metric, index) => {
-      const { kind, unit } = SERIES_METRICS[metric]
-      const points: Point[] = []
+      const { kind, unit, across } = SERIES_METRICS[metric]
+      const counted: CountedPoint[] = []
       for (const row of rows) {
         const [min, max, avg] =
           kind === 'counter'
             ? [row[`sum_${index}`], row[`sum_${index}`], row[`sum_${index}`]]
             : [row[`min_${index}`], row[`max_${index}`], row[`avg_${index}`]]
         if (avg === null || avg === undefined) continue
-        points.push([Number(row.t), Number(min), Number(max), Number(avg)])
+        const point: Point = [Number(row.t), Number(min), Number(max), Number(avg)]
+        counted.push({ point, nodes: Number(row[`nodes_${index}`]) })
       }
-      return { scope: scope.label, metric, unit, points }
+      const steps =
+        across === 'sum' ? wholeSteps(counted, step) : { points: counted.map(pointOf), partial: [] }
+      for (const span of steps.partial)
+        if (span.from >= from) partial.set(span.from, { ...span, reason: partlyMeasured })
+      return { scope: scope.label, metric, unit, points: steps.points.filter(([t]) => t >= from) }
     })
     const gaps = await this.gaps({ from: query.from, to: query.to, nodes: scope.nodes })
-    return { step, level: 'raw', series, gaps }
+    return {
+      step,
+      level: 'raw',
+      series,
+      gaps: [...gaps, ...partial.values()].sort((a, b) => a.from - b.from).slice(-maxGaps),
+    }
   }
 }

@@ -63,6 +63,14 @@ export class FakeCollector implements CollectorHandle {
       demo: false,
     }
   }
+  heartbeats(region?: string) {
+    const scope = region === undefined ? 'region:fra' : 'node:fra-1'
+    return {
+      at,
+      cellMs: 6_000,
+      strips: [{ scope, cells: [null, { at: start, state: 'up' as const, note: null }] }],
+    }
+  }
   regions(): Region[] {
     const region = { state: 'up', intent: 'serving', nodes: 1, up: 1, tunnels: 4, connections: 0 } as const
     return [

@@ -20,6 +20,11 @@ describe('the API', () => {
       items: [{ id: 'fra' }, { id: 'iad' }],
       nextCursor: null,
     })
+    expect((await get('/heartbeats')).json).toMatchObject({
+      cellMs: 6_000,
+      strips: [{ scope: 'region:fra' }],
+    })
+    expect((await get('/heartbeats?region=fra')).json).toMatchObject({ strips: [{ scope: 'node:fra-1' }] })
     expect((await get('/nodes?region=iad')).json.items).toHaveLength(1)
     expect((await get('/me')).json).toEqual({ email: 'token:environment', role: 'admin', demo: false })
     expect((await get('/system')).json).toMatchObject({
@@ -35,6 +40,7 @@ describe('the API', () => {
     '/nodes/nope/health',
     '/nodes/iad-1/health',
     '/connections?node=nope',
+    '/heartbeats?region=nope',
     '/incidents/nope',
     '/incidents/nope/timeline',
     '/drains/nope',

@@ -91,7 +91,7 @@ describe('the collector', () => {
     await eventually(() =>
       expect(collector.regions()[0]).toMatchObject({ state: 'up', up: 2, nodes: 2, connections: 6 }),
     )
-    expect(collector.overview().verdict).toEqual({
+    expect(collector.overview().verdict).toMatchObject({
       level: 'ok',
       text: 'All 2 nodes in 1 region do their job.',
     })
@@ -224,6 +224,55 @@ describe('the collector', () => {
     await expect(collector.kickTunnel('host-2', 'x', actor)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
   })
 
+  it('counts no host twice while its node dies and the next one has it already', async () => {
+    const fra1 = await makeNode('fra-1')
+    const iad1 = await makeNode('iad-1')
+    const since = new Date(Date.now() - 60_000).toISOString()
+    const listed = { since, remoteAddress: '::1', lastPongAt: since, pending: 0, fence: 1, gapMs: null }
+    const hosts = ['host-1', 'host-2', 'host-3']
+    fra1.tunnels = hosts.map((hostId) => ({ hostId, ...listed }))
+    const { collector } = await start([fra1, iad1], await makeStore())
+    await eventually(() => expect(collector.overview().totals.tunnels).toBe(3))
+
+    const seen: (number | null)[] = []
+    const look = setInterval(() => seen.push(collector.overview().totals.tunnels), 5)
+    iad1.tunnels = hosts.map((hostId) => ({ hostId, ...listed, fence: 2, since: new Date().toISOString() }))
+    await fra1.close()
+    for (const hostId of hosts) {
+      iad1.emit('tunnel.registered', {
+        hostId,
+        gapMs: 250,
+        previousNode: 'fra-1',
+        previousCloseCode: 1006,
+        attempt: 1,
+        fence: 2,
+      })
+    }
+    await eventually(() => expect(stateOf(collector, 'fra-1')).toBe('down'))
+    clearInterval(look)
+    expect(Math.max(...seen.map((tunnels) => tunnels ?? 0))).toBe(3)
+    expect(collector.overview()).toMatchObject({
+      totals: { tunnels: 3 },
+      regions: [
+        { id: 'fra', tunnels: null },
+        { id: 'iad', tunnels: 3 },
+      ],
+    })
+    expect(collector.node('fra-1')?.lastAnswerAt).not.toBeNull()
+  })
+
+  it('tells of each poll in its strip: when, what, and why', async () => {
+    const fra1 = await makeNode('fra-1')
+    const { collector } = await start([fra1], await makeStore())
+    await fra1.close()
+    await eventually(() =>
+      expect(collector.heartbeats('fra').strips[0]?.cells.at(-1)).toMatchObject({
+        state: 'down',
+        note: expect.stringMatching(/^refused: /),
+      }),
+    )
+  })
+
   it('follows a node that was started again at another address', async () => {
     const old = await makeNode('fra-1')
     const { collector, events } = await start([old], await makeStore())
@@ -270,7 +319,8 @@ describe('the collector', () => {
 
     const second = await start([node], store)
     expect(second.collector.overview().incidents).toMatchObject([{ id: incident.id, state: 'acknowledged' }])
-    await eventually(() => expect(stateOf(second.collector, 'fra-1')).toBe('up'))
+    // It answers its polls as if all were well; the open signal knows better.
+    await eventually(() => expect(stateOf(second.collector, 'fra-1')).toBe('degraded'))
     delivered = 5
     await eventually(() =>
       expect(second.collector.overview().incidents[0]?.signals[0]?.closedAt).toBeDefined(),

@@ -192,6 +192,29 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       expect(node.series[0]).toMatchObject({ scope: 'node:iad-1', points: [[start, 3, 3, 3]] })
     })
 
+    it('draws no drop where only some nodes were measured: at the edges of a gap, and after a start', async () => {
+      now = start + 60_000
+      const both = (at: number) => [
+        sample('fra-1', start + at, { connections: 10, requests: 4 }),
+        sample('iad-1', start + at + 100, { connections: 30, requests: 4 }),
+      ]
+      store.writeSamples([
+        sample('iad-1', start - 1_900, { connections: 30, requests: 4 }),
+        ...both(0),
+        ...both(2_000),
+        sample('fra-1', start + 4_000, { connections: 10, requests: 4 }),
+        // nothing at all for three steps, then one node before the other
+        sample('iad-1', start + 12_000, { connections: 30, requests: 4 }),
+        ...both(14_000),
+      ])
+      const { series, gaps } = await ask()
+      const offsets = [0, 2_000, 14_000]
+      expect(series[0]!.points).toEqual(offsets.map((at) => [start + at, 40, 40, 40]))
+      expect(series[1]!.points).toEqual(offsets.map((at) => [start + at, 8, 8, 8]))
+      const partly = gaps.filter((gap) => gap.reason === 'not every node was measured')
+      expect(partly.map((gap) => gap.from - start)).toEqual([4_000, 12_000])
+    })
+
     it('has no point where there is no measurement, and never a zero', async () => {
       now = start + 60_000
       store.writeSamples([

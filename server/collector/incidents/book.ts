@@ -248,7 +248,10 @@ export class IncidentBook {
       ...rest,
       ...(mitigatedAt === undefined || reopened ? {} : { mitigatedAt }),
       state: reopened ? 'open' : incident.state,
-      title: worse && !this.#titled.has(incident.id) ? verdict.title : incident.title,
+      title:
+        (worse || explains(scope.kind, incident)) && !this.#titled.has(incident.id)
+          ? verdict.title
+          : incident.title,
       severity: worse ? verdict.severity : incident.severity,
       signals: [...signals, signal],
       regions: union(incident.regions, [scope.region]),
@@ -313,6 +316,11 @@ export class IncidentBook {
     this.#titled.delete(id)
   }
 }
+
+/** Tunnels that are lost are the effect; a node or region that went is the cause, and an incident is named after its cause. */
+const explains = (kind: string, incident: Incident): boolean =>
+  (kind === 'node.down' || kind === 'region.unreachable') &&
+  incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
 
 const newIncident = (
   scope: SignalScope,

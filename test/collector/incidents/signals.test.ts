@@ -261,7 +261,7 @@ describe('node.down and region.unreachable', () => {
   it('is critical where nobody else serves', () => {
     expect(nodeDown({ ...facts, othersUp: 0 })).toMatchObject({
       severity: 'critical',
-      impact: 'fra-1 down for 1 min',
+      impact: 'fra-1 down for 60 s',
     })
     expect(nodeDown(facts)).toMatchObject({ severity: 'warning' })
   })
