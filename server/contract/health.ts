@@ -113,10 +113,14 @@ export const healthSchema = z.object({
       sendRejected: counts,
       sendFail: count,
       sendRetried: count,
+      /** Retries whose first attempt may have been processed: the only ones that can arrive twice. */
+      sendRetriedUnproven: count.optional(),
       noTokens: count,
       sessionAlive: z.boolean(),
       sessionAgeSeconds: count.nullable(),
       sessionConnects: count,
+      /** Dials that failed; pushes wait meanwhile. */
+      sessionConnectFailures: count.optional(),
       sessionInvalidations: count,
       sessionInvalidationsByReason: counts,
       pruneOnBadDeviceToken: count,

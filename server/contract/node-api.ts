@@ -24,15 +24,26 @@ export const nodeCordonSchema = z
   .strict()
 export type NodeCordonRequest = z.infer<typeof nodeCordonSchema>
 
+/** A device token goes into a path: it is not any text. */
+export const deviceTokenSchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+
 /** `POST /push` on a node: exactly one of `token`, `tokens`, `key`. `payload` is sent as JSON, at most 4 096 bytes (APNs). */
 export const pushRequestSchema = z
   .object({
-    token: z.string().min(1).max(200).optional(),
-    tokens: z.array(z.string().min(1).max(200)).min(1).max(1000).optional(),
+    token: deviceTokenSchema.optional(),
+    tokens: z.array(deviceTokenSchema).min(1).max(1000).optional(),
     key: z.string().min(1).max(200).optional(),
     payload: z.record(z.string(), z.unknown()),
     apnsId: z.uuid().optional(),
-    collapseId: z.string().max(64).optional(),
+    collapseId: z
+      .string()
+      .max(64)
+      .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, 'must be printable ASCII, which a header can carry')
+      .optional(),
     priority: z.union([z.literal(1), z.literal(5), z.literal(10)]).optional(),
     expiration: z.number().int().min(0).optional(),
   })

@@ -111,7 +111,12 @@ export const pushConfigSchema = z
   .object({
     host: z.string().min(1).max(255).describe('for example api.push.apple.com'),
     port: port.default(443),
-    topic: z.string().min(1).max(255).describe('for example com.example.app'),
+    topic: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII, which a header can carry')
+      .describe('for example com.example.app'),
     keyId: z.string().min(1).max(64),
     teamId: z.string().min(1).max(64),
     /** PKCS #8 file of the ES256 key, relative to the configuration file. */
@@ -124,6 +129,9 @@ export const pushConfigSchema = z
     pingTimeoutMs: ms(10_000),
     requestTimeoutMs: ms(10_000),
     connectTimeoutMs: ms(10_000),
+    deadlineMs: ms(60_000).describe(
+      'how long a push may wait to be sent, in ms; its APNs expiration where that lies ahead',
+    ),
     maxQueued: z.number().int().min(1).default(10_000),
     tokens: z
       .object({ file: z.string().min(1) })

@@ -250,6 +250,12 @@ const push: NodeMetric[] = [
     read: ({ health }) => many(health.push, (part) => one(part.sendRetried)),
   },
   {
+    name: 'tidegate_push_retried_unproven_total',
+    kind: 'counter',
+    help: 'Pushes sent a second time although the first may have been processed',
+    read: ({ health }) => many(health.push, (part) => one(part.sendRetriedUnproven ?? 0)),
+  },
+  {
     name: 'tidegate_push_without_tokens_total',
     kind: 'counter',
     help: 'Pushes whose key had no token',
@@ -272,6 +278,12 @@ const push: NodeMetric[] = [
     kind: 'counter',
     help: 'Push sessions connected',
     read: ({ health }) => many(health.push, (part) => one(part.sessionConnects)),
+  },
+  {
+    name: 'tidegate_push_session_connect_failures_total',
+    kind: 'counter',
+    help: 'Push sessions that could not be connected; pushes wait meanwhile',
+    read: ({ health }) => many(health.push, (part) => one(part.sessionConnectFailures ?? 0)),
   },
   {
     name: 'tidegate_push_session_invalidations_total',

@@ -40,6 +40,8 @@ export interface TokenBook {
 
 /** The push client as the node and its control listener use it. */
 export interface PushPart extends QueuedPushPart {
+  /** What of the token file could not be read, in a sentence; null where all was. */
+  readonly tokenProblem?: string | null
   start(): Promise<void>
   /** Resolves when all are settled. Rejects with `ERR_DRAINING`, `ERR_CAPACITY` or `ERR_INVALID`. */
   send(request: PushRequest): Promise<PushOutcome[]>

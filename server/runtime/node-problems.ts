@@ -14,6 +14,8 @@ interface PushFigures {
 
 export interface ProblemFigures {
   push?: PushFigures | undefined
+  /** What of the token file could not be read. */
+  tokens?: string | null | undefined
   directory?: RelayHealth['directory'] | undefined
 }
 
@@ -37,6 +39,7 @@ export class NodeProblems {
   /** Called about once a second and before every document. `now` is monotonic, in milliseconds. */
   review(figures: ProblemFigures, now: number): void {
     const found = new Map<string, string>()
+    if (figures.tokens) found.set('push.tokens', figures.tokens)
     const stuck = figures.push === undefined ? null : this.#pushStuck(figures.push, now)
     if (stuck !== null) found.set('push.stuck', stuck)
     if (figures.directory?.reachable === false) {

@@ -249,6 +249,7 @@ class BuiltNode implements TidegateNode {
     this.#problems.review(
       {
         push: stats === undefined ? undefined : { ...stats, pending: push?.pending() ?? 0 },
+        tokens: push?.tokenProblem,
         directory: relay?.stats().directory,
       },
       performance.now(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
 import { hostIdSchema } from '../../contract/ids.ts'
 import {
+  deviceTokenSchema,
   nodeCordonSchema,
   nodeDrainSchema,
   pushRequestSchema,
@@ -243,7 +244,7 @@ export const controlCalls = (
       path: '/tokens/:token',
       handle: async (call) => {
         const { key } = await call.body(registerTokenSchema)
-        const token = parseInput(z.string().min(1).max(200), call.params.token, 'The token')
+        const token = parseInput(deviceTokenSchema, call.params.token, 'The token')
         await push().tokens.register(token, key)
         return { status: 204 }
       },

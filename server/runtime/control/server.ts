@@ -159,6 +159,12 @@ export const createControlServer = async (
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16_384,
+      // An upgrade is an offer that may be ignored (RFC 9110 §7.8): `h2c` (curl --http2), and one whose body would have to be read
+      // first (Node then hands over a stream that is no socket), are answered as they are.
+      shouldUpgradeCallback: ({ headers }) =>
+        headers.upgrade?.toLowerCase() === 'websocket' &&
+        headers['transfer-encoding'] === undefined &&
+        Number(headers['content-length'] ?? 0) === 0,
     },
     (request, response) => {
       response.on('error', (error) => log.debug({ err: error }, 'a control answer could not be sent'))

@@ -1,5 +1,11 @@
 import type { failureOf } from './push-answer.ts'
-import { type InvalidationReason, PushSession, type SessionListener, type SessionOptions } from './session.ts'
+import {
+  type InvalidationReason,
+  PushSession,
+  type SessionListener,
+  type SessionOptions,
+  UNANSWERED_STREAMS,
+} from './session.ts'
 
 /** Delay before dialling again: this much after the first failure, doubled with each, never above the ceiling. */
 const BACKOFF_BASE_MS = 100
@@ -8,6 +14,9 @@ const BACKOFF_CEILING_MS = 2_000
 const CALM_INTERVAL_MS = 1_000
 /** … for this long. */
 const CALM_FOR_MS = 60_000
+/** While sessions connect and answer nothing, each next one is dialled this much later, doubled with each up to the ceiling. */
+const PROBE_BASE_MS = 1_000
+const PROBE_CEILING_MS = 30_000
 
 export interface ConnectionListener {
   connected(connectMs: number): void
@@ -22,18 +31,21 @@ export interface ConnectionListener {
  * streams beside it. Everything compares identity: what happens to an old session never touches its successor.
  */
 export class PushConnection implements SessionListener {
-  readonly #options: SessionOptions
+  readonly #options: Omit<SessionOptions, 'unansweredStreams'>
   readonly #listener: ConnectionListener
   readonly #sessions = new Set<PushSession>()
   #current: PushSession | null = null
   #dialTimer: NodeJS.Timeout | undefined
   #failures = 0
+  /** Sessions in a row that were retired because they answered nothing. */
+  #unanswering = 0
+  #retiredAt = Number.NEGATIVE_INFINITY
   #dialledAt = Number.NEGATIVE_INFINITY
   #calmUntil = Number.NEGATIVE_INFINITY
   #closed = false
   #whenGone: (() => void)[] = []
 
-  constructor(options: SessionOptions, listener: ConnectionListener) {
+  constructor(options: Omit<SessionOptions, 'unansweredStreams'>, listener: ConnectionListener) {
     this.#options = options
     this.#listener = listener
   }
@@ -41,6 +53,17 @@ export class PushConnection implements SessionListener {
   /** The session for new streams, or null while there is none. */
   get ready(): PushSession | null {
     return this.#current?.ready ? this.#current : null
+  }
+
+  /**
+   * How many more requests may be sent now. While the endpoint answers nothing it is one at a time: the others wait unsent, so
+   * that few spend their attempts on a dead endpoint.
+   */
+  get vacancies(): number {
+    const session = this.ready
+    if (session === null) return 0
+    if (this.#unanswering === 0 || session.answered) return session.vacancies
+    return session.idle ? Math.min(1, session.vacancies) : 0
   }
 
   /** Dials unless a session is there, dialled, or about to be. */
@@ -91,7 +114,9 @@ export class PushConnection implements SessionListener {
   }
 
   onRoom(session: PushSession): void {
-    if (session === this.#current) this.#listener.room()
+    if (session !== this.#current) return
+    if (session.answered) this.#unanswering = 0
+    this.#listener.room()
   }
 
   onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void {
@@ -113,7 +138,11 @@ export class PushConnection implements SessionListener {
     if (session !== this.#current) return
     this.#current = null
     // A session that never answered counts as a failed dial, so that a peer that hangs up at once is not dialled in a loop.
-    this.#failures = session.answered ? 0 : this.#failures + 1
+    // One that answers PING alone has a backoff of its own.
+    if (reason === 'unanswered') {
+      this.#unanswering += 1
+      this.#retiredAt = performance.now()
+    } else this.#failures = session.answered ? 0 : this.#failures + 1
     this.#listener.invalidated(reason, ageSeconds, detail)
   }
 
@@ -125,17 +154,29 @@ export class PushConnection implements SessionListener {
 
   #dial(): void {
     this.#dialledAt = performance.now()
-    const session = new PushSession(this.#options, this)
+    // A probe is given up after its one stream.
+    const unansweredStreams = this.#unanswering === 0 ? UNANSWERED_STREAMS : 1
+    const session = new PushSession({ ...this.#options, unansweredStreams }, this)
     this.#current = session
     this.#sessions.add(session)
   }
 
   #nextDialAt(): number {
-    const calmAt = performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0
+    const calmAt = Math.max(
+      performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0,
+      this.#nextProbeAt(),
+    )
     if (this.#failures === 0) return calmAt
     const delayMs = Math.min(BACKOFF_BASE_MS * 2 ** Math.min(this.#failures - 1, 16), BACKOFF_CEILING_MS)
     // Jitter, so that nodes that lost the same endpoint do not come back in step. A failed dial may itself have taken long.
     return Math.max(calmAt, this.#dialledAt + delayMs * (0.5 + Math.random() / 2))
+  }
+
+  /** The first fresh session after a silent one comes at once: most often it is the cure. */
+  #nextProbeAt(): number {
+    if (this.#unanswering <= 1) return 0
+    const delayMs = Math.min(PROBE_BASE_MS * 2 ** Math.min(this.#unanswering - 2, 16), PROBE_CEILING_MS)
+    return this.#retiredAt + delayMs * (0.8 + Math.random() / 5)
   }
 
   #stop(): void {

@@ -12,6 +12,11 @@ export interface PushAnswer {
   sessionFatal: boolean
   /** True when the peer asked for calm (RFC 9113 §7, ENHANCE_YOUR_CALM). */
   calm: boolean
+  /**
+   * True where it is proved that the peer did not process the request: REFUSED_STREAM, a stream above GOAWAY's last (RFC 9113
+   * §6.8, §8.7), or a request that never left. Only then may it be sent again without the risk of a second delivery.
+   */
+  unprocessed: boolean
 }
 
 /** Errors after which the session is not to be used again, whatever `session.destroyed` says. */
@@ -68,12 +73,11 @@ export const failureOf = (
   return { failure: named ?? reset ?? code ?? 'error', sessionFatal: false, calm }
 }
 
-export const failedAnswer = (failure: string, sessionFatal = false, calm = false): PushAnswer => ({
-  ...EMPTY,
-  failure,
-  sessionFatal,
-  calm,
-})
+/** What is said of a request that got no status; what is not given is false. */
+export const failedAnswer = (
+  failure: string,
+  known: Partial<Pick<PushAnswer, 'sessionFatal' | 'calm' | 'unprocessed'>> = {},
+): PushAnswer => ({ ...EMPTY, failure, sessionFatal: false, calm: false, unprocessed: false, ...known })
 
 /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now: seconds or a date; null where it is absent or neither. */
 export const retryAfterMs = (value: string | string[] | undefined, nowMs: number): number | null => {

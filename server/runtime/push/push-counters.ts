@@ -12,8 +12,11 @@ export class PushCounters {
   sendOk = 0
   sendFail = 0
   sendRetried = 0
+  /** Of those, the ones whose first attempt may have been processed: the only ones that can arrive twice. */
+  sendRetriedUnproven = 0
   readonly sendRejected = new Map<string, number>()
   sessionConnects = 0
+  sessionConnectFailures = 0
   sessionInvalidations = 0
   readonly invalidationsByReason = new Map<string, number>()
   pruneOnBadDeviceToken = 0
@@ -42,6 +45,12 @@ export class PushCounters {
     this.#notDelivered(reason)
   }
 
+  /** A dial is no attempt to deliver: it is counted apart, and its reason is what operators read first. */
+  connectFailed(reason: string): void {
+    this.sessionConnectFailures += 1
+    this.#notDelivered(reason)
+  }
+
   invalidated(reason: string): void {
     this.sessionInvalidations += 1
     this.invalidationsByReason.set(reason, (this.invalidationsByReason.get(reason) ?? 0) + 1)
@@ -61,10 +70,12 @@ export class PushCounters {
       sendRejected: Object.fromEntries(this.sendRejected),
       sendFail: this.sendFail,
       sendRetried: this.sendRetried,
+      sendRetriedUnproven: this.sendRetriedUnproven,
       noTokens: this.noTokens,
       sessionAlive: session.alive,
       sessionAgeSeconds: session.ageSeconds,
       sessionConnects: this.sessionConnects,
+      sessionConnectFailures: this.sessionConnectFailures,
       sessionInvalidations: this.sessionInvalidations,
       sessionInvalidationsByReason: Object.fromEntries(this.invalidationsByReason),
       pruneOnBadDeviceToken: this.pruneOnBadDeviceToken,

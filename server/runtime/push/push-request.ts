@@ -27,9 +27,24 @@ const isBackground = (payload: Record<string, unknown>): boolean => {
   )
 }
 
-/** Body and headers of a push without its token, id and authorization. Throws `ERR_TOO_LARGE`. */
+/** The payload as JSON. Throws `ERR_INVALID` for what cannot be written as such. */
+const jsonOf = (payload: Record<string, unknown>): string => {
+  try {
+    return JSON.stringify(payload)
+  } catch (cause) {
+    // A few thousand levels are parsed without recursion and overflow the stack when they are written.
+    throw new AppError(
+      'ERR_INVALID',
+      'The payload cannot be written as JSON: it is nested too deeply',
+      { problems: [{ path: 'payload', message: 'is nested too deeply' }] },
+      { cause },
+    )
+  }
+}
+
+/** Body and headers of a push without its token, id and authorization. Throws `ERR_TOO_LARGE`, `ERR_INVALID`. */
 export const composeMessage = (request: PushRequest, topic: string): PushMessage => {
-  const body = Buffer.from(JSON.stringify(request.payload))
+  const body = Buffer.from(jsonOf(request.payload))
   if (body.length > MAX_PAYLOAD_BYTES) {
     throw new AppError(
       'ERR_TOO_LARGE',

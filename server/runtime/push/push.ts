@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import type { OutgoingHttpHeaders } from 'node:http2'
 import { join } from 'node:path'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { AppError } from '../../contract/errors.ts'
@@ -20,6 +21,12 @@ import { openTokenStore, type TokenStore, tokenFingerprint } from './token-store
 export const MAX_RETRY_AFTER_MS = 10_000
 /** Events of one type above this rate are left out of the event log; the counters stay exact. */
 const MAX_EVENTS_PER_SECOND = 100
+/** A push that the peer proved not to have processed is sent again at most this often, at these distances (the first at once). */
+const MAX_RESENDS = 5
+const RESEND_BASE_MS = 100
+const RESEND_CEILING_MS = 5_000
+/** An APNs expiration further away than this does not keep a caller waiting for longer. */
+const MAX_DEADLINE_MS = 60 * 60_000
 /** `close` waits this long for what is in flight. */
 const CLOSE_GRACE_MS = 5_000
 
@@ -40,6 +47,8 @@ export interface Push {
   refuse(on: boolean): void
   /** Drops the session for new pushes; what is in flight on it finishes. `reason` is an operator's text, or `drain`. */
   invalidate(reason: string): void
+  /** What of the token file could not be read, in a sentence; null where all was. */
+  readonly tokenProblem: string | null
   /** Throws `ERR_STARTING` before `start`. */
   readonly tokens: TokenStore
   /** Fails what is waiting, lets what is in flight finish for a few seconds, closes session and store. */
@@ -56,6 +65,10 @@ interface Job {
   readonly apnsId: string
   readonly message: PushMessage
   readonly settle: (outcome: PushOutcome) => void
+  /** Monotonic, in ms: what was not sent by then fails. A dial is no attempt to deliver, so dials have no other limit. */
+  readonly deadlineAt: number
+  /** Times that it was sent again because the peer proved that it had not processed it. */
+  resends: number
   freshSessionTried: boolean
   freshTokenTried: boolean
   retryAfterTried: boolean
@@ -79,6 +92,8 @@ class PushClient implements Push, ConnectionListener {
   #provider: ProviderToken | null = null
   #renewing = false
   #connection: PushConnection | null = null
+  /** Why the last dial failed; null while a session can be had. */
+  #dialFailure: string | null = null
   #tokens: TokenStore | null = null
 
   constructor(config: PushConfig, context: PartContext, tokenFile: string | undefined) {
@@ -123,7 +138,15 @@ class PushClient implements Push, ConnectionListener {
     // An id given for several tokens would stand for several pushes: it is used only where it names one.
     const apnsId = tokens.length === 1 ? request.apnsId : undefined
     return Promise.all(
-      tokens.map((token) => this.#accept(token, apnsId ?? randomUUID(), message, store.registeredAt(token))),
+      tokens.map((token) =>
+        this.#accept(
+          token,
+          apnsId ?? randomUUID(),
+          message,
+          store.registeredAt(token),
+          this.#deadlineOf(request.expiration),
+        ),
+      ),
     )
   }
 
@@ -133,6 +156,10 @@ class PushClient implements Push, ConnectionListener {
       { alive: session !== null, ageSeconds: session === null ? null : Math.round(session.ageSeconds) },
       this.#tokens?.count() ?? 0,
     )
+  }
+
+  get tokenProblem(): string | null {
+    return this.#tokens?.problem ?? null
   }
 
   pending(): number {
@@ -192,6 +219,7 @@ class PushClient implements Push, ConnectionListener {
   }
 
   connected(connectMs: number): void {
+    this.#dialFailure = null
     this.#counters.sessionConnects += 1
     this.#emit('push.session_connected', { connectMs, connects: this.#counters.sessionConnects })
     this.#pump()
@@ -201,19 +229,15 @@ class PushClient implements Push, ConnectionListener {
     this.#pump()
   }
 
-  connectFailed({ failure, sessionFatal }: ReturnType<typeof failureOf>): void {
-    this.#context.log.warn(
-      { endpoint: this.#config.host, reason: failure },
-      'push endpoint cannot be reached',
-    )
-    for (const job of [...this.#retries, ...this.#queue]) {
-      if (sessionFatal && !job.freshSessionTried) {
-        job.freshSessionTried = true
-        this.#countRetry(job, failure)
-      } else {
-        this.#fail(job, failure)
-      }
-    }
+  connectFailed({ failure }: ReturnType<typeof failureOf>): void {
+    // Said when it begins, and when the reason changes; the counter tells how often.
+    if (this.#dialFailure !== failure)
+      this.#context.log.warn(
+        { endpoint: this.#config.host, reason: failure, waiting: this.#jobs.size },
+        'push endpoint cannot be reached; pushes wait until their deadline',
+      )
+    this.#dialFailure = failure
+    this.#counters.connectFailed(failure)
     this.#pump()
   }
 
@@ -247,6 +271,7 @@ class PushClient implements Push, ConnectionListener {
     apnsId: string,
     message: PushMessage,
     registeredAt: number | null,
+    deadlineAt: number,
   ): Promise<PushOutcome> {
     return new Promise((resolve) => {
       const job: Job = {
@@ -256,6 +281,8 @@ class PushClient implements Push, ConnectionListener {
         apnsId,
         message,
         settle: resolve,
+        deadlineAt,
+        resends: 0,
         freshSessionTried: false,
         freshTokenTried: false,
         retryAfterTried: false,
@@ -278,9 +305,22 @@ class PushClient implements Push, ConnectionListener {
     }
     queue.add(job)
     this.#pump()
-    const { connectTimeoutMs, requestTimeoutMs } = this.#config
-    if (queue.has(job))
-      job.timer = setTimeout(() => this.#fail(job, 'queue_timeout'), connectTimeoutMs + requestTimeoutMs)
+    if (queue.has(job) && job.deadlineAt !== Number.POSITIVE_INFINITY)
+      job.timer = setTimeout(
+        () => this.#fail(job, this.#dialFailure ?? 'queue_timeout'),
+        Math.max(0, job.deadlineAt - performance.now()),
+      )
+  }
+
+  /**
+   * Until when a push may wait to be sent: its APNs expiration where that lies ahead, else the configured deadline. An expiration
+   * of 0, or in the past, asks for one attempt, and says nothing about waiting for a session.
+   */
+  #deadlineOf(expiration: number | undefined): number {
+    const { deadlineMs } = this.#config
+    const aheadMs = (expiration ?? 0) * 1000 - Date.now()
+    if (aheadMs > 0) return performance.now() + Math.min(aheadMs, MAX_DEADLINE_MS)
+    return deadlineMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + deadlineMs
   }
 
   #pump(): void {
@@ -295,20 +335,37 @@ class PushClient implements Push, ConnectionListener {
       this.#renew()
       return
     }
-    while (session.vacancies > 0) {
+    while (session.ready && (this.#connection?.vacancies ?? 0) > 0) {
       const queue = this.#retries.size > 0 ? this.#retries : this.#queue
       const job = queue.values().next().value
       if (!job) return
       queue.delete(job)
       clearTimeout(job.timer)
       this.#counters.lastSendAt = new Date()
-      const headers = {
-        ...job.message.headers,
-        ':path': `/3/device/${encodeURIComponent(job.token)}`,
-        authorization: `bearer ${jwt}`,
-        'apns-id': job.apnsId,
-      }
-      session.request(headers, job.message.body, (answer) => this.#onAnswer(job, session, jwt, answer))
+      this.#guarded(job, () =>
+        session.request(this.#headersOf(job, jwt), job.message.body, (answer) =>
+          this.#guarded(job, () => this.#onAnswer(job, session, jwt, answer)),
+        ),
+      )
+    }
+  }
+
+  #headersOf(job: Job, jwt: string): OutgoingHttpHeaders {
+    return {
+      ...job.message.headers,
+      ':path': `/3/device/${encodeURIComponent(job.token)}`,
+      authorization: `bearer ${jwt}`,
+      'apns-id': job.apnsId,
+    }
+  }
+
+  /** One push's failure costs that push: it runs in callbacks that would otherwise end the process. */
+  #guarded(job: Job, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#context.log.error({ err: error }, 'a push could not be handled')
+      this.#fail(job, 'internal')
     }
   }
 
@@ -347,11 +404,7 @@ class PushClient implements Push, ConnectionListener {
       !job.retryAfterTried
     ) {
       job.retryAfterTried = true
-      this.#delayed.add(job)
-      job.timer = setTimeout(() => {
-        this.#delayed.delete(job)
-        this.#retry(job, answer.reason ?? `HTTP_${status}`)
-      }, answer.retryAfterMs)
+      this.#later(job, answer.retryAfterMs, answer.reason ?? `HTTP_${status}`)
     } else {
       this.#reject(job, status, answer)
     }
@@ -360,15 +413,38 @@ class PushClient implements Push, ConnectionListener {
   #onNoAnswer(job: Job, session: PushSession, answer: PushAnswer): void {
     const failure = answer.failure ?? 'error'
     if (answer.calm) this.#connection?.calm()
-    if (answer.sessionFatal) {
-      this.#connection?.invalidateSession(session, 'error', failure)
-      if (!job.freshSessionTried && this.#state === 'started') {
-        job.freshSessionTried = true
-        this.#retry(job, failure)
-        return
-      }
+    if (answer.sessionFatal) this.#connection?.invalidateSession(session, 'error', failure)
+    if (answer.unprocessed && this.#resend(job, failure)) return
+    if (answer.sessionFatal && !job.freshSessionTried && this.#state === 'started') {
+      job.freshSessionTried = true
+      // It may have been processed: this is the one retry that can deliver twice, so it has a number of its own.
+      if (!answer.unprocessed) this.#counters.sendRetriedUnproven += 1
+      this.#retry(job, failure)
+      return
     }
     this.#fail(job, failure)
+  }
+
+  /** What is proved not to have been processed costs no attempt; false where it was sent again often enough. */
+  #resend(job: Job, failure: string): boolean {
+    if (job.resends >= MAX_RESENDS || this.#state !== 'started') return false
+    job.resends += 1
+    if (job.resends === 1) {
+      this.#retry(job, failure)
+      return true
+    }
+    const delayMs = Math.min(RESEND_BASE_MS * 2 ** (job.resends - 2), RESEND_CEILING_MS)
+    if (performance.now() + delayMs >= job.deadlineAt) return false
+    this.#later(job, delayMs * (0.5 + Math.random() / 2), failure)
+    return true
+  }
+
+  #later(job: Job, delayMs: number, reason: string): void {
+    this.#delayed.add(job)
+    job.timer = setTimeout(() => {
+      this.#delayed.delete(job)
+      this.#retry(job, reason)
+    }, delayMs)
   }
 
   #retry(job: Job, reason: string): void {
@@ -383,6 +459,7 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #fail(job: Job, reason: string): void {
+    if (!this.#jobs.has(job)) return
     this.#counters.failed(reason)
     this.#emit('push.failed', { reason, apnsId: job.apnsId })
     this.#settle(job, { token: job.fingerprint, outcome: 'failed', reason, apnsId: job.apnsId })

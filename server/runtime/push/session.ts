@@ -24,6 +24,7 @@ export const INVALIDATION_REASONS = [
   'close',
   'ping_timeout',
   'ping_failed',
+  'unanswered',
   'operator',
   'drain',
 ] as const
@@ -31,10 +32,17 @@ export type InvalidationReason = (typeof INVALIDATION_REASONS)[number]
 
 /** Streams at once on one session, also where the peer allows more: what is in flight must have a ceiling of ours. */
 export const MAX_STREAMS_PER_SESSION = 1_000
+/**
+ * A session on which this many streams in a row went unanswered is retired, although it answers PING: a middlebox or a sick
+ * server can keep a connection alive for hours that delivers nothing.
+ */
+export const UNANSWERED_STREAMS = 3
 /** An APNs error body is a few dozen bytes; more than this of it is not kept. */
 const MAX_BODY_CHARS = 4_096
 /** After its last stream a retired session gets this long for its closing handshake. */
 const LINGER_MS = 500
+/** The same where requests have no timeout of their own. */
+const RETIRED_CEILING_MS = 60_000
 /** A peer that vanished without a word is noticed by TCP too, between two pings. */
 const KEEP_ALIVE_MS = 30_000
 
@@ -47,7 +55,10 @@ export interface SessionOptions {
   /** 0 sends no pings. */
   pingIntervalMs: number
   pingTimeoutMs: number
+  /** Of every timeout here 0 means that it is not waited for at all: off. */
   requestTimeoutMs: number
+  /** How many streams in a row may go unanswered before the session is retired. */
+  unansweredStreams: number
 }
 
 export interface SessionListener {
@@ -83,9 +94,13 @@ export class PushSession {
   #limit = 0
   #inFlight = 0
   #goaway = false
+  /** The highest stream that the peer may have processed, from its GOAWAY. */
+  #lastProcessed = Number.POSITIVE_INFINITY
+  #unanswered = 0
+  #dead = false
   #answered = false
   #closed = false
-  #connectTimer: NodeJS.Timeout
+  #connectTimer: NodeJS.Timeout | undefined
   #pingTimer: NodeJS.Timeout | undefined
   #pongTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
@@ -118,6 +133,7 @@ export class PushSession {
     session.on('remoteSettings', (settings) => this.#onSettings(settings.maxConcurrentStreams))
     session.on('goaway', (code, lastStreamId) => {
       this.#goaway = true
+      this.#lastProcessed = Math.min(this.#lastProcessed, lastStreamId ?? 0)
       const calm = code === constants.NGHTTP2_ENHANCE_YOUR_CALM
       this.#end('goaway', `${resetName(code)}, last stream ${lastStreamId}`, {
         failure: 'ERR_HTTP2_GOAWAY_SESSION',
@@ -129,10 +145,12 @@ export class PushSession {
       this.kill('frame_error', `frame type ${type}, ${resetName(code)}, stream ${id}`)
     })
     session.on('close', () => this.#onClose())
-    this.#connectTimer = setTimeout(() => {
-      this.#end('error', 'connect timeout', { failure: 'connect_timeout', sessionFatal: true, calm: false })
-      this.#cut()
-    }, options.connectTimeoutMs)
+    if (options.connectTimeoutMs > 0) {
+      this.#connectTimer = setTimeout(() => {
+        this.#end('error', 'connect timeout', { failure: 'connect_timeout', sessionFatal: true, calm: false })
+        this.#cut()
+      }, options.connectTimeoutMs)
+    }
   }
 
   get ready(): boolean {
@@ -142,6 +160,11 @@ export class PushSession {
   /** True once any stream of it was answered: a session that never answered is no reason to dial eagerly. */
   get answered(): boolean {
     return this.#answered
+  }
+
+  /** True while no stream of it is open. */
+  get idle(): boolean {
+    return this.#inFlight === 0
   }
 
   get ageSeconds(): number {
@@ -178,7 +201,8 @@ export class PushSession {
       const { failure, sessionFatal, calm } = failureOf(error)
       queueMicrotask(() => {
         this.#leave()
-        done(failedAnswer(failure, sessionFatal, calm))
+        // It never left, so a session that is no use proves that nothing was processed.
+        done(failedAnswer(failure, { sessionFatal, calm, unprocessed: sessionFatal }))
       })
       return
     }
@@ -192,7 +216,6 @@ export class PushSession {
     const settle = (): void => {
       if (settled) return
       settled = true
-      clearTimeout(timer)
       if (status !== null) {
         done({
           status,
@@ -201,27 +224,34 @@ export class PushSession {
           failure: null,
           sessionFatal: false,
           calm: false,
+          unprocessed: false,
         })
         return
       }
       if (timedOut) {
-        done(failedAnswer('timeout'))
+        this.#countUnanswered()
+        done(failedAnswer('timeout', { sessionFatal: this.#dead }))
         return
       }
-      done(this.#brokenStream(failure, stream.rstCode))
+      done(this.#brokenStream(failure, stream))
     }
-    const timer = setTimeout(() => {
-      timedOut = true
-      // The peer is told, or it would work on an answer that nobody awaits. The session lives on: other streams may be fine.
-      stream.close(constants.NGHTTP2_CANCEL)
-      settle()
-    }, this.#options.requestTimeoutMs)
+    const { requestTimeoutMs } = this.#options
+    const timer =
+      requestTimeoutMs === 0
+        ? undefined
+        : setTimeout(() => {
+            timedOut = true
+            // The peer is told, or it would work on an answer that nobody awaits.
+            stream.close(constants.NGHTTP2_CANCEL)
+            settle()
+          }, requestTimeoutMs)
 
     stream.on('response', (answer) => {
       const value = Number(answer[':status'])
       if (Number.isInteger(value) && value >= 200 && value <= 599) {
         status = value
         this.#answered = true
+        this.#unanswered = 0
       }
       if (status === 429 || status === 503) retryAfter = retryAfterMs(answer['retry-after'], Date.now())
       if (status === null || status < 300) stream.resume()
@@ -231,28 +261,44 @@ export class PushSession {
           if (text.length < MAX_BODY_CHARS) text += chunk
         })
       }
+      // Delivered is delivered: a body that never ends is the stream's trouble, and its timer's.
+      if (status !== null && status < 300) settle()
     })
     stream.on('error', (error: Error) => {
       failure = error
     })
     stream.on('close', () => {
+      clearTimeout(timer)
       settle()
       this.#leave()
     })
     stream.end(body)
   }
 
-  #brokenStream(error: Error | null, resetCode: number | undefined): PushAnswer {
-    const seen = failureOf(error, resetCode)
-    if (seen.sessionFatal) return failedAnswer(seen.failure, true, seen.calm)
+  #brokenStream(error: Error | null, stream: ClientHttp2Stream): PushAnswer {
+    const resetCode = stream.rstCode
+    const { failure, sessionFatal, calm } = failureOf(error, resetCode)
+    const unprocessed =
+      resetCode === constants.NGHTTP2_REFUSED_STREAM ||
+      stream.id === undefined ||
+      stream.id > this.#lastProcessed
+    if (sessionFatal) return failedAnswer(failure, { sessionFatal, calm, unprocessed })
     // Node ends the streams of a lost session without an error of their own; what killed the session killed them.
     if (this.#http2.destroyed)
-      return failedAnswer(
-        this.#goaway ? 'ERR_HTTP2_GOAWAY_SESSION' : 'ERR_HTTP2_STREAM_CANCEL',
-        true,
-        seen.calm,
-      )
-    return failedAnswer(error === null && (resetCode ?? 0) === 0 ? 'no_response' : seen.failure)
+      return failedAnswer(this.#goaway ? 'ERR_HTTP2_GOAWAY_SESSION' : 'ERR_HTTP2_STREAM_CANCEL', {
+        sessionFatal: true,
+        calm,
+        unprocessed,
+      })
+    return failedAnswer(error === null && (resetCode ?? 0) === 0 ? 'no_response' : failure)
+  }
+
+  /** PING proves a path, answers prove a service: what gives none is left, and its streams may still finish. */
+  #countUnanswered(): void {
+    this.#unanswered += 1
+    if (this.#unanswered < this.#options.unansweredStreams) return
+    this.#dead = true
+    this.retire('unanswered', `${this.#unanswered} streams in a row went unanswered`)
   }
 
   /** Streams end with CANCEL, and the socket at once: a path that swallows everything would never finish a handshake. */
@@ -282,10 +328,12 @@ export class PushSession {
   #ping(): void {
     if (this.#pongTimer) return // one at a time: its own timeout decides
     // Node itself gives up only after ten unanswered pings (`maxOutstandingPings`).
-    this.#pongTimer = setTimeout(
-      () => this.kill('ping_timeout', `no pong within ${this.#options.pingTimeoutMs} ms`),
-      this.#options.pingTimeoutMs,
-    )
+    const { pingTimeoutMs } = this.#options
+    if (pingTimeoutMs > 0)
+      this.#pongTimer = setTimeout(
+        () => this.kill('ping_timeout', `no pong within ${pingTimeoutMs} ms`),
+        pingTimeoutMs,
+      )
     try {
       const sent = this.#http2.ping((error) => {
         clearTimeout(this.#pongTimer)
@@ -307,7 +355,8 @@ export class PushSession {
     clearInterval(this.#pingTimer)
     clearTimeout(this.#pongTimer)
     // Streams in flight have their own deadline. Many peers never close after their GOAWAY: that must not keep a socket.
-    this.#linger(this.#inFlight === 0 ? LINGER_MS : this.#options.requestTimeoutMs + LINGER_MS)
+    const { requestTimeoutMs } = this.#options
+    this.#linger(this.#inFlight === 0 ? LINGER_MS : (requestTimeoutMs || RETIRED_CEILING_MS) + LINGER_MS)
     if (wasReady) this.#listener.onInvalidated(this, reason, this.ageSeconds, detail, failure.calm)
     else this.#listener.onConnectFailed(this, failure)
   }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '../../contract/errors.ts'
 import type { Page } from '../../contract/ids.ts'
 import type { Log } from '../../observe/log.ts'
@@ -9,6 +11,10 @@ import type { Log } from '../../observe/log.ts'
 export const MAX_TOKENS = 1_000_000
 /** The file is rewritten when it holds this many lines more than it has live tokens, and at least as many again. */
 const COMPACT_SLACK_LINES = 1_000
+/** Lines written in one go: more would hold up the thread that forwards bytes. */
+const SLICE_LINES = 2_000
+/** Listings that can be continued without walking the tokens from the start. */
+const MAX_LISTINGS = 32
 
 /** First 12 hex digits of the SHA-256 of a device token: what events and logs may show of it. */
 export const tokenFingerprint = (token: string): string =>
@@ -31,6 +37,8 @@ export interface TokenStore {
   /** A page in the order of the tokens' registration; `cursor` is the last page's `nextCursor`. */
   list(query: { key?: string; limit?: number; cursor?: string }): Page<TokenEntry>
   count(): number
+  /** What of the file could not be read and where it is kept, in a sentence; null where all was read. */
+  readonly problem: string | null
   /** When the token was registered last, in epoch milliseconds: distinct for every registration. Null when it is not known. */
   registeredAt(token: string): number | null
   /**
@@ -106,6 +114,7 @@ class Journal {
   #batch: Promise<void> | null = null
   #writing: Promise<void> = Promise.resolve()
   #closed = false
+  problem: string | null = null
 
   constructor(path: string, table: TokenTable, log: Log) {
     this.#path = path
@@ -121,24 +130,47 @@ class Journal {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw this.#unavailable('read', error)
     }
     let unreadable = 0
-    for (const part of text.split('\n')) {
-      if (part === '') continue
-      const line = parseLine(part)
-      if (!line) unreadable += 1
-      else if ('gone' in line) this.#table.drop(line.t)
+    const parts = text.split('\n')
+    const last = parts.pop() ?? ''
+    const take = (line: Line): void => {
+      if ('gone' in line) this.#table.drop(line.t)
       else this.#table.put(line.t, { key: line.k, at: line.at })
     }
-    if (unreadable > 0)
-      this.#log.warn(
-        { file: this.#path, lines: unreadable },
-        'token file has lines that cannot be read; they are left out',
-      )
+    for (const part of parts) {
+      if (part === '') continue
+      const line = parseLine(part)
+      if (line) take(line)
+      else unreadable += 1
+    }
+    if (last !== '') {
+      const line = parseLine(last)
+      if (line) take(line)
+      // A line torn by a crash was never acknowledged; where nothing else was readable it is not a torn line.
+      else if (unreadable > 0 || this.#table.rows.size === 0) unreadable += 1
+    }
     try {
       await mkdir(dirname(this.#path), { recursive: true })
+      if (unreadable > 0) await this.#keepAside(text, unreadable)
       await this.#rewrite()
     } catch (error) {
       throw this.#unavailable('written', error)
     }
+  }
+
+  /**
+   * Keeps a copy of a file that holds what this version cannot read (a later version's lines, another format, damage), before it
+   * is rewritten without it: device tokens that are lost cannot be had again.
+   */
+  async #keepAside(text: string, lines: number): Promise<void> {
+    const copy = `${this.#path}.unreadable-${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
+    try {
+      await copyFile(this.#path, copy, constants.COPYFILE_EXCL)
+    } catch (error) {
+      // The same content was kept at an earlier start.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    this.problem = `${lines} ${lines === 1 ? 'line' : 'lines'} of the token file ${this.#path} could not be read; the whole file is kept as ${copy}`
+    this.#log.error({ file: this.#path, copy, lines }, this.problem)
   }
 
   /** Resolves when the line is on disk. */
@@ -188,11 +220,20 @@ class Journal {
 
   async #rewrite(): Promise<void> {
     const temporary = `${this.#path}.new`
-    const text = [...this.#table.rows].map(([t, row]) => `${JSON.stringify({ t, k: row.key, at: row.at })}\n`)
     await rm(temporary, { force: true })
     const file = await open(temporary, 'ax', 0o600)
+    let lines = 0
     try {
-      await file.appendFile(text.join(''))
+      // A snapshot, written in slices: what changes meanwhile is appended afterwards, and applying it twice is harmless.
+      const rows = [...this.#table.rows]
+      for (; lines < rows.length; lines += SLICE_LINES) {
+        const slice = rows.slice(lines, lines + SLICE_LINES)
+        await file.appendFile(
+          slice.map(([t, row]) => `${JSON.stringify({ t, k: row.key, at: row.at })}\n`).join(''),
+        )
+        await nextTurn()
+      }
+      lines = rows.length
       await file.sync()
       await rename(temporary, this.#path)
       const folder = await open(dirname(this.#path), 'r')
@@ -204,7 +245,7 @@ class Journal {
     }
     await this.#file?.close()
     this.#file = file
-    this.#lines = text.length
+    this.#lines = lines
     this.#torn = false
   }
 
@@ -239,6 +280,19 @@ export const openTokenStore = async (options: {
     return lastAt
   }
 
+  /**
+   * Where listings stopped, by the cursor that they gave: the next page goes on there instead of walking from the start. A Map's
+   * iterator stays right while the Map changes.
+   */
+  const listings = new Map<string, { head: string; headAt: number; rest: Iterator<string> }>()
+
+  const remember = (cursor: string, head: string, rest: Iterator<string>): void => {
+    listings.set(cursor, { head, headAt: table.rows.get(head)?.at ?? 0, rest })
+    if (listings.size <= MAX_LISTINGS) return
+    const oldest = listings.keys().next().value
+    if (oldest !== undefined) listings.delete(oldest)
+  }
+
   return {
     async register(token, key) {
       if (!table.rows.has(token) && table.rows.size >= MAX_TOKENS) {
@@ -265,28 +319,36 @@ export const openTokenStore = async (options: {
         throw new AppError('ERR_INVALID', 'cursor is not one that this list gave', {
           problems: [{ path: 'cursor', message: 'unknown cursor' }],
         })
+      const stopped = key === undefined && cursor !== undefined ? listings.get(cursor) : undefined
+      // A cursor may be used twice; the second time walks from the start.
+      if (cursor !== undefined) listings.delete(cursor)
+      // One that registered again meanwhile stands at the end now.
+      const moved = stopped !== undefined && table.rows.get(stopped.head)?.at !== stopped.headAt
+      const rest = stopped?.rest ?? (key === undefined ? table.rows.keys() : table.ofKey(key).values())
       const items: TokenEntry[] = []
-      let last = after
-      let more = false
-      const source = key === undefined ? table.rows.keys() : table.ofKey(key)
-      for (const token of source) {
+      let lastListed = after
+      let token = stopped === undefined || moved ? rest.next().value : stopped.head
+      for (; token !== undefined; token = rest.next().value) {
         const row = table.rows.get(token)
         if (!row || row.at <= after) continue
-        if (items.length === size) {
-          more = true
-          break
-        }
-        last = row.at
+        if (items.length === size) break
         items.push({
           token,
           key: row.key,
           fingerprint: tokenFingerprint(token),
           registeredAt: new Date(row.at).toISOString(),
         })
+        lastListed = row.at
       }
-      return { items, nextCursor: more ? String(last) : null }
+      if (token === undefined) return { items, nextCursor: null }
+      const nextCursor = String(lastListed)
+      if (key === undefined) remember(nextCursor, token, rest)
+      return { items, nextCursor }
     },
     count: () => table.rows.size,
+    get problem() {
+      return journal?.problem ?? null
+    },
     registeredAt: (token) => table.rows.get(token)?.at ?? null,
     pruneIf(token, registeredBefore) {
       const row = table.rows.get(token)

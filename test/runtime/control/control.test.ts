@@ -42,6 +42,36 @@ const ALL_PATHS: [string, string][] = [
   ['POST', '/tokens/quarantine/restore'],
 ]
 
+describe('an offer to upgrade', () => {
+  const raw = async (head: string): Promise<string> => {
+    const { port, hostname } = new URL(rig.url)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => undefined)
+    socket.write(head)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+    })
+    await once(socket, 'close')
+    return text
+  }
+
+  it('to h2c is ignored: curl --http2 gets its health', async () => {
+    const answer = await raw(
+      'GET /health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('that brings a body is answered as a plain request and ends nothing', async () => {
+    const answer = await raw(
+      `GET /events HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${CONTROL_TOKEN}\r\nContent-Length: 5\r\n\r\nhello`,
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect((await rig.call('GET', '/health', undefined, {})).status).toBe(200)
+  })
+})
+
 describe('access', () => {
   it('answers health and metrics to anybody', async () => {
     for (const path of ['/health', '/healthz/live', '/healthz/ready', '/metrics']) {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -67,6 +67,88 @@ describe.each(kinds)('a token store %s', (_kind, openStore) => {
     expect(store.pruneIf('aa', store.registeredAt('aa') ?? 0)).toBe(true)
     expect(store.pruneIf('aa', Number.POSITIVE_INFINITY)).toBe(false)
     await store.close()
+  })
+})
+
+describe('a token file that this version cannot read', () => {
+  const file = () => join(folder, 'tokens.jsonl')
+  const kept = async () => {
+    const names = (await readdir(folder)).filter((name) => name.includes('.unreadable-'))
+    return Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
+  }
+
+  it.each([
+    ['a JSON array', '["aa11","bb22"]'],
+    ['one JSON object over many lines', '{\n  "aa11": "anna",\n  "bb22": "ben"\n}\n'],
+    ['YAML', 'tokens:\n  - aa11\n  - bb22\n'],
+    ['lines without line ends', '{"t":"a","k":"x","at":1}{"t":"b","k":"x","at":2}'],
+    [
+      'lines of a later version',
+      '{"t":"a","k":"x","at":"2027-01-01T00:00:00Z"}\n{"t":"b","k":"x","at":"2027"}\n',
+    ],
+  ])('never loses the device tokens in it: %s', async (_what, text) => {
+    await writeFile(file(), text)
+    const store = await openTokenStore({ log, file: file() })
+    expect(await kept()).toEqual([text])
+    expect(store.problem).toContain('could not be read')
+    expect(store.problem).toContain(file())
+    await store.register('new', 'k')
+    await store.close()
+    // The next start finds its own format, and the copy is still there.
+    const again = await openTokenStore({ log, file: file() })
+    expect(again.byKey('k')).toEqual(['new'])
+    expect(again.problem).toBeNull()
+    expect(await kept()).toEqual([text])
+    await again.close()
+  })
+
+  it('keeps what it can read of a file that is damaged in the middle', async () => {
+    const text = '{"t":"a","k":"x","at":1}\n\u0000\u0000\u0000\n{"t":"b","k":"x","at":2}\n'
+    await writeFile(file(), text)
+    const store = await openTokenStore({ log, file: file() })
+    expect(store.byKey('x')).toEqual(['a', 'b'])
+    expect(await kept()).toEqual([text])
+    await store.close()
+  })
+})
+
+describe('a long token file', () => {
+  it('is listed page by page without walking from the start, each token once', async () => {
+    const store = await openTokenStore({ log })
+    for (let i = 0; i < 5_000; i++) await store.register(`t${i}`, `k${i % 7}`)
+    const seen: string[] = []
+    let cursor: string | null = null
+    do {
+      const page = store.list({ limit: 100, ...(cursor === null ? {} : { cursor }) })
+      seen.push(...page.items.map((item) => item.token))
+      cursor = page.nextCursor
+      // One that moves to the end while it is the next to come must not come twice.
+      if (seen.length === 1_000) await store.register('t1000', 'moved')
+      if (seen.length === 2_000) await store.unregister('t2001')
+    } while (cursor !== null)
+    expect(seen.length).toBe(new Set(seen).size)
+    expect(seen).toHaveLength(4_999)
+    expect(seen.at(-1)).toBe('t1000')
+    await store.close()
+  })
+
+  it('is rewritten in slices, and what is registered meanwhile is there afterwards', async () => {
+    const file = join(folder, 'tokens.jsonl')
+    const store = await openTokenStore({ log, file })
+    const all = Array.from({ length: 12_000 }, (_, i) => store.register(`t${i}`, 'k'))
+    await Promise.all(all)
+    // Enough history that the next write rewrites the file; the registrations come while it does.
+    for (let round = 0; round < 2; round++)
+      await Promise.all(Array.from({ length: 8_000 }, (_, i) => store.register(`t${i}`, 'k')))
+    const rewriting = store.register('t1', 'k')
+    const meanwhile = [store.register('late', 'k'), store.unregister('t2')]
+    await Promise.all([rewriting, ...meanwhile])
+    await store.close()
+    const again = await openTokenStore({ log, file })
+    expect(again.count()).toBe(12_000)
+    expect(again.registeredAt('late')).not.toBeNull()
+    expect(again.registeredAt('t2')).toBeNull()
+    await again.close()
   })
 })
 
