@@ -50,6 +50,26 @@ test.describe('a collector that is killed while a drain runs', () => {
 })
 
 test.describe('a stop', () => {
+  test('because an error escaped every guard happens once: nodes drain, ports close, exit code 1, the reason last', async () => {
+    // A stray rejection on a signal, as a library might leave one behind.
+    const stray =
+      "import { isMainThread } from 'node:worker_threads'; if (isMainThread) process.on('SIGUSR2', () => { Promise.reject(new Error('a stray rejection')) })"
+    const tidegate = await Tidegate.start({
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(stray)}`,
+    })
+    try {
+      await expect.poll(() => registered(tidegate), { timeout: 30_000 }).toBe(24)
+      process.kill(tidegate.pid, 'SIGUSR2')
+      expect(await tidegate.ended()).toBe(1)
+      const lines = tidegate.output.trim().split('\n')
+      expect(lines.at(-1)).toContain('ended because an error escaped: Error: a stray rejection')
+      expect(lines.join('\n')).toContain('drain complete')
+      expect(await isOpen(tidegate.port)).toBe(false)
+    } finally {
+      await tidegate.dispose()
+    }
+  })
+
   test('by SIGTERM, sent three times, drains in phases, says so last, exits 0 and leaves no port', async () => {
     const tidegate = await Tidegate.start()
     try {

@@ -15,6 +15,7 @@ export class Tidegate {
   /** Everything that it printed. */
   output = ''
   #child: ChildProcess | null = null
+  #extra: Record<string, string> = {}
 
   private constructor(port: number, dataDir: string) {
     this.port = port
@@ -22,8 +23,10 @@ export class Tidegate {
     this.dataDir = dataDir
   }
 
-  static async start(): Promise<Tidegate> {
+  /** @param extra environment beside what every story needs */
+  static async start(extra: Record<string, string> = {}): Promise<Tidegate> {
     const tidegate = new Tidegate(await freePort(), mkdtempSync(join(tmpdir(), 'tidegate-e2e-')))
+    tidegate.#extra = extra
     await tidegate.launch()
     return tidegate
   }
@@ -42,6 +45,7 @@ export class Tidegate {
         TIDEGATE_ADMIN_PASSWORD: ADMIN.password,
         TIDEGATE_API_TOKEN: API_TOKEN,
         TIDEGATE_CONFIG: '',
+        ...this.#extra,
       },
     })
     this.#child = child
@@ -75,6 +79,13 @@ export class Tidegate {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
+  }
+
+  /** Resolves with the exit code when it ends by itself. */
+  async ended(): Promise<number | null> {
+    const child = this.#child
+    if (child === null || child.exitCode !== null) return child?.exitCode ?? null
+    return new Promise((resolve) => child.once('exit', resolve))
   }
 
   /** SIGKILL: no goodbye, nothing flushed. */

@@ -20,7 +20,7 @@ import {
 } from './cli/fleet-commands.ts'
 import { print } from './cli/output.ts'
 import { AppError } from './contract/errors.ts'
-import { StopWish } from './lifecycle.ts'
+import { StopWish, stopWithLauncher } from './lifecycle.ts'
 
 interface Json {
   json?: boolean
@@ -69,6 +69,7 @@ program
         import('./config/load.ts'),
         import('./runtime/node-command.ts'),
       ])
+      stopWithLauncher()
       return runNode(loadNodeConfig(resolve(options.config), process.env))
     }),
   )
@@ -87,6 +88,7 @@ program
         throw new AppError('ERR_INVALID', 'A token is needed: --token or the variable TIDEGATE_HOST_TOKEN')
       }
       const { runHost } = await import('./runtime/relay/host-command.ts')
+      stopWithLauncher()
       return runHost({ relays: options.relay, hostId: options.id, to: options.to, token })
     }),
   )
@@ -251,6 +253,7 @@ try {
     throw error
   }
 }
-// The channel to the launcher would keep a finished command alive.
+// The channel to the launcher would keep a finished command alive, and its end would be taken for the launcher's.
+process.removeAllListeners('disconnect')
 if (process.connected) process.disconnect?.()
 process.exitCode = exitCode

@@ -54,6 +54,7 @@ const withDeadline = async (work: Promise<unknown>, ms: number): Promise<void> =
 export class StopWish {
   readonly asked: Promise<string>
   #isAsked = false
+  #ask: (reason: string) => void = () => undefined
   #end: () => void = () => undefined
 
   constructor() {
@@ -62,6 +63,7 @@ export class StopWish {
         this.#isAsked = true
         stop(reason)
       }
+      this.#ask = resolve
       const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
       const onDisconnect = () => resolve('the launcher is gone')
       for (const signal of signals) process.on(signal, resolve)
@@ -78,9 +80,22 @@ export class StopWish {
     return this.#isAsked
   }
 
+  /** Asks from inside, for example because an error escaped. */
+  ask(reason: string): void {
+    this.#ask(reason)
+  }
+
   release(): void {
     this.#end()
   }
+}
+
+/**
+ * For commands that end by SIGTERM: they end the same way when their launcher dies without a word (SIGKILL), which closes the
+ * channel to it. Nobody would ever stop them otherwise.
+ */
+export const stopWithLauncher = (): void => {
+  if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 }
 
 /** Says each second how many seconds of a budget remain, until the work is done. */

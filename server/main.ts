@@ -19,6 +19,7 @@ import { createDemoFleet, DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS, type DemoFleet }
 import { countDown, OpenRooms, type StopWish } from './lifecycle.ts'
 import { Hub } from './live/hub.ts'
 import { LiveSocket } from './live/socket.ts'
+import { LastResort } from './observe/last-resort.ts'
 import { createLog, type Log } from './observe/log.ts'
 import { EmbeddedFleet } from './runtime/embedded-fleet.ts'
 import { createPrismaStore, type PrismaStore } from './store/prisma-store.ts'
@@ -27,6 +28,8 @@ type ProcessEnvironment = Record<string, string | undefined>
 
 /** The demo is polled more often than a real fleet, so that its charts move at once. */
 const DEMO_POLLING = { intervalMs: 2_000, timeoutMs: 1_500, allow: [] }
+/** After the drain, every room gets some seconds to close; beyond this a process whose state is unknown ends all the same. */
+const CLOSE_SECONDS = 20
 const DEMO_URL_HINT = 'Point it at your own nodes: see "Your own nodes" in README.md'
 
 /**
@@ -41,6 +44,13 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
     return 0
   }
   const rooms = new OpenRooms(log)
+  let drainSeconds = totalDrainSeconds(env)
+  const resort = new LastResort({
+    log,
+    what: 'the collector',
+    end: () => wish.ask('an error escaped'),
+    deadlineMs: () => (drainSeconds + CLOSE_SECONDS) * 1_000,
+  })
   const settings = readEnvironment(env)
   const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
   const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
@@ -49,8 +59,8 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
     const tidegate = await open({ env, settings, config, dataDir: folder.path, log, rooms, wish })
     const reason = await wish.asked
     log.info({ reason }, 'stopping: the embedded nodes drain first')
-    const seconds = tidegate.drainSeconds
-    await countDown(tidegate.drain(), seconds, (remaining) =>
+    drainSeconds = tidegate.drainSeconds
+    await countDown(tidegate.drain(), drainSeconds, (remaining) =>
       log.info({ remaining }, `draining, at most ${remaining} s remain`),
     )
     const failed = await rooms.closeAll()
@@ -59,11 +69,13 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
         ? 'drain complete'
         : `drain complete with warnings: ${failed.join(', ')} did not close cleanly`,
     )
-    return 0
+    resort.sayWhy()
+    return resort.used ? 1 : 0
   } catch (error) {
     await rooms.closeAll()
     throw error
   } finally {
+    resort.release()
     wish.release()
   }
 }
