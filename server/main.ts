@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApi } from './api/api.ts'
 import { createFrontDoor } from './api/front-door.ts'
+import { hasPageSubject } from './api/page-subject.ts'
 import { createSnapshots } from './api/snapshots.ts'
 import { type Auth, createAuth } from './auth/auth.ts'
 import { type Collector, createCollector } from './collector/collector.ts'
@@ -191,6 +192,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
     live: () => live,
     hasSession: (request) => auth.hasSession(request),
     needsSetup: () => auth.needsSetup(),
+    hasSubject: (path) => (collector === null ? Promise.resolve(true) : hasPageSubject(collector, path)),
+    demo: config === null,
     dev: settings.dev,
     log,
   })

@@ -1,6 +1,8 @@
+import { headers } from 'next/headers'
 import type { ReactNode } from 'react'
 import { Console } from '@/components/shell/console.tsx'
 
-export default function ConsoleLayout({ children }: { children: ReactNode }) {
-  return <Console>{children}</Console>
+export default async function ConsoleLayout({ children }: { children: ReactNode }) {
+  const demo = (await headers()).get('x-tidegate-demo') === '1'
+  return <Console demo={demo}>{children}</Console>
 }

@@ -1,10 +1,5 @@
-import { PageHeading } from '@/components/ui/page-heading.tsx'
+import { NothingHere } from '@/components/shell/nothing-here.tsx'
 
 export default function NotFound() {
-  return (
-    <PageHeading
-      title="There is no such page"
-      intro="The address may be from an older version, or mistyped."
-    />
-  )
+  return <NothingHere />
 }

@@ -10,6 +10,7 @@ const set = (value: boolean) => {
 }
 
 export const endSession = (): void => set(true)
+export const hasSessionEnded = (): boolean => ended
 export const renewSession = (): void => set(false)
 
 const subscribe = (listener: () => void) => {

@@ -1,5 +1,8 @@
+'use client'
+
 import type { Drain } from '@/server/contract/drains.ts'
 import type { DrainState } from '@/server/contract/states.ts'
+import { useKnown } from '../live/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const LOOK: Record<DrainState, { shape: Glyph; tone: string }> = {
@@ -15,7 +18,8 @@ const LOOK: Record<DrainState, { shape: Glyph; tone: string }> = {
 }
 
 export function DrainMark({ state }: { state: DrainState }) {
-  const look = LOOK[state]
+  const { known } = useKnown()
+  const look = known ? LOOK[state] : { shape: LOOK[state].shape, tone: 'text-unknown' }
   return (
     <span
       className={`inline-flex items-center gap-1.5 whitespace-nowrap font-medium ${look.tone}`}

@@ -1,3 +1,6 @@
+'use client'
+
+import { useKnown } from '../live/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const RULES: readonly (readonly [RegExp, Glyph, string])[] = [
@@ -21,9 +24,10 @@ const RULES: readonly (readonly [RegExp, Glyph, string])[] = [
 
 /** The kind of event at a glance: bad, doubtful, moving, good, or plain. */
 export function EventGlyph({ type }: { type: string }) {
+  const { known } = useKnown()
   const rule = RULES.find(([pattern]) => pattern.test(type))
   return (
-    <span className={rule ? rule[2] : 'text-faint'}>
+    <span className={rule && known ? rule[2] : 'text-faint'}>
       <StateGlyph shape={rule ? rule[1] : 'waiting'} />
     </span>
   )

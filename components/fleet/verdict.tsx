@@ -1,21 +1,21 @@
 'use client'
 
+import type { Node } from '@/server/contract/fleet.ts'
+import { useKnown } from '../live/known.ts'
 import { errorText } from '../queries/error-text.ts'
 import { useOverview } from '../queries/overview.ts'
-import { formatNumber } from '../ui/format.ts'
+import { formatNumber, plural } from '../ui/format.ts'
 import { Skeleton } from '../ui/skeleton.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
-
-const LOOK = {
-  ok: { shape: 'up', tone: 'text-up' },
-  attention: { shape: 'degraded', tone: 'text-degraded' },
-  outage: { shape: 'down', tone: 'text-down' },
-} as const
+import { useZone } from '../ui/zone.ts'
+import { headlineOf } from './headline.ts'
 
 /** The answer first: one sentence, as of when, and the four numbers behind it. */
 export function Verdict() {
   const { data, error, isFetching } = useOverview()
+  const { known } = useKnown()
+  const zone = useZone()
   if (!data) {
     return (
       <div className="grid gap-2">
@@ -28,43 +28,55 @@ export function Verdict() {
             {isFetching && ' Trying again…'}
           </p>
         ) : (
-          <Skeleton rows={1} />
+          <Skeleton rows={1} height={24} />
         )}
       </div>
     )
   }
-  const { level, text } = data.verdict
+  const { text, shape, tone, level } = headlineOf(data, known, zone)
   const { totals } = data
+  const uncounted = notCounted(data.nodes)
   return (
     <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-4">
       <div className="grid min-w-0 gap-1">
         <h1
-          className={`flex items-baseline gap-3 text-balance font-semibold text-2xl tracking-tight ${level === 'ok' ? '' : LOOK[level].tone}`}
+          className={`flex items-baseline gap-3 text-balance font-semibold text-2xl tracking-tight ${level === 'ok' ? '' : tone}`}
           data-verdict={level}
         >
-          <span className={`scale-125 ${LOOK[level].tone}`}>
-            <StateGlyph shape={LOOK[level].shape} />
+          <span className={`scale-125 ${tone}`}>
+            <StateGlyph shape={shape} />
           </span>
           <span className="min-w-0">{text}</span>
         </h1>
         <p className="text-faint">
           As of <Time at={data.at} />
+          {!known && (
+            <>
+              , <Time at={data.at} as="ago" />
+            </>
+          )}
         </p>
       </div>
-      <dl className="flex flex-wrap gap-x-8 gap-y-2">
+      <dl className="flex flex-wrap gap-x-8 gap-y-2" data-known={known ? undefined : 'no'}>
         <Figure
           name="Nodes up"
           value={`${totals.up} of ${totals.nodes}`}
-          {...(totals.unknown > 0 ? { note: `${totals.unknown} unknown` } : {})}
+          note={totals.unknown > 0 ? `${totals.unknown} unknown` : null}
         />
-        <Figure name="Tunnels" value={formatNumber(totals.tunnels)} />
-        <Figure name="Connections" value={formatNumber(totals.connections)} />
+        <Figure name="Tunnels" value={formatNumber(totals.tunnels)} note={uncounted} />
+        <Figure name="Connections" value={formatNumber(totals.connections)} note={uncounted} />
       </dl>
     </div>
   )
 }
 
-function Figure({ name, value, note }: { name: string; value: string; note?: string }) {
+/** Nodes that did not answer are in no sum, and a sum without them says so. */
+const notCounted = (nodes: readonly Node[]): string | null => {
+  const count = nodes.filter((node) => Object.keys(node.numbers).length === 0).length
+  return count > 0 && count < nodes.length ? `without ${plural(count, 'node')}` : null
+}
+
+function Figure({ name, value, note }: { name: string; value: string; note: string | null }) {
   return (
     <div>
       <dt className="text-faint text-xs">{name}</dt>

@@ -1,5 +1,8 @@
+'use client'
+
 import type { Incident } from '@/server/contract/incidents.ts'
 import type { Severity } from '@/server/contract/states.ts'
+import { useKnown } from '../live/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const SEVERITY: Record<Severity, { shape: Glyph; tone: string }> = {
@@ -10,8 +13,13 @@ const SEVERITY: Record<Severity, { shape: Glyph; tone: string }> = {
 
 /** Severity while it lasts; a check once it is over. */
 export function IncidentMark({ incident }: { incident: Pick<Incident, 'severity' | 'state'> }) {
+  const { known } = useKnown()
   const over = incident.state === 'resolved'
-  const look = over ? ({ shape: 'done', tone: 'text-up' } as const) : SEVERITY[incident.severity]
+  const look = !known
+    ? ({ shape: over ? 'done' : 'unknown', tone: 'text-unknown' } as const)
+    : over
+      ? ({ shape: 'done', tone: 'text-up' } as const)
+      : SEVERITY[incident.severity]
   return (
     <span
       className={`inline-flex items-center gap-1.5 whitespace-nowrap font-medium ${look.tone}`}

@@ -1,6 +1,6 @@
 import type { Overview } from '@/server/contract/fleet.ts'
 import { formatDuration, plural } from '../ui/format.ts'
-import type { LiveStatus } from './live-connection.ts'
+import { type LiveStatus, SILENT_MS } from './live-connection.ts'
 
 export interface Freshness {
   level: 'live' | 'catching_up' | 'stale'
@@ -8,46 +8,73 @@ export interface Freshness {
   text: string
   /** Which of the three is the worst, in words; null while live. */
   which: string | null
+  /** False: nothing on screen may be taken for the present. Every number, headline, glyph, line end, title and icon obeys. */
+  known: boolean
+  /** The moment that is on screen, epoch ms by the server's clock; null before the first answer. */
+  asOf: number | null
 }
+
+type Part = Pick<Freshness, 'level' | 'text' | 'which' | 'known'>
 
 /** A schedule later than this shows numbers that are not of now. */
 const LATE_MS = 5000
-/** A node that has not been polled for this long is not live, whatever its stream says. */
+/** A node that has not been polled for this long, and for three intervals, is not live, whatever its stream says. */
 const POLL_OLD_MS = 15_000
+const POLL_OLD_INTERVALS = 3
+/** A socket that is lost and back within this has hidden nothing. */
+const BLINK_MS = 2000
 const RANK = { live: 0, catching_up: 1, stale: 2 } as const
+const LIVE: Part = { level: 'live', text: 'live', which: null, known: true }
 
-const ofSocket = (socket: LiveStatus, nowMs: number): Freshness => {
+const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null): Part => {
   const silentMs = socket.heardAt === null ? null : nowMs - socket.heardAt
   switch (socket.phase) {
     case 'live':
-      return { level: 'live', text: 'live', which: null }
+      return LIVE
     case 'connecting':
-      return { level: 'catching_up', text: 'connecting', which: 'This tab is connecting to the server' }
+      return {
+        level: 'catching_up',
+        text: 'connecting',
+        which: 'This tab is connecting to the server',
+        known: true,
+      }
     case 'catching_up':
       return {
         level: 'catching_up',
         text: socket.behind > 0 ? `catching up (${socket.behind})` : 'catching up',
         which: 'This tab was away and is reading what it missed',
+        known: true,
       }
     case 'ended':
-      return { level: 'stale', text: 'signed out', which: 'This session has ended' }
-    case 'stale':
+      return { level: 'stale', text: 'signed out', which: 'This session has ended', known: false }
+    case 'stale': {
+      // Where a proxy lets no socket through, plain requests still tell.
+      const answers =
+        answeredAt !== null && answeredAt > (socket.heardAt ?? 0) && nowMs - answeredAt < SILENT_MS
       return {
         level: 'stale',
         text: silentMs === null ? 'stale' : `stale since ${formatDuration(silentMs)}`,
         which: "This tab's connection to the server is silent",
+        known: answers || (silentMs !== null && silentMs < BLINK_MS),
       }
+    }
   }
 }
 
-const ofCollector = (overview: Overview): Freshness => {
+const ofCollector = (overview: Overview): Part => {
   const late = overview.collector.latenessP99Ms
   if (late > LATE_MS)
-    return { level: 'stale', text: `stale since ${formatDuration(late)}`, which: 'The collector polls late' }
-  return { level: 'live', text: 'live', which: null }
+    return {
+      level: 'stale',
+      text: `late by ${formatDuration(late)}`,
+      which: 'The collector asks the nodes late',
+      known: true,
+    }
+  return LIVE
 }
 
-const ofNodes = (overview: Overview, serverNowMs: number): Freshness => {
+const ofNodes = (overview: Overview, serverNowMs: number): Part => {
+  const oldMs = Math.max(POLL_OLD_MS, POLL_OLD_INTERVALS * (overview.collector.pollIntervalMs ?? 0))
   // A node that is known to be down is an answer, not missing data.
   const watched = overview.nodes.filter((node) => node.state !== 'down')
   const old = watched
@@ -55,7 +82,7 @@ const ofNodes = (overview: Overview, serverNowMs: number): Freshness => {
       id: node.id,
       ageMs: node.lastPollAt === null ? null : serverNowMs - Date.parse(node.lastPollAt),
     }))
-    .filter((node) => node.ageMs !== null && node.ageMs > POLL_OLD_MS)
+    .filter((node) => node.ageMs !== null && node.ageMs > oldMs)
   if (old.length > 0) {
     const worst = Math.max(...old.map((node) => node.ageMs ?? 0))
     return {
@@ -65,6 +92,7 @@ const ofNodes = (overview: Overview, serverNowMs: number): Freshness => {
         old.length === 1
           ? `${old[0]?.id} has not been polled`
           : `${plural(old.length, 'node')} have not been polled`,
+      known: old.length < watched.length,
     }
   }
   const silent = watched.filter((node) => node.streamState === 'connecting')
@@ -76,21 +104,34 @@ const ofNodes = (overview: Overview, serverNowMs: number): Freshness => {
         silent.length === 1
           ? `${silent[0]?.id}'s event stream is reconnecting`
           : `${plural(silent.length, 'event stream')} reconnecting`,
+      known: true,
     }
   }
-  return { level: 'live', text: 'live', which: null }
+  return LIVE
 }
 
-/** The worst of three: this tab's socket, the collector's lateness, the nodes' streams; and which of them it is. */
+/**
+ * The worst of three: this tab's socket, the collector's lateness, the nodes' streams; and which of them it is.
+ *
+ * @param nowMs this browser's clock
+ * @param serverNowMs the server's clock, as well as this tab knows it
+ * @param answeredAt when a plain request was answered last, by this browser's clock; null where none was
+ */
 export const freshnessOf = (
   socket: LiveStatus,
   overview: Overview | undefined,
   nowMs: number,
   serverNowMs: number,
+  answeredAt: number | null = null,
 ): Freshness => {
   const parts = [
-    ofSocket(socket, nowMs),
+    ofSocket(socket, nowMs, answeredAt),
     ...(overview ? [ofCollector(overview), ofNodes(overview, serverNowMs)] : []),
   ]
-  return parts.reduce((worst, part) => (RANK[part.level] > RANK[worst.level] ? part : worst))
+  const worst = parts.reduce((a, b) => (RANK[b.level] > RANK[a.level] ? b : a))
+  return {
+    ...worst,
+    known: parts.every((part) => part.known),
+    asOf: overview ? Date.parse(overview.at) : null,
+  }
 }

@@ -1,10 +1,7 @@
 'use client'
 
-import { useOverview } from '../queries/overview.ts'
-import { useNow } from '../ui/clock.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
-import { freshnessOf } from './freshness.ts'
-import { useLiveStatus } from './use-live-status.ts'
+import { useFreshness } from './use-freshness.ts'
 
 const LOOK = {
   live: { shape: 'up', tone: 'text-up' },
@@ -14,10 +11,7 @@ const LOOK = {
 
 /** How far what is on screen can be trusted, and why not further. */
 export function LiveBadge() {
-  const status = useLiveStatus()
-  const now = useNow()
-  const { data } = useOverview()
-  const freshness = freshnessOf(status, data, Date.now(), now)
+  const freshness = useFreshness()
   const look = LOOK[freshness.level]
   return (
     <span

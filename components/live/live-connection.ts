@@ -89,6 +89,12 @@ export class LiveConnection {
     this.#drop()
   }
 
+  /** The session has ended: nothing is tried until `restart`. */
+  end(): void {
+    this.stop()
+    this.#set({ phase: 'ended', behind: 0 })
+  }
+
   /** After signing in again. */
   restart(): void {
     this.stop()

@@ -7,6 +7,7 @@ import { endSession, useSessionEnded } from '../access/session.ts'
 import type { EventFilter } from '../events/event-filter.ts'
 import { get } from '../queries/http.ts'
 import { applyEvent, type CacheKey } from './apply-event.ts'
+import { KnownProvider } from './known-provider.tsx'
 import { LiveConnection } from './live-connection.ts'
 import { LiveContext, type LiveContextValue } from './live-context.ts'
 import { Throttle } from './throttle.ts'
@@ -66,13 +67,19 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   // Signed in again in place: everything is asked for anew.
   const [wasEnded, setWasEnded] = useState(false)
   useEffect(() => {
-    if (ended) setWasEnded(true)
-    else if (wasEnded) {
+    if (ended) {
+      setWasEnded(true)
+      value.connection.end()
+    } else if (wasEnded) {
       setWasEnded(false)
       value.connection.restart()
       void client.invalidateQueries()
     }
   }, [ended, wasEnded, value, client])
 
-  return <LiveContext value={value}>{children}</LiveContext>
+  return (
+    <LiveContext value={value}>
+      <KnownProvider>{children}</KnownProvider>
+    </LiveContext>
+  )
 }

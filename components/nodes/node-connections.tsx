@@ -1,19 +1,26 @@
 'use client'
 
-import { useConnections } from '../queries/nodes.ts'
+import { useKnown } from '../live/known.ts'
+import { useConnections, useNode } from '../queries/nodes.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatBytes, formatDuration } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
+import { nodeNow } from './last-known.ts'
 
 const SHOWN = 20
 
 /** The oldest live connections, with the state of both halves. */
 export function NodeConnections({ node }: { node: string }) {
-  const connections = useConnections(node)
+  const { known } = useKnown()
+  const { data } = useNode(node)
+  const answers = data !== undefined && nodeNow(data, known).isNow
+  const connections = useConnections(node, answers)
   const items = connections.data?.items ?? []
+  if (data && !answers && !connections.data)
+    return <Panel title="Connections" empty={`Not known: ${node} does not answer, and only it could tell.`} />
   return (
     <Panel
-      title="Connections"
+      title={answers || !data ? 'Connections' : 'Connections, last known'}
       query={connections}
       aside={
         connections.data?.total !== undefined && (

@@ -3,7 +3,7 @@
 import { useNode } from '../queries/nodes.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
+import { NodePanel } from './node-panel.tsx'
 
 /** The node's own numbers, part by part; a part that it does not have is not shown. */
 export function NodeParts({ node: id }: { node: string }) {
@@ -12,15 +12,17 @@ export function NodeParts({ node: id }: { node: string }) {
   const proxy = health?.proxy
   const relay = health?.relay
   return (
-    <Panel
+    <NodePanel
+      node={id}
       title="Now"
-      query={node}
+      nowTitle="Now"
+      reserve={156}
       empty={node.data && !health && 'This node has not answered a poll yet, so nothing is known of it.'}
     >
       <Facts
         items={[
           ['Its own state', health?.state ?? '–'],
-          ['Running for', formatDuration((health?.uptimeSeconds ?? 0) * 1000)],
+          ['Running for', formatDuration(health ? health.uptimeSeconds * 1000 : null)],
           ...(proxy
             ? ([
                 ['Connections', formatNumber(proxy.connections.active)],
@@ -50,6 +52,6 @@ export function NodeParts({ node: id }: { node: string }) {
       {relay?.cordoned && (
         <p className="mt-3 text-draining">New tunnels are refused here while a drain of the region runs.</p>
       )}
-    </Panel>
+    </NodePanel>
   )
 }

@@ -3,8 +3,8 @@
 import { useNode } from '../queries/nodes.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
+import { NodePanel } from './node-panel.tsx'
 
 /** Where the proxy listens and sends to. */
 export function NodeTargets({ node: id }: { node: string }) {
@@ -13,7 +13,7 @@ export function NodeTargets({ node: id }: { node: string }) {
   const listeners = node.data?.listeners ?? []
   if (targets.length === 0 && listeners.length === 0) return null
   return (
-    <Panel title="Routes and targets" query={node}>
+    <NodePanel node={id} title="Routes and targets">
       {targets.length > 0 && (
         <DataTable
           label="Targets"
@@ -48,6 +48,6 @@ export function NodeTargets({ node: id }: { node: string }) {
           .
         </p>
       )}
-    </Panel>
+    </NodePanel>
   )
 }

@@ -1,9 +1,9 @@
 'use client'
 
+import { NodePanel } from '../nodes/node-panel.tsx'
 import { useNode } from '../queries/nodes.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 
 const counts = (record: Record<string, number>): string =>
@@ -20,7 +20,7 @@ export function PushHealthPanel({ node: id }: { node: string }) {
   const pruned =
     push.pruneOnBadDeviceToken + push.pruneOnUnregistered + push.pruneOnTopicMismatch + push.pruneOther
   return (
-    <Panel title="Push" query={node}>
+    <NodePanel node={id} title="Push">
       <Facts
         items={[
           ['Received', formatNumber(push.received)],
@@ -43,6 +43,6 @@ export function PushHealthPanel({ node: id }: { node: string }) {
           ...(push.lastFailureReason ? ([['Last failure', push.lastFailureReason]] as const) : []),
         ]}
       />
-    </Panel>
+    </NodePanel>
   )
 }

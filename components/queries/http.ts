@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@/server/contract/errors.ts'
-import { endSession } from '../access/session.ts'
+import { endSession, hasSessionEnded } from '../access/session.ts'
 import { noteServerTime } from '../ui/clock.ts'
 
 /** `ERR_UNREACHABLE` is the browser's own: no answer arrived at all. */
@@ -29,6 +29,11 @@ export class ApiError extends Error {
   }
 }
 
+let answeredAt: number | null = null
+
+/** When the server answered a request last, whatever it said; epoch ms by this browser's clock, null before the first. */
+export const lastAnsweredAt = (): number | null => answeredAt
+
 const TIMEOUT_MS = 15_000
 const BASE = '/api/v1'
 
@@ -56,6 +61,9 @@ export const request = async <T>(
   body?: unknown,
   signal?: AbortSignal,
 ): Promise<T> => {
+  // Signed out, every answer is known already: a tab that is left open asks nothing until somebody signs in again.
+  if (hasSessionEnded() && !path.startsWith('/api/'))
+    throw new ApiError('ERR_UNAUTHENTICATED', 'This session has ended', 401, {})
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let response: Response
   try {
@@ -73,6 +81,7 @@ export const request = async <T>(
     if (signal?.aborted) throw cause
     throw new ApiError('ERR_UNREACHABLE', 'The server did not answer', 0, { path })
   }
+  answeredAt = Date.now()
   noteServerTime(response.headers.get('date'))
   if (!response.ok) {
     const error = await toError(response)

@@ -13,8 +13,8 @@ export const useNode = (id: string) => {
   })
 }
 
-/** Live connections of one node, asked of the node itself. */
-export const useConnections = (node: string) =>
+/** Live connections of one node, asked of the node itself: one that does not answer is not asked. */
+export const useConnections = (node: string, answers: boolean) =>
   useQuery({
     queryKey: ['connections', node],
     queryFn: ({ signal }) =>
@@ -22,6 +22,7 @@ export const useConnections = (node: string) =>
         `/connections?node=${encodeURIComponent(node)}&limit=100`,
         signal,
       ),
+    enabled: answers,
     refetchInterval: 5000,
     retry: false,
   })

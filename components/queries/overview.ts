@@ -1,14 +1,21 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Overview } from '@/server/contract/fleet.ts'
+import { useLiveStatus } from '../live/use-live-status.ts'
 import { useLiveTopics } from '../live/use-live-topics.ts'
 import { get } from './http.ts'
 
-/** The fleet at a glance; kept fresh by the socket. */
+const BESIDE_SOCKET_MS = 30_000
+const WITHOUT_SOCKET_MS = 5_000
+
+/** The fleet at a glance; kept fresh by the socket, and by asking where there is none. */
 export const useOverview = () => {
   useLiveTopics('overview')
+  const { phase } = useLiveStatus()
   return useQuery({
     queryKey: ['overview'],
     queryFn: ({ signal }) => get<Overview>('/overview', signal),
-    refetchInterval: 30_000,
+    refetchInterval: phase === 'live' ? BESIDE_SOCKET_MS : WITHOUT_SOCKET_MS,
+    // One try at a time: the next turn is the second.
+    retry: phase === 'connecting' ? 2 : false,
   })
 }

@@ -16,7 +16,7 @@ export function RegionCard({ region, nodes }: { region: Region; nodes: Node[] })
           </Link>{' '}
           <span className="num text-faint">{region.id}</span>
         </h3>
-        <StateMark state={region.state} />
+        <StateMark state={region.state} words={region.words} />
       </div>
       <dl className="flex flex-wrap gap-x-6">
         <Figure name="Up" value={`${region.up} of ${region.nodes}`} />

@@ -2,6 +2,9 @@
 
 import Link from 'next/link'
 import { DrainLink } from '../drains/drain-link.tsx'
+import { HeldParts } from '../drains/held-parts.tsx'
+import { IncidentLinks } from '../incidents/incident-links.tsx'
+import { concerning } from '../incidents/worst-first.ts'
 import { formatNumber } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
@@ -16,35 +19,42 @@ export function RegionHeading({ region: id }: { region: string }) {
         intro={`Known are: ${overview.data.regions.map((known) => known.id).join(', ')}.`}
       />
     )
+  const held = (overview.data?.held ?? []).filter((part) => part.region === id)
   return (
-    <PageHeading
-      title={
-        <>
-          {region?.name ?? id} <span className="num font-normal text-faint text-lg">{id}</span>
-        </>
-      }
-      intro={
-        region && (
-          <span className="flex flex-wrap items-center gap-x-4 gap-y-1">
-            <StateMark state={region.state} />
-            <span>
-              {region.up} of {region.nodes} up
-            </span>
-            <span>
-              <span className="num">{formatNumber(region.tunnels)}</span> tunnels
-            </span>
-            <span>
-              <span className="num">{formatNumber(region.connections)}</span> connections
-            </span>
-            {drain && (
-              <Link href={`/drains/${drain.id}`} className="text-accent underline underline-offset-2">
-                Drain {drain.state}: {drain.reason}
-              </Link>
+    <>
+      <PageHeading
+        title={
+          <>
+            {region?.name ?? id} <span className="num font-normal text-faint text-lg">{id}</span>
+          </>
+        }
+        intro={
+          <span className="grid min-h-5 gap-1">
+            {region && (
+              <span className="flex flex-wrap items-center gap-x-4 gap-y-1">
+                <StateMark state={region.state} words={region.words} />
+                <span>
+                  {region.up} of {region.nodes} up
+                </span>
+                <span>
+                  <span className="num">{formatNumber(region.tunnels)}</span> tunnels
+                </span>
+                <span>
+                  <span className="num">{formatNumber(region.connections)}</span> connections
+                </span>
+                {drain && (
+                  <Link href={`/drains/${drain.id}`} className="text-accent underline underline-offset-2">
+                    Drain {drain.state}: {drain.reason}
+                  </Link>
+                )}
+              </span>
             )}
+            <IncidentLinks incidents={concerning(overview.data?.incidents ?? [], { region: id })} />
           </span>
-        )
-      }
-      aside={region && <DrainLink subject="region" id={id} active={drain?.id} />}
-    />
+        }
+        aside={region && <DrainLink subject="region" id={id} active={drain?.id} />}
+      />
+      <HeldParts parts={held} />
+    </>
   )
 }

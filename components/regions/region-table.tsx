@@ -32,7 +32,7 @@ export function RegionTable() {
               <span className="num text-faint">{region.id}</span>
             </td>
             <td>
-              <StateMark state={region.state} />
+              <StateMark state={region.state} words={region.words} />
             </td>
             <td>{region.intent}</td>
             <td className="num">

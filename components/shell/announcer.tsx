@@ -1,19 +1,23 @@
 'use client'
 
+import { useKnown } from '../live/known.ts'
 import { useOverview } from '../queries/overview.ts'
 
 /** Reads a change of the verdict aloud: an outage at once, the rest when there is time. */
 export function Announcer() {
   const { data } = useOverview()
-  const outage = data?.verdict.level === 'outage'
+  const { known } = useKnown()
+  const outage = known && data?.verdict.level === 'outage'
   // Numbers within the sentence change all the time; only the level is worth interrupting for.
-  const text = data
-    ? outage
-      ? 'Outage'
-      : data.verdict.level === 'attention'
-        ? 'The fleet needs attention'
-        : 'Everything is all right'
-    : ''
+  const text = !known
+    ? 'The fleet is not known at the moment'
+    : data
+      ? outage
+        ? 'Outage'
+        : data.verdict.level === 'attention'
+          ? 'The fleet needs attention'
+          : 'Everything is all right'
+      : ''
   return (
     <>
       <div className="sr-only" aria-live="assertive">

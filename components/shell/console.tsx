@@ -2,15 +2,18 @@
 
 import type { ReactNode } from 'react'
 import { SignInAgain } from '../access/sign-in-again.tsx'
+import { IncidentLine } from '../incidents/incident-line.tsx'
 import { LiveProvider } from '../live/live-provider.tsx'
 import { Announcer } from './announcer.tsx'
 import { DemoBanner } from './demo-banner.tsx'
 import { Header } from './header.tsx'
 import { Keyboard } from './keyboard.tsx'
+import { NotKnownLine } from './not-known-line.tsx'
 import { PageTitle } from './page-title.tsx'
+import { RoomProblemLines } from './room-problem-lines.tsx'
 
 /** The frame around every signed-in page. */
-export function Console({ children }: { children: ReactNode }) {
+export function Console({ demo, children }: { demo: boolean; children: ReactNode }) {
   return (
     <LiveProvider>
       <PageTitle />
@@ -20,11 +23,15 @@ export function Console({ children }: { children: ReactNode }) {
       >
         Skip to content
       </a>
-      <DemoBanner />
+      {demo && <DemoBanner />}
       <Header />
+      <NotKnownLine />
+      <RoomProblemLines />
+      <IncidentLine />
       <main
         id="content"
-        className="mx-auto grid w-full max-w-[1440px] min-w-0 grid-cols-[minmax(0,1fr)] gap-6 px-4 pt-5 pb-16 sm:px-6"
+        tabIndex={-1}
+        className="mx-auto grid w-full max-w-[1440px] min-w-0 grid-cols-[minmax(0,1fr)] gap-6 px-4 pt-5 outline-none pb-16 sm:px-6"
       >
         {children}
       </main>

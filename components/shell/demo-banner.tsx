@@ -1,8 +1,6 @@
 'use client'
 
 import { useState } from 'react'
-import { useMe } from '../queries/me.ts'
-import { useOverview } from '../queries/overview.ts'
 import { Modal } from '../ui/modal.tsx'
 
 const EXAMPLE = `regions:
@@ -13,10 +11,7 @@ nodes:
 
 /** Nobody mistakes the demo for their fleet. */
 export function DemoBanner() {
-  const { data: me } = useMe()
-  const { data: overview } = useOverview()
   const [open, setOpen] = useState(false)
-  if (!me?.demo && !overview?.demo) return null
   return (
     <aside aria-label="Demo" className="border-hairline border-b bg-sunken">
       <div className="mx-auto flex max-w-[1440px] flex-wrap items-center gap-x-3 px-4 py-1 text-soft text-xs sm:px-6">

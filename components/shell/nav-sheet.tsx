@@ -4,13 +4,18 @@ import { Menu } from 'lucide-react'
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
 import { useState } from 'react'
+import { useOverview } from '../queries/overview.ts'
 import { Modal } from '../ui/modal.tsx'
+import { PageCount } from './page-count.tsx'
+import { pageCounts } from './page-counts.ts'
 import { isCurrent, PAGES } from './pages.ts'
 
 /** The pages on a narrow screen. */
 export function NavSheet() {
   const [open, setOpen] = useState(false)
   const path = usePathname()
+  const { data } = useOverview()
+  const counts = pageCounts(data)
   return (
     <div className="lg:hidden">
       <button
@@ -32,6 +37,7 @@ export function NavSheet() {
               className="flex min-h-11 items-center border-hairline border-t text-base aria-[current=page]:font-semibold aria-[current=page]:text-accent"
             >
               {page.label}
+              <PageCount count={counts[page.href]} loud={page.href === '/incidents'} />
             </Link>
           ))}
         </nav>

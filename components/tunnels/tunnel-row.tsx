@@ -2,6 +2,7 @@
 
 import Link from 'next/link'
 import type { Tunnel } from '@/server/contract/fleet.ts'
+import { useKnown } from '../live/known.ts'
 import { formatDuration } from '../ui/format.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
@@ -19,6 +20,7 @@ export function TunnelRow({
   index: number
   onKick?: (tunnel: Tunnel) => void
 }) {
+  const { known } = useKnown()
   const lost = tunnel.state === 'lost'
   const presence = presenceText(tunnel)
   return (
@@ -28,10 +30,11 @@ export function TunnelRow({
       </td>
       <td>
         <span
-          className={`inline-flex items-center gap-1.5 font-medium ${lost ? 'text-down' : 'text-up'}`}
+          className={`inline-flex items-center gap-1.5 font-medium ${known ? (lost ? 'text-down' : 'text-up') : 'text-unknown'}`}
           data-tunnel-state={tunnel.state}
         >
-          <StateGlyph shape={lost ? 'down' : 'up'} />
+          <StateGlyph shape={known ? (lost ? 'down' : 'up') : 'unknown'} />
+          {!known && 'was '}
           {tunnel.state}
         </span>
       </td>

@@ -25,14 +25,14 @@ export const formatBytes = (bytes: number | null | undefined): string => {
   return `${formatNumber(value)}${THIN}${BYTES[unit]}`
 }
 
-/** `840 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d 2 h`. */
+/** `840 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d 2 h`. Cut, never rounded up: two places that show one span must show one number. */
 export const formatDuration = (ms: number | null | undefined): string => {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return UNKNOWN
   const value = Math.max(0, ms)
-  if (value < 1000) return `${Math.round(value)}${THIN}ms`
+  if (value < 1000) return `${Math.floor(value)}${THIN}ms`
   const seconds = value / 1000
-  if (seconds < 10) return `${tenth.format(seconds)}${THIN}s`
-  if (seconds < 120) return `${Math.round(seconds)}${THIN}s`
+  if (seconds < 10) return `${tenth.format(Math.floor(seconds * 10) / 10)}${THIN}s`
+  if (seconds < 120) return `${Math.floor(seconds)}${THIN}s`
   const minutes = Math.floor(seconds / 60)
   if (minutes < 60) return `${minutes}${THIN}min`
   const hours = Math.floor(minutes / 60)

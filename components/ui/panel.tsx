@@ -1,8 +1,9 @@
 'use client'
 
 import { type ReactNode, useId } from 'react'
-import { useLiveStatus } from '../live/use-live-status.ts'
+import { useKnown } from '../live/known.ts'
 import { errorText } from '../queries/error-text.ts'
+import { ApiError } from '../queries/http.ts'
 import { Button } from './button.tsx'
 import { Skeleton } from './skeleton.tsx'
 import { Time } from './time.tsx'
@@ -16,6 +17,10 @@ export interface PanelQuery {
   refetch: () => unknown
 }
 
+/** The server's silence, as against a refusal that says something. */
+const isSilence = (error: Error): boolean =>
+  error instanceof ApiError && (error.code === 'ERR_UNREACHABLE' || error.code === 'ERR_UNAUTHENTICATED')
+
 /** One question and its evidence: a heading over a hairline, with the four faces loading, empty, error and stale. */
 export function Panel({
   title,
@@ -24,21 +29,26 @@ export function Panel({
   empty,
   children,
   rows = 3,
+  reserve,
   className = '',
 }: {
-  title: string
+  title: ReactNode
   aside?: ReactNode
   query?: PanelQuery
   /** Shown instead of the children: says what to do. */
   empty?: ReactNode
   children?: ReactNode
   rows?: number
+  /** Height in px that the content will probably have, so that nothing jumps when it comes. */
+  reserve?: number
   className?: string
 }) {
   const heading = useId()
-  const live = useLiveStatus()
+  const { known: fresh } = useKnown()
   const known = !query || query.data !== undefined
-  const stale = known && (live.phase === 'stale' || Boolean(query?.error))
+  // While nothing is known of now, one line under the header says why; a panel says only what is its own.
+  const error = query?.error && (fresh || !isSilence(query.error)) ? query.error : null
+  const stale = known && (!fresh || Boolean(query?.error))
   return (
     <section
       aria-labelledby={heading}
@@ -51,13 +61,13 @@ export function Panel({
         </h2>
         {aside && <div className="flex flex-wrap items-center gap-2">{aside}</div>}
       </header>
-      {query?.error && (
+      {query && error && (
         <div
           role="alert"
           className="mb-3 flex flex-wrap items-center gap-3 rounded-[4px] bg-down-wash px-3 py-2 text-down"
         >
           <span className="min-w-0 flex-1">
-            {errorText(query.error)}
+            {errorText(error)}
             {query.dataUpdatedAt > 0 && (
               <>
                 {' '}
@@ -71,11 +81,11 @@ export function Panel({
         </div>
       )}
       {known ? (
-        <div className={stale ? 'opacity-60 saturate-50' : undefined} data-stale={stale || undefined}>
+        <div data-known={stale ? 'no' : undefined} data-stale={stale || undefined}>
           {empty ? <div className="max-w-prose py-2 text-soft">{empty}</div> : children}
         </div>
       ) : (
-        !query.error && <Skeleton rows={rows} />
+        !query.error && <Skeleton rows={rows} height={reserve} />
       )}
     </section>
   )

@@ -1,4 +1,7 @@
+'use client'
+
 import type { ObservedState } from '@/server/contract/states.ts'
+import { useKnown } from '../live/known.ts'
 import { StateGlyph } from './state-glyph.tsx'
 
 export const STATE_TEXT: Record<ObservedState, string> = {
@@ -10,15 +13,20 @@ export const STATE_TEXT: Record<ObservedState, string> = {
   unknown: 'text-unknown',
 }
 
-/** A state as glyph and word, coloured. */
-export function StateMark({ state }: { state: ObservedState }) {
+/** A state as glyph and word, coloured; hollow and in the past tense while nothing is known of now. */
+export function StateMark({ state, words }: { state: ObservedState; words?: string | undefined }) {
+  const { known } = useKnown()
   return (
     <span
-      className={`inline-flex items-center gap-1.5 whitespace-nowrap font-medium ${STATE_TEXT[state]}`}
-      data-state={state}
+      className={`inline-flex items-center gap-1.5 whitespace-nowrap font-medium ${known ? STATE_TEXT[state] : 'text-unknown'}`}
+      data-state={known ? state : 'unknown'}
     >
-      <StateGlyph shape={state} />
-      {state}
+      <StateGlyph shape={known ? state : 'unknown'} />
+      <span>
+        {!known && 'was '}
+        {state}
+        {words && <span className="font-normal">, {words}</span>}
+      </span>
     </span>
   )
 }

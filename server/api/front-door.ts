@@ -20,6 +20,10 @@ export interface FrontDoorOptions {
   hasSession(request: IncomingMessage): Promise<boolean>
   /** True while there is no administrator yet: nothing but the set-up page is reachable. */
   needsSetup(): boolean
+  /** Whether there is what a page is about: a node, region, drain or incident of that id. Other paths are always there. */
+  hasSubject?(path: string): Promise<boolean>
+  /** The demo fleet runs: its banner is part of the page from the start, so that nothing jumps. */
+  demo?: boolean
   dev: boolean
   log: Log
 }
@@ -48,6 +52,8 @@ const INTERNAL_HEADERS = [
   'next-action',
   'next-resume',
   'x-nonce',
+  'x-tidegate-demo',
+  'x-tidegate-missing',
 ]
 
 const OPEN_PAGES = new Set(['/login', '/setup'])
@@ -128,8 +134,23 @@ const handle = async (
     throw new AppError('ERR_STARTING', 'The pages are still being prepared; try again in a moment', {})
   const isAsset = OPEN_ASSETS.test(path) || (options.dev && DEVELOPMENT_ASSETS.test(path))
   if (!isAsset && !(await mayPass(options, request, response, path))) return
-  if (!isAsset) setPagePolicy(request, response, options.dev)
+  if (!isAsset) {
+    setPagePolicy(request, response, options.dev)
+    if (options.demo) request.headers['x-tidegate-demo'] = '1'
+    // The page of what does not exist is a 404 from its first byte, not a skeleton that finds out later.
+    if (!(await hasSubject(options, path))) request.headers['x-tidegate-missing'] = '1'
+  }
   await pages(request, response)
+}
+
+/** A store that cannot answer hides nothing: the page then finds out by itself. */
+const hasSubject = async (options: FrontDoorOptions, path: string): Promise<boolean> => {
+  try {
+    return (await options.hasSubject?.(path)) ?? true
+  } catch (error) {
+    options.log.debug({ err: error }, 'it could not be told whether a page has a subject')
+    return true
+  }
 }
 
 /** True where the page may be served; else the request has been answered. */

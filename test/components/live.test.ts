@@ -291,44 +291,86 @@ describe('freshnessOf', () => {
     }) as Overview
   const live = { phase: 'live', behind: 0, heardAt: now } as const
 
+  const from = at(1)
+  const seen = (over: Partial<Overview> = {}) => overview({ at: from, ...over })
+
   it('is live while all three are', () => {
-    expect(freshnessOf(live, overview(), now, now)).toEqual({ level: 'live', text: 'live', which: null })
+    expect(freshnessOf(live, seen(), now, now)).toEqual({
+      level: 'live',
+      text: 'live',
+      which: null,
+      known: true,
+      asOf: Date.parse(from),
+    })
   })
   it.each([
     [
       'the socket',
       { phase: 'stale', behind: 0, heardAt: now - 12_000 } as const,
-      overview(),
+      seen(),
       'stale since 12\u202fs',
+      false,
     ],
     [
       'catching up',
       { phase: 'catching_up', behind: 4, heardAt: now } as const,
-      overview(),
+      seen(),
       'catching up (4)',
+      true,
     ],
     [
       'the collector',
       live,
-      overview({ collector: { latenessP99Ms: 7_000, storeOk: true, startedAt: at(9) } }),
-      'stale since 7\u202fs',
+      seen({ collector: { latenessP99Ms: 7_000, storeOk: true, startedAt: at(9) } }),
+      'late by 7\u202fs',
+      true,
     ],
     [
-      'a node that is not polled',
+      'the only node, not polled',
       live,
-      overview({ nodes: [node({ lastPollAt: at(40) })] }),
+      seen({ nodes: [node({ lastPollAt: at(40) })] }),
       'stale since 40\u202fs',
+      false,
     ],
-    ['a stream', live, overview({ nodes: [node({ streamState: 'connecting' })] }), 'catching up'],
-  ])('shows the worst: %s', (_name, socket, data, text) => {
+    [
+      'one node of two, not polled',
+      live,
+      seen({ nodes: [node(), node({ id: 'fra-2', lastPollAt: at(40) })] }),
+      'stale since 40\u202fs',
+      true,
+    ],
+    ['a stream', live, seen({ nodes: [node({ streamState: 'connecting' })] }), 'catching up', true],
+    [
+      'a session that has ended',
+      { phase: 'ended', behind: 0, heardAt: now } as const,
+      seen(),
+      'signed out',
+      false,
+    ],
+  ])('shows the worst: %s', (_name, socket, data, text, known) => {
     const freshness = freshnessOf(socket, data, now, now)
     expect(freshness.text).toBe(text)
     expect(freshness.which).not.toBeNull()
+    expect(freshness.known).toBe(known)
   })
   it('takes a node that is down for an answer, not for missing data', () => {
-    const down = overview({
+    const down = seen({
       nodes: [node({ state: 'down', streamState: 'connecting', lastPollAt: at(300) })],
     })
     expect(freshnessOf(live, down, now, now).level).toBe('live')
+  })
+  it('bears a fleet that is polled once a minute', () => {
+    const slow = seen({
+      nodes: [node({ lastPollAt: at(70) })],
+      collector: { latenessP99Ms: 3, storeOk: true, startedAt: at(900), pollIntervalMs: 60_000 },
+    })
+    expect(freshnessOf(live, slow, now, now).level).toBe('live')
+  })
+  it('does not cry over a socket that is back in a moment, and knows by plain requests what a socket does not tell', () => {
+    const lost = (agoMs: number) => ({ phase: 'stale', behind: 0, heardAt: now - agoMs }) as const
+    expect(freshnessOf(lost(1_000), seen(), now, now).known).toBe(true)
+    expect(freshnessOf(lost(3_000), seen(), now, now).known).toBe(false)
+    expect(freshnessOf(lost(60_000), seen(), now, now, now - 4_000).known).toBe(true)
+    expect(freshnessOf(lost(60_000), seen(), now, now, now - 11_000).known).toBe(false)
   })
 })

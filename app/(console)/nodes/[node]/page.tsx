@@ -7,8 +7,10 @@ import { NodeHeading } from '@/components/nodes/node-heading.tsx'
 import { NodeParts } from '@/components/nodes/node-parts.tsx'
 import { NodeTargets } from '@/components/nodes/node-targets.tsx'
 import { PushHealthPanel } from '@/components/push/push-health.tsx'
+import { withSubject } from '../../with-subject.ts'
 
 export default async function NodePage({ params }: { params: Promise<{ node: string }> }) {
+  await withSubject()
   const { node } = await params
   return (
     <>

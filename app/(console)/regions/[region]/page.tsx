@@ -2,8 +2,10 @@ import { RegionCharts } from '@/components/regions/region-charts.tsx'
 import { RegionHeading } from '@/components/regions/region-heading.tsx'
 import { RegionNodes } from '@/components/regions/region-nodes.tsx'
 import { RegionTunnels } from '@/components/regions/region-tunnels.tsx'
+import { withSubject } from '../../with-subject.ts'
 
 export default async function RegionPage({ params }: { params: Promise<{ region: string }> }) {
+  await withSubject()
   const { region } = await params
   return (
     <>

@@ -1,0 +1,94 @@
+'use client'
+
+import Link from 'next/link'
+import { usePathname } from 'next/navigation'
+import { useRef } from 'react'
+import { toast } from 'sonner'
+import type { Incident } from '@/server/contract/incidents.ts'
+import { useKnown } from '../live/known.ts'
+import { errorText } from '../queries/error-text.ts'
+import { useIncidentAction } from '../queries/incidents.ts'
+import { useMay } from '../queries/me.ts'
+import { useOverview } from '../queries/overview.ts'
+import { Button } from '../ui/button.tsx'
+import { formatDuration } from '../ui/format.ts'
+import { StateGlyph } from '../ui/state-glyph.tsx'
+import { Time } from '../ui/time.tsx'
+import { worstFirst } from './worst-first.ts'
+
+/** What is open, on every page: one line, the worst first. Where the page shows it anyway, the line would only repeat it. */
+export function IncidentLine() {
+  const { data } = useOverview()
+  const path = usePathname()
+  const open = worstFirst(data?.incidents ?? [])
+  const shown = open.find((incident) => path !== `/incidents/${incident.id}`)
+  if (!data || !shown || path === '/') return null
+  return <Line incident={shown} more={open.length - 1} asOf={Date.parse(data.at)} />
+}
+
+function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf: number }) {
+  const { known } = useKnown()
+  const may = useMay('operator')
+  const action = useIncidentAction(incident.id)
+  const link = useRef<HTMLAnchorElement>(null)
+  const critical = incident.severity === 'critical'
+  return (
+    <section
+      aria-label="Open incident"
+      data-incident-line={incident.id}
+      className={`border-b ${critical ? 'border-down bg-down-wash' : 'border-degraded bg-degraded-wash'}`}
+    >
+      <div className="mx-auto flex max-w-[1440px] flex-wrap items-center gap-x-3 gap-y-1 px-4 py-0.5 sm:px-6">
+        <span className={`flex min-w-0 items-baseline gap-2 ${critical ? 'text-down' : 'text-degraded'}`}>
+          <StateGlyph shape={known ? (critical ? 'down' : 'degraded') : 'unknown'} />
+          <Link
+            ref={link}
+            href={`/incidents/${incident.id}`}
+            className="min-w-0 py-1 font-semibold underline-offset-2 hover:underline"
+          >
+            {incident.title}
+          </Link>
+        </span>
+        <span className="text-soft">
+          since <Time at={incident.startedAt} /> (
+          <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
+        </span>
+        <span className="ml-auto flex items-center gap-3">
+          {more > 0 && (
+            <Link href="/incidents" className="text-accent underline underline-offset-2">
+              {more} more open
+            </Link>
+          )}
+          {incident.state !== 'open' && (
+            <span className="text-soft">
+              {incident.acknowledgedBy ? `${incident.acknowledgedBy} has it` : incident.state}
+            </span>
+          )}
+          {may && incident.state === 'open' && (
+            <Button
+              aria-disabled={action.isPending || undefined}
+              onClick={() => {
+                if (action.isPending) return
+                action.mutate('acknowledge', {
+                  onSuccess: () => {
+                    toast(`Acknowledged: ${incident.title}. You have it.`)
+                    link.current?.focus()
+                  },
+                  onError: (error) => toast.error(errorText(error)),
+                })
+              }}
+            >
+              Acknowledge
+            </Button>
+          )}
+          <Link
+            href={`/incidents/${incident.id}`}
+            className="py-1 font-medium text-accent underline underline-offset-2"
+          >
+            Open<span className="sr-only"> {incident.title}</span>
+          </Link>
+        </span>
+      </div>
+    </section>
+  )
+}

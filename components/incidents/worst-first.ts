@@ -1,0 +1,22 @@
+import type { Incident } from '@/server/contract/incidents.ts'
+import { SEVERITIES } from '@/server/contract/states.ts'
+
+/** What is not resolved: the worst first, of equals the one that nobody has taken, then the oldest. */
+export const worstFirst = (incidents: readonly Incident[]): Incident[] =>
+  incidents
+    .filter((incident) => incident.state !== 'resolved')
+    .toSorted(
+      (a, b) =>
+        SEVERITIES.indexOf(b.severity) - SEVERITIES.indexOf(a.severity) ||
+        Number(a.state !== 'open') - Number(b.state !== 'open') ||
+        Date.parse(a.startedAt) - Date.parse(b.startedAt),
+    )
+
+/** Those that concern a node, or a region as a whole. */
+export const concerning = (
+  incidents: readonly Incident[],
+  where: { node: string } | { region: string },
+): Incident[] =>
+  worstFirst(incidents).filter((incident) =>
+    'node' in where ? incident.nodes.includes(where.node) : incident.regions.includes(where.region),
+  )

@@ -1,0 +1,13 @@
+import { createContext, useContext } from 'react'
+
+/** Whether what is on screen is of now, and of when it is. */
+export interface Known {
+  known: boolean
+  /** Epoch ms by the server's clock; null while known, and before anything is. */
+  since: number | null
+}
+
+/** Changes only when the answer changes, so that a thousand glyphs may ask. */
+export const KnownContext = createContext<Known>({ known: true, since: null })
+
+export const useKnown = (): Known => useContext(KnownContext)

@@ -1,0 +1,13 @@
+import { lastAnsweredAt } from '../queries/http.ts'
+import { useOverview } from '../queries/overview.ts'
+import { useNow } from '../ui/clock.ts'
+import { type Freshness, freshnessOf } from './freshness.ts'
+import { useLiveStatus } from './use-live-status.ts'
+
+/** How far what is on screen can be trusted, looked at once a second. */
+export const useFreshness = (): Freshness => {
+  const status = useLiveStatus()
+  const serverNow = useNow()
+  const { data } = useOverview()
+  return freshnessOf(status, data, Date.now(), serverNow, lastAnsweredAt())
+}

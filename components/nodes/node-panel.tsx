@@ -1,0 +1,66 @@
+'use client'
+
+import type { ReactNode } from 'react'
+import { useKnown } from '../live/known.ts'
+import { useNode } from '../queries/nodes.ts'
+import { Panel } from '../ui/panel.tsx'
+import { Time } from '../ui/time.tsx'
+import { nodeNow } from './last-known.ts'
+
+/**
+ * A panel with what a node said of itself. What a node that is down or not known said last is never shown as the present: it is
+ * named with its time, and has no colour.
+ */
+export function NodePanel({
+  node: id,
+  title,
+  nowTitle,
+  empty,
+  reserve,
+  children,
+}: {
+  node: string
+  /** What the panel is about, for example `Push`. */
+  title: string
+  /** The title while the numbers are of now, where it is another. */
+  nowTitle?: string
+  empty?: ReactNode
+  reserve?: number
+  children: ReactNode
+}) {
+  const node = useNode(id)
+  const { known } = useKnown()
+  const now = nodeNow(node.data, known)
+  if (now.isNow)
+    return (
+      <Panel
+        title={nowTitle ?? title}
+        query={node}
+        empty={empty}
+        {...(reserve === undefined ? {} : { reserve })}
+      >
+        {children}
+      </Panel>
+    )
+  return (
+    <Panel
+      title={
+        <>
+          {nowTitle === undefined && `${title}: `}
+          {nowTitle === undefined ? 'last known' : 'Last known'}
+          {now.answeredAt !== null && (
+            <>
+              , <Time at={now.answeredAt} /> (<Time at={now.answeredAt} as="ago" />)
+            </>
+          )}
+        </>
+      }
+      query={node}
+      empty={empty}
+    >
+      <div data-known="no" data-last-known>
+        {children}
+      </div>
+    </Panel>
+  )
+}

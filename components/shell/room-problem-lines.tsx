@@ -1,0 +1,36 @@
+'use client'
+
+import { useKnown } from '../live/known.ts'
+import { useOverview } from '../queries/overview.ts'
+import { StateGlyph } from '../ui/state-glyph.tsx'
+import { Time } from '../ui/time.tsx'
+import { roomProblems } from './room-problems.ts'
+
+/** What is wrong with the control room itself, on every page, with what to do. */
+export function RoomProblemLines() {
+  const { data } = useOverview()
+  const { known } = useKnown()
+  const problems = roomProblems(data)
+  if (problems.length === 0) return null
+  return (
+    <ul aria-label="Problems of the control room" className="border-degraded border-b bg-degraded-wash">
+      {problems.map((problem) => (
+        <li
+          key={`${problem.code} ${problem.text}`}
+          data-room-problem={problem.code}
+          className="mx-auto flex max-w-[1440px] items-baseline gap-2 px-4 py-1.5 sm:px-6"
+        >
+          <span className="text-degraded">
+            <StateGlyph shape={known ? 'degraded' : 'unknown'} />
+          </span>
+          <span className="min-w-0">
+            <strong className="font-semibold">{problem.text}</strong> {problem.remedy}{' '}
+            <span className="text-soft">
+              Since <Time at={problem.since} />.
+            </span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}

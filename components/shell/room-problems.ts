@@ -1,0 +1,20 @@
+import type { Overview, RoomProblem } from '@/server/contract/fleet.ts'
+
+/** What is wrong with the room itself. A store that fails is told even by a server that does not name it. */
+export const roomProblems = (
+  overview: Pick<Overview, 'problems' | 'collector' | 'at'> | undefined,
+): RoomProblem[] => {
+  if (!overview) return []
+  const problems = overview.problems ?? []
+  if (overview.collector.storeOk || problems.some((problem) => problem.code.startsWith('store')))
+    return problems
+  return [
+    {
+      code: 'store_not_recording',
+      text: 'The store does not record: what happens now will be missing later.',
+      remedy: 'Look at the disk and at the database file; System names the fault.',
+      since: overview.at,
+    },
+    ...problems,
+  ]
+}
