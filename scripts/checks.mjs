@@ -47,6 +47,19 @@ export function knip(args) {
   return runTool('node_modules/knip/bin/knip.js', args)
 }
 
+/** How long `npm run fuzz` tries each surface, in seconds; the tests try for a few. */
+const FUZZ_SECONDS = 60
+
+/** `npm run fuzz -- [SECONDS] [FILTER]`: the fuzz tests alone, for longer; each prints its seed. */
+export function fuzz(args) {
+  const named = /^\d+$/.test(args[0] ?? '')
+  const seconds = named ? args[0] : (process.env.TIDEGATE_FUZZ_SECONDS ?? String(FUZZ_SECONDS))
+  const [filter = '/fuzz-'] = named ? args.slice(1) : args
+  return runTool('node_modules/vitest/vitest.mjs', ['run', filter], {
+    env: { TIDEGATE_FUZZ_SECONDS: seconds },
+  })
+}
+
 /** `npm run bench -- [NAME]` */
 export function bench(args) {
   if (!existsSync(inRoot('bench', 'run.mjs')))

@@ -1,6 +1,6 @@
 // What each npm script does once Node is known to be new enough.
 
-import { bench, check, format, knip } from './checks.mjs'
+import { bench, check, format, fuzz, knip } from './checks.mjs'
 import { runServer } from './run-server.mjs'
 import { SetupError, setUp } from './set-up.mjs'
 import { runTests } from './test.mjs'
@@ -39,6 +39,9 @@ export async function launch([script, ...rest]) {
     case 'bench':
       await setUp({ say: toStderr, build: false })
       return bench(rest)
+    case 'fuzz':
+      await setUp({ say: toStdout, build: false })
+      return fuzz(rest)
     case 'knip':
       await setUp({ say: toStdout, build: false })
       return knip(rest)
