@@ -1,7 +1,13 @@
 import { ulid } from 'ulid'
-import { type Drain, type FleetEvent, type LivePublisher, nodeTunnelsSchema } from '../contract/index.ts'
+import {
+  type Drain,
+  type FleetEvent,
+  type LivePublisher,
+  type NodeTunnel,
+  nodeTunnelsSchema,
+} from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
-import type { EventInput, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { createControl } from './control.ts'
 import { Fleet, type FleetNode, type NodeTarget, type RecordFleetEvent, type RegionConfig } from './fleet.ts'
 import type { CollectorHandle, DrainDesk } from './handle.ts'
@@ -12,6 +18,7 @@ import { Detector } from './incidents/detector.ts'
 import { type DetectOptions, detectThresholds } from './incidents/signal-rule.ts'
 import { createIntake } from './intake.ts'
 import { JUDGE_DEFAULTS } from './judge.ts'
+import type { NodeClock } from './node-clock.ts'
 import { createNodeVerbs } from './node-verbs.ts'
 import type { Announced } from './outages.ts'
 import { overviewOf } from './overview.ts'
@@ -82,7 +89,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
   let running = false
   let closed = false
 
-  const intake = createIntake({ store, log, onStored: (event) => stored(event) })
+  const intake = createIntake({ store, log, now, onStored: (event) => stored(event) })
 
   const epoch = ulid()
   let ownSeq = 0
@@ -158,8 +165,12 @@ export const createCollector = (options: CollectorOptions): Collector => {
   })
   const retention = createRetention(store, log)
 
+  let newestId = 0
+  let liveOnly = 0
+
   /** Every stored event passes here, in order. */
   const stored = (event: FleetEvent): void => {
+    newestId = Math.max(newestId, event.id)
     const before =
       typeof event.data.hostId === 'string' ? (fleet.hosts.get(event.data.hostId)?.node ?? null) : null
     if (fleet.hosts.apply(event)) {
@@ -187,12 +198,19 @@ export const createCollector = (options: CollectorOptions): Collector => {
     let followed = false
     node.stream = createEventStream({
       target: () => node,
+      clock: node.clock,
+      now,
       store,
       control,
       rules,
       log,
       maxBackoffMs: options.demo ? 2_000 : 10_000,
-      accept: (event: EventInput) => intake.push(event),
+      accept: intake.push,
+      room: intake.room,
+      onLiveOnly: (event) => {
+        liveOnly = (liveOnly + 1) % 1_000_000
+        live.event({ ...event, id: newestId + liveOnly / 1_000_000 })
+      },
       onGap(gap) {
         log.warn({ node: node.id, from: gap.fromSeq, to: gap.toSeq }, gap.reason)
         void record(
@@ -229,7 +247,8 @@ export const createCollector = (options: CollectorOptions): Collector => {
         log.debug({ node: node.id }, 'GET /tunnels answered something else')
         return
       }
-      if (fleet.hosts.reconcile(node.id, node.region, list.data.items, list.data.directory, askedAt)) {
+      const items = list.data.items.map((item) => inOurTime(item, node.clock, now()))
+      if (fleet.hosts.reconcile(node.id, node.region, items, list.data.directory, askedAt)) {
         live.changed('tunnels')
         live.changed('overview')
         touch(node.id)
@@ -384,6 +403,19 @@ export const createCollector = (options: CollectorOptions): Collector => {
         streams: members.filter((node) => node.stream?.state === 'live').length,
       }
     },
+  }
+}
+
+/** A tunnel of a node's list with its times in our clock. */
+const inOurTime = (tunnel: NodeTunnel, clock: NodeClock, nowMs: number): NodeTunnel => {
+  const ours = (time: string): string => {
+    const at = Date.parse(time)
+    return Number.isFinite(at) ? new Date(Math.min(clock.toOurs(at), nowMs)).toISOString() : time
+  }
+  return {
+    ...tunnel,
+    since: ours(tunnel.since),
+    lastPongAt: tunnel.lastPongAt === null ? null : ours(tunnel.lastPongAt),
   }
 }
 

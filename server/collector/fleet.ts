@@ -21,10 +21,12 @@ import type { Control, ControlAnswer } from './control.ts'
 import type { DrainFleet } from './drains/drain-fleet.ts'
 import { HostMap } from './host-map.ts'
 import { type Judgement, unknownJudgement } from './judge.ts'
+import { NodeClock } from './node-clock.ts'
 import { regionState, regionWords } from './overview.ts'
 import type { PollResult, PollTarget } from './probe/poll.ts'
 import { prunedOf, sumOf } from './sample.ts'
 import type { EventStream } from './streams.ts'
+import { roughSpanWords } from './words.ts'
 
 const INTENTS_KEY = 'collector.intents'
 
@@ -60,6 +62,7 @@ export interface FleetNode extends PollTarget {
   /** Largest gap reported by a registration since the last sample. */
   gapMs: number | null
   stream: EventStream | null
+  readonly clock: NodeClock
 }
 
 export type RecordFleetEvent = <T extends EventType>(
@@ -107,6 +110,7 @@ export class Fleet implements DrainFleet {
         brokeAt: null,
         gapMs: null,
         stream: null,
+        clock: new NodeClock(),
       })
     }
   }
@@ -311,14 +315,14 @@ export class Fleet implements DrainFleet {
       embedded: node.embedded,
       state: stateOf(node, hurt),
       intent: this.intent(node.id),
-      problems: pain === undefined ? judgement.problems : [pain],
+      problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
       version: node.document?.version ?? null,
       since: new Date(judgement.since).toISOString(),
       lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),
       lastAnswerAt: node.documentAt === null ? null : new Date(node.documentAt).toISOString(),
       latencyMs: poll === null ? null : poll.durationMs,
       lastOutcome: poll?.outcome ?? null,
-      clockSkewMs: node.stream?.clockSkewMs ?? null,
+      clockSkewMs: node.clock.skewMs,
       streamState: node.stream?.state ?? 'none',
       numbers: isMeasured(node) ? this.#numbers(node) : {},
     }
@@ -347,6 +351,21 @@ export class Fleet implements DrainFleet {
     }
     return numbers
   }
+}
+
+/** A clock that is wrong by more than this is a problem; what is less is corrected without a word. */
+export const CLOCK_PROBLEM_MS = 5_000
+
+/** What is wrong with what the node says, beside what polls find. */
+const ownProblems = (node: FleetNode): string[] => {
+  const skewMs = node.clock.skewMs ?? 0
+  const clock =
+    Math.abs(skewMs) < CLOCK_PROBLEM_MS
+      ? []
+      : [
+          `its clock is ${roughSpanWords(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead' : 'behind'}; its times are corrected`,
+        ]
+  return [...(node.stream?.problems() ?? []), ...clock]
 }
 
 /**

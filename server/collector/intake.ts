@@ -7,17 +7,41 @@ const FLUSH_MS = 25
 const BATCH_SIZE = 500
 const RETRY_MS = 1_000
 const CLOSE_MS = 3_000
+const ROOM_MS = 1_000
+
+/** Where the intake stands. Times are epoch ms. */
+export interface IntakeFigures {
+  queued: number
+  queuedBytes: number
+  /** Events that were refused by the store one by one and given up. */
+  dropped: number
+  /** Events stored since the start. */
+  stored: number
+  /** When the oldest event that is not stored yet came in; null while none waits. */
+  oldestAt: number | null
+  lastStoredAt: number | null
+}
 
 /** The one way of events into the store, in batches; what is stored is handed on in order. */
 export interface Intake {
-  /** Queues an event. False where the ceiling is reached: the caller must read it again later. */
-  push(event: EventInput): boolean
+  /**
+   * Queues an event. False where a ceiling is reached: the caller keeps it, waits for `room` and tries again.
+   *
+   * @param bytes of its data as JSON, where the caller has counted them
+   */
+  push(event: EventInput, bytes?: number): boolean
+  /** Resolves when something was stored, and at the latest after a second. */
+  room(): Promise<void>
   /** Queues one of our own, and resolves when it is stored; with null when that takes longer than 2 s (it is stored later). */
   store(event: EventInput): Promise<FleetEvent | null>
-  readonly queued: number
-  /** Events that were refused by the store one by one and given up. */
-  readonly dropped: number
+  figures(): IntakeFigures
   close(): Promise<void>
+}
+
+interface Waiting {
+  event: EventInput
+  bytes: number
+  since: number
 }
 
 export const createIntake = (options: {
@@ -25,16 +49,48 @@ export const createIntake = (options: {
   log: Log
   onStored: (event: FleetEvent) => void
   maxQueued?: number
+  maxQueuedBytes?: number
+  /** Wall clock in epoch ms. */
+  now?: () => number
 }): Intake => {
   const maxQueued = options.maxQueued ?? 20_000
-  let queue: EventInput[] = []
+  const maxBytes = options.maxQueuedBytes ?? 32 * 1024 * 1024
+  const now = options.now ?? Date.now
+  let queue: Waiting[] = []
+  let queuedBytes = 0
+  /** How many wait of each origin: one that floods must leave room for the others. */
+  const queuedOf = new Map<string, number>()
   const waiting = new Map<string, (event: FleetEvent | null) => void>()
+  let roomWanted: (() => void)[] = []
   let timer: NodeJS.Timeout | null = null
   let flushing: Promise<void> | null = null
   let dropped = 0
+  let stored = 0
+  let lastStoredAt: number | null = null
+  /** The store takes nothing at the moment; said once, not once a second. */
+  let held = false
   let closed = false
 
   const keyOf = (event: { epoch: string; seq: number }) => `${event.epoch}:${event.seq}`
+
+  const enqueue = (event: EventInput, bytes: number): void => {
+    queue.push({ event, bytes, since: now() })
+    queuedBytes += bytes
+    queuedOf.set(event.origin, (queuedOf.get(event.origin) ?? 0) + 1)
+  }
+
+  const dequeue = (count: number): void => {
+    for (const { event, bytes } of queue.slice(0, count)) {
+      queuedBytes -= bytes
+      const left = (queuedOf.get(event.origin) ?? 1) - 1
+      if (left === 0) queuedOf.delete(event.origin)
+      else queuedOf.set(event.origin, left)
+    }
+    queue = queue.slice(count)
+    const wanted = roomWanted
+    roomWanted = []
+    for (const tell of wanted) tell()
+  }
 
   const arm = (ms: number): void => {
     if (timer || flushing || closed || queue.length === 0) return
@@ -45,6 +101,8 @@ export const createIntake = (options: {
   }
 
   const handOn = (events: readonly FleetEvent[]): void => {
+    stored += events.length
+    lastStoredAt = now()
     for (const event of events) {
       try {
         options.onStored(event)
@@ -80,9 +138,9 @@ export const createIntake = (options: {
   /** Writes until the queue is empty. False when the store cannot take more at the moment. */
   const empty = async (): Promise<boolean> => {
     while (queue.length > 0) {
-      const batch = queue.slice(0, BATCH_SIZE)
+      const batch = queue.slice(0, BATCH_SIZE).map(({ event }) => event)
       if (!(await write(batch))) return false
-      queue = queue.slice(batch.length)
+      dequeue(batch.length)
       // A store that answers without waiting would hold everybody else's turn for the whole of a burst.
       await nextTurn()
     }
@@ -97,7 +155,11 @@ export const createIntake = (options: {
     flushing = empty()
       .then(
         (taken) => {
-          if (!taken) options.log.warn({ queued: queue.length }, 'events wait for the store')
+          if (taken === held) {
+            held = !taken
+            if (held) options.log.warn({ queued: queue.length }, 'events wait for the store')
+            else options.log.info('the store takes events again')
+          }
           return taken ? FLUSH_MS : RETRY_MS
         },
         (error: unknown) => {
@@ -113,12 +175,23 @@ export const createIntake = (options: {
   }
 
   return {
-    push(event) {
-      if (closed || queue.length >= maxQueued) return false
-      queue.push(event)
+    push(event, bytes = Buffer.byteLength(JSON.stringify(event.data))) {
+      if (closed || queue.length >= maxQueued || queuedBytes + bytes > maxBytes) return false
+      if ((queuedOf.get(event.origin) ?? 0) >= maxQueued / 4) return false
+      enqueue(event, bytes)
       if (queue.length >= BATCH_SIZE && !flushing) void flush()
       else arm(FLUSH_MS)
       return true
+    },
+    room() {
+      return new Promise((resolve) => {
+        const tell = (): void => {
+          clearTimeout(deadline)
+          resolve()
+        }
+        const deadline = setTimeout(tell, ROOM_MS)
+        roomWanted.push(tell)
+      })
     },
     store(event) {
       // Our own events are few and tell what was done: they may pass the ceiling by a little.
@@ -133,16 +206,18 @@ export const createIntake = (options: {
         const deadline = setTimeout(() => settle(null), 2_000)
         deadline.unref()
         waiting.set(key, settle)
-        queue.push(event)
+        enqueue(event, Buffer.byteLength(JSON.stringify(event.data)))
         arm(0)
       })
     },
-    get queued() {
-      return queue.length
-    },
-    get dropped() {
-      return dropped
-    },
+    figures: () => ({
+      queued: queue.length,
+      queuedBytes,
+      dropped,
+      stored,
+      oldestAt: queue[0]?.since ?? null,
+      lastStoredAt,
+    }),
     async close() {
       closed = true
       if (timer) clearTimeout(timer)
@@ -154,6 +229,7 @@ export const createIntake = (options: {
       await Promise.race([flush(), late])
       clearTimeout(deadline)
       for (const settle of [...waiting.values()]) settle(null)
+      for (const tell of roomWanted.splice(0)) tell()
     },
   }
 }

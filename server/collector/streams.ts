@@ -1,33 +1,57 @@
 import type { LookupFunction } from 'node:net'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type ClientOptions, WebSocket } from 'ws'
-import { type FleetEvent, parseEvent } from '../contract/index.ts'
+import { type FleetEvent, LIVE_ONLY_EVENT_TYPES, type NodeEvent } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { EventInput, Store } from '../store/store.ts'
 import type { Control, ControlTarget } from './control.ts'
+import { EVENT_ALLOWANCE, type EventAllowance, EventBudget } from './event-budget.ts'
+import { createGapTeller, type StreamGap } from './gap-teller.ts'
+import type { NodeClock } from './node-clock.ts'
+import { type Refusal, RefusedEvents, readNodeEvent } from './node-events.ts'
 import type { AddressRules } from './probe/address.ts'
-import { cleanValue } from './probe/document.ts'
 
 const HANDSHAKE_MS = 5_000
 /** A node pings every 25 s; two misses and a little, and the connection is given up. */
 const SILENCE_MS = 60_000
 const MAX_FRAME_BYTES = 1_048_576
-/** Frames that may wait while a hole is being filled; beyond it the stream is read again from its position. */
-const MAX_PENDING = 20_000
+/** What may wait here while a hole is being filled or the store is slow. Beyond it the socket is not read: the node's ring holds the rest. */
+const MAX_PENDING_FRAMES = 2_000
+const MAX_PENDING_BYTES = 1_048_576
+/** Frames taken in one turn of the event loop. */
+const FRAMES_A_TURN = 100
 const FILL_PAGE = 1_000
+/** The same where a whole page is more than one answer may hold. */
+const SMALL_PAGE = 50
 /** After `hello` a node sends what it has; one that stays silent is asked over HTTP. */
 const BACKLOG_WAIT_MS = 1_000
+/** A connection that held so long was a good one: the next attempt comes at once again. */
+const SOUND_MS = 10_000
 /** A node that was gone no longer than this between two epochs has simply restarted: nothing happened that nobody read. */
 const RESTART_MS = 10_000
-const SKEW_SAMPLES = 20
+/** Ten times the ring. A number that leaps further within one connection is a fault, and must not hide the events after it. */
+const MAX_LEAP = 100_000
+/** How long a node that was read more slowly is told to be. */
+const THROTTLED_TOLD_MS = 60_000
+const TOO_LARGE_CODE = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 export interface StreamTarget extends ControlTarget {
   readonly region: string
 }
 
+export interface StreamPosition {
+  epoch: string
+  seq: number
+}
+
 export interface EventStream {
   readonly state: 'live' | 'connecting'
-  /** Milliseconds by which the node's clock is ahead of ours; null before the first live event. */
-  readonly clockSkewMs: number | null
+  /** The newest event that was taken in or skipped for good; null before the first contact. */
+  readonly position: StreamPosition | null
+  /** What is wrong with what the node sends, in sentences. */
+  problems(): string[]
+  /** Events that were refused since the start, by reason, and ms for which the node was read more slowly. */
+  figures(): { refused: Record<Refusal, number>; throttledMs: number }
   start(): void
   /** Connects again at once, for example because the node moved. */
   restart(): void
@@ -36,54 +60,85 @@ export interface EventStream {
 
 export interface StreamOptions {
   target: () => StreamTarget
+  clock: NodeClock
   store: Pick<Store, 'position'>
   control: Control
   rules: AddressRules
   log: Log
   maxBackoffMs: number
+  allowance?: EventAllowance
+  /** Wall clock in epoch ms. */
+  now?: () => number
   /** Takes an event; false where there is no room at the moment. */
-  accept: (event: EventInput) => boolean
+  accept: (event: EventInput, bytes: number) => boolean
+  /** Resolves when there may be room again. */
+  room: () => Promise<void>
+  /** An event that is told and not stored. */
+  onLiveOnly: (event: Omit<FleetEvent, 'id'>) => void
   /** Part of the stream cannot be had any more. `fromMs` is null where it is not known since when. */
-  onGap: (gap: {
-    fromSeq: number
-    toSeq: number | null
-    fromMs: number | null
-    toMs: number
-    reason: string
-  }) => void
+  onGap: (gap: StreamGap) => void
   onLive: () => void
   onChange: () => void
 }
 
-interface Position {
-  epoch: string
-  seq: number
-}
+/** What waits for its turn, in order. */
+type Pending = { text: string } | { fillTo: number } | { tooLarge: true }
 
 /**
  * Follows one node's events over one WebSocket, resumed where the store ends. Every event is accepted in order and once; a
- * hole is filled from `GET /events`, and what cannot be filled is reported as a gap.
+ * hole is filled from `GET /events`, and what cannot be filled is reported as a gap. A node that sends more than it may, or
+ * than there is room for, is read more slowly: its own ring is the buffer.
  */
 export const createEventStream = (options: StreamOptions): EventStream => {
+  const now = options.now ?? Date.now
+  const refused = new RefusedEvents()
+  const budget = new EventBudget(performance.now(), options.allowance ?? EVENT_ALLOWANCE)
+  const gaps = createGapTeller(options.onGap)
   let socket: WebSocket | null = null
-  let position: Position | null = null
+  let position: StreamPosition | null = null
   let positionKnown = false
+  let greeted = false
   /** Newest seq that existed when the connection began: later ones are live, and only they tell about clocks. */
   let helloSeq = Number.POSITIVE_INFINITY
+  /** The newest hole that was given up: what comes from inside it all the same is no repeat. */
+  let hole: { from: number; to: number } | null = null
+  /** The newest event's time in our clock: the next one of the run did not happen before it. */
+  let timeFloor = 0
   let state: 'live' | 'connecting' = 'connecting'
-  let pending: unknown[] = []
+  let pending: Pending[] = []
+  let pendingFrames = 0
+  let pendingBytes = 0
   let pumping = false
+  /** The connection has ended; what had come before is still taken. */
+  let ended = false
   let attempt = 0
   let closed = true
   let disconnectedAt: number | null = null
-  let reconnectTimer: NodeJS.Timeout | null = null
-  let silenceTimer: NodeJS.Timeout | null = null
-  let backlogTimer: NodeJS.Timeout | null = null
-  let skews: number[] = []
+  let throttledMs = 0
+  let throttledAt = Number.NEGATIVE_INFINITY
+  const timers = new Map<'reconnect' | 'silence' | 'backlog' | 'sound', NodeJS.Timeout>()
+
+  const arm = (name: 'reconnect' | 'silence' | 'backlog' | 'sound', ms: number, work: () => void): void => {
+    clearTimeout(timers.get(name))
+    timers.set(
+      name,
+      setTimeout(() => {
+        timers.delete(name)
+        work()
+      }, ms),
+    )
+  }
+  const disarm = (...names: ('reconnect' | 'silence' | 'backlog' | 'sound')[]): void => {
+    for (const name of names) {
+      clearTimeout(timers.get(name))
+      timers.delete(name)
+    }
+  }
 
   const setState = (next: 'live' | 'connecting'): void => {
     if (state === next) return
     state = next
+    options.log.info({ node: options.target().id, state }, 'an event stream changed its state')
     options.onChange()
   }
 
@@ -91,11 +146,13 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     const old = socket
     socket = null
     pending = []
-    for (const timer of [silenceTimer, backlogTimer]) if (timer) clearTimeout(timer)
-    silenceTimer = null
-    backlogTimer = null
+    pendingFrames = 0
+    pendingBytes = 0
+    ended = false
+    greeted = false
+    disarm('silence', 'backlog', 'sound')
     if (old) {
-      if (state === 'live') disconnectedAt = Date.now()
+      if (state === 'live') disconnectedAt = now()
       old.terminate()
     }
     setState('connecting')
@@ -103,22 +160,13 @@ export const createEventStream = (options: StreamOptions): EventStream => {
 
   const reconnect = (): void => {
     hangUp()
-    if (closed || reconnectTimer) return
+    if (closed || timers.has('reconnect')) return
     const ceiling = Math.min(250 * 2 ** Math.min(attempt, 10), options.maxBackoffMs)
     attempt += 1
-    reconnectTimer = setTimeout(
-      () => {
-        reconnectTimer = null
-        void connect()
-      },
-      ceiling * (0.5 + Math.random() / 2),
-    )
+    arm('reconnect', ceiling * (0.5 + Math.random() / 2), () => void connect())
   }
 
-  const heard = (): void => {
-    if (silenceTimer) clearTimeout(silenceTimer)
-    silenceTimer = setTimeout(reconnect, SILENCE_MS)
-  }
+  const heard = (): void => arm('silence', SILENCE_MS, reconnect)
 
   const connect = async (): Promise<void> => {
     if (closed || socket) return
@@ -129,16 +177,37 @@ export const createEventStream = (options: StreamOptions): EventStream => {
         positionKnown = true
       }
     } catch (error) {
-      options.log.warn({ err: error, node: target.id }, 'the position of an event stream could not be read')
+      options.log.debug({ err: error, node: target.id }, 'the position of an event stream could not be read')
       return reconnect()
     }
     // Another connect, or close(), may have come while the store was asked.
     if (closed || socket) return
     const refusal = options.rules.refusesUrl(target.url, target.embedded)
     if (refusal !== null) {
-      options.log.warn({ node: target.id, reason: refusal }, 'an event stream is not opened')
+      options.log.debug({ node: target.id, reason: refusal }, 'an event stream is not opened')
       return reconnect()
     }
+    const opened = open(target)
+    socket = opened
+    heard()
+    opened.on('error', (error: Error & { code?: string }) => {
+      options.log.debug({ err: error, node: target.id }, 'event stream failed')
+      if (socket === opened && error.code === TOO_LARGE_CODE) queue(opened, { tooLarge: true })
+    })
+    opened.on('close', () => {
+      if (socket !== opened) return
+      if (pumping) ended = true
+      else reconnect()
+    })
+    opened.on('ping', heard)
+    opened.on('message', (data, isBinary) => {
+      if (socket !== opened) return
+      heard()
+      if (!isBinary) queue(opened, { text: String(data) })
+    })
+  }
+
+  const open = (target: StreamTarget): WebSocket => {
     const url = new URL(target.url)
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
     url.pathname = `${url.pathname.replace(/\/+$/, '')}/events`
@@ -151,189 +220,252 @@ export const createEventStream = (options: StreamOptions): EventStream => {
       followRedirects: false,
       lookup: options.rules.lookup(target.embedded),
     }
-    const opened = new WebSocket(url, clientOptions)
-    socket = opened
-    heard()
-    opened.on('error', (error) => options.log.debug({ err: error, node: target.id }, 'event stream failed'))
-    opened.on('close', () => {
-      if (socket === opened) reconnect()
-    })
-    opened.on('ping', heard)
-    opened.on('message', (data, isBinary) => {
-      if (socket !== opened) return
+    return new WebSocket(url, clientOptions)
+  }
+
+  const queue = (from: WebSocket, item: Pending): void => {
+    pending.push(item)
+    pendingFrames += 1
+    if ('text' in item) pendingBytes += item.text.length
+    if (!from.isPaused && (pendingFrames >= MAX_PENDING_FRAMES || pendingBytes >= MAX_PENDING_BYTES)) {
+      from.pause()
+      // Its pings are not read either.
+      disarm('silence')
+    }
+    void pump(from)
+  }
+
+  const taken = (from: WebSocket, item: Pending): void => {
+    pendingFrames -= 1
+    if ('text' in item) pendingBytes -= item.text.length
+    if (from.isPaused && pendingFrames <= MAX_PENDING_FRAMES / 2 && pendingBytes <= MAX_PENDING_BYTES / 2) {
+      from.resume()
       heard()
-      if (isBinary) return
-      const frame = parseFrame(String(data))
-      if (frame === null) return
-      if (pending.length >= MAX_PENDING) return reconnect()
-      pending.push(frame)
-      void pump(opened)
-    })
+    }
   }
 
   const pump = async (from: WebSocket): Promise<void> => {
     if (pumping) return
     pumping = true
+    let failed = false
+    let inTurn = 0
     try {
       while (socket === from && pending.length > 0) {
         const batch = pending
         pending = []
-        for (const frame of batch) {
+        for (const item of batch) {
           if (socket !== from) break
-          await take(frame)
+          await take(from, item)
+          if (socket !== from) break
+          taken(from, item)
+          inTurn += 1
+          if (inTurn % FRAMES_A_TURN === 0) await nextTurn()
         }
       }
     } catch (error) {
-      options.log.warn(
-        { err: error, node: options.target().id },
-        'an event stream is read again from its position',
-      )
-      if (socket === from) reconnect()
+      failed = socket === from
+      if (failed) {
+        const node = options.target().id
+        options.log.debug({ err: error, node }, 'an event stream is read again from its position')
+      }
     } finally {
       pumping = false
     }
+    if (socket === from) {
+      if (failed || ended) reconnect()
+    }
     // A new connection may have brought frames while the old one's last await ended.
-    if (socket && socket !== from && pending.length > 0) void pump(socket)
+    else if (socket && pending.length > 0) void pump(socket)
   }
 
-  const take = async (frame: unknown): Promise<void> => {
-    const fields = frame as Record<string, unknown>
-    if (fields.type === 'hello') return greet(fields)
-    if (fields.type === 'gap' || fields.type === 'ping') return
-    if (fields.type === 'event') return takeEvent(fields.event)
-    if (fields.type === 'events' && Array.isArray(fields.events)) {
-      for (const event of fields.events) await takeEvent(event)
+  const take = async (from: WebSocket, item: Pending): Promise<void> => {
+    if ('fillTo' in item) return fill(from, item.fillTo)
+    if ('tooLarge' in item) return skipTooLarge()
+    const frame = parseFrame(item.text)
+    if (frame === null || frame.type === 'gap' || frame.type === 'ping') return spend(item.text.length)
+    if (frame.type === 'hello') return greeted ? undefined : greet(from, frame)
+    if (!greeted) throw new Error('events came before the hello frame')
+    if (frame.type === 'events' && Array.isArray(frame.events)) {
+      for (const event of frame.events) {
+        await takeEvent(from, event, Math.ceil(item.text.length / frame.events.length))
+        if (socket !== from) return
+      }
       return
     }
-    return takeEvent(fields)
+    return takeEvent(from, frame.type === 'event' ? frame.event : frame, item.text.length)
   }
 
-  const greet = async (hello: Record<string, unknown>): Promise<void> => {
+  /** A frame that is larger than any: which event it was is not known but that it is the next one. */
+  const skipTooLarge = (): void => {
+    refused.note('too_large', `a frame of more than ${MAX_FRAME_BYTES} bytes`, now())
+    if (!position) return
+    giveUp(position.seq + 1, position.seq + 1, 'an event was larger than any frame may be')
+    position = { epoch: position.epoch, seq: position.seq + 1 }
+  }
+
+  const greet = (from: WebSocket, hello: Record<string, unknown>): void => {
     const { epoch, seq, oldest } = hello
-    if (typeof epoch !== 'string' || typeof seq !== 'number')
+    if (typeof epoch !== 'string' || epoch === '' || epoch.length > 64 || !isSeq(seq))
       throw new Error('the hello frame has no epoch and seq')
-    const first = typeof oldest === 'number' ? oldest : 1
-    attempt = 0
+    greeted = true
     helloSeq = seq
-    enterEpoch(epoch, first, seq)
+    enterEpoch(epoch, isSeq(oldest) ? oldest : 1, seq)
     setState('live')
     disconnectedAt = null
     options.onLive()
-    backlogTimer = setTimeout(() => {
-      if (!position || position.epoch !== epoch || position.seq >= seq) return
-      fill(seq + 1).catch((error: unknown) => {
-        options.log.debug({ err: error }, 'the backlog of an event stream could not be read')
-        reconnect()
-      })
-    }, BACKLOG_WAIT_MS)
+    arm('sound', SOUND_MS, () => {
+      attempt = 0
+    })
+    const lookForBacklog = (): void => {
+      if (socket !== from || !position || position.epoch !== epoch || position.seq >= seq) return
+      // While something comes it is the backlog that comes.
+      if (pumping) arm('backlog', BACKLOG_WAIT_MS, lookForBacklog)
+      else queue(from, { fillTo: seq + 1 })
+    }
+    arm('backlog', BACKLOG_WAIT_MS, lookForBacklog)
   }
 
   /** Puts the position into the node's present run, and reports what lies between and is gone. */
   const enterEpoch = (epoch: string, oldest: number, newest: number): void => {
-    const away = disconnectedAt === null ? null : Date.now() - disconnectedAt
+    const away = disconnectedAt === null ? null : now() - disconnectedAt
+    if (position?.epoch !== epoch) {
+      timeFloor = 0
+      hole = null
+    }
     if (!position) {
       // First contact: what the ring has already forgotten was never ours to read.
       position = { epoch, seq: oldest - 1 }
     } else if (position.epoch !== epoch) {
       const restarted = options.target().embedded || (away !== null && away < RESTART_MS)
       if (!restarted || oldest > 1) {
-        options.onGap({
+        gaps.tell({
           fromSeq: position.seq + 1,
           toSeq: null,
           fromMs: disconnectedAt,
-          toMs: Date.now(),
+          toMs: now(),
           reason: 'the node restarted; what its earlier run recorded last was not read',
         })
       }
       position = { epoch, seq: oldest - 1 }
     } else if (position.seq < oldest - 1) {
-      reportHole(position.seq + 1, oldest - 1)
+      giveUp(position.seq + 1, oldest - 1)
       position = { epoch, seq: oldest - 1 }
     } else if (position.seq > newest) position = { epoch, seq: newest }
   }
 
-  const reportHole = (fromSeq: number, toSeq: number): void =>
-    options.onGap({
-      fromSeq,
-      toSeq,
-      fromMs: disconnectedAt,
-      toMs: Date.now(),
-      reason: `${toSeq - fromSeq + 1} events were overwritten in the node before they were read`,
-    })
+  const giveUp = (fromSeq: number, toSeq: number, why?: string): void => {
+    hole = { from: fromSeq, to: toSeq }
+    const reason = why ?? `${toSeq - fromSeq + 1} events were overwritten in the node before they were read`
+    gaps.tell({ fromSeq, toSeq, fromMs: disconnectedAt, toMs: now(), reason })
+  }
 
-  const takeEvent = async (raw: unknown): Promise<void> => {
+  const takeEvent = async (from: WebSocket, raw: unknown, bytes: number): Promise<void> => {
+    await spend(bytes)
     const place = placeOf(raw)
-    if (!place) return
-    if (!position || position.epoch !== place.epoch) enterEpoch(place.epoch, place.seq, place.seq)
-    if (!position || place.seq <= position.seq) return
-    if (place.seq > position.seq + 1) await fill(place.seq)
-    if (!position || place.seq <= position.seq) return
-    accept(raw, place)
+    if (!place || !position) return refuse('malformed', 'an event without its place')
+    if (place.epoch !== position.epoch) return refuse('malformed', 'an event of another run')
+    if (place.seq > Math.max(position.seq, helloSeq) + MAX_LEAP)
+      return refuse('implausible_seq', `${place.seq} after ${position.seq}`)
+    if (place.seq > position.seq + 1) await fill(from, place.seq)
+    if (socket !== from || !position) return
+    if (place.seq > position.seq) {
+      if (await accept(from, raw, place)) position = place
+    } else if (hole && place.seq >= hole.from && place.seq <= hole.to) {
+      hole = { from: place.seq + 1, to: hole.to }
+      await accept(from, raw, place)
+    }
+  }
+
+  const refuse = (refusal: Refusal, detail: string): void => {
+    const node = options.target().id
+    options.log.debug({ node, refusal, detail }, 'an event of a node was refused')
+    refused.note(refusal, detail, now())
+  }
+
+  /** Takes from the node's budget, and waits where it is used up. */
+  const spend = async (bytes: number): Promise<void> => {
+    const waitMs = budget.take(bytes, performance.now())
+    if (waitMs === 0) return
+    throttledMs += waitMs
+    throttledAt = now()
+    await delay(Math.min(waitMs, 5_000))
+  }
+
+  const readPage = async (after: StreamPosition, limit: number): Promise<unknown[]> => {
+    const answer = await options.control.call(
+      options.target(),
+      'GET',
+      `/events?after=${encodeURIComponent(`${after.epoch}:${after.seq}`)}&limit=${limit}`,
+    )
+    if (answer.status !== 200) throw new Error(`GET /events answered ${answer.status}`)
+    const events = (answer.body as { events?: unknown } | null)?.events
+    return Array.isArray(events) ? events.slice(0, limit) : []
   }
 
   /** Reads what lies before `upTo` over HTTP; what the node no longer has is reported as a gap. */
-  const fill = async (upTo: number): Promise<void> => {
+  const fill = async (from: WebSocket, upTo: number): Promise<void> => {
     const epoch = position?.epoch
-    while (position && position.epoch === epoch && position.seq + 1 < upTo) {
-      const after = position.seq
-      const answer = await options.control.call(
-        options.target(),
-        'GET',
-        `/events?after=${encodeURIComponent(`${epoch}:${after}`)}&limit=${FILL_PAGE}`,
-      )
-      if (answer.status !== 200) throw new Error(`GET /events answered ${answer.status}`)
-      const events = (answer.body as { events?: unknown } | null)?.events
-      for (const raw of Array.isArray(events) ? events : []) {
+    while (socket === from && position && position.epoch === epoch && position.seq + 1 < upTo) {
+      const before = position
+      const page = await readPage(before, FILL_PAGE).catch(() => readPage(before, SMALL_PAGE))
+      for (const raw of page) {
+        if (socket !== from || !position) return
         const place = placeOf(raw)
         if (!place || place.epoch !== epoch || place.seq >= upTo || place.seq <= position.seq) continue
-        if (place.seq > position.seq + 1) {
-          reportHole(position.seq + 1, place.seq - 1)
-          position = { epoch, seq: place.seq - 1 }
-        }
-        accept(raw, place)
+        if (place.seq > position.seq + 1) giveUp(position.seq + 1, place.seq - 1)
+        if (await accept(from, raw, place)) position = place
       }
-      if (position.seq === after) {
-        reportHole(after + 1, upTo - 1)
-        position = { epoch: position.epoch, seq: upTo - 1 }
+      if (position === before && socket === from) {
+        giveUp(before.seq + 1, upTo - 1)
+        position = { epoch: before.epoch, seq: upTo - 1 }
       }
+      await nextTurn()
     }
   }
 
-  const accept = (raw: unknown, place: Position): void => {
-    const target = options.target()
-    const event = parseEvent(cleanValue(raw))
-    if (!event) {
-      // A newer node may know types that we do not; its place in the stream counts all the same.
-      options.log.debug(
-        { node: target.id, seq: place.seq },
-        'an event that is not in the contract was skipped',
-      )
-      position = place
-      return
+  /** Hands one event on; true when it is done with, false when the connection ended while there was no room for it. */
+  const accept = async (from: WebSocket, raw: unknown, place: StreamPosition): Promise<boolean> => {
+    const reading = readNodeEvent(raw)
+    if ('refusal' in reading) {
+      refuse(reading.refusal, reading.detail)
+      return true
     }
-    const receivedAt = Date.now()
-    const input: EventInput = {
-      origin: target.id,
+    const { event } = reading
+    const receivedAt = now()
+    const live = place.seq > helloSeq
+    const lagging = pendingFrames > FRAMES_A_TURN || receivedAt - throttledAt < THROTTLED_TOLD_MS
+    if (live && !lagging) options.clock.sawLive(Date.parse(event.at), receivedAt)
+    const told = asTold(event, receivedAt)
+    if (LIVE_ONLY_EVENT_TYPES.has(event.type)) {
+      // What was counted while nobody read it is nothing to look at any more.
+      if (live) options.onLiveOnly(told)
+      return true
+    }
+    const input: EventInput = { ...told, origin: options.target().id }
+    while (!options.accept(input, reading.bytes)) {
+      await options.room()
+      if (socket !== from) return false
+    }
+    return true
+  }
+
+  /** The event in our own clock. Who says it is what we connected to, not what it says. */
+  const asTold = (event: NodeEvent, receivedAt: number): Omit<FleetEvent, 'id'> => {
+    const target = options.target()
+    const said = Date.parse(event.at)
+    const at = options.clock.timeOf(said, receivedAt, timeFloor)
+    timeFloor = at
+    return {
       source: 'node',
       seq: event.seq,
       epoch: event.epoch,
-      // Who it is, is what we connected to, not what it says.
       node: target.id,
       region: target.region,
       type: event.type,
-      at: new Date(event.at).toISOString(),
+      at: new Date(at).toISOString(),
       receivedAt: new Date(receivedAt).toISOString(),
-      data: event.data as FleetEvent['data'],
-    }
-    if (!options.accept(input)) {
-      // No room: forget where we are in memory, and come back to where the store is.
-      positionKnown = false
-      position = null
-      throw new Error('no room for events until the store has taken those that wait')
-    }
-    position = place
-    if (place.seq > helloSeq) {
-      skews = [...skews.slice(-(SKEW_SAMPLES - 1)), Date.parse(event.at) - receivedAt]
+      // Both times are kept where they differ by more than delivery explains.
+      data: Math.abs(said - at) > 1_000 ? { ...event.data, nodeAt: event.at } : { ...event.data },
     }
   }
 
@@ -341,10 +473,20 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     get state() {
       return state
     },
-    get clockSkewMs() {
-      // Delivery only ever makes an event look older, so the largest difference is the one with the least delay in it.
-      return skews.length === 0 ? null : Math.max(...skews)
+    get position() {
+      return position
     },
+    problems() {
+      const told = refused.problems(now())
+      if (now() - throttledAt < THROTTLED_TOLD_MS) {
+        const { eventsPerSecond, bytesPerSecond } = options.allowance ?? EVENT_ALLOWANCE
+        told.push(
+          `sends more events than a node may (${eventsPerSecond} and ${Math.round(bytesPerSecond / 1024)} KiB a second for long); they are read more slowly`,
+        )
+      }
+      return told
+    },
+    figures: () => ({ refused: { ...refused.counts }, throttledMs }),
     start() {
       if (!closed) return
       closed = false
@@ -354,32 +496,32 @@ export const createEventStream = (options: StreamOptions): EventStream => {
       if (closed) return
       attempt = 0
       hangUp()
-      if (reconnectTimer) clearTimeout(reconnectTimer)
-      reconnectTimer = null
+      disarm('reconnect')
       void connect()
     },
     close() {
       closed = true
-      if (reconnectTimer) clearTimeout(reconnectTimer)
-      reconnectTimer = null
+      disarm('reconnect')
       hangUp()
+      gaps.close()
     },
   }
 }
 
-const parseFrame = (text: string): unknown => {
+const isSeq = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+
+const parseFrame = (text: string): Record<string, unknown> | null => {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : null
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
   } catch {
     return null
   }
 }
 
-const placeOf = (raw: unknown): Position | null => {
+const placeOf = (raw: unknown): StreamPosition | null => {
   if (typeof raw !== 'object' || raw === null) return null
   const { epoch, seq } = raw as Record<string, unknown>
-  return typeof epoch === 'string' && epoch !== '' && typeof seq === 'number' && Number.isSafeInteger(seq)
-    ? { epoch: epoch.slice(0, 64), seq }
-    : null
+  return typeof epoch === 'string' && epoch !== '' && epoch.length <= 64 && isSeq(seq) ? { epoch, seq } : null
 }

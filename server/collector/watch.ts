@@ -90,6 +90,9 @@ export const createWatch = (options: {
   const take = (node: FleetNode, result: PollResult, began: number): void => {
     const before = node.judgement
     node.poll = result
+    if (result.saidAt !== undefined) {
+      node.clock.sawDate(result.saidAt, result.at + result.durationMs, result.durationMs)
+    }
     // A timeout that our own event loop slept through proves nothing about the node.
     const blind = result.outcome === 'timeout' && ownClock.stoodStill(began, performance.now())
     if (!blind) node.judgement = judge(before, result, options.thresholds)

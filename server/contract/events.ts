@@ -4,7 +4,15 @@ import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 const text = z.string().max(1024)
 const short = z.string().max(256)
 const number = z.number().finite()
-const counts = z.record(z.string().max(64), number)
+/** Bytes of one event's `data` as JSON. A node cuts its own to it, the collector refuses what is larger. */
+export const MAX_EVENT_BYTES = 16_384
+/** Entries of a list or of counts by reason in one event. */
+export const MAX_EVENT_ENTRIES = 64
+
+const counts = z
+  .record(z.string().max(64), number)
+  .refine((record) => Object.keys(record).length <= MAX_EVENT_ENTRIES, `at most ${MAX_EVENT_ENTRIES} keys`)
+const list = <Entry extends z.ZodType>(entry: Entry) => z.array(entry).max(MAX_EVENT_ENTRIES)
 
 /**
  * Every event type with the schema of its `data`: facts in the past tense. Fields may be added, never renamed.
@@ -32,12 +40,12 @@ export const EVENT_DATA = {
   }),
   'connections.counted': z.object({ active: number, accepted: number, closed: number, closedBy: counts }),
   'connection.refused': z.object({ reason: short, client: short, port: number, route: short.nullish() }),
-  'route.changed': z.object({ added: z.array(short), removed: z.array(short), changed: z.array(short) }),
+  'route.changed': z.object({ added: list(short), removed: list(short), changed: list(short) }),
   'target.down': z.object({ route: short, target: short, reason: short }),
   'target.up': z.object({ route: short, target: short, downMs: number }),
-  'certificate.issued': z.object({ domains: z.array(short), notAfter: short }),
-  'certificate.failed': z.object({ domains: z.array(short), reason: text }),
-  'certificate.expiring': z.object({ domains: z.array(short), notAfter: short, days: number }),
+  'certificate.issued': z.object({ domains: list(short), notAfter: short }),
+  'certificate.failed': z.object({ domains: list(short), reason: text }),
+  'certificate.expiring': z.object({ domains: list(short), notAfter: short, days: number }),
 
   'tunnel.registered': z.object({
     hostId: short,
@@ -76,15 +84,15 @@ export const EVENT_DATA = {
   'drain.phase_changed': z.object({
     drainId: short,
     scope: z.enum(['node', 'drain']),
-    from: z.string().nullable(),
-    to: z.string(),
+    from: short.nullable(),
+    to: short,
     phaseMs: number.nullish(),
   }),
   'drain.completed': z.object({
     drainId: short,
     scope: z.enum(['node', 'drain']),
-    warnings: z.array(text),
-    phases: z.array(z.object({ phase: z.enum(DRAIN_PHASES), actualMs: number, budgetMs: number.nullable() })),
+    warnings: list(text),
+    phases: list(z.object({ phase: z.enum(DRAIN_PHASES), actualMs: number, budgetMs: number.nullable() })),
   }),
   'drain.aborted': z.object({
     drainId: short,
@@ -96,7 +104,7 @@ export const EVENT_DATA = {
 
   'node.down': z.object({ reason: text, since: short }),
   'node.recovered': z.object({ downMs: number }),
-  'region.unreachable': z.object({ nodes: z.array(short), reason: text }),
+  'region.unreachable': z.object({ nodes: list(short), reason: text }),
   'stream.gap': z.object({ from: number.nullable(), to: number.nullable(), reason: text }),
   'signal.opened': z.object({ kind: short, scope: short, sentence: text, incidentId: short.nullish() }),
   'signal.closed': z.object({
@@ -124,6 +132,50 @@ export const EVENT_DATA = {
 export type EventType = keyof typeof EVENT_DATA
 export const EVENT_TYPES = Object.keys(EVENT_DATA) as EventType[]
 export type EventData<T extends EventType> = z.infer<(typeof EVENT_DATA)[T]>
+
+/**
+ * Types that a node may tell of itself, as `docs/events.md` lists them; all others are the collector's own. Of the drains, whose
+ * types both use, a node tells `scope: 'node'`.
+ */
+export const NODE_EVENT_TYPES: ReadonlySet<EventType> = new Set<EventType>([
+  'node.started',
+  'node.state_changed',
+  'node.problem_found',
+  'node.problem_cleared',
+  'connection.closed',
+  'connections.counted',
+  'connection.refused',
+  'route.changed',
+  'target.down',
+  'target.up',
+  'certificate.issued',
+  'certificate.failed',
+  'certificate.expiring',
+  'tunnel.registered',
+  'tunnel.lost',
+  'tunnel.refused',
+  'tunnel.replaced',
+  'directory.unreachable',
+  'directory.recovered',
+  'directory.stale_cleared',
+  'push.session_connected',
+  'push.session_invalidated',
+  'push.rejected',
+  'push.retried',
+  'push.failed',
+  'push.breaker_opened',
+  'push.breaker_closed',
+  'token.pruned',
+  'token.restored',
+  'drain.started',
+  'drain.phase_changed',
+  'drain.completed',
+  'drain.aborted',
+  'drain.budget_exceeded',
+])
+
+/** Types that are told live and never stored: a number a second is for the eye, and its sum is in the samples. */
+export const LIVE_ONLY_EVENT_TYPES: ReadonlySet<EventType> = new Set<EventType>(['connections.counted'])
 
 /** A fact with a time. `seq` ascends within one `epoch` (one run of the node's process). `at` is the node's own clock. */
 export interface NodeEvent<T extends EventType = EventType> {
@@ -160,6 +212,7 @@ export const parseEvent = (input: unknown): NodeEvent | null => {
  * `source` says whose clock `at` is; `receivedAt` is the collector's clock.
  */
 export interface FleetEvent {
+  /** Ascending. Whole for an event that is stored; one that is told live only has a fraction, above all that were stored before it. */
   id: number
   source: 'node' | 'collector'
   seq: number

@@ -1,9 +1,19 @@
 import { ulid } from 'ulid'
-import { EVENT_DATA, type EventData, type EventType, type NodeEvent } from '../contract/events.ts'
+import {
+  EVENT_DATA,
+  type EventData,
+  type EventType,
+  MAX_EVENT_BYTES,
+  MAX_EVENT_ENTRIES,
+  type NodeEvent,
+} from '../contract/events.ts'
 import type { Log } from '../observe/log.ts'
 
 /** Events that a node keeps for those who resume (design: the last 10 000). */
 export const EVENT_RING_SIZE = 10_000
+
+/** Entries of its lists that an event keeps when it would be too large otherwise. */
+const FEW_ENTRIES = 12
 
 export type EventListener = (event: NodeEvent) => void
 
@@ -31,15 +41,23 @@ export interface EventLog {
   subscribe(listener: EventListener): () => void
 }
 
-const cutStrings = (value: unknown): unknown => {
+/** `value` with its texts, lists and counts cut to what an event may hold. */
+const cut = (value: unknown, entries: number = MAX_EVENT_ENTRIES): unknown => {
   if (typeof value === 'string') return value.slice(0, 256)
   if (typeof value === 'number') return Number.isFinite(value) ? value : 0
-  if (Array.isArray(value)) return value.map(cutStrings)
+  if (Array.isArray(value)) return value.slice(0, entries).map((entry) => cut(entry, entries))
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => [key.slice(0, 64), cutStrings(entry)]),
+    Object.entries(value)
+      .slice(0, entries)
+      .map(([key, entry]) => [key.slice(0, 64), cut(entry, entries)]),
   )
 }
+
+/** Only what holds a list or counts can be too large; all others are bounded by their fields. */
+const isTooLarge = (data: Record<string, unknown>): boolean =>
+  Object.values(data).some((entry) => typeof entry === 'object' && entry !== null) &&
+  Buffer.byteLength(JSON.stringify(data)) > MAX_EVENT_BYTES
 
 /**
  * Creates the event log of one node. Data is checked against the contract here, so that a part's overlong text costs its tail
@@ -60,10 +78,11 @@ export const createEventLog = (
 
   const checked = <T extends EventType>(type: T, data: EventData<T>): EventData<T> | null => {
     const schema = EVENT_DATA[type]
-    const first = schema.safeParse(data)
-    if (first.success) return first.data as EventData<T>
-    const second = schema.safeParse(cutStrings(data))
-    return second.success ? (second.data as EventData<T>) : null
+    for (const tried of [() => data, () => cut(data), () => cut(data, FEW_ENTRIES)]) {
+      const { success, data: valid } = schema.safeParse(tried())
+      if (success && !isTooLarge(valid)) return valid as EventData<T>
+    }
+    return null
   }
 
   return {

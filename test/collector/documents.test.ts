@@ -2,16 +2,22 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { DETECT_DEFAULTS } from '../../server/collector/incidents/signal-rule.ts'
 import { titleOf } from '../../server/collector/incidents/titles.ts'
-import { EVENT_TYPES, type FleetEvent, SIGNAL_KINDS } from '../../server/contract/index.ts'
+import { EVENT_TYPES, type FleetEvent, NODE_EVENT_TYPES, SIGNAL_KINDS } from '../../server/contract/index.ts'
 
-const firstCells = (file: string): string[] =>
-  [
-    ...readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8').matchAll(/^\| `([^`]+)` \|/gm),
-  ].map((match) => match[1] ?? '')
+const textOf = (file: string): string => readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8')
+const cellsOf = (text: string): string[] =>
+  [...text.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1] ?? '')
+const firstCells = (file: string): string[] => cellsOf(textOf(file))
 
 describe('the documents', () => {
   it('list every event type once, and no other', () => {
     expect(firstCells('events.md').sort()).toEqual([...EVENT_TYPES].sort())
+  })
+
+  it('say which events a node may send', () => {
+    const [, fromNodes = ''] = textOf('events.md').split(/^## /m)
+    expect(fromNodes).toMatch(/^From nodes/)
+    expect(cellsOf(fromNodes).sort()).toEqual([...NODE_EVENT_TYPES].sort())
   })
 
   it('list every signal and every threshold with its default', () => {

@@ -51,7 +51,7 @@ describe('a burst of events', () => {
         expect(intake.push(event(count + 1))).toBe(true)
 
         await eventually(() => expect(told.length).toBe(count + 1))
-        expect(intake.queued).toBe(0)
+        expect(intake.figures().queued).toBe(0)
         expect(told.map((one) => one.seq)).toEqual(Array.from({ length: count + 1 }, (_, n) => n + 1))
         expect(await store.position('fra-1')).toMatchObject({ seq: count + 1 })
       }, 40_000)
@@ -66,13 +66,53 @@ describe('a burst of events', () => {
       turns += 1
       await delay(1)
     }
-    expect(turns).toBeGreaterThan(10)
+    expect(turns).toBeGreaterThan(5)
+  })
+
+  it('leaves room for the events of others, however much one node sends', async () => {
+    const { intake, told } = start(slowed(await makeStore(), 20))
+    let taken = 0
+    while (intake.push(event(taken + 1))) taken += 1
+    expect(taken).toBe(5_000)
+    expect(intake.push(event(1, { origin: 'iad-1', node: 'iad-1' }))).toBe(true)
+    await intake.room()
+    expect(intake.push(event(taken + 1))).toBe(true)
+    await eventually(() => expect(told).toHaveLength(taken + 2))
+  })
+
+  it('has a ceiling in bytes, and says what waits and since when', async () => {
+    const store = await makeStore()
+    const gate = Promise.withResolvers<void>()
+    const intake = createIntake({
+      store: {
+        async appendEvents(events: readonly EventInput[]) {
+          await gate.promise
+          return store.appendEvents(events)
+        },
+      },
+      log,
+      onStored: () => undefined,
+      maxQueuedBytes: 100_000,
+    })
+    closers.push(() => intake.close())
+    const large = { data: { reason: 'x'.repeat(10_000) } }
+    const before = Date.now()
+    let taken = 0
+    while (intake.push(event(taken + 1, large))) taken += 1
+    expect(taken).toBe(9)
+    await delay(60)
+    expect(intake.figures()).toMatchObject({ queued: 9, stored: 0, lastStoredAt: null })
+    expect(intake.figures().oldestAt).toBeGreaterThanOrEqual(before)
+    gate.resolve()
+    await eventually(() => expect(intake.figures()).toMatchObject({ queued: 0, queuedBytes: 0, stored: 9 }))
+    expect(intake.figures().oldestAt).toBeNull()
+    expect(intake.figures().lastStoredAt).toBeGreaterThanOrEqual(before)
   })
 
   it('is told of our own event at once, though the pipeline was idle after a burst', async () => {
     const { intake } = start(await makeStore())
     await pushAll(intake, 600)
-    await eventually(() => expect(intake.queued).toBe(0))
+    await eventually(() => expect(intake.figures().queued).toBe(0))
     await delay(60)
     const stored = await intake.store(event(1, { origin: '@collector', source: 'collector', epoch: 'own' }))
     expect(stored).toMatchObject({ seq: 1, source: 'collector' })

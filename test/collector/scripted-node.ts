@@ -18,10 +18,18 @@ export interface ScriptedNode {
   emit(type: EventType, data: Record<string, unknown>): void
   /** Appends events that no open stream gets, as if frames had been lost. */
   emitUnsent(type: EventType, data: Record<string, unknown>): void
+  /** Sends a frame as it is to all open streams, outside the ring. */
+  sendFrame(frame: unknown): void
+  /** Milliseconds by which its clock is ahead. */
+  skewMs: number
+  /** Where true, `GET /events` is never answered. */
+  hangs: boolean
   /** The ring forgets everything up to this seq. */
   forget(seq: number): void
   dropStreams(): void
   readonly streams: number
+  /** Bytes of frames that readers have not taken. */
+  readonly unsentBytes: number
   /** `METHOD /path` of every control call but polls. */
   readonly calls: string[]
   close(): Promise<void>
@@ -42,7 +50,15 @@ export const startScriptedNode = async (
 
   const append = (type: EventType, data: Record<string, unknown>): NodeEvent => {
     seq += 1
-    const event = { seq, epoch, node: id, region, type, at: new Date().toISOString(), data } as NodeEvent
+    const event = {
+      seq,
+      epoch,
+      node: id,
+      region,
+      type,
+      at: new Date(Date.now() + node.skewMs).toISOString(),
+      data,
+    } as NodeEvent
     ring.push(event)
     return event
   }
@@ -55,13 +71,15 @@ export const startScriptedNode = async (
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://node')
     const answer = (status: number, body: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      const date = new Date(Date.now() + node.skewMs).toUTCString()
+      response.writeHead(status, { 'content-type': 'application/json', date }).end(JSON.stringify(body))
     }
     if (url.pathname === '/health') return answer(200, { ...node.health, epoch, seq })
     if (request.headers.authorization !== `Bearer ${token}`) return answer(401, {})
     if (url.pathname !== '/tunnels' || request.method !== 'GET')
       calls.push(`${request.method} ${url.pathname}`)
     if (url.pathname === '/events') {
+      if (node.hangs) return
       const events = after(url.searchParams.get('after')).slice(0, Number(url.searchParams.get('limit')))
       return answer(200, { events, next: events.at(-1)?.seq ?? seq, oldest: oldest() })
     }
@@ -100,6 +118,12 @@ export const startScriptedNode = async (
       const event = append(type, data)
       for (const client of sockets) client.send(JSON.stringify(event))
     },
+    sendFrame(frame) {
+      const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
+      for (const client of sockets) client.send(text)
+    },
+    skewMs: 0,
+    hangs: false,
     emitUnsent: (type, data) => void append(type, data),
     forget(upTo) {
       while (ring[0] && ring[0].seq <= upTo) ring.shift()
@@ -109,6 +133,9 @@ export const startScriptedNode = async (
     },
     get streams() {
       return sockets.size
+    },
+    get unsentBytes() {
+      return [...sockets].reduce((sum, client) => sum + client.bufferedAmount, 0)
     },
     async close() {
       for (const client of sockets) client.terminate()

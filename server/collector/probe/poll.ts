@@ -12,6 +12,7 @@ export const POLL_OUTCOMES = [
   'bad_body',
   'too_large',
   'wrong_region',
+  'wrong_node',
   'blocked_address',
 ] as const
 export type PollOutcome = (typeof POLL_OUTCOMES)[number]
@@ -27,6 +28,8 @@ export interface PollResult {
   document?: Health
   /** Parts of the document that were dropped because they were not what the schema says. */
   partial?: string[]
+  /** The `Date` of the answer, epoch ms by the node's clock in whole seconds, where it had one. */
+  saidAt?: number
   /** One sentence for people. */
   reason: string
 }

@@ -19,6 +19,7 @@ interface Exchange {
   status: number | null
   reason: string
   text?: string
+  saidAt?: number
   /** The connection failed before any byte of an answer: a kept-alive one may just have been closed under us. */
   retryable?: boolean
 }
@@ -74,6 +75,7 @@ export const createTidegateProbe = (options: {
       const wasUsed = line.used
       let settled = false
       let status: number | null = null
+      let saidAt = Number.NaN
       let bytes = 0
       const chunks: Buffer[] = []
 
@@ -101,6 +103,7 @@ export const createTidegateProbe = (options: {
         onResponseStart(_controller, statusCode, headers) {
           if (statusCode < 200) return
           status = statusCode
+          saidAt = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN
           const refusal = headerRefusal(statusCode, headers)
           if (refusal) settle({ ...refusal, status }, false)
         },
@@ -120,7 +123,13 @@ export const createTidegateProbe = (options: {
         },
         onResponseEnd() {
           settle(
-            { outcome: 'ok', status, reason: 'answered', text: Buffer.concat(chunks).toString('utf8') },
+            {
+              outcome: 'ok',
+              status,
+              reason: 'answered',
+              text: Buffer.concat(chunks).toString('utf8'),
+              ...(Number.isFinite(saidAt) ? { saidAt } : {}),
+            },
             true,
           )
         },
@@ -145,7 +154,7 @@ export const createTidegateProbe = (options: {
     async probe(target) {
       const at = now()
       const began = performance.now()
-      const result = (part: Omit<Exchange, 'text' | 'retryable'>): PollResult => ({
+      const result = (part: Pick<Exchange, 'outcome' | 'status' | 'reason'>): PollResult => ({
         at,
         durationMs: Math.round((performance.now() - began) * 1000) / 1000,
         outcome: part.outcome,
@@ -170,8 +179,16 @@ export const createTidegateProbe = (options: {
           reason: `answers for region ${reading.document.region || '(none)'}, configured is ${target.region}`,
         })
       }
+      if (reading.document.node !== target.id) {
+        return result({
+          outcome: 'wrong_node',
+          status: answer.status,
+          reason: `another node answers here: it says that it is ${reading.document.node || '(nobody)'}, configured is ${target.id}; check this entry's url`,
+        })
+      }
       const good = result({ outcome: 'ok', status: answer.status, reason: 'answered' })
       good.document = reading.document
+      if (answer.saidAt !== undefined) good.saidAt = answer.saidAt
       if (reading.partial.length > 0) good.partial = reading.partial
       return good
     },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { DrainBudget } from '../../../server/contract/drain-budget.ts'
+import { MAX_EVENT_BYTES } from '../../../server/contract/events.ts'
 import { healthSchema, type ProxyHealth } from '../../../server/contract/health.ts'
 import { type NodeConfig, nodeConfigSchema } from '../../../server/contract/node-config.ts'
 import { createEventLog } from '../../../server/runtime/event-log.ts'
@@ -398,6 +399,27 @@ describe('the health document', () => {
     expect(fitted.proxy?.targetsTotal).toBe(5_000)
     expect(fitted.proxy?.targets.length).toBeGreaterThan(8)
     expect(healthSchema.safeParse(fitted).success).toBe(true)
+  })
+})
+
+describe('the event log', () => {
+  it('cuts what is too long of an event, and never makes one that a collector must refuse', () => {
+    const events = createEventLog({ node: 'fra-1', region: 'fra' }, silent)
+    const names = (length: number) =>
+      Array.from({ length: 2_000 }, (_, n) => `${n}`.padEnd(length, 'n').slice(0, length))
+    events.emit('route.changed', { added: names(200), removed: names(256), changed: [] })
+    const reasons = names(60).map((reason) => [reason, 1] as const)
+    events.emit('connections.counted', {
+      active: 1,
+      accepted: 2,
+      closed: 1,
+      closedBy: Object.fromEntries(reasons),
+    })
+    const { events: kept } = events.read(0, 10)
+    expect(events.faults.invalid).toBe(0)
+    expect(kept).toHaveLength(2)
+    for (const { data } of kept)
+      expect(Buffer.byteLength(JSON.stringify(data))).toBeLessThanOrEqual(MAX_EVENT_BYTES)
   })
 })
 
