@@ -14,7 +14,7 @@ const BACKOFF_CEILING_MS = 2_000
 const CALM_INTERVAL_MS = 1_000
 /** … for this long. */
 const CALM_FOR_MS = 60_000
-/** While sessions connect and answer nothing, each next one is dialled this much later, doubled with each up to the ceiling. */
+/** While sessions connect and answer nothing, the next one is tried this much later, doubled with each up to the ceiling. */
 const PROBE_BASE_MS = 1_000
 const PROBE_CEILING_MS = 30_000
 
@@ -39,7 +39,8 @@ export class PushConnection implements SessionListener {
   #failures = 0
   /** Sessions in a row that were retired because they answered nothing. */
   #unanswering = 0
-  #retiredAt = Number.NEGATIVE_INFINITY
+  /** Until when the session in use, whose probe went unanswered, only keeps alive; null while it may be used. Monotonic, ms. */
+  #restsUntil: number | null = null
   #dialledAt = Number.NEGATIVE_INFINITY
   #calmUntil = Number.NEGATIVE_INFINITY
   #closed = false
@@ -61,22 +62,23 @@ export class PushConnection implements SessionListener {
    */
   get vacancies(): number {
     const session = this.ready
-    if (session === null) return 0
+    if (session === null || this.#restsUntil !== null) return 0
     if (this.#unanswering === 0 || session.answered) return session.vacancies
     return session.idle ? Math.min(1, session.vacancies) : 0
   }
 
-  /** Dials unless a session is there, dialled, or about to be. */
+  /** Dials unless a session is there, dialled, or about to be; one that rests is replaced when its time has come. */
   want(): void {
-    if (this.#closed || this.#current || this.#dialTimer) return
-    const waitMs = this.#nextDialAt() - performance.now()
+    if (this.#closed || this.#dialTimer) return
+    if (this.#current !== null && this.#restsUntil === null) return
+    const waitMs = (this.#restsUntil ?? this.#nextDialAt()) - performance.now()
     if (waitMs <= 0) {
-      this.#dial()
+      this.#renew()
       return
     }
     this.#dialTimer = setTimeout(() => {
       this.#dialTimer = undefined
-      this.#dial()
+      this.#renew()
     }, waitMs)
   }
 
@@ -115,13 +117,27 @@ export class PushConnection implements SessionListener {
 
   onRoom(session: PushSession): void {
     if (session !== this.#current) return
-    if (session.answered) this.#unanswering = 0
+    if (session.answered) {
+      this.#unanswering = 0
+      this.#restsUntil = null
+    }
     this.#listener.room()
+  }
+
+  onUnanswered(session: PushSession, streams: number): void {
+    if (session !== this.#current) return
+    this.#unanswering += 1
+    const delayMs = Math.min(PROBE_BASE_MS * 2 ** Math.min(this.#unanswering - 2, 16), PROBE_CEILING_MS)
+    // The first fresh session after a silent one comes at once: most often it is the cure.
+    if (this.#unanswering === 1) session.retire('unanswered', `${streams} streams in a row went unanswered`)
+    // Later ones stay up in between, as PING proves; that they answer nothing is what the counters say.
+    else this.#restsUntil = performance.now() + delayMs * (0.8 + Math.random() / 5)
   }
 
   onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void {
     if (session !== this.#current) return
     this.#current = null
+    this.#restsUntil = null
     this.#failures += 1
     if (failure.calm) this.calm()
     this.#listener.connectFailed(failure)
@@ -137,12 +153,10 @@ export class PushConnection implements SessionListener {
     if (calm) this.calm()
     if (session !== this.#current) return
     this.#current = null
+    this.#restsUntil = null
     // A session that never answered counts as a failed dial, so that a peer that hangs up at once is not dialled in a loop.
     // One that answers PING alone has a backoff of its own.
-    if (reason === 'unanswered') {
-      this.#unanswering += 1
-      this.#retiredAt = performance.now()
-    } else this.#failures = session.answered ? 0 : this.#failures + 1
+    if (reason !== 'unanswered') this.#failures = session.answered ? 0 : this.#failures + 1
     this.#listener.invalidated(reason, ageSeconds, detail)
   }
 
@@ -150,6 +164,15 @@ export class PushConnection implements SessionListener {
     this.#sessions.delete(session)
     if (this.#sessions.size > 0) return
     for (const resolve of this.#whenGone.splice(0)) resolve()
+  }
+
+  #renew(): void {
+    if (this.#closed) return
+    const resting = this.#restsUntil === null ? null : this.#current
+    this.#restsUntil = null
+    // Its end makes whoever waits ask again, and that dials.
+    if (resting?.ready) resting.retire('unanswered', 'the probe went unanswered')
+    else if (this.#current === null) this.#dial()
   }
 
   #dial(): void {
@@ -162,21 +185,11 @@ export class PushConnection implements SessionListener {
   }
 
   #nextDialAt(): number {
-    const calmAt = Math.max(
-      performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0,
-      this.#nextProbeAt(),
-    )
+    const calmAt = performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0
     if (this.#failures === 0) return calmAt
     const delayMs = Math.min(BACKOFF_BASE_MS * 2 ** Math.min(this.#failures - 1, 16), BACKOFF_CEILING_MS)
     // Jitter, so that nodes that lost the same endpoint do not come back in step. A failed dial may itself have taken long.
     return Math.max(calmAt, this.#dialledAt + delayMs * (0.5 + Math.random() / 2))
-  }
-
-  /** The first fresh session after a silent one comes at once: most often it is the cure. */
-  #nextProbeAt(): number {
-    if (this.#unanswering <= 1) return 0
-    const delayMs = Math.min(PROBE_BASE_MS * 2 ** Math.min(this.#unanswering - 2, 16), PROBE_CEILING_MS)
-    return this.#retiredAt + delayMs * (0.8 + Math.random() / 5)
   }
 
   #stop(): void {

@@ -17,6 +17,8 @@ export interface PushAnswer {
    * §6.8, §8.7), or a request that never left. Only then may it be sent again without the risk of a second delivery.
    */
   unprocessed: boolean
+  /** True where it timed out on a session that answers nothing any more: another one may do better. */
+  unanswered: boolean
 }
 
 /** Errors after which the session is not to be used again, whatever `session.destroyed` says. */
@@ -76,8 +78,16 @@ export const failureOf = (
 /** What is said of a request that got no status; what is not given is false. */
 export const failedAnswer = (
   failure: string,
-  known: Partial<Pick<PushAnswer, 'sessionFatal' | 'calm' | 'unprocessed'>> = {},
-): PushAnswer => ({ ...EMPTY, failure, sessionFatal: false, calm: false, unprocessed: false, ...known })
+  known: Partial<Pick<PushAnswer, 'sessionFatal' | 'calm' | 'unprocessed' | 'unanswered'>> = {},
+): PushAnswer => ({
+  ...EMPTY,
+  failure,
+  sessionFatal: false,
+  calm: false,
+  unprocessed: false,
+  unanswered: false,
+  ...known,
+})
 
 /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now: seconds or a date; null where it is absent or neither. */
 export const retryAfterMs = (value: string | string[] | undefined, nowMs: number): number | null => {

@@ -348,6 +348,7 @@ class PushClient implements Push, ConnectionListener {
         ),
       )
     }
+    if (this.#queue.size + this.#retries.size > 0) this.#connection?.want()
   }
 
   #headersOf(job: Job, jwt: string): OutgoingHttpHeaders {
@@ -415,7 +416,8 @@ class PushClient implements Push, ConnectionListener {
     if (answer.calm) this.#connection?.calm()
     if (answer.sessionFatal) this.#connection?.invalidateSession(session, 'error', failure)
     if (answer.unprocessed && this.#resend(job, failure)) return
-    if (answer.sessionFatal && !job.freshSessionTried && this.#state === 'started') {
+    const elsewhere = answer.sessionFatal || answer.unanswered
+    if (elsewhere && !job.freshSessionTried && this.#state === 'started') {
       job.freshSessionTried = true
       // It may have been processed: this is the one retry that can deliver twice, so it has a number of its own.
       if (!answer.unprocessed) this.#counters.sendRetriedUnproven += 1

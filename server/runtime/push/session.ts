@@ -66,6 +66,8 @@ export interface SessionListener {
   onReady(session: PushSession, connectMs: number): void
   /** A stream ended, or the peer changed its limit: there may be room for another request. */
   onRoom(session: PushSession): void
+  /** As many streams in a row as `unansweredStreams` got no answer. Said once; whether it is left is the listener's word. */
+  onUnanswered(session: PushSession, streams: number): void
   onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void
   /** Said once in a session's life, and only after `ready`. Streams in flight may still finish. */
   onInvalidated(
@@ -225,12 +227,13 @@ export class PushSession {
           sessionFatal: false,
           calm: false,
           unprocessed: false,
+          unanswered: false,
         })
         return
       }
       if (timedOut) {
         this.#countUnanswered()
-        done(failedAnswer('timeout', { sessionFatal: this.#dead }))
+        done(failedAnswer('timeout', { unanswered: this.#dead }))
         return
       }
       done(this.#brokenStream(failure, stream))
@@ -252,6 +255,7 @@ export class PushSession {
         status = value
         this.#answered = true
         this.#unanswered = 0
+        this.#dead = false
       }
       if (status === 429 || status === 503) retryAfter = retryAfterMs(answer['retry-after'], Date.now())
       if (status === null || status < 300) stream.resume()
@@ -296,9 +300,9 @@ export class PushSession {
   /** PING proves a path, answers prove a service: what gives none is left, and its streams may still finish. */
   #countUnanswered(): void {
     this.#unanswered += 1
-    if (this.#unanswered < this.#options.unansweredStreams) return
+    if (this.#dead || this.#unanswered < this.#options.unansweredStreams) return
     this.#dead = true
-    this.retire('unanswered', `${this.#unanswered} streams in a row went unanswered`)
+    this.#listener.onUnanswered(this, this.#unanswered)
   }
 
   /** Streams end with CANCEL, and the socket at once: a path that swallows everything would never finish a handshake. */

@@ -438,6 +438,8 @@ describe('an endpoint that does not answer', () => {
     await endpoint.until(() => endpoint.sessions.length >= 3 && endpoint.requests.length >= 34)
     expect(push.pending()).toBeGreaterThan(25)
     expect(push.stats()).toMatchObject({ sendOk: 0, sessionInvalidationsByReason: { unanswered: 2 } })
+    // In between a session stays up, as its PINGs prove; that it delivers nothing is what the counters say.
+    await expect.poll(() => push.stats().sessionAlive).toBe(true)
     endpoint.answer = (request) => respond(request, 200)
     const outcomes = await late
     expect(outcomes.filter((one) => one.outcome === 'failed').length).toBeLessThan(3)
