@@ -56,7 +56,16 @@ export const EVENT_DATA = {
     attempt: number.nullable(),
     fence: number.nullish(),
   }),
-  'tunnel.lost': z.object({ hostId: short, code: number, reason: short, heldMs: number }),
+  'tunnel.lost': z.object({
+    hostId: short,
+    code: number,
+    reason: short,
+    heldMs: number,
+    /** Number of the registration that ended; lower than that of a tunnel that the host has elsewhere. */
+    fence: number.nullish(),
+    /** In an announced drain: the node at which the host stood already when this tunnel ended. Then the host is not lost. */
+    movedTo: short.nullish(),
+  }),
   'tunnel.refused': z.object({ hostId: short.nullable(), code: number, reason: short }),
   'tunnel.replaced': z.object({ hostId: short, heldMs: number }),
   'directory.unreachable': z.object({ backend: short, reason: text }),

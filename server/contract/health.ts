@@ -85,17 +85,25 @@ export const healthSchema = z.object({
         lost: count,
         reconnected: count,
         refused: counts,
+        /**
+         * Tunnels of hosts that have moved to another node in a drain, kept for the streams that are open on them: not in `current`,
+         * since their hosts are counted where they stand now.
+         */
+        kept: count.optional(),
       }),
       closedBy: counts,
       requests: z.object({
         total: count,
         pending: count,
         byStatus: counts,
-        /** Requests that got no answer from their host, by `RELAY_FAILURES`, since this node's start. What a visitor ended is none. */
+        /**
+         * Requests that got no answer from their host, by `RELAY_FAILURES`, since this node's start. What a visitor ended is none; what
+         * was passed on and answered by the owner, in whatever way, counts there.
+         */
         failed: counts.optional(),
         /**
-         * The part of `failed` that was lost here because a host was registered nowhere, or at a relay that had just let it go, counted
-         * by the node that owned the host last (known for 60 s after an entry went). This node itself is never a key: its own share
+         * The part of `failed` that was lost here because a host was registered nowhere, or at a relay that could not be reached,
+         * counted by the node that owned the host last (known for 60 s after an entry went). This node itself is never a key: its own share
          * stands in `drain.requestsFailed`. At most 64 keys, the rest under `other`. A drain's whole cost is what this grew by at all
          * other nodes for the drained node, plus what `drain.requestsFailed` grew by at the drained node.
          */

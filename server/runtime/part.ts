@@ -24,11 +24,16 @@ export interface ServingPart {
   listeners(): Listener[]
   /** What readiness paths on public listeners answer. Phase 1 sets it to not ready at once; everything is still served. */
   setReadiness(readiness: Readiness): void
-  /** Phase 2: takes no new work and tells peers (`Connection: close`); what is in flight goes on. */
+  /**
+   * Phase 2: takes no new work and tells peers (`Connection: close`); what is in flight goes on. A relay goes on to serve its hosts,
+   * which move meanwhile, and only tells peers.
+   */
   stopAccepting(): Promise<void>
   /** What is in flight: connections (TCP and WebSocket through the part) and HTTP requests. Tunnels are not counted. */
   inFlight(): { connections: number; requests: number }
-  /** Resolves when nothing is in flight; `signal` ends the wait early (resolves, never rejects). */
+  /** The part of it that phase 2 waits for, where that is not all. */
+  outstanding?(): { connections: number; requests: number }
+  /** Resolves when nothing is in flight that phase 2 waits for; `signal` ends the wait early (resolves, never rejects). */
   whenIdle(signal: AbortSignal): Promise<void>
   /** Aborts what is left of phase 2 and resolves when it is gone. Answers how many connections and requests were cut. */
   abortRest(): Promise<{ connections: number; requests: number }>

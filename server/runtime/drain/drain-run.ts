@@ -1,13 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DRAIN_PHASES, type DrainPhase } from '../../contract/states.ts'
 import type { PartContext } from '../part.ts'
-import { type DrainParts, remainingOf } from './parts.ts'
+import { type DrainParts, outstandingOf, remainingOf } from './parts.ts'
 
 /** A part that does not answer a closing verb is left behind after this long, with a warning. */
 const VERB_CEILING_MS = 5_000
-
-/** `server/contract/close-codes.ts`: the host's backoff resets and it dials elsewhere. */
-const DRAIN_CLOSE_CODE = 4001
 
 /** In an operator's drain with a pace, phase 3 may last tunnels ÷ pace plus this. */
 const PACE_ALLOWANCE_MS = 10_000
@@ -41,6 +38,12 @@ export interface PhaseRecord {
   budgetMs: number | null
 }
 
+export interface RunHooks {
+  onPhase(phase: DrainPhase): void
+  /** Connections and requests that were cut at a part which does not count them itself. */
+  onCut(count: number): void
+}
+
 /** `stopped`: somebody called `stop()`; `deadline_resume`: phase 2's budget ended and the order says to serve again. */
 export type RunOutcome = 'completed' | 'stopped' | 'deadline_resume'
 
@@ -58,7 +61,7 @@ export class DrainRun {
   phase: DrainPhase
   readonly #parts: DrainParts
   readonly #context: PartContext
-  readonly #onPhase: (phase: DrainPhase) => void
+  readonly #hooks: RunHooks
   readonly #stop = new AbortController()
   #enteredAt = 0
   #previous: DrainPhase | null
@@ -67,13 +70,13 @@ export class DrainRun {
     order: DrainOrder,
     parts: DrainParts,
     context: PartContext,
-    onPhase: (phase: DrainPhase) => void,
+    hooks: RunHooks,
     earlier?: Pick<DrainRun, 'phase' | 'records' | 'warnings' | 'startedAt'>,
   ) {
     this.order = order
     this.#parts = parts
     this.#context = context
-    this.#onPhase = onPhase
+    this.#hooks = hooks
     this.records = [...(earlier?.records ?? [])]
     this.warnings = [...(earlier?.warnings ?? [])]
     this.startedAt = earlier?.startedAt ?? new Date().toISOString()
@@ -117,7 +120,7 @@ export class DrainRun {
         phaseMs: this.records.at(-1)?.actualMs ?? null,
       })
     }
-    this.#onPhase(phase)
+    this.#hooks.onPhase(phase)
   }
 
   /** A phase that a second run repeats (a signal took over) is one record with the time of both. */
@@ -160,49 +163,73 @@ export class DrainRun {
     for (const part of serving) part.setReadiness({ ready: false, reason: 'draining' })
     relay?.setCordon(true)
     await Promise.all(serving.map((part) => this.#bounded('stop accepting', part.stopAccepting())))
-    const idle = (signal: AbortSignal) => Promise.all(serving.map((part) => part.whenIdle(signal)))
-    const ended = await this.#within(budgetMs, idle)
+    const work = (signal: AbortSignal) => this.#moveAndFinish(signal)
+    const ended = await this.#within(budgetMs, work)
     if (ended !== 'late') return ended === 'stopped' ? 'stopped' : 'completed'
 
-    const { connections, requests } = remainingOf(this.#parts)
+    const { connections, requests } = outstandingOf(serving)
+    // Hosts that are still on their way are phase 3's.
     if (connections + requests === 0) return 'completed'
     this.#exceeded('connections', budgetMs, connections + requests)
-    if (this.order.source === 'signal' || this.order.onDeadline === 'force') {
-      await this.#cut(budgetMs)
+    if (this.#cuts) {
+      const cut = await this.#cut(
+        serving.map((part) => async () => {
+          const gone = await part.abortRest()
+          if ((part as unknown) !== relay) this.#hooks.onCut(gone.connections + gone.requests)
+          return gone
+        }),
+      )
+      this.warnings.push(`${cut} were cut after ${budgetMs / 1000} s`)
       return 'completed'
     }
     if (this.order.onDeadline === 'resume') return 'deadline_resume'
     this.warnings.push(
       `${connections} connections and ${requests} requests outlasted ${budgetMs / 1000} s and were waited for`,
     )
-    await idle(this.#stop.signal)
+    await work(this.#stop.signal)
     return this.#stop.signal.aborted ? 'stopped' : 'completed'
   }
 
+  /** At a deadline, what is left is cut; else it is waited for. */
+  get #cuts(): boolean {
+    return this.order.source === 'signal' || this.order.onDeadline === 'force'
+  }
+
+  /** The pace of an operator is a promise to the receiving regions; a signal has a clock behind it that kills. */
+  get #pace(): number | undefined {
+    return this.order.source === 'operator' ? this.order.tunnelsPerSecond : undefined
+  }
+
+  /** Phase 2's own work: hosts move, and what is in flight finishes. */
+  async #moveAndFinish(signal: AbortSignal): Promise<void> {
+    const { serving, relay } = this.#parts
+    await relay?.moveTunnels({ tunnelsPerSecond: this.#pace, signal })
+    // After it: what visitors opened meanwhile on tunnels that are over is waited for too.
+    await Promise.all(serving.map((part) => part.whenIdle(signal)))
+  }
+
   /** Aborts what is left and waits until it is gone: an aborted request must not outlive the answer that it is gone. */
-  async #cut(budgetMs: number): Promise<void> {
+  async #cut(aborts: readonly (() => Promise<{ connections: number; requests: number }>)[]): Promise<string> {
     const cut = { connections: 0, requests: 0 }
     await Promise.all(
-      this.#parts.serving.map(async (part) => {
-        const answer = await this.#bounded('abort the rest', part.abortRest())
+      aborts.map(async (abort) => {
+        const answer = await this.#bounded('abort the rest', abort())
         cut.connections += answer?.connections ?? 0
         cut.requests += answer?.requests ?? 0
       }),
     )
-    this.warnings.push(
-      `${cut.connections} connections and ${cut.requests} requests were cut after ${budgetMs / 1000} s`,
-    )
+    return `${cut.connections} connections and ${cut.requests} requests`
   }
 
   async #tunnels(budgetMs: number): Promise<RunOutcome> {
     const { relay, push } = this.#parts
     push?.refuse(true)
+    const untilMs = performance.now() + budgetMs
     const before = this.#parts.relay?.stats().tunnels.current ?? 0
-    // The pace of an operator is a promise to the receiving regions; a signal has a clock behind it that kills.
-    const tunnelsPerSecond = this.order.source === 'operator' ? this.order.tunnelsPerSecond : undefined
-    const ended = await this.#within(budgetMs, (signal) =>
-      Promise.all([relay?.drainTunnels({ tunnelsPerSecond, signal }), push?.flush(signal)]),
-    )
+    const work = (signal: AbortSignal) =>
+      Promise.all([relay?.drainTunnels({ tunnelsPerSecond: this.#pace, signal }), push?.flush(signal)])
+    // 0 skips the wait: whoever is left is closed at once.
+    const ended = budgetMs === 0 ? 'late' : await this.#within(budgetMs, work)
     if (ended === 'stopped') return 'stopped'
     const { tunnels, pushes } = remainingOf(this.#parts)
     if (tunnels + pushes > 0) {
@@ -211,13 +238,37 @@ export class DrainRun {
         this.warnings.push(`${tunnels} of ${before} tunnels were still there after ${budgetMs / 1000} s`)
       if (pushes > 0) this.warnings.push(`${pushes} pushes were not settled after ${budgetMs / 1000} s`)
     }
-    if (relay !== undefined && tunnels > 0) {
-      // The budget is over: whoever has not left goes now, with the code that sends it elsewhere at once.
-      for (const { hostId } of relay.tunnels())
-        relay.closeTunnel(hostId, DRAIN_CLOSE_CODE, 'This relay is draining')
-      await this.#bounded('close the last tunnels', relay.whenNoTunnels(AbortSignal.timeout(VERB_CEILING_MS)))
+    if (relay === undefined) return 'completed'
+    // The budget is over: whoever has not left goes now, with the code that sends it elsewhere at once.
+    if (tunnels > 0) await this.#bounded('close the last tunnels', relay.endTunnels())
+    await this.#bounded('unbind the relay', relay.unbind())
+    return await this.#lastRequests(relay, untilMs - performance.now(), budgetMs)
+  }
+
+  /** What visitors of a relay still have open when its port is given back: requests that it passed on to other relays. */
+  async #lastRequests(
+    relay: NonNullable<DrainParts['relay']>,
+    leftMs: number,
+    budgetMs: number,
+  ): Promise<RunOutcome> {
+    const ended = await this.#within(Math.max(0, leftMs), (signal) => relay.whenEmpty(signal))
+    if (ended === 'stopped') return 'stopped'
+    const { connections, requests } = remainingOf({ serving: this.#parts.serving })
+    if (ended === 'late' && connections + requests > 0) {
+      this.#exceeded('tunnels', budgetMs, connections + requests)
+      if (this.#cuts) {
+        const cut = await this.#cut([() => relay.abortAll()])
+        this.warnings.push(`${cut} were cut at the end of phase 3`)
+      } else {
+        this.warnings.push(
+          `${connections} connections and ${requests} requests outlasted phase 3 and were waited for`,
+        )
+        await relay.whenEmpty(this.#stop.signal)
+        if (this.#stop.signal.aborted) return 'stopped'
+      }
     }
-    if (relay !== undefined) await this.#bounded('unbind the relay', relay.unbind())
+    // Nothing runs on them any more; those whose hosts have moved only wait for the end of their notice.
+    await this.#bounded('close the last tunnels', relay.endTunnels())
     return 'completed'
   }
 

@@ -6,7 +6,7 @@ import type { NodeCordonRequest, NodeDrainRequest } from '../../contract/node-ap
 import type { DrainPhase, NodeState } from '../../contract/states.ts'
 import type { IntentFile } from '../intent.ts'
 import type { PartContext, ServingPart } from '../part.ts'
-import { type DrainOrder, DrainRun, type PhaseBudgets, type RunOutcome } from './drain-run.ts'
+import { type DrainOrder, DrainRun, type PhaseBudgets, type RunHooks, type RunOutcome } from './drain-run.ts'
 import { type DrainParts, remainingOf } from './parts.ts'
 
 /** What the node lends its drain. */
@@ -54,6 +54,14 @@ export class NodeDrain {
   #signalled: Promise<void> | null = null
   #exiting = false
   #turn: Promise<unknown> = Promise.resolve()
+  /** Cut at parts that do not count what a drain costs by themselves, since the start. */
+  #cut = 0
+  readonly #hooks: RunHooks = {
+    onPhase: (phase) => this.#onPhase(phase),
+    onCut: (count) => {
+      this.#cut += count
+    },
+  }
 
   constructor(host: DrainHost) {
     this.#host = host
@@ -92,6 +100,7 @@ export class NodeDrain {
       ceilingSeconds: budget.ceilingSeconds,
       fits: budget.fits,
       remaining,
+      requestsFailed: this.#cut + (this.#host.parts.relay?.stats().requests.failed?.draining ?? 0),
     }
   }
 
@@ -143,7 +152,7 @@ export class NodeDrain {
         tunnelsPerSecond: request.tunnelsPerSecond,
       }
       this.#announce(order)
-      this.#launch(new DrainRun(order, this.#host.parts, this.#host.context, this.#onPhase))
+      this.#launch(new DrainRun(order, this.#host.parts, this.#host.context, this.#hooks))
       return this.status()
     })
   }
@@ -226,7 +235,7 @@ export class NodeDrain {
         order,
         this.#host.parts,
         this.#host.context,
-        this.#onPhase,
+        this.#hooks,
         previous ?? undefined,
       )
       // A node that is held has the first three phases behind it.
@@ -252,7 +261,7 @@ export class NodeDrain {
     this.#host.context.emit('drain.started', { drainId, scope: 'node', reason, initiator, mode })
   }
 
-  readonly #onPhase = (phase: DrainPhase): void => {
+  #onPhase(phase: DrainPhase): void {
     const run = this.#run
     this.#host.context.log.info({ drainId: run?.order.drainId, phase }, `drain phase ${phase}`)
     if (phase === 'cleanup') this.#exiting = true
@@ -261,7 +270,7 @@ export class NodeDrain {
 
   /** The same drain again from the phase it had reached: after a resume that could not bind. */
   #continue(run: DrainRun): void {
-    this.#launch(new DrainRun(run.order, this.#host.parts, this.#host.context, this.#onPhase, run))
+    this.#launch(new DrainRun(run.order, this.#host.parts, this.#host.context, this.#hooks, run))
   }
 
   #launch(run: DrainRun, from: DrainPhase = run.phase): void {
@@ -318,7 +327,7 @@ export class NodeDrain {
             { ...run.order, onDeadline: 'wait' },
             this.#host.parts,
             this.#host.context,
-            this.#onPhase,
+            this.#hooks,
             run,
           ),
         )

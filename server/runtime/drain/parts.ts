@@ -1,22 +1,29 @@
 import type { ServingPart } from '../part.ts'
 
+interface TunnelPace {
+  /** Tunnels told to leave a second; without it all at once, in slices. */
+  tunnelsPerSecond?: number | undefined
+  /** Ends the work early; what has not left stays. */
+  signal: AbortSignal
+}
+
 /** What the drain needs of the relay beyond a serving part. */
 export interface TunnelPart {
   /** New tunnels are refused with 4001 while on. */
   setCordon(on: boolean): void
-  /** Tunnel by tunnel in slices at the pace; an aborted signal ends it early and `left` says what remains. */
-  drainTunnels(options: {
-    tunnelsPerSecond?: number | undefined
-    signal: AbortSignal
-  }): Promise<{ moved: number; left: number }>
-  stats(): { tunnels: { current: number } }
-  tunnels(): { hostId: string }[]
-  /** Closes one tunnel; its directory entry goes with it. */
-  closeTunnel(hostId: string, code: number, reason: string): boolean
-  /** Resolves when no tunnel is left, or when `signal` ends the wait. */
-  whenNoTunnels(signal: AbortSignal): Promise<void>
+  /** Phase 2: hosts are told and move while they are served; resolves when each has moved, is gone, or had its time to move. */
+  moveTunnels(pace: TunnelPace): Promise<void>
+  /** Phase 3: what has not moved is taken from the directory and closed; resolves when no tunnel is left, or at the signal. */
+  drainTunnels(pace: TunnelPace): Promise<{ moved: number; left: number }>
+  /** Closes every tunnel that is left with 4001; resolves when their sockets are gone. */
+  endTunnels(): Promise<void>
+  stats(): { tunnels: { current: number }; requests: { failed?: Record<string, number> | undefined } }
   /** Frees the public port at the end of phase 3. */
   unbind(): Promise<void>
+  /** Resolves when no public request or WebSocket at all is in flight, or when `signal` ends the wait. */
+  whenEmpty(signal: AbortSignal): Promise<void>
+  /** Cuts every public request and WebSocket; resolves when they are gone. */
+  abortAll(): Promise<{ connections: number; requests: number }>
 }
 
 /** What the drain needs of the push client. */
@@ -44,6 +51,17 @@ export interface Remaining {
   requests: number
   tunnels: number
   pushes: number
+}
+
+/** What phase 2 still waits for. */
+export const outstandingOf = (serving: readonly ServingPart[]): { connections: number; requests: number } => {
+  const sum = { connections: 0, requests: 0 }
+  for (const part of serving) {
+    const { connections, requests } = part.outstanding?.() ?? part.inFlight()
+    sum.connections += connections
+    sum.requests += requests
+  }
+  return sum
 }
 
 /** What is still in flight on this node now. */

@@ -45,6 +45,8 @@ export interface Directory {
   /** Removes every entry of a node: what it left behind in an earlier life. */
   clearNode(node: string): Promise<number>
   lookup(hostId: string): Promise<DirectoryEntry | null>
+  /** Who owned the host last, where its entry went (removed, expired) within the last 60 s; null while there is an entry. */
+  formerOwner(hostId: string): Promise<string | null>
   /** Host id → node. */
   owners(): Promise<Record<string, string>>
   reachable(): boolean
@@ -55,6 +57,11 @@ export interface Directory {
   /** Ends timers and subscriptions; entries are not removed. */
   close(): void
 }
+
+/** How long it is remembered who owned a host whose entry is gone. */
+const FORMER_OWNER_MS = 60_000
+/** Former owners that are remembered; the oldest are forgotten first. */
+const MAX_FORMER_OWNERS = 100_000
 
 export interface MemoryDirectoryOptions {
   /** An entry without a refresh for this long is removed. */
@@ -74,16 +81,31 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
   const now = options.now ?? (() => performance.now())
   const entries = new Map<string, StoredEntry>()
   const listeners = new Set<(lost: LostHolding) => void>()
+  /** In the order in which their entries went. */
+  const former = new Map<string, { node: string; at: number }>()
   let lastFence = 0
 
+  const drop = (hostId: string, { node }: StoredEntry): void => {
+    entries.delete(hostId)
+    former.delete(hostId)
+    former.set(hostId, { node, at: now() })
+    if (former.size > MAX_FORMER_OWNERS) former.delete(former.keys().next().value ?? '')
+  }
+
   const remove = ({ hostId, fence }: Holding): boolean => {
-    if (entries.get(hostId)?.fence !== fence) return false
-    return entries.delete(hostId)
+    const entry = entries.get(hostId)
+    if (entry?.fence !== fence) return false
+    drop(hostId, entry)
+    return true
   }
 
   const sweep = setInterval(() => {
     const oldest = now() - ttlMs
-    for (const [hostId, entry] of entries) if (entry.refreshedAt < oldest) entries.delete(hostId)
+    for (const [hostId, entry] of entries) if (entry.refreshedAt < oldest) drop(hostId, entry)
+    for (const [hostId, { at }] of former) {
+      if (now() - at < FORMER_OWNER_MS) break
+      former.delete(hostId)
+    }
   }, options.sweepMs ?? 30_000)
   sweep.unref()
 
@@ -96,6 +118,7 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
       const fence = lastFence
       const { node, region, internalUrl } = owner
       entries.set(hostId, { node, region, internalUrl, fence, refreshedAt: now() })
+      former.delete(hostId)
       if (before) {
         const lost = { hostId, fence: before.fence, by: { node, region, fence } }
         for (const listener of listeners) listener(lost)
@@ -122,7 +145,9 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
     async clearNode(node) {
       let removed = 0
       for (const [hostId, entry] of entries) {
-        if (entry.node === node && entries.delete(hostId)) removed += 1
+        if (entry.node !== node) continue
+        drop(hostId, entry)
+        removed += 1
       }
       return removed
     },
@@ -131,6 +156,10 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
       if (!entry) return null
       const { node, region, internalUrl, fence } = entry
       return { node, region, internalUrl, fence }
+    },
+    async formerOwner(hostId) {
+      const last = former.get(hostId)
+      return last && now() - last.at < FORMER_OWNER_MS ? last.node : null
     },
     async owners() {
       return Object.fromEntries([...entries].map(([hostId, entry]) => [hostId, entry.node]))

@@ -15,8 +15,13 @@ const HOP_BY_HOP = new Set([
 
 /** Says that another relay passed this request on already. It suppresses passing on again and gives no rights. */
 export const HOP_HEADER = 'x-tidegate-hop'
+/** The fence of the entry by which a relay passed the request on; believed only beside the proof below. */
+export const FENCE_HEADER = 'x-tidegate-fence'
 /** Proof between relays of one directory that what they say of the client is true. Never leaves them. */
 export const PASS_HEADER = 'x-tidegate-pass'
+
+/** What relays say to each other; a client's word for it goes no further. */
+export const BETWEEN_RELAYS: ReadonlySet<string> = new Set([HOP_HEADER, PASS_HEADER, FENCE_HEADER])
 
 const FORWARDED = new Set([
   'x-forwarded-for',
@@ -72,7 +77,7 @@ export interface ClientFacts {
 export const forwardedRequestHeaders = (headers: HeaderList, client: ClientFacts): HeaderList => {
   const kept = endToEndHeaders(
     headers,
-    (name) => name === 'expect' || name === HOP_HEADER || name === PASS_HEADER || FORWARDED.has(name),
+    (name) => name === 'expect' || BETWEEN_RELAYS.has(name) || FORWARDED.has(name),
   )
   kept.push('X-Forwarded-For', client.address, 'X-Forwarded-Proto', client.proto)
   if (client.host !== undefined) kept.push('X-Forwarded-Host', client.host)

@@ -178,6 +178,8 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     if (old) {
       old.retiredAtMs = now()
       retiring.add(old)
+      // A relay that shares no directory with the new one learns it from nobody else.
+      old.sendText({ type: 'moved', node })
     }
     link.sendText({ type: 'report', gapMs, previousNode, previousCloseCode, attempt })
     log.info({ hostId, relay: link.relay, node, region, gapMs, attempt }, 'tunnel registered')

@@ -26,6 +26,7 @@ export interface Registered {
 const DEFAULT_PING_INTERVAL_MS = 30_000
 const MIN_PING_INTERVAL_MS = 10
 const MAX_MISSED_PINGS = 3
+const MIN_BETWEEN_DRAINS_MS = 10_000
 
 export interface HostLinkOptions {
   relay: string
@@ -60,6 +61,7 @@ export class HostLink {
   #closingSinceMs: number | null = null
   #lastError = ''
   #ended = false
+  #toldToLeaveAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: HostLinkOptions) {
     this.#options = options
@@ -189,8 +191,11 @@ export class HostLink {
       return
     }
     if ((message as { type?: unknown } | null)?.type === 'drain') {
-      if (this.registered && !this.draining) {
+      // Said again where an earlier drain was called off and another began; a relay that says it all the time is heard now and then.
+      const agoMs = this.#options.now() - this.#toldToLeaveAtMs
+      if (this.registered && agoMs >= MIN_BETWEEN_DRAINS_MS) {
         this.draining = true
+        this.#toldToLeaveAtMs = this.#options.now()
         this.#options.onDrain(this)
       }
       return

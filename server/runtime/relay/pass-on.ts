@@ -1,7 +1,13 @@
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { endToEndHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
+import {
+  BETWEEN_RELAYS,
+  endToEndHeaders,
+  FENCE_HEADER,
+  HOP_HEADER,
+  PASS_HEADER,
+} from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
 import { answerError, refusedUpgradeResponse } from './public-answer.ts'
 
@@ -14,6 +20,12 @@ export interface PassOnOptions {
   node: string
   hostId: string
   passKey: string
+  /** How often the request will have been passed on, this time included. */
+  hop: number
+  /** The fence of the owner's entry. */
+  fence: number
+  /** Called once where the owner could not be reached, or sent no response headers in time. */
+  failed(): void
   /** The client as this relay saw it; the owner believes it because of the pass key. */
   forwarded: HeaderList
   responseTimeoutMs: number
@@ -23,17 +35,12 @@ export interface PassOnOptions {
 
 const dial = (req: IncomingMessage, options: PassOnOptions, upgrade: boolean): ClientRequest => {
   const url = new URL(options.url)
-  const given = new Set([
-    'x-forwarded-for',
-    'x-forwarded-proto',
-    'x-forwarded-host',
-    HOP_HEADER,
-    PASS_HEADER,
-    'expect',
-  ])
-  const headers = endToEndHeaders(req.rawHeaders, (name) => given.has(name))
-  headers.push(HOP_HEADER, '1', ...options.forwarded)
-  if (options.passKey !== '') headers.push(PASS_HEADER, options.passKey)
+  const given = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'expect'])
+  const headers = endToEndHeaders(req.rawHeaders, (name) => given.has(name) || BETWEEN_RELAYS.has(name))
+  headers.push(HOP_HEADER, String(options.hop), ...options.forwarded)
+  if (options.passKey !== '') {
+    headers.push(PASS_HEADER, options.passKey, FENCE_HEADER, String(options.fence))
+  }
   if (upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
   else {
     headers.push('Connection', 'close')
@@ -65,6 +72,8 @@ const dial = (req: IncomingMessage, options: PassOnOptions, upgrade: boolean): C
 /** Answers the client when the owner could not be asked, or gave no answer in time. Answers the status. */
 const answerFailure = (res: ServerResponse, options: PassOnOptions, late: boolean): number => {
   const facts = { hostId: options.hostId, node: options.node }
+  // Nobody is there any more to whom it failed.
+  if (!res.destroyed) options.failed()
   return late
     ? answerError(
         res,

@@ -12,6 +12,7 @@ import type { TunnelStream } from './tunnel-streams.ts'
 
 /** A public WebSocket that is forwarded: what the relay needs to count and end it. */
 export interface ForwardedSocket {
+  readonly stream: TunnelStream
   /** Resolves when the public side is gone. */
   readonly ended: Promise<void>
   /** Ends it with a close frame; `ended` follows within the grace period. */
@@ -166,6 +167,7 @@ export const createSocketForwarder = () => {
       true,
     )
     return {
+      stream,
       ended,
       end(code, reason) {
         if (accepted) accepted.close(code, clipReason(reason))

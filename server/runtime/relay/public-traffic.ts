@@ -8,12 +8,14 @@ import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { PartContext, Readiness } from '../part.ts'
 import type { Directory, DirectoryEntry } from './directory.ts'
-import { forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
+import { type Exchange, Exchanges } from './exchanges.ts'
+import { FENCE_HEADER, forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
 import { type PassOnOptions, passRequestOn, passUpgradeOn } from './pass-on.ts'
 import { answerError, answerJson, refusedUpgradeResponse } from './public-answer.ts'
 import { forwardRequest } from './public-requests.ts'
 import { createSocketForwarder } from './public-sockets.ts'
+import { failureOfError, RequestFailures } from './request-failures.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 
@@ -40,7 +42,8 @@ export interface PublicTrafficOptions {
   context: PartContext
   registry: TunnelRegistry
   directory: Directory
-  accepting(): boolean
+  /** The relay has ended: what still arrives is refused. */
+  stopped(): boolean
   readiness(): Readiness
   state(): NodeState
 }
@@ -52,10 +55,17 @@ interface Destination {
   prefix: string | undefined
 }
 
-/** What is in flight, so that it can be counted, awaited and cut. */
-interface Exchange {
-  kind: 'request' | 'connection'
-  abort(): void
+/** A request goes from relay to relay at most so often; each time the host must have registered anew in between. */
+const MAX_HOPS = 4
+/** How long a request waits for a host whose registration here is under way. */
+const ARRIVAL_WAIT_MS = 1_000
+
+/** How often the request was passed on already; what cannot be read counts as often enough. */
+const hopsOf = (req: IncomingMessage): number => {
+  const given = req.headers[HOP_HEADER]
+  if (given === undefined) return 0
+  const hops = Number(given)
+  return Number.isInteger(hops) && hops > 0 ? hops : MAX_HOPS
 }
 
 const statusClass = (status: number): string =>
@@ -66,26 +76,15 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
   const { config, context, registry, directory } = options
   const domain = config.domain?.toLowerCase().replace(/^\./, '')
   const forwardSocket = createSocketForwarder()
-  const exchanges = new Set<Exchange>()
+  const failures = new RequestFailures()
+  const exchanges = new Exchanges(({ failure, formerOwner }) => {
+    if (failure !== null) failures.count(failure, formerOwner)
+  })
   const responses = new Set<ServerResponse>()
   const byStatus: Record<string, number> = {}
   let total = 0
-  let waiters: (() => void)[] = []
-
-  const begin = (kind: Exchange['kind']): Exchange & { finish(): void } => {
-    const exchange = {
-      kind,
-      abort: (): void => undefined,
-      finish: (): void => {
-        exchanges.delete(exchange)
-        if (exchanges.size > 0) return
-        for (const resolve of waiters) resolve()
-        waiters = []
-      },
-    }
-    exchanges.add(exchange)
-    return exchange
-  }
+  /** Answers end their connections, so that clients dial anew, elsewhere. */
+  const closing = (): boolean => exchanges.retiring || options.stopped()
 
   const count = (status: number): void => {
     const key = statusClass(status)
@@ -134,19 +133,31 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
   const headersFor = (req: IncomingMessage, destination: Destination): HeaderList =>
     forwardedRequestHeaders(req.rawHeaders, { ...clientOf(req), prefix: destination.prefix })
 
+  /** A request that a fellow passed on may go on once more where the host has registered anew since: fences ascend, so none circles. */
+  const toldFence = (req: IncomingMessage): number | null => {
+    const fence = passedByFellow(req) ? Number(req.headers[FENCE_HEADER] ?? Number.NaN) : Number.NaN
+    return Number.isSafeInteger(fence) && hopsOf(req) < MAX_HOPS ? fence : null
+  }
+
   /** Where the request goes: a tunnel here, the relay that owns the host, or an error that says why neither. */
-  const findOwner = async (req: IncomingMessage, hostId: string): Promise<Tunnel | DirectoryEntry> => {
+  const findOwner = async (
+    req: IncomingMessage,
+    hostId: string,
+    exchange: Exchange,
+  ): Promise<Tunnel | DirectoryEntry> => {
     if (!HOST_ID_PATTERN.test(hostId))
       throw new AppError('ERR_NOT_FOUND', 'Host ids match [a-z0-9-]{1,63}', {})
     const local = registry.get(hostId)
     if (local) return local
-    if (req.headers[HOP_HEADER] !== undefined) {
-      throw new AppError(
+    const passed = hopsOf(req) > 0
+    const fence = toldFence(req)
+    const loop = (): AppError =>
+      new AppError(
         'ERR_LOOP',
         `Host ${hostId} has no tunnel here, and the request was passed on once already`,
         { hostId },
       )
-    }
+    if (passed && fence === null) throw loop()
     const entry = await registry
       .ask(() => directory.lookup(hostId))
       .catch((error: unknown) => {
@@ -161,14 +172,32 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
           },
         )
       })
-    // It may have registered here while the directory was asked.
-    const arrived = registry.get(hostId)
+    // It may have registered here while the directory was asked, or be about to: the directory knows it before this relay does.
+    const arrived =
+      entry?.node === context.node ? await registry.arrival(hostId, ARRIVAL_WAIT_MS) : registry.get(hostId)
     if (arrived) return arrived
-    if (entry && entry.node !== context.node && entry.internalUrl !== null) return entry
+    const ascends = entry !== null && (fence === null || entry.fence > fence)
+    if (ascends && entry.node !== context.node && entry.internalUrl !== null) return entry
+    // Nowhere, but its old tunnel here stands: the relay to which it had moved lost it at once.
+    const kept = entry === null ? registry.kept(hostId) : undefined
+    if (kept) return kept
+    const former = entry === null ? await formerOwnerOf(hostId) : null
+    if (former === context.node && exchanges.retiring) {
+      throw new AppError(
+        'ERR_DRAINING',
+        `This relay is draining; host ${hostId} has left it and is not registered elsewhere yet`,
+        { hostId },
+      )
+    }
+    exchange.formerOwner = former === context.node ? null : former
+    if (passed) throw loop()
     const reason =
       entry === null ? 'no tunnel' : `registered at ${entry.node}, which cannot be reached from here`
     throw new AppError('ERR_HOST_OFFLINE', `Host ${hostId} has no tunnel at the moment`, { hostId, reason })
   }
+
+  const formerOwnerOf = (hostId: string): Promise<string | null> =>
+    directory.formerOwner(hostId).catch(() => null) // For the counts alone.
 
   const isTunnel = (owner: Tunnel | DirectoryEntry): owner is Tunnel => 'streams' in owner
 
@@ -188,6 +217,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     req: IncomingMessage,
     hostId: string,
     owner: DirectoryEntry,
+    exchange: Exchange,
     settled: (status: number) => void,
   ): PassOnOptions => {
     const client = clientOf(req)
@@ -198,6 +228,12 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       node: owner.node,
       hostId,
       passKey: directory.passKey,
+      hop: hopsOf(req) + 1,
+      fence: owner.fence,
+      failed() {
+        exchange.formerOwner = owner.node
+        exchange.fail('owner_unreachable')
+      },
       forwarded,
       // A little more than the owner itself waits, so that its answer, not ours, reaches the client.
       responseTimeoutMs: config.responseTimeoutMs + 1_000,
@@ -217,24 +253,24 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     destination: Destination,
   ): Promise<void> => {
     total += 1
-    const exchange = begin('request')
+    const exchange = exchanges.begin('request')
     res.once('close', () => {
       exchange.finish()
       count(res.headersSent ? res.statusCode : 499)
     })
-    exchange.abort = () => {
+    exchange.cut = () => {
       answerError(res, 'ERR_DRAINING', 'This relay is draining', {}, true)
       res.destroy()
     }
     try {
       const { hostId, path } = destination
-      const owner = await findOwner(req, hostId)
+      const owner = await findOwner(req, hostId, exchange)
       if (res.destroyed) return
       if (!isTunnel(owner)) {
-        exchange.abort = passRequestOn(
+        exchange.cut = passRequestOn(
           req,
           res,
-          passOptions(req, hostId, owner, () => undefined),
+          passOptions(req, hostId, owner, exchange, () => undefined),
         )
         return
       }
@@ -246,7 +282,8 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         responseTimeoutMs: config.responseTimeoutMs,
         settled: () => undefined,
       })
-      exchange.abort = () => {
+      exchange.over(owner, stream)
+      exchange.cut = () => {
         const begun = res.headersSent
         stream.reset('draining')
         answerError(res, 'ERR_DRAINING', 'This relay is draining and cut the request', { hostId }, true)
@@ -254,9 +291,10 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       }
     } catch (error) {
       const failure = asAppError(error)
+      if (!res.destroyed) exchange.fail(failureOfError(failure))
       // The rest of the body is not wanted: without `Connection: close` it would be read to its end.
       const close = !req.complete && req.headers['content-length'] !== undefined
-      answerJson(res, failure.status, failure.toBody(), close || !options.accepting())
+      answerJson(res, failure.status, failure.toBody(), close || closing())
     }
   }
 
@@ -267,8 +305,8 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     destination: Destination,
   ): Promise<void> => {
     total += 1
-    const exchange = begin('connection')
-    exchange.abort = () => socket.destroy()
+    const exchange = exchanges.begin('connection')
+    exchange.cut = () => socket.destroy()
     socket.once('close', () => exchange.finish())
     let counted = false
     const settled = (status: number): void => {
@@ -278,10 +316,11 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     }
     try {
       const { hostId, path } = destination
-      const owner = await findOwner(req, hostId)
+      const owner = await findOwner(req, hostId, exchange)
       if (socket.destroyed) return settled(499)
       if (!isTunnel(owner)) {
-        exchange.abort = passUpgradeOn(req, socket, head, passOptions(req, hostId, owner, settled))
+        const passing = passOptions(req, hostId, owner, exchange, settled)
+        exchange.cut = passUpgradeOn(req, socket, head, passing)
         return
       }
       const full = busy(owner)
@@ -292,9 +331,11 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         responseTimeoutMs: config.responseTimeoutMs,
         settled,
       })
-      exchange.abort = () => forwarded.end(1001, 'This relay is draining')
+      exchange.over(owner, forwarded.stream)
+      exchange.cut = () => forwarded.end(1001, 'This relay is draining')
     } catch (error) {
       const failure = asAppError(error)
+      if (!socket.destroyed) exchange.fail(failureOfError(failure))
       settled(failure.status)
       answerJson(refusedUpgradeResponse(req, socket), failure.status, failure.toBody(), true)
     }
@@ -302,31 +343,31 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
 
   /** What this listener answers itself: health, or a reason why it does not. */
   const answerOwn = (req: IncomingMessage, res: ServerResponse, path: string): void => {
-    const closing = !options.accepting()
+    const close = closing()
     const readiness = options.readiness()
     const isHealth = path === '/health' || path === '/healthz/live' || path === '/healthz/ready'
     if (isHealth && req.method !== 'GET' && req.method !== 'HEAD') {
-      answerError(res, 'ERR_METHOD', `${path} answers GET and HEAD`, {}, closing)
+      answerError(res, 'ERR_METHOD', `${path} answers GET and HEAD`, {}, close)
     } else if (path === '/health') {
       answerJson(
         res,
         200,
         { ok: true, region: context.region, node: context.node, state: options.state() },
-        closing,
+        close,
       )
     } else if (path === '/healthz/live') {
-      answerJson(res, 200, { ok: true }, closing)
+      answerJson(res, 200, { ok: true }, close)
     } else if (path === '/healthz/ready') {
-      answerJson(res, readiness.ready ? 200 : 503, readiness, closing)
+      answerJson(res, readiness.ready ? 200 : 503, readiness, close)
     } else if (path === '/tunnel') {
       answerError(
         res,
         'ERR_INVALID',
         'A tunnel begins with a WebSocket upgrade: GET /tunnel?hostId=…',
         {},
-        closing,
+        close,
       )
-    } else if (closing) {
+    } else if (close) {
       answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
     } else {
       answerError(res, 'ERR_NOT_FOUND', 'This relay serves /hosts/:hostId/* and /health')
@@ -337,6 +378,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
 
   return {
     request(req: IncomingMessage, res: ServerResponse): void {
+      if (closing()) res.shouldKeepAlive = false
       responses.add(res)
       res.once('close', () => responses.delete(res))
       res.on('error', (error) => context.log.debug({ err: error }, 'a public response failed'))
@@ -348,7 +390,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       }
       const destination = destinationOf(req)
       if (destination === null) answerOwn(req, res, pathOf(req))
-      else if (options.accepting()) void toHost(req, res, destination)
+      else if (!options.stopped()) void toHost(req, res, destination)
       else answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
     },
 
@@ -364,41 +406,56 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         return
       }
       if (destination === null) answerOwn(req, refusedUpgradeResponse(req, socket), pathOf(req))
-      else if (!options.accepting()) {
+      else if (options.stopped()) {
         const res = refusedUpgradeResponse(req, socket)
         answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
       } else void socketToHost(req, socket, head, destination)
     },
 
-    /** Responses that have not begun end their connection. */
-    closeAfterAnswers(): void {
-      for (const res of responses) res.shouldKeepAlive = false
+    /**
+     * From phase 2 of a drain on, or no longer: everything is served, but answers end their connections, and what begins now is
+     * not waited for unless it lasts.
+     */
+    retire(on: boolean): void {
+      exchanges.retiring = on
+      if (on) for (const res of responses) res.shouldKeepAlive = false
     },
 
     counts(): RelayHealth['requests'] {
-      return { total, pending: exchanges.size, byStatus: { ...byStatus } }
+      return {
+        total,
+        pending: exchanges.size,
+        byStatus: { ...byStatus },
+        failed: failures.byReason(),
+        failedByFormerOwner: failures.byFormerOwner(),
+      }
     },
 
-    inFlight(): { connections: number; requests: number } {
-      let connections = 0
-      for (const exchange of exchanges) if (exchange.kind === 'connection') connections += 1
-      return { connections, requests: exchanges.size - connections }
-    },
+    inFlight: () => exchanges.inFlight(),
 
-    async whenIdle(signal: AbortSignal): Promise<void> {
-      if (exchanges.size === 0 || signal.aborted) return
-      await new Promise<void>((resolve) => {
-        waiters.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
-    },
+    /** What a drain waits for. */
+    outstanding: () => exchanges.inFlight(({ holdsDrain }) => holdsDrain),
 
-    /** Cuts what is in flight and resolves when it is gone. */
-    async abortRest(): Promise<{ connections: number; requests: number }> {
-      const cut = this.inFlight()
-      for (const exchange of [...exchanges]) exchange.abort()
+    /** Resolves when nothing is in flight that a drain waits for (`Exchange.holdsDrain`), or when `signal` ends the wait. */
+    whenIdle: (signal: AbortSignal): Promise<void> =>
+      exchanges.whenNone(({ holdsDrain }) => holdsDrain, signal),
+
+    /** Resolves when nothing at all is in flight, or when `signal` ends the wait. */
+    whenEmpty: (signal: AbortSignal): Promise<void> => exchanges.whenNone(() => true, signal),
+
+    /** Cuts what is in flight, or only what a drain waits for, and resolves when it is gone. */
+    async abortRest(which: 'all' | 'holding'): Promise<{ connections: number; requests: number }> {
+      const chosen = new Set<Exchange>()
+      const cut = exchanges.cut(
+        (exchange) => {
+          if (which === 'holding' && !exchange.holdsDrain) return false
+          chosen.add(exchange)
+          return true
+        },
+        (error) => context.log.error({ err: error }, 'a public exchange could not be cut'),
+      )
       // Sockets end within their close grace; the limit is for what no promise covers.
-      await this.whenIdle(AbortSignal.timeout(5_000))
+      await exchanges.whenNone((exchange) => chosen.has(exchange), AbortSignal.timeout(5_000))
       return cut
     },
   }

@@ -4,10 +4,12 @@ export interface RelayTimings {
   reportWaitMs: number
   /** Between `{"type":"drain"}` and 4001 at least … */
   drainNoticeMs: number
-  /** … and at most, while hosts of the slice have not registered elsewhere yet. */
-  drainNoticeMaxMs: number
-  /** The same where a pace is given: it is then more important that nobody has a gap than that the drain is short. */
-  pacedNoticeMaxMs: number
+  /** … and how long a host that was told is waited for to register elsewhere: two or three relays dialled in vain, then one that takes it. */
+  moveWaitMs: number
+  /** A tunnel whose host has moved stays at least this long, so that its registration elsewhere is told before its end here. */
+  movedLingerMs: number
+  /** A tunnel that stayed, and is taken from the directory, is closed when its streams have ended, or after this long. */
+  lastStreamsMs: number
   /** Pauses between the three tries to register in the directory. */
   registerRetryMs: readonly number[]
   /** How long a closed socket may linger before it is cut. */
@@ -21,8 +23,9 @@ export interface RelayTimings {
 export const RELAY_TIMINGS: RelayTimings = {
   reportWaitMs: 1_000,
   drainNoticeMs: 500,
-  drainNoticeMaxMs: 1_000,
-  pacedNoticeMaxMs: 2_000,
+  moveWaitMs: 4_000,
+  movedLingerMs: 500,
+  lastStreamsMs: 5_000,
   registerRetryMs: [100, 300],
   closeGraceMs: 5_000,
   finishGraceMs: 5_000,

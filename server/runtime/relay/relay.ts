@@ -9,7 +9,7 @@ import type { PartContext, Readiness, ServingPart } from '../part.ts'
 import type { Directory } from './directory.ts'
 import { createPublicTraffic } from './public-traffic.ts'
 import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
-import { type DrainTunnelsOptions, drainTunnels } from './tunnel-drain.ts'
+import { type DrainTunnelsOptions, TunnelDrain } from './tunnel-drain.ts'
 import { TunnelRegistry } from './tunnel-registry.ts'
 
 export interface RelayOptions {
@@ -29,14 +29,23 @@ export interface Relay extends ServingPart {
   /** New tunnels are refused with 4001 while on; everything else is served. */
   setCordon(on: boolean): void
   /**
-   * Phase 3: every tunnel is told, given at least 500 ms, removed from the directory with its slice, and closed 4001. New tunnels
-   * are refused from its beginning until `resume`.
+   * Phase 2: hosts are told, slice by slice, and move while they are served here. Resolves when each has moved, is gone, or had its
+   * time to move.
+   */
+  moveTunnels(options: DrainTunnelsOptions): Promise<void>
+  /**
+   * Phase 3, for what has not moved: told, given at least 500 ms, removed from the directory with its slice, and closed 4001. New
+   * tunnels are refused from its beginning until `resume`.
    */
   drainTunnels(options: DrainTunnelsOptions): Promise<{ moved: number; left: number }>
-  /** Resolves when no tunnel is left, or when `signal` ends the wait. */
-  whenNoTunnels(signal: AbortSignal): Promise<void>
-  /** End of phase 3: the port, kept in phase 2 to refuse with a reason, is given back. `resume` binds the same one. */
+  /** Closes every tunnel that is left with 4001; resolves when their sockets are gone. */
+  endTunnels(): Promise<void>
+  /** End of phase 3: the port, kept so long because hosts are served until they have moved, is given back. `resume` binds the same one. */
   unbind(): Promise<void>
+  /** Resolves when no public request or WebSocket at all is in flight, or when `signal` ends the wait. */
+  whenEmpty(signal: AbortSignal): Promise<void>
+  /** Cuts every public request and WebSocket; resolves when they are gone. */
+  abortAll(): Promise<{ connections: number; requests: number }>
 }
 
 /** Public connections, tunnels among them, that the listener holds beyond the ceiling of tunnels. */
@@ -62,14 +71,15 @@ export const createRelay = (
   let boundPort: number | null = null
   const unset: Readiness = { ready: false, reason: 'starting' }
   let readiness: Readiness = unset
-  let accepting = true
+  /** From phase 2 of a drain on. */
+  let retiring = false
   let cordoned = false
   let movingTunnels = false
   let stopped = false
 
   const refusal = (): string | null => {
     if (stopped) return 'This relay is stopping'
-    if (!accepting || movingTunnels) return 'This relay is draining'
+    if (retiring || movingTunnels) return 'This relay is draining'
     return cordoned ? 'This relay takes no new tunnels: its region is being drained' : null
   }
   const internalUrl = (): string | null => {
@@ -85,10 +95,12 @@ export const createRelay = (
     context,
     registry,
     directory,
-    accepting: () => accepting && !stopped,
+    stopped: () => stopped,
     readiness: () => readiness,
     state,
   })
+
+  const tunnelDrain = new TunnelDrain(registry, directory, timings, context.log)
 
   const listen = async (port: number): Promise<void> => {
     const next = createServer({
@@ -147,14 +159,19 @@ export const createRelay = (
     // The port is free once `close` was called; the promise of its callback would wait for connections that may last.
     old.close()
     old.closeIdleConnections()
-    // Answers that are being written (503 among them) get a moment; what is idle after it is cut.
-    const cut = setTimeout(() => old.closeAllConnections(), 1_000)
-    cut.unref()
-    old.once('close', () => clearTimeout(cut))
+    const closed = new AbortController()
+    old.once('close', () => closed.abort())
+    void traffic.whenEmpty(closed.signal).then(() => {
+      if (closed.signal.aborted) return
+      // Answers that are being written get a moment; what is idle after it is cut.
+      const cut = setTimeout(() => old.closeAllConnections(), 1_000)
+      cut.unref()
+      old.once('close', () => clearTimeout(cut))
+    })
   }
 
   const closeCodeNow = (): [number, string] =>
-    movingTunnels || cordoned || !accepting
+    movingTunnels || cordoned || retiring
       ? [4001, 'This relay is draining']
       : [1001, 'This relay is going away']
 
@@ -174,18 +191,22 @@ export const createRelay = (
       readiness = next
     },
     async stopAccepting() {
-      accepting = false
-      traffic.closeAfterAnswers()
+      retiring = true
+      traffic.retire(true)
     },
     inFlight: () => traffic.inFlight(),
+    outstanding: () => traffic.outstanding(),
     whenIdle: (signal) => traffic.whenIdle(signal),
-    abortRest: () => traffic.abortRest(),
+    abortRest: () => traffic.abortRest('holding'),
+    whenEmpty: (signal) => traffic.whenEmpty(signal),
+    abortAll: () => traffic.abortRest('all'),
     async resume() {
       if (stopped) throw new AppError('ERR_CONFLICT', 'The relay was closed; a closed relay cannot resume')
       if (!server && boundPort !== null) await listen(boundPort)
-      accepting = true
+      retiring = false
       movingTunnels = false
-      registry.forgetDrain()
+      traffic.retire(false)
+      await registry.forgetDrain()
     },
     async unbind() {
       await unbind()
@@ -193,8 +214,8 @@ export const createRelay = (
     async close() {
       stopped = true
       await unbind()
-      await traffic.whenIdle(AbortSignal.timeout(timings.finishGraceMs))
-      await traffic.abortRest()
+      await traffic.whenEmpty(AbortSignal.timeout(timings.finishGraceMs))
+      await traffic.abortRest('all')
       await registry.closeAll(...closeCodeNow(), timings.closeGraceMs)
       registry.dispose()
     },
@@ -203,7 +224,7 @@ export const createRelay = (
       const old = server
       await unbind()
       await Promise.all([
-        traffic.abortRest(),
+        traffic.abortRest('all'),
         registry.closeAll(...closeCodeNow(), Math.min(250, timings.closeGraceMs)),
       ])
       old?.closeAllConnections()
@@ -216,6 +237,7 @@ export const createRelay = (
         lost: registry.counts.lost,
         reconnected: registry.counts.reconnected,
         refused: { ...registry.counts.refused },
+        kept: registry.keptCount,
       },
       closedBy: { ...registry.counts.closedBy },
       requests: traffic.counts(),
@@ -232,10 +254,11 @@ export const createRelay = (
     setCordon(on) {
       cordoned = on
     },
+    moveTunnels: (drainOptions) => tunnelDrain.move(drainOptions),
     async drainTunnels(drainOptions) {
       movingTunnels = true
-      return await drainTunnels(registry, directory, timings, context.log, drainOptions)
+      return await tunnelDrain.finish(drainOptions)
     },
-    whenNoTunnels: (signal) => registry.whenNone(signal),
+    endTunnels: () => registry.closeAll(4001, 'This relay is draining', timings.closeGraceMs),
   } satisfies Relay & { listeners(): Listener[] }
 }

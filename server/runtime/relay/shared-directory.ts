@@ -6,7 +6,15 @@ const CALL_TIMEOUT_MS = 5_000
 /** Calls that may wait at once; more means that the other thread is gone or stuck. */
 const MAX_PENDING_CALLS = 20_000
 
-type Verb = 'register' | 'refresh' | 'unregister' | 'removeMany' | 'clearNode' | 'lookup' | 'owners'
+type Verb =
+  | 'register'
+  | 'refresh'
+  | 'unregister'
+  | 'removeMany'
+  | 'clearNode'
+  | 'lookup'
+  | 'formerOwner'
+  | 'owners'
 
 type ToServer = { kind: 'hello' } | { kind: 'call'; id: number; verb: Verb; args: unknown[] }
 
@@ -48,6 +56,8 @@ export const serveDirectory = (directory: Directory, port: MessagePort): (() => 
         return await directory.clearNode(args[0] as string)
       case 'lookup':
         return await directory.lookup(args[0] as string)
+      case 'formerOwner':
+        return await directory.formerOwner(args[0] as string)
       case 'owners':
         return await directory.owners()
     }
@@ -188,6 +198,7 @@ export const connectDirectory = (port: MessagePort, options: ConnectDirectoryOpt
     removeMany: (holdings) => call('removeMany', holdings),
     clearNode: (node) => call('clearNode', node),
     lookup: (hostId) => call('lookup', hostId),
+    formerOwner: (hostId) => call('formerOwner', hostId),
     owners: () => call('owners'),
     reachable: () => reachable,
     entries: () => entries,

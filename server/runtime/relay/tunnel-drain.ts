@@ -11,73 +11,122 @@ const SLICE_TUNNELS = 50
 const SLICE_STAGGER_MS = 10
 /** With a pace, slices start about ten times a second. */
 const PACED_SLICES_PER_SECOND = 10
-/** How often a slice looks whether its hosts have registered elsewhere. */
-const MOVED_CHECK_MS = 25
+/** How often a slice looks whether its hosts have registered elsewhere, and whether their streams have ended. */
+const LOOK_EVERY_MS = 25
 
 export interface DrainTunnelsOptions {
   /** Tunnels told to leave a second; without it all slices overlap. */
-  tunnelsPerSecond?: number
-  /** Ends the drain early; tunnels that were not closed yet stay. */
+  tunnelsPerSecond?: number | undefined
+  /** Ends the work early; tunnels that were not closed yet stay. */
   signal: AbortSignal
 }
 
 /** Sleeps, but not beyond `signal`. */
 const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
-  await delay(ms, undefined, { signal }).catch(() => undefined)
+  await delay(Math.max(0, ms), undefined, { signal }).catch(() => undefined)
 }
 
+/** Looks until `done` says so, `untilMs` has come, or `signal` ends the wait. */
+const waitFor = async (done: () => boolean, untilMs: number, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted && !done() && performance.now() < untilMs) await pause(LOOK_EVERY_MS, signal)
+}
+
+/** Stands elsewhere, or is gone: there is nothing to wait for any more. */
+const settled = (tunnel: Tunnel): boolean =>
+  tunnel.lost || tunnel.movedTo !== null || tunnel.saysMovedTo !== null
+
 /**
- * Moves every tunnel away, slice by slice: `{"type":"drain"}`, at least 500 ms, the slice's directory entries in one awaited call,
- * then 4001. Tunnels that register meanwhile are not its business: the caller has cordoned the relay.
+ * How the tunnels of a relay leave in a drain: make before break. Hosts are told slice by slice, at the pace, and move while they
+ * are served here. Tunnels that register meanwhile are not its business: the caller has cordoned the relay.
  */
-export const drainTunnels = async (
-  registry: TunnelRegistry,
-  directory: Directory,
-  timings: RelayTimings,
-  log: Log,
-  { tunnelsPerSecond, signal }: DrainTunnelsOptions,
-): Promise<{ moved: number; left: number }> => {
-  let moved = 0
-  const noticeMaxMs = tunnelsPerSecond ? timings.pacedNoticeMaxMs : timings.drainNoticeMaxMs
-  const moveSlice = async (slice: readonly Tunnel[]): Promise<void> => {
-    for (const tunnel of slice) tunnel.sendDrain()
-    const told = performance.now()
-    await pause(timings.drainNoticeMs, signal)
-    // A little longer where hosts are still dialling: one that stands elsewhere before this tunnel falls has no gap.
-    const settled = (): boolean => slice.every((tunnel) => tunnel.lost || tunnel.superseded)
-    while (!signal.aborted && !settled() && performance.now() - told < noticeMaxMs) {
-      await pause(MOVED_CHECK_MS, signal)
-    }
-    if (signal.aborted) return
-    const left = slice.filter((tunnel) => !tunnel.lost)
-    for (const tunnel of left) tunnel.entryRemoved = true
-    try {
-      await registry.ask(() => directory.removeMany(left.map(({ hostId, fence }) => ({ hostId, fence }))))
-    } catch (error) {
-      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels move all the same.
-      log.warn({ err: error, tunnels: left.length }, "a slice's directory entries could not be removed")
-    }
-    moved += slice.length
-    for (const tunnel of left) tunnel.retire(4001, 'This relay is draining')
+export class TunnelDrain {
+  readonly #registry: TunnelRegistry
+  readonly #directory: Directory
+  readonly #timings: RelayTimings
+  readonly #log: Log
+
+  constructor(registry: TunnelRegistry, directory: Directory, timings: RelayTimings, log: Log) {
+    this.#registry = registry
+    this.#directory = directory
+    this.#timings = timings
+    this.#log = log
   }
 
-  const tunnels = registry.all()
-  const size = tunnelsPerSecond
-    ? Math.max(1, Math.round(tunnelsPerSecond / PACED_SLICES_PER_SECOND))
-    : SLICE_TUNNELS
-  const staggerMs = tunnelsPerSecond ? (size / tunnelsPerSecond) * 1000 : SLICE_STAGGER_MS
-  const startedMs = performance.now()
-  const slices: Promise<void>[] = []
-  for (let start = 0; start < tunnels.length && !signal.aborted; start += size) {
-    if (start > 0) {
-      // Against the clock of the whole, so that late timers do not add up to a slower pace.
-      const dueMs = startedMs + (start / size) * staggerMs
-      await pause(Math.max(0, dueMs - performance.now()), signal)
-      if (signal.aborted) break
-    }
-    const slice = tunnels.slice(start, start + size).filter((tunnel) => !tunnel.lost)
-    slices.push(moveSlice(slice))
+  /**
+   * Phase 2: `{"type":"drain"}` to every host. Resolves when each has moved, is gone, or had its time to move; it stays where it is
+   * served in that case.
+   */
+  async move({ tunnelsPerSecond, signal }: DrainTunnelsOptions): Promise<void> {
+    // Whom an earlier, interrupted turn has told already needs no place in the pace.
+    const untold = this.#registry.all().filter((tunnel) => tunnel.toldAtMs === null)
+    await this.#inSlices(untold, tunnelsPerSecond, signal, async (slice) => {
+      for (const tunnel of slice) tunnel.sendDrain()
+    })
+    const told = this.#registry.all()
+    const lastMs = Math.max(0, ...told.map((tunnel) => tunnel.toldAtMs ?? 0))
+    await waitFor(() => this.#registry.all().every(settled), lastMs + this.#timings.moveWaitMs, signal)
   }
-  await Promise.all(slices)
-  return { moved, left: registry.size }
+
+  /**
+   * Phase 3, for what has not moved: told, given at least 500 ms, taken from the directory with its slice in one awaited call, and
+   * closed 4001 once its streams have ended, which are given a moment. Resolves when no tunnel is left, or at `signal`.
+   */
+  async finish({ tunnelsPerSecond, signal }: DrainTunnelsOptions): Promise<{ moved: number; left: number }> {
+    let moved = 0
+    // Again for those that came back because the relay to which they had moved lost them.
+    while (this.#registry.size > 0 && !signal.aborted) {
+      await this.#inSlices(this.#registry.all(), tunnelsPerSecond, signal, async (slice) => {
+        if (await this.#endSlice(slice, signal)) moved += slice.length
+      })
+    }
+    await this.#registry.whenNone(signal)
+    return { moved, left: this.#registry.size }
+  }
+
+  /** True where the slice is over; false where `signal` came first. */
+  async #endSlice(slice: readonly Tunnel[], signal: AbortSignal): Promise<boolean> {
+    const { drainNoticeMs, moveWaitMs, lastStreamsMs } = this.#timings
+    for (const tunnel of slice) tunnel.sendDrain()
+    const toldMs = Math.max(0, ...slice.map((tunnel) => tunnel.toldAtMs ?? 0))
+    await pause(toldMs + drainNoticeMs - performance.now(), signal)
+    await waitFor(() => slice.every(settled), toldMs + moveWaitMs, signal)
+    if (signal.aborted) return false
+
+    const left = slice.filter((tunnel) => !tunnel.lost && tunnel.movedTo === null)
+    for (const tunnel of left) tunnel.entryRemoved = true
+    try {
+      const holdings = left.map(({ hostId, fence }) => ({ hostId, fence }))
+      if (holdings.length > 0) await this.#registry.ask(() => this.#directory.removeMany(holdings))
+    } catch (error) {
+      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end all the same.
+      this.#log.warn({ err: error, tunnels: left.length }, "a slice's directory entries could not be removed")
+    }
+    const lastMs = performance.now() + lastStreamsMs
+    await waitFor(() => left.every(({ lost, streams }) => lost || streams.size === 0), lastMs, signal)
+    if (signal.aborted) return false
+    for (const tunnel of left) if (tunnel.movedTo === null) tunnel.retire(4001, 'This relay is draining')
+    return true
+  }
+
+  /** Starts `act` on slice after slice, at the pace, and waits for all of them. */
+  async #inSlices(
+    tunnels: readonly Tunnel[],
+    tunnelsPerSecond: number | undefined,
+    signal: AbortSignal,
+    act: (slice: readonly Tunnel[]) => Promise<void>,
+  ): Promise<void> {
+    const size = tunnelsPerSecond
+      ? Math.max(1, Math.round(tunnelsPerSecond / PACED_SLICES_PER_SECOND))
+      : SLICE_TUNNELS
+    const staggerMs = tunnelsPerSecond ? (size / tunnelsPerSecond) * 1000 : SLICE_STAGGER_MS
+    const startedMs = performance.now()
+    const slices: Promise<void>[] = []
+    for (let start = 0; start < tunnels.length && !signal.aborted; start += size) {
+      // Against the clock of the whole, so that late timers do not add up to a slower pace.
+      if (start > 0) await pause(startedMs + (start / size) * staggerMs - performance.now(), signal)
+      if (signal.aborted) break
+      slices.push(act(tunnels.slice(start, start + size).filter((tunnel) => !tunnel.lost)))
+    }
+    await Promise.all(slices)
+  }
 }

@@ -10,6 +10,7 @@ import { clipReason } from './close-reason.ts'
 import type { Directory, LostHolding } from './directory.ts'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL } from './frames.ts'
 import { createHostTokens, type HostTokens } from './host-tokens.ts'
+import { LeavingTunnels } from './leaving-tunnels.ts'
 import type { RelayTimings } from './relay-timings.ts'
 import { type HostReport, Tunnel } from './tunnel.ts'
 
@@ -64,9 +65,13 @@ export class TunnelRegistry {
   readonly #options: TunnelRegistryOptions
   readonly #tokens: HostTokens
   readonly #tunnels = new Map<string, Tunnel>()
+  /** Tunnels whose hosts have moved: each stays for the streams that are open on it. */
+  readonly #leaving = new LeavingTunnels()
   readonly #closing = new Set<Tunnel>()
   readonly #refused = new Set<WebSocket>()
-  readonly #registering = new Set<WebSocket>()
+  readonly #registering = new Map<WebSocket, string>()
+  /** Requests that wait for a host whose registration is under way. */
+  readonly #arrivals = new Set<() => void>()
   /** Hosts that had a tunnel here before; bounded by the number of tokens. */
   readonly #seen = new Set<string>()
   readonly #server: WebSocketServer
@@ -99,12 +104,42 @@ export class TunnelRegistry {
     return this.#tunnels.size
   }
 
+  /** The tunnel that takes new requests for this host. */
   get(hostId: string): Tunnel | undefined {
-    return this.#tunnels.get(hostId)
+    const tunnel = this.#tunnels.get(hostId)
+    return tunnel?.entryRemoved ? undefined : tunnel
+  }
+
+  /** A tunnel that is there although its host has moved: where the move came to nothing it still serves. */
+  kept(hostId: string): Tunnel | undefined {
+    return this.#leaving.of(hostId)
+  }
+
+  get keptCount(): number {
+    return this.#leaving.size
   }
 
   all(): Tunnel[] {
     return [...this.#tunnels.values()]
+  }
+
+  /** Waits, where this host's registration is under way, until it is complete; `ms` at the longest. */
+  async arrival(hostId: string, ms: number): Promise<Tunnel | undefined> {
+    const untilMs = performance.now() + ms
+    while (!this.get(hostId) && [...this.#registering.values()].includes(hostId)) {
+      const leftMs = untilMs - performance.now()
+      if (leftMs <= 0) break
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          clearTimeout(timer)
+          this.#arrivals.delete(settle)
+          resolve()
+        }
+        const timer = setTimeout(settle, leftMs)
+        this.#arrivals.add(settle)
+      })
+    }
+    return this.get(hostId)
   }
 
   /** Removes what an earlier life of this node left in the directory, and starts refreshing. Never throws. */
@@ -134,27 +169,34 @@ export class TunnelRegistry {
     return tunnel !== undefined
   }
 
-  /** Resolves when no tunnel is left, or when `signal` ends the wait. */
+  /** Resolves when no tunnel is left, those that are kept for their streams included, or when `signal` ends the wait. */
   async whenNone(signal: AbortSignal): Promise<void> {
-    if (this.#tunnels.size === 0 || signal.aborted) return
+    if (this.#tunnels.size + this.#leaving.size === 0 || signal.aborted) return
     await new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true })
       this.#whenEmpty.push(resolve)
     })
   }
 
-  /** After a drain that did not take place: tunnels that were told to leave stay, but for those whose host is elsewhere now. */
-  forgetDrain(): void {
+  /**
+   * After a drain that was called off: tunnels that were told to leave stay and take requests again. A host that goes all the same
+   * does as it was told; its tunnel here then ends as in the drain.
+   */
+  async forgetDrain(): Promise<void> {
+    const removed: Tunnel[] = []
     for (const tunnel of this.all()) {
-      tunnel.draining = false
-      if (tunnel.superseded) tunnel.retire(4408, 'Another relay owns this host now')
+      tunnel.toldAtMs = null
+      if (tunnel.entryRemoved) removed.push(tunnel)
+      tunnel.entryRemoved = false
     }
+    // What cannot be put back now is missing at the next refresh, and put back then.
+    await Promise.allSettled(removed.map((tunnel) => this.#putBack(tunnel)))
   }
 
   /** Closes every tunnel, and cuts what has not closed within `graceMs`. */
   async closeAll(code: number, reason: string, graceMs: number): Promise<void> {
-    for (const tunnel of this.all()) tunnel.retire(code, reason)
-    for (const ws of this.#registering) this.#refuse(ws, null, code, reason)
+    for (const tunnel of [...this.all(), ...this.#leaving.all()]) tunnel.retire(code, reason)
+    for (const ws of this.#registering.keys()) this.#refuse(ws, null, code, reason)
     const open = [...this.#closing].map((tunnel) => tunnel.closed)
     if (open.length > 0) await Promise.race([Promise.all(open), delay(graceMs, undefined, { ref: false })])
     for (const tunnel of this.#closing) tunnel.terminate()
@@ -168,6 +210,7 @@ export class TunnelRegistry {
 
   dispose(): void {
     this.stop()
+    this.#leaving.stop()
     this.#endSubscription()
   }
 
@@ -231,8 +274,14 @@ export class TunnelRegistry {
       return
     }
 
-    this.#registering.add(ws)
-    const registration = await this.#register(hostId, ws).finally(() => this.#registering.delete(ws))
+    this.#registering.set(ws, hostId)
+    const registration = await this.#register(hostId, ws).finally(() => {
+      this.#registering.delete(ws)
+      // They look again once this host is in its place, or refused.
+      setImmediate(() => {
+        for (const settle of [...this.#arrivals]) settle()
+      })
+    })
     if (registration === null) {
       this.#refuse(ws, hostId, 1011, 'The directory could not be reached in three tries')
       return
@@ -280,7 +329,9 @@ export class TunnelRegistry {
       fence,
       pingIntervalMs: config.pingIntervalMs,
     })
-    older?.retire(4409, 'Replaced by a newer tunnel of the same host')
+    // Told to leave in a drain that was called off, and back: asked for as well.
+    if (older?.wasTold) this.#letGo(older, context.node)
+    else older?.retire(4409, 'Replaced by a newer tunnel of the same host')
   }
 
   async #register(hostId: string, ws: WebSocket) {
@@ -333,23 +384,81 @@ export class TunnelRegistry {
     this.counts.lost += 1
     bump(this.counts.closedBy, countKey(code))
     if (code === 4409) context.emit('tunnel.replaced', { hostId, heldMs })
-    context.emit('tunnel.lost', { hostId, code, reason: reason.slice(0, 256), heldMs })
+    const movedTo = tunnel.movedTo ?? tunnel.saysMovedTo
+    context.emit('tunnel.lost', {
+      hostId,
+      code,
+      reason: reason.slice(0, 256),
+      heldMs,
+      fence,
+      ...(movedTo === null ? {} : { movedTo }),
+    })
     this.#closing.add(tunnel)
     tunnel.closed.then(() => this.#closing.delete(tunnel))
     // The late close of a replaced tunnel finds its successor here and leaves it alone.
     if (this.#tunnels.get(hostId) === tunnel) this.#tunnels.delete(hostId)
-    if (!tunnel.entryRemoved && code !== 4409) {
+    if (!tunnel.entryRemoved && tunnel.movedTo === null && code !== 4409) {
       this.ask(() => directory.unregister(hostId, fence)).catch(() => undefined)
     }
-    if (this.#tunnels.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
+    this.#leaving.delete(tunnel)
+    if (this.#tunnels.size + this.#leaving.size === 0)
+      for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
   #superseded(lost: LostHolding): void {
     const tunnel = this.#tunnels.get(lost.hostId)
     if (!tunnel || tunnel.fence !== lost.fence || lost.by.node === this.#options.context.node) return
-    tunnel.superseded = true
-    // A host that was told to leave has made its new tunnel first; what still runs here finishes until the 4001.
-    if (!tunnel.draining) tunnel.retire(4408, `Relay ${lost.by.node} owns this host now`)
+    if (tunnel.wasTold) this.#letGo(tunnel, lost.by.node)
+    else tunnel.retire(4408, `Relay ${lost.by.node} owns this host now`)
+  }
+
+  /** A host that was told to leave has made its new tunnel first: the old one stays for the streams that are open on it. */
+  #letGo(tunnel: Tunnel, movedTo: string): void {
+    const { timings } = this.#options
+    tunnel.movedTo = movedTo
+    tunnel.movedAtMs = performance.now()
+    if (this.#tunnels.get(tunnel.hostId) === tunnel) this.#tunnels.delete(tunnel.hostId)
+    if (tunnel.lost) return
+    const noticeEndsMs = (tunnel.toldAtMs ?? 0) + timings.drainNoticeMs
+    const notBeforeMs = Math.max(noticeEndsMs, tunnel.movedAtMs + timings.movedLingerMs)
+    this.#leaving.add(tunnel, notBeforeMs, (idle) => void this.#endKept(idle))
+  }
+
+  /** Nothing runs any more on the tunnel of a host that has moved: it is closed, unless the move came to nothing. */
+  async #endKept(tunnel: Tunnel): Promise<void> {
+    // What cannot be asked or put back is over all the same: nobody else would end it.
+    if (await this.#isNowhere(tunnel)) await this.#takeBack(tunnel).catch(() => undefined)
+    if (tunnel.movedTo !== null) tunnel.retire(4001, `This relay drains; ${tunnel.movedTo} holds the host`)
+  }
+
+  async #isNowhere({ hostId }: Tunnel): Promise<boolean> {
+    if (this.#tunnels.has(hostId)) return false
+    try {
+      return (await this.ask(() => this.#options.directory.lookup(hostId))) === null
+    } catch {
+      return false
+    }
+  }
+
+  /** The relay that had taken the host over lost it: better here, on a tunnel that stands, than nowhere. */
+  async #takeBack(tunnel: Tunnel): Promise<void> {
+    await this.#putBack(tunnel)
+    if (tunnel.lost || this.#tunnels.has(tunnel.hostId)) return
+    this.#leaving.delete(tunnel)
+    tunnel.movedTo = null
+    this.#tunnels.set(tunnel.hostId, tunnel)
+  }
+
+  /** Registers a tunnel that stands anew, where the directory has no entry for it. */
+  async #putBack(tunnel: Tunnel): Promise<void> {
+    const { directory, context } = this.#options
+    const { node, region } = context
+    const { hostId } = tunnel
+    const { fence } = await this.ask(() =>
+      directory.register(hostId, { node, region, internalUrl: this.#options.internalUrl() }),
+    )
+    tunnel.fence = fence
+    if (tunnel.lost) await this.ask(() => directory.unregister(hostId, fence))
   }
 
   async #refresh(): Promise<void> {
@@ -358,7 +467,8 @@ export class TunnelRegistry {
     if (this.#refreshing) return
     this.#refreshing = true
     try {
-      const held = this.all().filter((tunnel) => !tunnel.draining)
+      // Told to leave or not: until it has moved, this is where its requests go.
+      const held = this.all().filter((tunnel) => !tunnel.entryRemoved)
       const fresh = held.filter((tunnel) => tunnel.fresh || config.pingIntervalMs === 0)
       const { missing, lost } = await this.ask(() =>
         directory.refresh(fresh.map(({ hostId, fence }) => ({ hostId, fence }))),
@@ -366,24 +476,22 @@ export class TunnelRegistry {
       for (const tunnel of fresh) tunnel.fresh = false
       for (const holding of lost) this.#superseded(holding)
       for (const hostId of missing) {
-        const tunnel = this.#tunnels.get(hostId)
-        if (!tunnel || tunnel.draining) continue
-        const { node, region } = context
-        const { fence } = await this.ask(() =>
-          directory.register(hostId, { node, region, internalUrl: this.#options.internalUrl() }),
-        )
-        tunnel.fence = fence
-        if (tunnel.lost) await this.ask(() => directory.unregister(hostId, fence))
+        const tunnel = this.get(hostId)
+        if (tunnel) await this.#putBack(tunnel)
       }
       const owners = await this.ask(() => directory.owners())
       let mismatches = 0
       for (const tunnel of this.all()) {
-        if (!tunnel.draining && owners[tunnel.hostId] !== context.node) mismatches += 1
+        if (!tunnel.entryRemoved && owners[tunnel.hostId] !== context.node) mismatches += 1
       }
       for (const [hostId, node] of Object.entries(owners)) {
         if (node === context.node && !this.#tunnels.has(hostId)) mismatches += 1
       }
       this.mismatches = mismatches
+      for (const tunnel of this.#leaving.all()) {
+        if (owners[tunnel.hostId] === undefined && (await this.#isNowhere(tunnel)))
+          await this.#takeBack(tunnel)
+      }
     } catch {
       // `ask` has told it; the next refresh tries again.
     } finally {

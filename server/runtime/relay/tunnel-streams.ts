@@ -66,6 +66,8 @@ export class TunnelStream {
   #localEnded = false
   #remoteEnded = false
   #over = false
+  /** Why it ended before its time, on whichever side; null while it lives and after an end in order. */
+  endedBy: ResetCode | null = null
   #whenOver: (() => void) | null = null
 
   constructor(owner: StreamSet, id: number, handler: StreamHandler) {
@@ -134,6 +136,7 @@ export class TunnelStream {
   /** Ends the stream now and tells the peer. */
   reset(code: ResetCode, message = ''): void {
     if (this.#over) return
+    this.endedBy = code
     this.#finish()
     this.#owner.send(FRAME.reset, 0, this.id, Buffer.from(JSON.stringify({ code, message })))
   }
@@ -263,6 +266,7 @@ export class TunnelStream {
   abandon(code: ResetCode, message: string): void {
     if (this.#over) return
     const { handler } = this
+    this.endedBy = code
     this.#finish()
     handler.reset(code, message)
   }

@@ -21,6 +21,9 @@ const reportSchema = z.object({
   attempt: z.number().int().nonnegative().nullish(),
 })
 
+/** The host stands elsewhere now: what a relay that shares no directory with the other could not know. */
+const movedSchema = z.object({ type: z.literal('moved'), node: z.string().max(63).nullish() })
+
 const NO_REPORT: HostReport = { gapMs: null, previousNode: null, previousCloseCode: null, attempt: null }
 
 /** Pings without an answer before the tunnel counts as lost. */
@@ -49,13 +52,20 @@ export class Tunnel {
   fence: number
   readonly since = new Date()
   readonly streams: StreamSet
-  /** The host has been told to leave. */
-  draining = false
-  /** Another relay has registered this host meanwhile. */
-  superseded = false
+  /** When the host was told to leave, on the monotonic clock; null again where that drain was called off. */
+  toldAtMs: number | null = null
+  /** It was told to leave once: a tunnel elsewhere is what was asked for, also where that drain was called off. */
+  wasTold = false
+  /** The node at which the directory has the host now. New requests go there; this tunnel finishes what it has. */
+  movedTo: string | null = null
+  movedAtMs = 0
+  /** The node at which the host says that it stands now. */
+  saysMovedTo: string | null = null
   lastPongAt: Date | null = null
-  /** The directory's entry is gone already (a drain removes a slice's entries in one call). */
+  /** The directory's entry is gone already (a drain removes a slice's entries in one call); no new request is given to it. */
   entryRemoved = false
+  /** The code that ended it. */
+  endCode: number | null = null
   /** A pong has come since the directory was refreshed last. */
   fresh = true
   readonly #options: TunnelOptions
@@ -120,10 +130,11 @@ export class Tunnel {
     if (ws.readyState === ws.OPEN) ws.send(JSON.stringify(message))
   }
 
-  /** Tells the host to leave; what runs here goes on until the tunnel is closed. */
+  /** Tells the host to leave, once a drain; what runs here goes on until the tunnel is closed. */
   sendDrain(): void {
-    if (this.draining) return
-    this.draining = true
+    if (this.toldAtMs !== null) return
+    this.toldAtMs = performance.now()
+    this.wasTold = true
     this.sendText({ type: 'drain' })
   }
 
@@ -153,7 +164,7 @@ export class Tunnel {
   }
 
   #readText(text: string): void {
-    if (this.#report !== null || this.#lost) return
+    if (this.#lost) return
     let message: unknown
     try {
       message = JSON.parse(text)
@@ -161,6 +172,8 @@ export class Tunnel {
       // Not for us: what cannot be read is ignored, like unknown types, so that hosts may be newer than relays.
       return
     }
+    const moved = movedSchema.safeParse(message)
+    if (moved.success && this.wasTold) this.saysMovedTo = moved.data.node ?? 'unknown'
     const parsed = reportSchema.safeParse(message)
     if (!parsed.success) return
     const { gapMs = null, previousNode = null, previousCloseCode = null, attempt = null } = parsed.data
@@ -179,6 +192,7 @@ export class Tunnel {
     if (this.#lost) return
     this.#tell(NO_REPORT)
     this.#lost = true
+    this.endCode = code
     if (this.#pinger) clearInterval(this.#pinger)
     this.#options.onLost(this, code, reason, Math.round(performance.now() - this.#startedMs))
     this.streams.destroy(reason === '' ? `The tunnel closed with ${code}` : reason)

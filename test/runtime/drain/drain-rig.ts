@@ -11,9 +11,9 @@ import type { DrainParts, QueuedPushPart } from '../../../server/runtime/drain/p
 import { createEventLog, type EventLog } from '../../../server/runtime/event-log.ts'
 import { type IntentFile, openIntentFile } from '../../../server/runtime/intent.ts'
 import type { PartContext } from '../../../server/runtime/part.ts'
-import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
+import { createMemoryDirectory, type Directory } from '../../../server/runtime/relay/directory.ts'
 import { createHostClient, type HostClient } from '../../../server/runtime/relay/host-client.ts'
-import { createRelay, type Relay } from '../../../server/runtime/relay/relay.ts'
+import { createRelay, type Relay, type RelayOptions } from '../../../server/runtime/relay/relay.ts'
 import { createWebPart, type WebPart } from './web-part.ts'
 
 export const silent = createLog('test', 'silent')
@@ -91,6 +91,10 @@ export const startDrainRig = async (
     push?: QueuedPushPart
     dataDir?: string
     embedded?: boolean
+    /** Default: one of its own, which knows no other relay. */
+    directory?: Directory
+    node?: string
+    relayOptions?: RelayOptions
   } = {},
 ): Promise<DrainRig> => {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'tidegate-drain-')))
@@ -102,9 +106,10 @@ export const startDrainRig = async (
       logged.push({ level, message: String(message), facts: facts as Record<string, unknown> })
     }
   }
-  const events = createEventLog({ node: 'fra-1', region: 'fra' }, log)
+  const node = options.node ?? 'fra-1'
+  const events = createEventLog({ node, region: 'fra' }, log)
   const context: PartContext = {
-    node: 'fra-1',
+    node,
     region: 'fra',
     log,
     emit: (type, data) => events.emit(type, data),
@@ -114,7 +119,12 @@ export const startDrainRig = async (
   const relay =
     options.hosts === undefined
       ? null
-      : createRelay(relayConfig(options.hosts), context, createMemoryDirectory())
+      : createRelay(
+          relayConfig(options.hosts),
+          context,
+          options.directory ?? createMemoryDirectory(),
+          options.relayOptions,
+        )
   await relay?.start()
   const parts: DrainParts = {
     serving: relay === null ? [web] : [web, relay],
