@@ -104,6 +104,10 @@ export class HostMap {
   #lost(event: FleetEvent, node: string, hostId: string): boolean {
     const known = this.#hosts.get(hostId)
     const at = Date.parse(event.at)
+    const fence = numberOrNull(event.data.fence)
+    // It moved in an announced drain and stood elsewhere before this tunnel ended: the other node tells where.
+    if (typeof event.data.movedTo === 'string') return false
+    if (fence !== null && known && known.fence !== null && fence < known.fence) return false
     // Registered elsewhere, or here again since: then this end is an old one.
     if (!known || known.tunnel.node !== node || known.tunnel.state === 'lost' || known.sinceMs > at)
       return false
@@ -176,6 +180,9 @@ export class HostMap {
         entry.sinceMs >= askedAt
       )
         continue
+      const owner = directory?.[hostId]
+      // It stands elsewhere already; that node's own event, which says how it came there, is on its way.
+      if (owner !== undefined && owner !== node) continue
       changed =
         this.#put(hostId, entry.fence, askedAt, {
           ...tunnel,

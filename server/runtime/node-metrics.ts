@@ -192,6 +192,13 @@ const relay: NodeMetric[] = [
     read: ({ health }) => many(health.relay, (part) => countsByLabel('status', part.requests.byStatus)),
   },
   {
+    name: 'tidegate_tunnel_requests_failed_total',
+    kind: 'counter',
+    help: 'Requests through tunnels that got no answer from their host, by reason',
+    labels: ['reason'],
+    read: ({ health }) => many(health.relay, (part) => countsByLabel('reason', part.requests.failed ?? {})),
+  },
+  {
     name: 'tidegate_tunnel_requests_pending',
     kind: 'gauge',
     help: 'Requests in flight through tunnels',
@@ -331,6 +338,12 @@ const drainAndProcess: NodeMetric[] = [
     help: 'What is in flight on this node, by kind; a drain waits for it',
     labels: ['kind'],
     read: ({ health }) => countsByLabel('kind', { ...health.drain.remaining }),
+  },
+  {
+    name: 'tidegate_drain_requests_failed_total',
+    kind: 'counter',
+    help: 'Requests and connections refused, cut or lost because this node drained',
+    read: ({ health }) => one(health.drain.requestsFailed ?? 0),
   },
   {
     name: 'tidegate_drain_budget_fits',

@@ -46,6 +46,30 @@ const mapOf = (...events: FleetEvent[]) => {
 }
 
 describe('the host map', () => {
+  it('never shows a host as lost that moved in a drain, whichever node is heard first', () => {
+    const map = mapOf(registered(1, 'fra-1', { fence: 1 }))
+    const end = { code: 4001, reason: '', heldMs: 1, fence: 1, movedTo: 'iad-1' }
+    expect(map.apply(event('tunnel.lost', 5, 'fra-1', end))).toBe(false)
+    // The old node's list no longer has it, and the directory says where it is; the new node's event has not come yet.
+    expect(map.reconcile('fra-1', 'fra', [], { 'host-1': 'iad-1' }, start + 6_000)).toBe(false)
+    expect(map.get('host-1')).toMatchObject({ state: 'registered', node: 'fra-1' })
+    map.apply(
+      registered(4.9, 'iad-1', { fence: 2, gapMs: 0, previousNode: 'fra-1', previousCloseCode: 4001 }),
+    )
+    expect(map.get('host-1')).toMatchObject({
+      state: 'registered',
+      node: 'iad-1',
+      lastGapMs: 0,
+      previousNode: 'fra-1',
+    })
+    // The end of an older registration says nothing about the newer one, wherever that is.
+    map.apply(registered(7, 'fra-1', { fence: 3 }))
+    expect(map.apply(event('tunnel.lost', 8, 'fra-1', { code: 4409, reason: '', heldMs: 1, fence: 1 }))).toBe(
+      false,
+    )
+    expect(map.get('host-1')).toMatchObject({ state: 'registered', node: 'fra-1' })
+  })
+
   it('moves a host and keeps what it knows of the move', () => {
     const map = mapOf(
       registered(1, 'fra-1'),
