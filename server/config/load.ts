@@ -53,7 +53,7 @@ const load = <T extends z.ZodType>(
     const missing = new Set(problems.map((problem) => problem.path))
     problems.push(
       ...parsed.error.issues
-        .flatMap((issue) => problemOf(issue, value))
+        .flatMap((issue) => problemOf(issue, source))
         .filter((problem) => !missing.has(problem.path)),
     )
   }

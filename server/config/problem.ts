@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { Problem } from '../contract/errors.ts'
 
-/** Keys whose values are secrets: never repeated in a message. */
-const SECRET = /(?:token|tokens|password|secret|key)$/i
+/** Keys whose values are secrets, with all that is below them: never repeated in a message. */
+const SECRET = /(?:tokens?|passwords?|passphrase|secrets?|key|credentials?|users)$/i
 
 /** An example per key, shown where the value has the wrong type or is missing. */
 const EXAMPLES: Record<string, string> = {
@@ -34,7 +34,11 @@ export const pathOf = (segments: readonly PropertyKey[]): string =>
     return path === '' ? String(segment) : `${path}.${String(segment)}`
   }, '')
 
-/** One zod issue as problems with path, value, rule and example; one for each unknown key. */
+/**
+ * One zod issue as problems with path, value, rule and example; one for each unknown key.
+ *
+ * @param root the file as it was written, references not yet replaced: what came from the environment is shown by its name
+ */
 export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
@@ -60,8 +64,16 @@ export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => 
 
 const shown = (value: unknown, path: readonly PropertyKey[]): string => {
   if (path.some((segment) => typeof segment === 'string' && SECRET.test(segment))) return '[redacted]'
-  const text = JSON.stringify(value) ?? String(value)
+  const hide = (key: string, part: unknown): unknown =>
+    SECRET.test(key) ? '[redacted]' : typeof part === 'string' ? withoutCredentials(part) : part
+  const text = JSON.stringify(value, hide) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
+
+/** A URL's user, password and query are secrets wherever the URL stands. */
+const withoutCredentials = (text: string): string =>
+  text.includes('//')
+    ? text.replace(/\/\/\S*@/g, '//[redacted]@').replace(/\?\S*/g, '?[redacted]')
+    : text
 
 const lower = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { idSchema } from '../contract/ids.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
+import { addressRange, proxyRange } from './address-range.ts'
 
 const httpUrl = z.string().refine(
   (value) => {
@@ -19,7 +20,21 @@ const serverSchema = z
     port: z.number().int().min(0).max(65_535).default(3000),
     /** The address in operators' browsers; the Origin rule compares with it. Default: localhost with the port. */
     url: httpUrl.optional(),
-    trustedProxies: z.array(z.string()).max(64).default([]),
+    /** Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or CIDR ranges. */
+    trustedProxies: z.array(proxyRange).max(64).default([]),
+    /** More names under which browsers and proxies reach the server, besides that of `url`, localhost and any address. */
+    hosts: z
+      .array(
+        z
+          .string()
+          .max(253)
+          .regex(
+            /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i,
+            'must be a host name without scheme and port, for example gate.internal',
+          ),
+      )
+      .max(64)
+      .default([]),
   })
   .strict()
 
@@ -30,7 +45,7 @@ const pollingSchema = z
     /** Milliseconds a poll may take; below the interval. */
     timeoutMs: milliseconds.default(3000),
     /** CIDRs that polls may go to, besides what `nodes` names literally. */
-    allow: z.array(z.string()).max(256).default([]),
+    allow: z.array(addressRange).max(256).default([]),
   })
   .strict()
 

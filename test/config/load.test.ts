@@ -102,6 +102,57 @@ nodes:
     expect(problems[0]?.message).toContain('[redacted]')
   })
 
+  it('prints no password of a URL, no secret below a part of the wrong shape, and nothing of the environment', () => {
+    const problems = checkConfig(
+      file(`
+server: { url: "ftp://ana:hunter2@gate.example.com/?key=hunter2", host: ["\${PLACE}"] }
+regions: [{ id: fra }]
+nodes: { id: fra-1, url: "https://ops:hunter2@fra-1:1", token: hunter2-hunter2-hunter2, notes: "\${PLACE}" }
+embedded: [{ id: e, region: fra, relay: [{ tokens: { host-a: hunter2 } }] }]
+`),
+      { PLACE: 'hunter2-of-the-environment' },
+    )
+    expect(problems.map(({ path }) => path).sort()).toEqual([
+      'embedded[0].relay',
+      'nodes',
+      'server.host',
+      'server.url',
+    ])
+    expect(JSON.stringify(problems)).not.toContain('hunter2')
+    expect(problems.find(({ path }) => path === 'server.url')?.message).toContain('ftp://[redacted]@gate')
+    expect(problems.find(({ path }) => path === 'server.host')?.message).toContain('${PLACE}')
+  })
+
+  it.each([
+    ['10.0.0.0/99', 'must end with a prefix from 0 to 32, for example 10.0.0.0/8'],
+    ['fd00::/129', 'must end with a prefix from 0 to 128, for example fd00::/8'],
+    ['foo', 'must be an IP address or a CIDR range, for example 10.0.0.0/8'],
+    ['10.1/16', 'must be an IP address or a CIDR range, for example 10.0.0.0/8'],
+    ['10.0.0.0/8/8', 'must be an IP address or a CIDR range, for example 10.0.0.0/8'],
+    [
+      '10.0.0.7/8',
+      'has bits behind its prefix; for example 10.0.0.0/8 is that network, 10.0.0.7 alone is that address',
+    ],
+  ])('says of the range %s that it is none, before the server starts', (range, message) => {
+    const problems = checkConfig(
+      file(`server: { trustedProxies: ["${range}"] }
+polling: { allow: ["10.0.0.0/8", "${range}", "fd00::/8", "127.0.0.1"] }${GOOD}`),
+      { FRA1_TOKEN: 'a-long-enough-token' },
+    )
+    expect(problems).toEqual([
+      { path: 'server.trustedProxies[0]', message: `is "${range}"; ${message}` },
+      { path: 'polling.allow[1]', message: `is "${range}"; ${message}` },
+    ])
+  })
+
+  it('refuses to trust everybody as a proxy, and names that are no names', () => {
+    const problems = checkConfig(
+      file(`server: { trustedProxies: ["0.0.0.0/0"], hosts: ["https://gate:3000", "gate.internal"] }${GOOD}`),
+      { FRA1_TOKEN: 'a-long-enough-token' },
+    )
+    expect(problems.map(({ path }) => path)).toEqual(['server.trustedProxies[0]', 'server.hosts[0]'])
+  })
+
   it('names the variable that a secret needs', () => {
     expect(checkConfig(file(GOOD), {})).toEqual([
       { path: 'nodes[0].token', message: 'needs the environment variable FRA1_TOKEN, which is not set' },
