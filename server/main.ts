@@ -5,9 +5,13 @@ import type { Duplex } from 'node:stream'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApi } from './api/api.ts'
 import { createFrontDoor } from './api/front-door.ts'
+import { createHostRule } from './api/host-rule.ts'
+import { openWithoutTls } from './api/open-without-tls.ts'
 import { hasPageSubject } from './api/page-subject.ts'
 import { createSnapshots } from './api/snapshots.ts'
+import { createWebServer } from './api/web-server.ts'
 import { type Auth, createAuth } from './auth/auth.ts'
+import { type ClientAddresses, createClientAddresses } from './auth/client-address.ts'
 import { type Collector, createCollector } from './collector/collector.ts'
 import { createDrainDesk } from './collector/drains/drain-desk.ts'
 import { openDataFolder } from './config/data-folder.ts'
@@ -16,6 +20,7 @@ import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { readDrainBudget } from './contract/drain-budget.ts'
 import { AppError } from './contract/errors.ts'
+import type { RoomProblem } from './contract/fleet.ts'
 import { createDemoFleet, DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS, type DemoFleet } from './demo/demo-fleet.ts'
 import { countDown, OpenRooms, type StopWish } from './lifecycle.ts'
 import { Hub } from './live/hub.ts'
@@ -101,24 +106,34 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   let collector: Collector | null = null
   let frontDoor: ReturnType<typeof createFrontDoor> | null = null
 
-  const server = createServer(
-    { requestTimeout: 60_000, headersTimeout: 15_000, maxHeaderSize: 16_384 },
-    (request, response) => {
+  const server = createWebServer({
+    request(request, response) {
       if (frontDoor !== null) return frontDoor.request(request, response)
       const live = request.url === '/healthz/live'
       response
-        .writeHead(live ? 200 : 503, { 'Content-Type': 'application/json' })
+        .writeHead(live ? 200 : 503, {
+          'Content-Type': 'application/json',
+          ...(live ? {} : { 'Retry-After': '2' }),
+        })
         .end(live ? '{"live":true}' : '{"ready":false,"reason":"starting"}')
     },
-  )
-  server.on('upgrade', (request, socket, head) => {
-    if (frontDoor !== null) frontDoor.upgrade(request, socket, head)
-    else socket.destroy()
+    upgrade(request, socket, head) {
+      if (frontDoor !== null) frontDoor.upgrade(request, socket, head)
+      else socket.destroy()
+    },
   })
   const port = await listen(server, settings.port ?? config?.server.port ?? 3000, host)
   rooms.add('web server', () => closeServer(server))
   const url = config?.server.url ?? `http://localhost:${port}`
   const origins = config?.server.url === undefined ? localOrigins(port) : [new URL(config.server.url).origin]
+  const clients = createClientAddresses(config?.server.trustedProxies ?? [])
+  const isTls = new URL(url).protocol === 'https:'
+  const openProblem = openWithoutTls({
+    host,
+    isTls,
+    isProxied: (config?.server.trustedProxies.length ?? 0) > 0,
+    since: new Date(startedAt).toISOString(),
+  })
 
   const pagesOpening = openPages(settings.dev, port, log)
   // A failure is reported where it is awaited; until then it must not end the process.
@@ -128,7 +143,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   const store = openStore(settings, config, dataDir, log, polling.intervalMs)
   await store.open()
   rooms.add('store', () => store.close())
-  const auth = await openAuth({ settings, store, dataDir, url, origins, log })
+  const auth = await openAuth({ settings, store, dataDir, url, origins, clients, log })
   rooms.add('auth', () => auth.close())
 
   const fleet =
@@ -143,7 +158,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
       collector === null ? Promise.resolve(null) : createSnapshots(collector, store)(topic),
   })
   rooms.add('live hub', () => hub.close())
-  collector = openCollector({ config, fleet, embedded, store, hub, polling, env })
+  collector = openCollector({ config, fleet, embedded, store, hub, polling, openProblem, env })
   await collector.start()
   rooms.add('collector', () => collector.close())
 
@@ -176,6 +191,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
     version: packageJson.version,
     startedAt,
     ready: readiness,
+    clients,
     log: createLog('api', env.LOG_LEVEL),
     live: {
       hub: () => hub.hub,
@@ -194,6 +210,9 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
     needsSetup: () => auth.needsSetup(),
     hasSubject: (path) => (collector === null ? Promise.resolve(true) : hasPageSubject(collector, path)),
     demo: config === null,
+    hosts: createHostRule([new URL(url).hostname, host, ...(config?.server.hosts ?? [])]),
+    clients,
+    tls: isTls,
     dev: settings.dev,
     log,
   })
@@ -201,7 +220,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   pages = await pagesOpening
   rooms.add('pages', () => pages?.close())
   notReady = wish.isAsked ? 'stopping' : null
-  if (!wish.isAsked) announce({ url, demo: config === null, setupLink: auth.setupLink(), host, startedAt })
+  if (!wish.isAsked)
+    announce({ url, demo: config === null, setupLink: auth.setupLink(), openProblem, startedAt })
 
   return {
     drainSeconds:
@@ -266,9 +286,10 @@ const openAuth = (options: {
   dataDir: string
   url: string
   origins: readonly string[]
+  clients?: ClientAddresses
   log: Log
 }): Promise<Auth> => {
-  const { settings, store, dataDir, url, origins, log } = options
+  const { settings, store, dataDir, url, origins, clients, log } = options
   return createAuth({
     store,
     prisma: store.prisma,
@@ -278,6 +299,7 @@ const openAuth = (options: {
     adminEmail: settings.adminEmail,
     adminPassword: settings.adminPassword,
     apiToken: settings.apiToken,
+    ...(clients === undefined ? {} : { clients }),
     log,
   })
 }
@@ -297,9 +319,10 @@ const openCollector = (options: {
   store: PrismaStore
   hub: Hub
   polling: Config['polling']
+  openProblem: RoomProblem | null
   env: ProcessEnvironment
 }): Collector => {
-  const { config, fleet, embedded, store, hub, polling, env } = options
+  const { config, fleet, embedded, store, hub, polling, openProblem, env } = options
   const log = createLog('collector', env.LOG_LEVEL)
   const collector = createCollector({
     store,
@@ -317,6 +340,7 @@ const openCollector = (options: {
     detect: config?.detect ?? {},
     demo: config === null,
     version: packageJson.version,
+    roomProblems: () => (openProblem === null ? [] : [openProblem]),
     drains: (internals) => createDrainDesk({ store, fleet: internals.fleet, live: hub, log }),
   })
   const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })
@@ -395,7 +419,7 @@ const announce = (facts: {
   url: string
   demo: boolean
   setupLink: string | null
-  host: string
+  openProblem: RoomProblem | null
   startedAt: number
 }): void => {
   const lines = [
@@ -409,9 +433,7 @@ const announce = (facts: {
     ...(facts.setupLink === null
       ? []
       : [`Create the first administrator within the hour: ${facts.setupLink}`]),
-    ...(facts.host === '127.0.0.1' || facts.host === '::1' || facts.host === 'localhost'
-      ? []
-      : [`It listens on ${facts.host}: put TLS in front of it before anybody signs in over a network.`]),
+    ...(facts.openProblem === null ? [] : [`${facts.openProblem.text} ${facts.openProblem.remedy}`]),
   ]
   process.stdout.write(`${lines.map((line) => `  ${line}`).join('\n')}\n`)
 }

@@ -1,5 +1,6 @@
 import { Attempts } from '../auth/attempts.ts'
 import type { AccessRequest, Caller } from '../auth/auth.ts'
+import { createClientAddresses } from '../auth/client-address.ts'
 import { isMutation } from '../auth/request.ts'
 import { AppError, type Role } from '../contract/index.ts'
 import type { ApiContext, ApiOptions } from './context.ts'
@@ -21,12 +22,13 @@ export interface Access {
 export const createAccess = (options: ApiOptions): Access => {
   const changes = new Attempts({ limit: changesPerMinute, windowMs: 60_000 })
   const deadlineMs = options.deadlineMs ?? 30_000
-  const addressOf = options.addressOf ?? ((request) => request.socket.remoteAddress ?? null)
+  const clients = options.clients ?? createClientAddresses([])
 
   const requestOf = (context: ApiContext): AccessRequest => ({
     method: context.req.method,
     headers: context.req.raw.headers,
-    address: addressOf(context.env.incoming),
+    address: clients.addressOf(context.env.incoming),
+    encrypted: clients.isEncrypted(context.env.incoming),
   })
 
   const inTime = async (work: () => Promise<Response> | Response): Promise<Response> => {

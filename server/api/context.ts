@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono } from 'hono'
 import type { Auth } from '../auth/auth.ts'
+import type { ClientAddresses } from '../auth/client-address.ts'
 import type { CollectorHandle } from '../collector/handle.ts'
 import type { DemoInfo, Scenario, ScenarioName } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
@@ -36,8 +36,8 @@ export interface ApiOptions {
   ready(): { ok: boolean; reason: string | null }
   /** Text of `/metrics`; without one the API answers a page of its own figures. */
   metrics?: MetricsPage
-  /** Where a request came from; default the socket's address. */
-  addressOf?: (request: IncomingMessage) => string | null
+  /** Where requests come from. Default: no proxy is believed. */
+  clients?: ClientAddresses
   log: Log
   /** Milliseconds a handler may take; default 30 000. */
   deadlineMs?: number

@@ -9,8 +9,7 @@ export const answerFailure = (
   error: unknown,
 ): Response => {
   const failure = error instanceof AppError ? error : unexpected(options, context, error)
-  if (failure.code === 'ERR_RATE_LIMITED')
-    context.header('Retry-After', String(failure.facts.retryAfterSeconds ?? 60))
+  if (failure.retryAfterSeconds !== null) context.header('Retry-After', String(failure.retryAfterSeconds))
   if (failure.code === 'ERR_UNAUTHENTICATED') context.header('WWW-Authenticate', 'Bearer')
   return context.json(failure.toBody(), failure.status as 400)
 }

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { ClientAddresses } from '../auth/client-address.ts'
 import { AppError } from '../contract/errors.ts'
 import { refuse } from '../live/socket.ts'
 import type { Log } from '../observe/log.ts'
+import type { HostRule } from './host-rule.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
 
@@ -24,6 +26,11 @@ export interface FrontDoorOptions {
   hasSubject?(path: string): Promise<boolean>
   /** The demo fleet runs: its banner is part of the page from the start, so that nothing jumps. */
   demo?: boolean
+  /** Refuses names that are not ours. */
+  hosts: HostRule
+  clients: ClientAddresses
+  /** True where `server.url` is an https address: browsers are told to come that way only. */
+  tls: boolean
   dev: boolean
   log: Log
 }
@@ -73,39 +80,56 @@ const HOT_RELOADS = new Set(['/_next/webpack-hmr', '/_next/hmr'])
 export const createFrontDoor = (options: FrontDoorOptions) => ({
   request(request: IncomingMessage, response: ServerResponse): void {
     setSecurityHeaders(response)
+    // RFC 6797: a year; a browser ignores it where its own connection is not encrypted.
+    if (options.tls || options.clients.isEncrypted(request))
+      response.setHeader('Strict-Transport-Security', 'max-age=31536000')
     handle(options, request, response).catch((error: unknown) => {
-      if (error instanceof AppError) return answerError(response, error)
+      if (error instanceof AppError) return answerError(request, response, error)
       options.log.error({ err: error }, 'a request failed')
-      answerError(response, new AppError('ERR_INTERNAL', 'The server failed to answer this request'))
+      answerError(request, response, new AppError('ERR_INTERNAL', 'The server failed to answer this request'))
     })
   },
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    const target = request.url ?? ''
-    const path = target.split('?', 1)[0] ?? ''
-    if (!target.startsWith('/') || carriesInternalHeader(request)) {
-      refuse(socket, new AppError('ERR_INVALID', 'This request is not acceptable here', { problems: [] }))
-    } else if (path === '/live') {
-      const live = options.live()
-      if (live === null) refuse(socket, new AppError('ERR_STARTING', 'The server is still starting'))
-      else void live.upgrade(request, socket, head)
-    } else if (options.dev && HOT_RELOADS.has(path)) {
-      options.pagesUpgrade()?.(request, socket, head)
-    } else {
-      refuse(
-        socket,
-        new AppError('ERR_NOT_FOUND', 'Nothing can be upgraded here; the live stream is at /live', {}),
-      )
+    try {
+      open(options, request, socket, head)
+    } catch (error) {
+      if (!(error instanceof AppError)) options.log.error({ err: error }, 'an upgrade failed')
+      refuse(socket, error instanceof AppError ? error : new AppError('ERR_INTERNAL', 'The upgrade failed'))
     }
   },
 })
+
+/** Hands an upgrade to whom it is for; throws where it is for nobody. */
+const open = (options: FrontDoorOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  const target = request.url ?? ''
+  const path = target.split('?', 1)[0] ?? ''
+  options.hosts(request)
+  if (!target.startsWith('/') || carriesInternalHeader(request))
+    throw new AppError('ERR_INVALID', 'This request is not acceptable here', { problems: [] })
+  // RFC 6455 §4.1: the handshake is a GET without a body. With one, the server hands over something that is not the socket.
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+  if (request.method !== 'GET' || coding !== undefined || (length !== undefined && length !== '0'))
+    throw new AppError('ERR_INVALID', 'An upgrade must be a GET without a body', { problems: [] })
+  if (path === '/live') {
+    const live = options.live()
+    if (live === null) throw new AppError('ERR_STARTING', 'The server is still starting')
+    void live.upgrade(request, socket, head)
+    return
+  }
+  const pagesUpgrade = options.dev && HOT_RELOADS.has(path) ? options.pagesUpgrade() : null
+  if (pagesUpgrade === null)
+    throw new AppError('ERR_NOT_FOUND', 'Nothing can be upgraded here; the live stream is at /live', {})
+  pagesUpgrade(request, socket, head)
+}
 
 const handle = async (
   options: FrontDoorOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> => {
+  options.hosts(request)
   const target = request.url ?? ''
   // RFC 9112 §3.2.1: only the origin form reaches the rooms; absolute and authority forms are for proxies.
   if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) {
@@ -222,11 +246,14 @@ const setPagePolicy = (request: IncomingMessage, response: ServerResponse, dev: 
   response.setHeader('Cache-Control', 'no-store')
 }
 
-const answerError = (response: ServerResponse, error: AppError): void => {
+const answerError = (request: IncomingMessage, response: ServerResponse, error: AppError): void => {
   if (response.headersSent) {
     response.destroy()
     return
   }
+  if (error.retryAfterSeconds !== null) response.setHeader('Retry-After', error.retryAfterSeconds)
+  // A body that nobody will read must not hold the connection.
+  if (!request.complete) response.setHeader('Connection', 'close')
   const body = JSON.stringify(error.toBody())
   response
     .writeHead(error.status, {

@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts'
 import type { Store, StoredApiToken } from '../store/store.ts'
 import { Attempts } from './attempts.ts'
 import type { Caller } from './caller.ts'
+import { sourceOf } from './client-address.ts'
 
 /** Shortest `TIDEGATE_API_TOKEN`, in characters. */
 export const minApiTokenLength = 32
@@ -66,7 +67,7 @@ export class ApiTokens {
     // The lookup is by hash: what its timing tells is about the hash, and says nothing useful about the token.
     const token = this.#byHash.get(hash.toString('hex'))
     if (token === undefined) {
-      this.#wrong.take(value, address ?? '')
+      this.#wrong.take(value, sourceOf(address))
       throw new AppError('ERR_UNAUTHENTICATED', 'This API token is not known here')
     }
     const now = this.#now()

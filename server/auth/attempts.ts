@@ -44,7 +44,14 @@ export class Attempts {
     return this.#refused
   }
 
-  /** Counts one attempt. Throws `ERR_RATE_LIMITED` with `facts.retryAfterSeconds` when the window has had its share. */
+  /** Throws `ERR_RATE_LIMITED` with `facts.retryAfterSeconds` when the window has had its share; counts nothing. */
+  check(...key: string[]): void {
+    const now = this.#now()
+    const entry = this.#entries.get(hash(key))
+    if (entry !== undefined && entry.endsAt > now) this.#refuseIfFull(entry, now)
+  }
+
+  /** Counts one attempt. Throws as `check` does. */
   take(...key: string[]): void {
     const now = this.#now()
     const id = hash(key)
@@ -55,14 +62,7 @@ export class Attempts {
       entry = { count: 0, endsAt: now + this.#windowMs }
       this.#entries.set(id, entry)
     }
-    if (entry.count >= this.#limit) {
-      this.#refused++
-      const retryAfterSeconds = Math.max(1, Math.ceil((entry.endsAt - now) / 1_000))
-      throw new AppError('ERR_RATE_LIMITED', `Too many attempts; try again in ${retryAfterSeconds} s`, {
-        retryAfterSeconds,
-        limit: this.#limit,
-      })
-    }
+    this.#refuseIfFull(entry, now)
     entry.count++
   }
 
@@ -75,6 +75,16 @@ export class Attempts {
   giveBack(...key: string[]): void {
     const entry = this.#entries.get(hash(key))
     if (entry && entry.count > 0) entry.count--
+  }
+
+  #refuseIfFull(entry: Entry, now: number): void {
+    if (entry.count < this.#limit) return
+    this.#refused++
+    const retryAfterSeconds = Math.max(1, Math.ceil((entry.endsAt - now) / 1_000))
+    throw new AppError('ERR_RATE_LIMITED', `Too many attempts; try again in ${retryAfterSeconds} s`, {
+      retryAfterSeconds,
+      limit: this.#limit,
+    })
   }
 
   /** The map is in order of the windows' ends, so the first ones are over first. */

@@ -14,13 +14,16 @@ import type { Log } from '../observe/log.ts'
 import type { PrismaClient } from '../store/prisma-store.ts'
 import type { Store } from '../store/store.ts'
 import { ApiTokens } from './api-tokens.ts'
-import { Attempts } from './attempts.ts'
 import type { Caller, Revocation } from './caller.ts'
+import { type ClientAddresses, createClientAddresses } from './client-address.ts'
+import { DeviceCookie } from './device-cookie.ts'
+import { type Guess, Guesses } from './guesses.ts'
+import { Passwords } from './passwords.ts'
 import { type AccessRequest, bearerOf, checkMediaType, checkOrigin, headerOf, isMutation } from './request.ts'
 import { authSecret } from './secret.ts'
 import { Sessions } from './sessions.ts'
 import { SetupLink } from './setup.ts'
-import { addressHeader, createSignIn } from './sign-in.ts'
+import { addressHeader, cookiePrefixOf, createSignIn } from './sign-in.ts'
 import { Users } from './users.ts'
 
 export type { Caller, Revocation } from './caller.ts'
@@ -39,6 +42,10 @@ export interface AuthOptions {
   adminPassword?: string | null | undefined
   /** `TIDEGATE_API_TOKEN`. */
   apiToken?: string | null | undefined
+  /** Where requests come from. Default: no proxy is believed. */
+  clients?: ClientAddresses
+  /** Hashes passwords; for tests. */
+  passwords?: Passwords
   log: Log
   /** Epoch ms; for tests. */
   now?: () => number
@@ -58,7 +65,10 @@ export interface Auth {
    * made with a cookie `ERR_ORIGIN` and `ERR_MEDIA_TYPE`.
    */
   requireRole(request: AccessRequest, role: Role): Promise<Caller>
-  /** Throws `ERR_UNAUTHENTICATED` for a wrong address or password, `ERR_RATE_LIMITED` from the eleventh wrong guess on. */
+  /**
+   * Throws `ERR_UNAUTHENTICATED` for a wrong address or password, `ERR_RATE_LIMITED` from the eleventh wrong guess on, and
+   * `ERR_CAPACITY` while too many others sign in.
+   */
   signIn(request: AccessRequest, body: { email: string; password: string }): Promise<SignedIn>
   signOut(request: AccessRequest): Promise<{ cookies: string[] }>
   /** For `/live`: as `authenticate`, from Node's own request. */
@@ -79,6 +89,8 @@ export interface Auth {
   /** Stops calling listeners. Sessions and tokens stay as they are. */
   close(): Promise<void>
   readonly origins: readonly string[]
+  /** Sign-ins that wait for their turn, and those sent away. */
+  passwordFigures(): { waiting: number; refused: number }
   readonly users: {
     list(): Promise<User[]>
     find(id: string): Promise<User | null>
@@ -100,13 +112,8 @@ export interface Auth {
   }
 }
 
-const nodeRequest = (request: IncomingMessage): AccessRequest => ({
-  method: request.method ?? 'GET',
-  headers: request.headers,
-  address: request.socket.remoteAddress ?? null,
-})
-
-const quarterHourMs = 15 * 60_000
+const withSecure = (cookie: string, secure: boolean): string =>
+  secure && !/; *secure(?:;|$)/i.test(cookie) ? `${cookie}; Secure` : cookie
 
 const wrongCredentials = () =>
   new AppError('ERR_UNAUTHENTICATED', 'The e-mail address or the password is wrong')
@@ -119,20 +126,24 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
   const { store, log } = options
   const now = options.now ?? Date.now
   const origins = options.origins ?? [new URL(options.serverUrl).origin]
+  const clients = options.clients ?? createClientAddresses([])
+  const passwords = options.passwords ?? new Passwords()
+  const secret = authSecret(options.dataDir)
   const signIn = createSignIn({
     prisma: options.prisma,
-    secret: authSecret(options.dataDir),
+    secret,
     serverUrl: options.serverUrl,
     origins,
+    passwords,
     log,
   })
+  const devices = new DeviceCookie({ secret, prefix: cookiePrefixOf(options.serverUrl), now })
   const tokens = new ApiTokens({ store, log, now, apiToken: options.apiToken ?? undefined })
-  const users = new Users(options.prisma, now)
+  const users = new Users({ prisma: options.prisma, passwords, now })
   const sessions = new Sessions({ signIn, store, log, now })
   const setup = new SetupLink({ store, users, serverUrl: options.serverUrl, now })
-  const perAccount = new Attempts({ limit: 10, windowMs: quarterHourMs, now })
-  // Guessing one password for many accounts costs as much hashing as guessing many for one.
-  const perAddress = new Attempts({ limit: 100, windowMs: quarterHourMs, now })
+  const guesses = new Guesses(now)
+  const isTls = new URL(options.serverUrl).protocol === 'https:'
   const listeners = new Set<(revocation: Revocation) => void>()
   let hasAdmin = false
 
@@ -187,6 +198,51 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
     return bearer === null ? sessions.authenticate(request) : tokens.authenticate(bearer, request.address)
   }
 
+  const nodeRequest = (request: IncomingMessage): AccessRequest => ({
+    method: request.method ?? 'GET',
+    headers: request.headers,
+    address: clients.addressOf(request),
+  })
+
+  /** The session that the browser has while it signs in; where that cannot be known it is a stranger. */
+  const sessionBefore = async (request: AccessRequest): Promise<Caller | null> => {
+    try {
+      return await sessions.authenticate(request)
+    } catch {
+      return null
+    }
+  }
+
+  /** Judges one guess: the answer of the sign-in where it was right. Throws as `signIn` does. */
+  const judge = async (request: AccessRequest, guess: Guess, password: string): Promise<Response> => {
+    guesses.take(guess)
+    const headers = new Headers({
+      [addressHeader]: guess.address ?? '',
+      'user-agent': (headerOf(request, 'user-agent') ?? '').slice(0, 300),
+    })
+    let response: Response
+    try {
+      const body = { email: guess.account, password }
+      response = await signIn.api.signInEmail({ body, headers, asResponse: true })
+    } catch (error) {
+      guesses.wasNotJudged(guess)
+      throw error
+    }
+    if (response.status === 401 || response.status === 400) {
+      const actor = { name: guess.account, role: 'viewer', address: guess.address } as const
+      await audit(actor, 'auth.sign_in_failed', guess.account)
+      throw wrongCredentials()
+    }
+    if (response.status !== 200) {
+      guesses.wasNotJudged(guess)
+      const reason = store.health().reason
+      if (reason === null) throw new Error(`the sign-in answered ${response.status}`)
+      throw new AppError('ERR_STORE_UNAVAILABLE', `Nobody can sign in at the moment: ${reason}`, { reason })
+    }
+    guesses.wasRight(guess)
+    return response
+  }
+
   const makeFirstAdmin = async (email: string, password: string) => {
     const problems: Problem[] = []
     const note = (
@@ -216,6 +272,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
 
   return {
     origins,
+    passwordFigures: () => passwords.figures,
 
     authenticate,
 
@@ -238,47 +295,33 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
     async signIn(request, body) {
       checkOrigin(request, origins, false)
       const email = body.email.toLowerCase()
-      const address = request.address ?? ''
-      perAccount.take(email, address)
-      perAddress.take(address)
-      const actor = { name: email, role: 'viewer', address: request.address } as const
-      const headers = new Headers({
-        [addressHeader]: address,
-        'user-agent': (headerOf(request, 'user-agent') ?? '').slice(0, 300),
-      })
-      const response = await signIn.api.signInEmail({
-        body: { email, password: body.password },
-        headers,
-        asResponse: true,
-      })
-      if (response.status === 401 || response.status === 400) {
-        await audit(actor, 'auth.sign_in_failed', email)
-        throw wrongCredentials()
+      const before = await sessionBefore(request)
+      const device = devices.deviceOf(request, email)
+      const guess: Guess = {
+        account: email,
+        address: request.address,
+        knownAs: device ?? (before?.name === email ? before.userId : null),
       }
-      perAddress.giveBack(address)
-      perAccount.forget(email, address)
-      if (response.status !== 200) {
-        const reason = store.health().reason
-        if (reason !== null)
-          throw new AppError('ERR_STORE_UNAVAILABLE', `Nobody can sign in at the moment: ${reason}`, {
-            reason,
-          })
-        throw new Error(`the sign-in answered ${response.status}`)
-      }
+      // Refused before it waits for its turn, and looked at again when the turn has come.
+      guesses.check(guess)
+      const response = await passwords.inTurn(guess.knownAs === null ? 'stranger' : 'known', () =>
+        judge(request, guess, body.password),
+      )
       const { user } = (await response.json()) as { user: { id: string } }
       const known = await guard(() => users.find(user.id))
       if (known === null) throw wrongCredentials()
       // Rotated at login: the session that this browser had before ends.
-      const before = await sessions.authenticate(request)
       if (before?.sessionId) {
         const { sessionId } = before
         await guard(() => options.prisma.session.deleteMany({ where: { id: sessionId } }))
         endSessions([sessionId])
       }
-      await audit(actor, 'auth.sign_in', email)
+      await audit({ name: email, role: 'viewer', address: request.address }, 'auth.sign_in', email)
+      const secure = isTls || request.encrypted === true
+      const cookies = response.headers.getSetCookie().map((each) => withSecure(each, secure))
       return {
         user: { id: known.id, email: known.email, role: known.role },
-        cookies: response.headers.getSetCookie(),
+        cookies: [...cookies, devices.issue(email, device, secure)],
       }
     },
 
@@ -348,6 +391,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
 
     async close() {
       listeners.clear()
+      await passwords.close()
     },
 
     users: {

@@ -88,5 +88,8 @@ export const sourceOf = (address: string | null): string => {
   if (address === null || isIP(address) === 0) return ''
   const parsed = ipaddr.process(address.replace(/%.*$/, ''))
   if (parsed.kind() === 'ipv4') return parsed.toString()
-  return `${(parsed as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`
+  return `${(parsed as ipaddr.IPv6).parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`
 }

@@ -7,6 +7,8 @@ export interface AccessRequest {
   headers: Headers | IncomingHttpHeaders
   /** Where the request came from, as the server believes it; null where that is not known. */
   address: string | null
+  /** True where the browser's connection is known to be encrypted: cookies are `Secure` then. */
+  encrypted?: boolean
 }
 
 export const headerOf = (request: AccessRequest, name: string): string | null => {
@@ -15,10 +17,13 @@ export const headerOf = (request: AccessRequest, name: string): string | null =>
   return Array.isArray(value) ? value.join(', ') : (value ?? null)
 }
 
-/** The token of `Authorization: Bearer …`; null without that header. A malformed one is the empty token, which nobody has. */
+/**
+ * The token of `Authorization: Bearer …`; null without one. A malformed one is the empty token, which nobody has. Other schemes are
+ * none of ours: a proxy in front that asks for a password of its own passes `Basic` on.
+ */
 export const bearerOf = (request: AccessRequest): string | null => {
   const header = headerOf(request, 'authorization')
-  if (header === null) return null
+  if (header === null || !/^Bearer(?:[\s,]|$)/i.test(header)) return null
   return /^Bearer +([^\s,]{1,500}) *$/i.exec(header)?.[1] ?? ''
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { AppError, type User } from '../contract/index.ts'
 import type { Store } from '../store/store.ts'
 import { Attempts } from './attempts.ts'
+import { sourceOf } from './client-address.ts'
 import type { Users } from './users.ts'
 
 const settingKey = 'auth.setup'
@@ -66,7 +67,7 @@ export class SetupLink {
     const text = await this.#store.setting(settingKey)
     const pending = text === null ? null : (JSON.parse(text) as Pending)
     if (pending === null || pending.expiresAt <= this.#now()) throw gone()
-    this.#wrong.take(address ?? '')
+    this.#wrong.take(sourceOf(address))
     const hash = sha256(request.key)
     if (!timingSafeEqual(hash, Buffer.from(pending.hash, 'hex'))) {
       throw new AppError(
@@ -83,7 +84,7 @@ export class SetupLink {
     )
     if (user === null) throw gone()
     this.#link = null
-    this.#wrong.forget(address ?? '')
+    this.#wrong.forget(sourceOf(address))
     return user
   }
 }

@@ -2,6 +2,7 @@ import { betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import type { Log } from '../observe/log.ts'
 import type { PrismaClient } from '../store/prisma-store.ts'
+import type { Passwords } from './passwords.ts'
 
 export interface SignInOptions {
   prisma: PrismaClient
@@ -9,11 +10,18 @@ export interface SignInOptions {
   /** The address that people open, without a path. */
   serverUrl: string
   origins: readonly string[]
+  passwords: Passwords
   log: Log
 }
 
 /** Header that carries the client's address into better-auth; whatever a client sends under this name is replaced. */
 export const addressHeader = 'x-tidegate-address'
+
+/** What the names of all cookies begin with. They know no ports: two servers on one machine would sign each other's people out. */
+export const cookiePrefixOf = (serverUrl: string): string => {
+  const { port } = new URL(serverUrl)
+  return port === '' ? 'tidegate' : `tidegate-${port}`
+}
 
 const days = 24 * 60 * 60
 
@@ -28,7 +36,16 @@ export const createSignIn = (options: SignInOptions) => {
     secret: options.secret,
     trustedOrigins: [...options.origins],
     database: prismaAdapter(options.prisma, { provider: 'sqlite' }),
-    emailAndPassword: { enabled: true, disableSignUp: true, minPasswordLength: 1, maxPasswordLength: 128 },
+    emailAndPassword: {
+      enabled: true,
+      disableSignUp: true,
+      minPasswordLength: 1,
+      maxPasswordLength: 128,
+      password: {
+        hash: (password) => options.passwords.hash(password),
+        verify: (stored) => options.passwords.verify(stored),
+      },
+    },
     session: { expiresIn: 7 * days, updateAge: days, cookieCache: { enabled: false } },
     user: {
       additionalFields: { role: { type: 'string', required: true, defaultValue: 'viewer', input: false } },
@@ -45,8 +62,7 @@ export const createSignIn = (options: SignInOptions) => {
     },
     advanced: {
       useSecureCookies: url.protocol === 'https:',
-      // Cookies know no ports: two servers on one machine would sign each other's people out.
-      cookiePrefix: url.port === '' ? 'tidegate' : `tidegate-${url.port}`,
+      cookiePrefix: cookiePrefixOf(options.serverUrl),
       defaultCookieAttributes: { httpOnly: true, sameSite: 'lax', path: '/' },
       ipAddress: { ipAddressHeaders: [addressHeader] },
     },

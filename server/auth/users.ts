@@ -1,8 +1,8 @@
-import { hashPassword } from 'better-auth/crypto'
 import { ulid } from 'ulid'
 import { type Actor, AppError, type Role, type User } from '../contract/index.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { PrismaClient } from '../store/prisma-store.ts'
+import type { Passwords } from './passwords.ts'
 
 /** Users there may be at once; the list is answered whole. */
 const maxUsers = 10_000
@@ -29,11 +29,13 @@ type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0]
 /** People who may sign in. Passwords are hashed with scrypt, as the sign-in expects them. */
 export class Users {
   readonly #prisma: PrismaClient
+  readonly #passwords: Passwords
   readonly #now: () => number
 
-  constructor(prisma: PrismaClient, now: () => number) {
-    this.#prisma = prisma
-    this.#now = now
+  constructor(options: { prisma: PrismaClient; passwords: Passwords; now: () => number }) {
+    this.#prisma = options.prisma
+    this.#passwords = options.passwords
+    this.#now = options.now
   }
 
   async list(): Promise<User[]> {
@@ -53,7 +55,7 @@ export class Users {
 
   /** Throws `ERR_CONFLICT` where somebody has that address already, `ERR_CAPACITY`. */
   async create(request: { email: string; password: string; role: Role }, actor: Actor): Promise<User> {
-    const password = await hashPassword(request.password)
+    const password = await this.#hash(request.password)
     return this.#prisma.$transaction((tx) => this.#insert(tx, { ...request, password }, actor))
   }
 
@@ -66,7 +68,7 @@ export class Users {
     actor: Actor,
     claim: (tx: Transaction) => Promise<boolean> = async () => true,
   ): Promise<User | null> {
-    const password = await hashPassword(request.password)
+    const password = await this.#hash(request.password)
     return this.#prisma.$transaction(async (tx) => {
       if ((await tx.user.count({ where: { role: 'admin' } })) > 0) return null
       if (!(await claim(tx))) return null
@@ -80,7 +82,7 @@ export class Users {
     patch: { role?: Role | undefined; password?: string | undefined },
     actor: Actor,
   ): Promise<{ user: User; ended: string[] }> {
-    const password = patch.password === undefined ? undefined : await hashPassword(patch.password)
+    const password = patch.password === undefined ? undefined : await this.#hash(patch.password)
     return this.#prisma.$transaction(async (tx) => {
       const before = await this.#required(tx, id)
       if (before.role === 'admin' && patch.role !== undefined && patch.role !== 'admin')
@@ -110,6 +112,11 @@ export class Users {
       await this.#audit(tx, actor, 'user.remove', user.email, { before: { role: user.role }, after: null })
       return ended
     })
+  }
+
+  /** Whoever gets here has shown a key or is an administrator. */
+  #hash(password: string): Promise<string> {
+    return this.#passwords.inTurn('known', () => this.#passwords.hash(password))
   }
 
   async #required(tx: Transaction, id: string): Promise<User> {

@@ -5,6 +5,7 @@ import {
   type LivePublisher,
   type NodeTunnel,
   nodeTunnelsSchema,
+  type RoomProblem,
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
@@ -63,6 +64,8 @@ export interface CollectorOptions {
   drains: (internals: CollectorInternals) => RunningDrains
   demo: boolean
   version: string
+  /** What others found wrong with the room itself; shown beside what the collector finds. */
+  roomProblems?: () => readonly RoomProblem[]
   /** Wall clock in epoch ms. */
   now?: () => number
 }
@@ -374,7 +377,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
           startedAt,
           pollIntervalMs: options.polling.intervalMs,
         },
-        problems: [],
+        problems: [...(options.roomProblems?.() ?? [])],
         demo: options.demo,
         now: now(),
       }),

@@ -72,8 +72,6 @@ const shown = (value: unknown, path: readonly PropertyKey[]): string => {
 
 /** A URL's user, password and query are secrets wherever the URL stands. */
 const withoutCredentials = (text: string): string =>
-  text.includes('//')
-    ? text.replace(/\/\/\S*@/g, '//[redacted]@').replace(/\?\S*/g, '?[redacted]')
-    : text
+  text.includes('//') ? text.replace(/\/\/\S*@/g, '//[redacted]@').replace(/\?\S*/g, '?[redacted]') : text
 
 const lower = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

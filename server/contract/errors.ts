@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   },
   ERR_DRAIN_BLOCKED: { status: 422, meaning: 'Pre-flight found blockers; `facts.blockers` lists them.' },
   ERR_UNSUPPORTED: { status: 422, meaning: 'This node or this build cannot do what was asked.' },
+  ERR_HOST: { status: 421, meaning: 'The Host header names no address of this server.' },
   ERR_RATE_LIMITED: { status: 429, meaning: 'Too many attempts; `Retry-After` says when to try again.' },
   ERR_INTERNAL: { status: 500, meaning: 'A fault of ours; the log has it under `facts.ref`.' },
   ERR_NODE_UNREACHABLE: { status: 502, meaning: 'The node could not be asked, or gave no usable answer.' },
@@ -80,6 +81,13 @@ export class AppError extends Error {
   /** HTTP status of this code. */
   get status(): number {
     return ERROR_CODES[this.code].status
+  }
+
+  /** Seconds for `Retry-After` where trying again helps (429 and 503); null elsewhere. */
+  get retryAfterSeconds(): number | null {
+    if (this.status !== 429 && this.status !== 503) return null
+    const told = this.facts.retryAfterSeconds
+    return typeof told === 'number' ? told : this.status === 429 ? 60 : 5
   }
 
   toBody(): ErrorBody {

@@ -33,6 +33,8 @@ export interface LiveSocketOptions {
 const MAX_BACKLOG_BYTES = 1024 * 1024
 const MAX_BACKLOG_MS = 10_000
 const MAX_TOPICS = 64
+/** How long a refused peer may take to read why, in ms. */
+const REFUSED_MS = 2_000
 
 interface Client {
   socket: WebSocket
@@ -243,12 +245,15 @@ const parseJson = (text: string | null): unknown => {
   }
 }
 
-/** Answers an upgrade with a plain HTTP error and ends the connection. */
+/** Answers an upgrade with a plain HTTP error and ends the connection, also where the peer leaves its half open. */
 export const refuse = (socket: Duplex, error: AppError): void => {
   if (socket.destroyed) return
   const body = JSON.stringify(error.toBody())
   const status = error.status
+  const retry = error.retryAfterSeconds === null ? '' : `Retry-After: ${error.retryAfterSeconds}\r\n`
+  const end = setTimeout(() => socket.destroy(), REFUSED_MS)
+  socket.once('close', () => clearTimeout(end))
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nContent-Type: application/json\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nContent-Type: application/json\r\nConnection: close\r\nCache-Control: no-store\r\n${retry}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }

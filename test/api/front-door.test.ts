@@ -1,7 +1,11 @@
-import { createServer, request as httpRequest, type Server } from 'node:http'
+import { request as httpRequest, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFrontDoor } from '../../server/api/front-door.ts'
+import { createHostRule } from '../../server/api/host-rule.ts'
+import { openWithoutTls } from '../../server/api/open-without-tls.ts'
+import { createWebServer } from '../../server/api/web-server.ts'
+import { createClientAddresses } from '../../server/auth/client-address.ts'
 import { createLog } from '../../server/observe/log.ts'
 
 describe('the front door', () => {
@@ -31,11 +35,13 @@ describe('the front door', () => {
       live: () => null,
       hasSession: async () => signedIn,
       needsSetup: () => needsSetup,
+      hosts: createHostRule(['gate.example.com', 'gate.internal']),
+      clients: createClientAddresses(['127.0.0.1']),
+      tls: false,
       dev: false,
       log: createLog('test', 'silent'),
     })
-    server = createServer((request, response) => door.request(request, response))
-    server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head))
+    server = createWebServer(door, { headersTimeoutMs: 300, checkIntervalMs: 100 })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     port = (server.address() as AddressInfo).port
   })
@@ -147,18 +153,129 @@ describe('the front door', () => {
     expect((await get('/healthz/live')).body).toBe('api')
   })
 
-  it('refuses an upgrade anywhere but on /live', async () => {
-    const status = await new Promise<string>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.write(
-          'GET /_next/hmr HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-        )
+  /** Everything that the server says to these bytes until it closes the connection. */
+  const raw = (bytes: string) =>
+    new Promise<string>((resolve, reject) => {
+      let said = ''
+      const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(bytes))
+      socket.setEncoding('utf8').on('data', (text: string) => {
+        said += text
       })
-      socket.once('data', (data) => {
-        resolve(String(data).split('\r\n', 1)[0] ?? '')
-        socket.destroy()
-      })
+      socket.on('error', reject).on('close', () => resolve(said))
+      socket.setTimeout(10_000, () => socket.destroy(new Error(`still open, having said: ${said}`)))
     })
-    expect(status).toBe('HTTP/1.1 404 Not Found')
+  const statusOf = (said: string) => Number(said.split(' ', 2)[1])
+
+  const upgrade = (path: string, more = '') =>
+    raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${more}`)
+
+  it('refuses an upgrade anywhere but on /live, and says when /live is not ready', async () => {
+    expect(statusOf(await upgrade('/_next/hmr', '\r\n'))).toBe(404)
+    expect(await upgrade('/live', '\r\n')).toMatch(/^HTTP\/1.1 503[^]*Retry-After: \d/)
+  })
+
+  it.each([
+    ['a length', 'Content-Length: 5\r\n\r\nhello'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+    ['half a body', 'Content-Length: 500\r\n\r\nhello'],
+  ])('an upgrade with a body of %s does not end the control room', async (_, more) => {
+    expect(statusOf(await upgrade('/live', more))).toBe(400)
+    expect((await get('/login')).status).toBe(200)
+  })
+
+  it('closes the connection of a refused upgrade, also where the peer never closes its half', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('error', () => undefined)
+    socket.write(
+      'GET /other HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+    )
+    await new Promise((resolve) => socket.resume().once('end', resolve))
+    const open = () =>
+      new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)))
+    await expect.poll(open, { timeout: 10_000 }).toBe(0)
+    socket.destroy()
+  })
+
+  it('answers CONNECT, and closes', async () => {
+    expect(statusOf(await raw('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'))).toBe(405)
+  })
+
+  it('does not let a head drip for ever', async () => {
+    const began = Date.now()
+    expect(statusOf(await raw('GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: '))).toBe(408)
+    expect(Date.now() - began).toBeLessThan(5_000)
+  })
+
+  describe('of the names in Host', () => {
+    const asked = async (host: string, path = '/login', more = '') => {
+      const lines = host === '' ? '' : `Host: ${host}\r\n`
+      return statusOf(await raw(`GET ${path} HTTP/1.1\r\n${lines}${more}Connection: close\r\n\r\n`))
+    }
+
+    it.each([
+      'localhost',
+      'LOCALHOST:3000',
+      'tidegate.localhost:3000',
+      '127.0.0.1:3000',
+      '[::1]:3000',
+      '192.168.1.5:8443',
+      'gate.example.com',
+      'Gate.Example.com.:443',
+      'gate.internal:3000',
+    ])('takes %s', async (host) => {
+      expect(await asked(host)).toBe(200)
+    })
+
+    it.each([
+      'evil.example',
+      'evil.example:3000',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      '0x7f.1',
+    ])('refuses %s, which a page may have pointed here: pages, API and live stream alike', async (host) => {
+      expect(await asked(host)).toBe(421)
+      expect(await asked(host, '/api/v1/overview')).toBe(421)
+      expect(await asked(host, '/metrics')).toBe(421)
+      expect(await asked(host, '/live', 'Upgrade: websocket\r\nConnection: Upgrade\r\n')).toBe(421)
+      expect(rendered).toEqual([])
+    })
+
+    it('lets load balancers ask for health by any name, and scripts with a token', async () => {
+      expect(await asked('evil.example', '/healthz/ready')).toBe(200)
+      expect(await asked('tidegate', '/api/v1/overview', 'Authorization: Bearer abc\r\n')).toBe(200)
+      expect(await asked('tidegate', '/api/v1/overview', 'Authorization: Basic abc\r\n')).toBe(421)
+    })
+
+    it.each(['a b', 'localhost:99999', 'localhost/', '[::1', 'user@localhost', ','])(
+      'refuses the malformed %j',
+      async (host) => {
+        expect(await asked(host)).toBe(400)
+      },
+    )
+
+    it('refuses several, and none', async () => {
+      expect(await asked('localhost', '/login', 'Host: localhost\r\n')).toBe(400)
+      expect(await asked('localhost', '/login', 'hOST: evil.example\r\n')).toBe(400)
+      expect(await asked('')).toBe(400)
+      expect(statusOf(await raw('GET /login HTTP/1.0\r\n\r\n'))).toBe(200)
+    })
+  })
+
+  it('tells browsers to come back encrypted, where they are', async () => {
+    const name = 'strict-transport-security'
+    expect((await get('/login')).headers[name]).toBeUndefined()
+    expect((await get('/login', { 'x-forwarded-proto': 'https' })).headers[name]).toBe('max-age=31536000')
+  })
+
+  it.each([
+    [{ host: '0.0.0.0', isTls: false, isProxied: false }, 'open_without_tls'],
+    [{ host: '192.168.1.5', isTls: false, isProxied: false }, 'open_without_tls'],
+    [{ host: '0.0.0.0', isTls: true, isProxied: false }, undefined],
+    [{ host: '0.0.0.0', isTls: false, isProxied: true }, undefined],
+    [{ host: '127.0.0.2', isTls: false, isProxied: false }, undefined],
+    [{ host: '::1', isTls: false, isProxied: false }, undefined],
+    [{ host: 'localhost', isTls: false, isProxied: false }, undefined],
+  ])('of %o the room says %s on every page', (facts, code) => {
+    expect(openWithoutTls({ ...facts, since: 'now' })?.code).toBe(code)
   })
 })

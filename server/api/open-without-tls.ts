@@ -1,0 +1,26 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import type { RoomProblem } from '../contract/fleet.ts'
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || (isIP(host) !== 0 && ipaddr.process(host).range() === 'loopback')
+
+/** The problem of a server that is open to a network, with nothing known that encrypts; null where there is none. */
+export const openWithoutTls = (facts: {
+  /** What the one port binds. */
+  host: string
+  /** `server.url` is an https address. */
+  isTls: boolean
+  /** `server.trustedProxies` names somebody. */
+  isProxied: boolean
+  since: string
+}): RoomProblem | null =>
+  facts.isTls || facts.isProxied || isLoopback(facts.host)
+    ? null
+    : {
+        code: 'open_without_tls',
+        text: `The control room listens on ${facts.host} without TLS: passwords and sessions cross the network in the open.`,
+        remedy:
+          'Put a proxy with TLS in front, set server.url to its https address and server.trustedProxies to the proxy; or set HOST=127.0.0.1.',
+        since: facts.since,
+      }
