@@ -53,6 +53,7 @@ const adminRoutes = [
 
 const viewerRoutes = [
   'GET /overview',
+  'GET /heartbeats',
   'GET /regions',
   'GET /regions/fra',
   'GET /nodes',

@@ -171,7 +171,7 @@ describe('the front door', () => {
 
   it('refuses an upgrade anywhere but on /live, and says when /live is not ready', async () => {
     expect(statusOf(await upgrade('/_next/hmr', '\r\n'))).toBe(404)
-    expect(await upgrade('/live', '\r\n')).toMatch(/^HTTP\/1.1 503[^]*Retry-After: \d/)
+    expect(await upgrade('/live', '\r\n')).toMatch(/^HTTP\/1.1 503[\s\S]*Retry-After: \d/)
   })
 
   it.each([
