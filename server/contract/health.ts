@@ -58,6 +58,8 @@ export const healthSchema = z.object({
       connections: z.object({ active: count, accepted: count, closed: count, rejected: counts }),
       closedBy: counts,
       bytes: z.object({ upstream: count, downstream: count }),
+      /** Bytes held for peers that have not taken them yet; below `maxBufferedBytes`. */
+      bufferedBytes: count.optional(),
       requests: z.object({ total: count, byStatus: counts }),
       targets: z
         .array(

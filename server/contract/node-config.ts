@@ -66,8 +66,14 @@ export const proxyConfigSchema = z
       })
       .strict()
       .optional(),
+    /** Of every timeout here: 0 switches it off. */
     connectTimeoutMs: ms(10_000),
-    initialDataTimeoutMs: ms(10_000),
+    initialDataTimeoutMs: ms(10_000).describe('first byte of a new connection, where routing needs one'),
+    headersTimeoutMs: ms(10_000).describe("a request's head, complete"),
+    keepAliveTimeoutMs: ms(75_000).describe('a kept-alive HTTP client without a request'),
+    responseTimeoutMs: ms(60_000).describe('no response head from the target: 504, and the target is told'),
+    bodyIdleTimeoutMs: ms(60_000).describe('a request body that stands still: 408'),
+    readerIdleTimeoutMs: ms(60_000).describe('a reader that takes nothing'),
     socketTimeoutMs: ms(60_000),
     timeoutBehavior: z.enum(['reset', 'close', 'ignore']).default('reset'),
     inactivityTimeoutMs: ms(14_400_000),
@@ -79,6 +85,12 @@ export const proxyConfigSchema = z
     stuckTimeoutMs: ms(0),
     tcpKeepAliveMs: ms(30_000),
     maxConnections: z.number().int().min(1).max(1_000_000).default(50_000),
+    maxBufferedBytes: z
+      .number()
+      .int()
+      .min(1_048_576)
+      .default(268_435_456)
+      .describe('bytes held for slow peers, all together; above it the slowest connections are ended'),
     maxConnectionsPerIp: z.number().int().min(1).optional(),
     connectionRatePerMinute: z.number().int().min(1).optional(),
   })

@@ -126,6 +126,12 @@ const proxy: NodeMetric[] = [
       ),
   },
   {
+    name: 'tidegate_proxy_buffered_bytes',
+    kind: 'gauge',
+    help: 'Bytes that the proxy holds for peers that have not taken them yet',
+    read: ({ health }) => many(health.proxy, (part) => one(part.bufferedBytes ?? 0)),
+  },
+  {
     name: 'tidegate_proxy_requests_total',
     kind: 'counter',
     help: 'HTTP requests answered through the proxy, by class of status',

@@ -1,4 +1,4 @@
-/** A chunked body that is not plainly valid (RFC 9112 §7.1); extensions are refused too. */
+/** A chunked body that is not plainly valid (RFC 9112 §7.1). */
 export class FramingError extends Error {
   readonly fault: 'chunk_size' | 'chunk_extension' | 'chunk_end' | 'trailer'
 
@@ -10,6 +10,8 @@ export class FramingError extends Error {
 }
 
 const MAX_SIZE_DIGITS = 12
+/** Extensions of one answer, all together. */
+const MAX_EXTENSION_BYTES = 16 * 1024
 const MAX_TRAILER_BYTES = 16 * 1024
 const MAX_TRAILERS = 100
 /** Trailers that would change framing or routing if a careless target merged them into the head (RFC 9110 §6.5.1). */
@@ -31,11 +33,23 @@ const FORBIDDEN_TRAILERS = new Set([
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const TRAILER = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[^\x00-\x08\x0a-\x1f\x7f]*$/
 
-type State = 'size' | 'size_lf' | 'data' | 'data_cr' | 'data_lf' | 'trailer' | 'trailer_lf' | 'done'
+const isBlank = (byte: number): boolean => byte === 32 || byte === 9
+
+type State =
+  | 'size'
+  | 'extension'
+  | 'size_lf'
+  | 'data'
+  | 'data_cr'
+  | 'data_lf'
+  | 'trailer'
+  | 'trailer_lf'
+  | 'done'
 
 /**
  * Follows the framing of a chunked body without copying it: the bytes are forwarded as they are, this says where they end and
- * refuses what is not plainly valid.
+ * refuses what is not plainly valid. A client's chunk extensions are refused, a target's are ignored (RFC 9112 §7.1.1): `cuts` says
+ * which bytes are to be left out.
  */
 export class ChunkedFraming {
   private state: State = 'size'
@@ -44,8 +58,22 @@ export class ChunkedFraming {
   private line = ''
   private trailerBytes = 0
   private trailers = 0
+  private extensionBytes = 0
+  private extensionNamed = false
+  private readonly ofTarget: boolean
+  /** Of the last `push`: where bytes to leave out begin and end, in turn. */
+  readonly cuts: number[] = []
   /** True once one whole chunk-size line was seen. */
   sawSize = false
+
+  constructor(of: 'client' | 'target' = 'client') {
+    this.ofTarget = of === 'target'
+  }
+
+  /** Between two chunks: what comes next is a size. */
+  get betweenChunks(): boolean {
+    return this.state === 'size' && this.digits === 0
+  }
 
   get done(): boolean {
     return this.state === 'done'
@@ -54,6 +82,7 @@ export class ChunkedFraming {
   /** Follows bytes; answers the index after the body's last byte, or `end`. Throws FramingError. */
   push(buffer: Buffer, start: number, end: number): number {
     let at = start
+    if (this.cuts.length > 0) this.cuts.length = 0
     while (at < end && this.state !== 'done') {
       if (this.state === 'data') {
         const take = Math.min(this.size, end - at)
@@ -62,10 +91,38 @@ export class ChunkedFraming {
         if (this.size === 0) this.state = 'data_cr'
         continue
       }
-      this.step(buffer[at]!)
+      if (this.state === 'extension') {
+        at = this.skipExtension(buffer, at, end)
+        continue
+      }
+      const byte = buffer[at]!
+      // `;`, or the blanks that may stand before it.
+      if (this.ofTarget && this.state === 'size' && this.digits > 0 && (byte === 59 || isBlank(byte))) {
+        this.state = 'extension'
+        this.extensionNamed = false
+        continue
+      }
+      this.step(byte)
       at += 1
     }
     return at
+  }
+
+  /** Answers the index after the extension's part in this push. Its end is the CR, which stays. */
+  private skipExtension(buffer: Buffer, start: number, end: number): number {
+    let at = start
+    for (; at < end && buffer[at] !== 13; at += 1) {
+      const byte = buffer[at]!
+      if (byte === 59) this.extensionNamed = true
+      const valid = this.extensionNamed ? byte === 9 || (byte >= 32 && byte !== 127) : isBlank(byte)
+      if (!valid) throw new FramingError('chunk_extension')
+    }
+    this.extensionBytes += at - start
+    if (this.extensionBytes > MAX_EXTENSION_BYTES) throw new FramingError('chunk_extension')
+    this.cuts.push(start, at)
+    if (at === end) return end
+    this.state = 'size_lf'
+    return at + 1
   }
 
   private step(byte: number): void {

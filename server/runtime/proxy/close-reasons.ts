@@ -3,7 +3,7 @@
  * Adding one is an addition to the contract with operators; never build one from text.
  */
 export const CLOSE_REASONS = {
-  finished: 'Both sides ended by themselves.',
+  finished: 'Both sides ended by themselves, and took what was theirs.',
   client_reset: 'The client sent RST, or a write to it failed.',
   target_reset: 'The target sent RST, or a write to it failed.',
   client_vanished: 'TCP keep-alive or retransmission gave up on the client.',
@@ -17,9 +17,12 @@ export const CLOSE_REASONS = {
   connect_timeout: 'No target was connected within connectTimeoutMs.',
   target_unreachable: 'No target could be reached: no such name, no route.',
   local_resources: 'This machine could not open a socket: no descriptor, no free local port.',
-  initial_data_timeout: 'No first byte, or no whole request head, within initialDataTimeoutMs.',
-  slow_body: 'A request body came slower than 1 KB/s.',
-  stalled_reader: 'A reader took nothing for longer than allowed.',
+  initial_data_timeout:
+    'No first byte within initialDataTimeoutMs, or no whole request head within headersTimeoutMs.',
+  response_timeout: 'The target sent no response head within responseTimeoutMs.',
+  slow_body: 'A request body stood still for bodyIdleTimeoutMs.',
+  stalled_reader: 'A reader took nothing for readerIdleTimeoutMs.',
+  evicted: 'Ended to make room when a ceiling was near: idle, or the slowest.',
   socket_timeout: 'Quiet for socketTimeoutMs with timeoutBehavior close.',
   inactivity: 'No byte either way for inactivityTimeoutMs.',
   parity: 'One side had sent FIN for parityCheckTimeoutMs and nothing moved.',

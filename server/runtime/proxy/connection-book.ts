@@ -13,6 +13,12 @@ export interface Carrier {
   retire(): void
   /** What it has in flight. */
   inFlight(): 'connection' | 'request' | 'nothing'
+  /** For how long it has been kept open without a request; null when it is in use, or may never be ended to make room. */
+  idleMs(now: number): number | null
+  /** Whether it is the client that keeps it waiting: for a head, a body, or to take an answer. */
+  keepsWaiting(now: number): boolean
+  /** Bytes that are held because a peer has not taken them, or has not sent the rest. */
+  heldBytes(): number
 }
 
 /** One accepted connection, from accept to its closing record. Bytes count payload as read from the sockets. */
@@ -27,11 +33,17 @@ export class ConnectionRecord {
   target: string | null = null
   bytesUpstream = 0
   bytesDownstream = 0
+  /** When bytes moved last, as of the last sweep. */
   lastActivityAt: number
+  /** Bytes moved since the last sweep. A flag, because a clock per chunk costs, and the last sweep's clock would end things early. */
+  active = false
   clientHalf: NodeConnection['clientHalf'] = 'open'
   targetHalf: NodeConnection['targetHalf'] = 'connecting'
   carrier: Carrier | null = null
   open = true
+  private measuredAt = 0
+  private measuredBytes = 0
+  private bytesPerMs = 0
 
   constructor(
     id: string,
@@ -56,6 +68,23 @@ export class ConnectionRecord {
       : `${this.clientIp}:${this.clientPort}`
   }
 
+  /** Takes the measure of how fast bytes move; for `rate`. */
+  measure(now: number): void {
+    const bytes = this.bytesUpstream + this.bytesDownstream
+    const forMs = now - this.measuredAt
+    if (forMs < 500) return
+    this.bytesPerMs = (bytes - this.measuredBytes) / forMs
+    this.measuredAt = now
+    this.measuredBytes = bytes
+  }
+
+  /** Bytes a millisecond as measured last; null while the connection is younger than `afterMs`. */
+  rate(now: number, afterMs: number): number | null {
+    if (now - this.openedAt < afterMs) return null
+    if (this.measuredAt === 0) return (this.bytesUpstream + this.bytesDownstream) / (now - this.openedAt)
+    return this.bytesPerMs
+  }
+
   describe(now: number): NodeConnection {
     return {
       id: this.id,
@@ -68,7 +97,7 @@ export class ConnectionRecord {
       bytesDownstream: this.bytesDownstream,
       clientHalf: this.clientHalf,
       targetHalf: this.targetHalf,
-      lastActivityMs: Math.max(0, Math.round(now - this.lastActivityAt)),
+      lastActivityMs: this.active ? 0 : Math.max(0, Math.round(now - this.lastActivityAt)),
     }
   }
 }
@@ -92,8 +121,10 @@ export class ConnectionBook {
   readonly rejected: Partial<Record<Refusal, number>> = {}
   bytesUpstream = 0
   bytesDownstream = 0
-  /** Milliseconds, monotonic, refreshed by every sweep, accept and close: a clock that costs nothing to read per chunk. */
+  /** Milliseconds, monotonic, as of the last sweep, accept or close. Never the start of a timeout: it would fire early. */
   now = performance.now()
+  /** Called before a connection is opened, so that room can be made for it. */
+  onOpening: (now: number) => void = () => undefined
   /** Called after each close, for those who wait until nothing is left. */
   onClosed: () => void = () => undefined
 
@@ -121,6 +152,7 @@ export class ConnectionBook {
     port: number,
   ): ConnectionRecord | Refusal {
     this.now = performance.now()
+    this.onOpening(this.now)
     this.accepted += 1
     const refusal = this.limit(clientIp)
     if (refusal) {
@@ -223,7 +255,13 @@ export class ConnectionBook {
   /** Sweeps every connection. Carriers may close themselves meanwhile. */
   sweep(): void {
     this.now = performance.now()
-    for (const record of this.records.values()) record.carrier?.sweep(this.now)
+    for (const record of this.records.values()) {
+      if (record.active) {
+        record.active = false
+        record.lastActivityAt = this.now
+      }
+      record.carrier?.sweep(this.now)
+    }
     for (const [address, rate] of this.rates) {
       // Insertion order is the order of `since`: the first that is young ends the search.
       if (this.now - rate.since < RATE_WINDOW_MS) break

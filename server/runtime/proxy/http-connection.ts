@@ -2,9 +2,11 @@ import type { ErrorCode } from '../../contract/errors.ts'
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { CloseReason } from './close-reasons.ts'
 import type { Carrier, ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import { Delivery } from './delivery.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { HeadError, HeadReader, parseRequest, type RequestHead } from './http-head.ts'
 import { writeError } from './http-write.ts'
+import type { KernelTable } from './kernel-table.ts'
 import type { Link, LinkOwner } from './link.ts'
 import { quietVerdict } from './quiet-rules.ts'
 import { failureReason, RawPipe } from './raw-pipe.ts'
@@ -28,6 +30,7 @@ export interface HttpServices {
   readonly config: ProxyConfig
   readonly book: ConnectionBook
   readonly dialler: Dialler
+  readonly kernel: KernelTable
   readonly requests: RequestCounts
   /** HTTP connections that have become raw pipes (WebSocket). */
   readonly upgraded: { count: number }
@@ -46,14 +49,20 @@ export interface HttpRoutes {
 
 /** Bytes kept of a client while its present request is served: pipelined requests, or a WebSocket's early frames. */
 const MAX_LEFTOVER_BYTES = 64 * 1024
-/** A reader of a response that takes nothing for this long is cut (design: stalled readers). */
-const STALLED_READER_MS = 10_000
 /** A connection without a request when a drain begins may have one on the wire: it is given this long. */
 const FRESH_GRACE_MS = 1_000
+/**
+ * A client that has sent FIN while it waits may have closed, or may listen. It is asked after the first of these, and whether it
+ * answered with RST is looked up after the others: all of it within a second.
+ */
+const ASK_AFTER_MS = 500
+const HEAR_AFTER_MS = [650, 850] as const
+/** A client that is not read at present is looked after when nothing has moved for this long: a reset would pass unseen. */
+const PROBE_AFTER_MS = 500
 
 /**
- * One client connection that speaks HTTP/1.x: heads are parsed strictly, one request is served at a time in order, and after an
- * upgrade the connection is a raw pipe.
+ * One client connection that speaks HTTP/1.x: heads are parsed strictly, one request is served at a time in order, the next one
+ * begins when the client has taken the answer before, and after an upgrade the connection is a raw pipe.
  */
 export class HttpConnection implements Carrier, LinkOwner {
   readonly client: Link
@@ -61,7 +70,7 @@ export class HttpConnection implements Carrier, LinkOwner {
   readonly services: HttpServices
   private readonly routes: HttpRoutes
   private readonly reader = new HeadReader()
-  private state: 'reading' | 'exchange' | 'raw' | 'closing' | 'closed' = 'reading'
+  private state: 'reading' | 'exchange' | 'answered' | 'raw' | 'closing' | 'closed' = 'reading'
   private exchange: HttpExchange | null = null
   private pipe: RawPipe | null = null
   private rawTarget: Target | null = null
@@ -72,17 +81,21 @@ export class HttpConnection implements Carrier, LinkOwner {
   private retiredAt: number | null = null
   private clientEndedAt: number | null = null
   private requestOpen = false
+  private readonly delivery: Delivery
   private closeReason: CloseReason = 'finished'
   private resetAtEnd = false
-  private closingUntil = 0
-  private stallFigure = 0
-  private stallSince = 0
+  private closingSince = 0
+  /** When the client was found to have everything, after our FIN. */
+  private takenAt: number | null = null
+  /** The client's FIN came before our answer was written: it does not say that the client has it. */
+  private endedEarly = false
 
   constructor(client: Link, record: ConnectionRecord, services: HttpServices, routes: HttpRoutes) {
     this.client = client
     this.record = record
     this.services = services
     this.routes = routes
+    this.delivery = new Delivery(client, services.kernel, services.config.readerIdleTimeoutMs)
     client.owner = this
     record.carrier = this
   }
@@ -93,7 +106,7 @@ export class HttpConnection implements Carrier, LinkOwner {
 
   onBytes(_link: Link, buffer: Buffer, length: number, owned: boolean): boolean {
     this.record.bytesUpstream += length
-    this.record.lastActivityAt = this.services.book.now
+    this.record.active = true
     return this.feed(buffer, length, owned)
   }
 
@@ -113,7 +126,10 @@ export class HttpConnection implements Carrier, LinkOwner {
           this.keepLeftover(buffer, at, end)
           break
         }
-      } else break
+      } else {
+        if (this.state === 'answered') this.keepLeftover(buffer, at, end)
+        break
+      }
     }
     this.feeding = false
     return !this.holdsClient()
@@ -121,7 +137,7 @@ export class HttpConnection implements Carrier, LinkOwner {
 
   /** True while the client must not send more: its body is not flushed, or it is too far ahead. */
   private holdsClient(): boolean {
-    if (this.state !== 'exchange') return false
+    if (this.state !== 'exchange' && this.state !== 'answered') return false
     return this.exchange?.holdsClient === true || (this.leftover?.length ?? 0) >= MAX_LEFTOVER_BYTES
   }
 
@@ -134,10 +150,7 @@ export class HttpConnection implements Carrier, LinkOwner {
   private readHead(buffer: Buffer, start: number, end: number): number {
     try {
       const next = this.reader.push(buffer, start, end)
-      if (next < 0) {
-        if (this.reader.begun && this.headStartedAt === 0) this.headStartedAt = this.services.book.now
-        return -1
-      }
+      if (next < 0) return -1
       this.headStartedAt = 0
       this.begin(parseRequest(this.reader.text))
       return next
@@ -182,7 +195,7 @@ export class HttpConnection implements Carrier, LinkOwner {
       { host: head.host.slice(0, 255) },
       'no_route',
       {
-        keep: exchange.requestDone && this.keepsAlive(head),
+        keep: exchange.requestDone && head.version === '1.1' && this.keepsAlive(head),
         bodiless: head.method === 'HEAD',
       },
     )
@@ -191,7 +204,8 @@ export class HttpConnection implements Carrier, LinkOwner {
   /** Whether this side may go on after the response to `head`. */
   keepsAlive(head: RequestHead): boolean {
     return (
-      head.version === '1.1' &&
+      // RFC 9112 §9.3: an HTTP/1.0 client says that it wants the connection kept.
+      (head.version === '1.1' || head.connection.includes('keep-alive')) &&
       !head.connection.includes('close') &&
       !this.services.retiring() &&
       !this.routes.retired &&
@@ -226,10 +240,23 @@ export class HttpConnection implements Carrier, LinkOwner {
       this.closeAfterFlush('finished')
       return
     }
+    if (this.client.socket.writableLength > 0) {
+      // The next request, if it is here already, waits: what one client has not taken must not pile up.
+      this.state = 'answered'
+      return
+    }
     this.state = 'reading'
-    if (this.client.socket.writableLength === 0) this.settleRequest()
-    if (this.feeding) return
-    this.nextFromLeftover()
+    this.settleRequest()
+    if (!this.feeding) this.nextFromLeftover()
+  }
+
+  /** The client has taken the answer that it had not taken when it was complete. */
+  private answerTaken(): void {
+    this.state = 'reading'
+    this.settleRequest()
+    const leaving = (this.services.retiring() || this.routes.retired) && !this.leftover
+    if (leaving) this.closeAfterFlush('finished')
+    else this.nextFromLeftover()
   }
 
   private nextFromLeftover(): void {
@@ -253,13 +280,13 @@ export class HttpConnection implements Carrier, LinkOwner {
 
   /** After 101: bytes both ways from now on. `early` came from the target behind its head. */
   upgrade(link: Link, target: Target, early: Buffer | null): void {
-    const { book, config, upgraded } = this.services
+    const { config, kernel, upgraded } = this.services
     this.exchange = null
     this.state = 'raw'
     this.rawTarget = target
     upgraded.count += 1
     this.settleRequest()
-    this.pipe = new RawPipe(this.client, link, this.record, book, config, (reason) => this.closed(reason))
+    this.pipe = new RawPipe(this.client, link, this.record, config, kernel, (reason) => this.closed(reason))
     if (early && !this.client.write(early)) link.pause()
     const rest = this.leftover
     this.leftover = null
@@ -267,7 +294,10 @@ export class HttpConnection implements Carrier, LinkOwner {
     this.pipe.start()
   }
 
-  /** Ends our half when everything is written, and waits, not long, for the client to end its own. */
+  /**
+   * Ends our half when everything is written, and waits until the client has it: until it ends its own half, or the kernel says so.
+   * The end is never a reset then: that would throw away what the kernel still holds for a slow reader.
+   */
   closeAfterFlush(reason: CloseReason, reset = false): void {
     if (this.state === 'closing' || this.state === 'closed') return
     this.exchange?.abandon()
@@ -276,17 +306,24 @@ export class HttpConnection implements Carrier, LinkOwner {
     this.state = 'closing'
     this.closeReason = reason
     this.resetAtEnd = reset
-    this.stallFigure = this.client.pending()
-    this.closingUntil = this.services.book.now + this.services.config.socketCleanupGracePeriodMs
-    if (this.stallFigure === 0) this.settleRequest()
-    if (this.client.failed || (reset && this.stallFigure === 0)) {
+    this.endedEarly = this.client.ended
+    this.closingSince = performance.now()
+    if (this.client.failed || (reset && this.client.socket.writableLength === 0)) {
       this.kill(reason)
       return
     }
+    this.delivery.remember()
     if (!reset) this.client.end()
     // What still comes is read and dropped: closing with unread bytes would turn our answer into a reset (RFC 9112 §9.6).
     this.client.resume()
-    if (this.client.ended && this.client.finished) this.kill(reason)
+    this.closeIfTaken()
+  }
+
+  /** After our FIN: ends the connection where the client's own FIN says that it has everything. */
+  private closeIfTaken(): void {
+    if (!this.client.ended || !this.client.finished) return
+    // Without a kernel that tells, nothing more can be learned from a client that had ended before.
+    if (!this.endedEarly || !this.requestOpen || !this.services.kernel.supported) this.kill(this.closeReason)
   }
 
   /** Ends now, in this tick. */
@@ -294,7 +331,11 @@ export class HttpConnection implements Carrier, LinkOwner {
     if (this.state === 'closed') return
     this.exchange?.abandon()
     this.exchange = null
-    if (this.client.ended && this.client.finished) this.client.destroy()
+    // What is written is with the kernel then, which goes on delivering it; a reset would throw it away.
+    const whole =
+      (this.state === 'closing' && this.client.finished && !this.resetAtEnd) ||
+      (this.state === 'reading' && this.served > 0 && this.client.socket.writableLength === 0)
+    if (whole && reason !== 'stalled_reader') this.client.destroy()
     else this.client.reset()
     this.closed(reason)
   }
@@ -320,7 +361,7 @@ export class HttpConnection implements Carrier, LinkOwner {
   }
 
   onEnd(): void {
-    this.clientEndedAt = this.services.book.now
+    this.clientEndedAt = performance.now()
     this.record.clientHalf = 'fin'
     if (this.state === 'reading') {
       if (this.reader.begun) this.closeAfterFlush('client_incomplete')
@@ -328,41 +369,83 @@ export class HttpConnection implements Carrier, LinkOwner {
     } else if (this.state === 'exchange' && this.exchange) {
       if (!this.exchange.requestDone) this.kill('client_incomplete')
       else if (!this.services.config.allowHalfOpen) this.kill('client_reset')
-      // Otherwise the client has said all it will say, and still hears its answer.
-    } else if (this.state === 'closing' && this.client.finished) this.kill(this.closeReason)
+      else this.askIfGone()
+    } else if (this.state === 'closing') {
+      if (!this.client.finished) this.endedEarly = true
+      this.closeIfTaken()
+    }
+  }
+
+  /** The client has said all it will say. If it listens it hears its answer; if it is gone the target need not work for it. */
+  private askIfGone(): void {
+    const wait = (ms: number, act: () => void): void => {
+      setTimeout(() => {
+        if (this.state === 'exchange') act()
+      }, ms).unref()
+    }
+    wait(ASK_AFTER_MS, () => this.exchange?.askClient())
+    for (const ms of HEAR_AFTER_MS) wait(ms, () => this.client.poke())
   }
 
   onError(_link: Link, error: NodeJS.ErrnoException): void {
-    if (this.state === 'closing') this.kill(this.closeReason)
+    if (this.state === 'closing')
+      this.kill(this.requestOpen ? failureReason('client', error) : this.closeReason)
     else if (this.exchange?.dialling) this.kill('client_gone_while_dialling')
     else this.kill(failureReason('client', error))
   }
 
   onFlushed(): void {
     if (this.client.socket.writableLength > 0) return
-    if (!this.exchange) this.settleRequest()
     if (this.state === 'exchange') this.exchange?.clientFlushed()
+    else if (this.state === 'answered') this.answerTaken()
     else if (this.state === 'closing' && this.resetAtEnd) this.kill(this.closeReason)
   }
 
   onFinish(): void {
-    if (this.state === 'closing' && this.client.ended) this.kill(this.closeReason)
+    if (this.state === 'closing') this.closeIfTaken()
   }
 
   abort(reason: CloseReason): void {
     if (this.pipe) this.pipe.finish(reason)
-    else this.kill(this.state === 'closing' ? this.closeReason : reason)
+    else this.kill(this.state === 'closing' && !this.requestOpen ? this.closeReason : reason)
   }
 
   retire(): void {
     if (this.state !== 'reading' || this.reader.begun) return
-    if (this.served > 0) this.closeAfterFlush('finished')
-    else this.retiredAt = this.services.book.now
+    if (this.served === 0) {
+      this.retiredAt = performance.now()
+      return
+    }
+    // Its last answer left Node long ago, and may still stand in the kernel: then it is in flight as much as any other.
+    if (this.delivery.taken(Number.NEGATIVE_INFINITY) === false) {
+      this.requestOpen = true
+      this.services.requests.inFlight += 1
+    }
+    this.closeAfterFlush('finished')
   }
 
   inFlight(): 'connection' | 'request' | 'nothing' {
     if (this.state === 'raw') return 'connection'
     return this.requestOpen ? 'request' : 'nothing'
+  }
+
+  idleMs(now: number): number | null {
+    if (this.state === 'reading' && this.served > 0 && !this.reader.begun && !this.record.active) {
+      return now - this.record.lastActivityAt
+    }
+    return this.state === 'closing' && this.takenAt !== null ? now - this.takenAt : null
+  }
+
+  keepsWaiting(now: number): boolean {
+    if (this.state === 'reading') return this.reader.begun || this.served === 0
+    if (this.state === 'exchange' && this.exchange?.awaitsBody) return true
+    return !this.pipe && this.delivery.standstillMs(now, this.state === 'closing') > 0
+  }
+
+  heldBytes(): number {
+    if (this.pipe) return this.pipe.heldBytes()
+    const waiting = (this.leftover?.length ?? 0) + (this.exchange?.heldForTarget ?? 0)
+    return this.client.socket.writableLength + this.reader.keptBytes + waiting
   }
 
   sweep(now: number): void {
@@ -375,62 +458,80 @@ export class HttpConnection implements Carrier, LinkOwner {
       this.sweepClosing(now)
       return
     }
-    if (this.state === 'reading' && this.sweepReading(now)) return
-    if (this.state === 'exchange') {
-      this.exchange?.sweep(now)
-      if (this.state === 'exchange' && this.readerStalled(now)) {
+    if (this.state === 'reading') {
+      if (this.sweepReading(now)) return
+    } else this.exchange?.sweep(now)
+    if (this.leaving) return
+    if (this.state === 'exchange' || this.state === 'answered') {
+      if (this.readerStalled(now)) {
         this.kill('stalled_reader')
         return
       }
+      if (this.clientEndedAt !== null) this.client.poke()
     }
     const verdict = quietVerdict(config, this.record, this.clientEndedAt, now)
-    if (verdict && (this.state === 'reading' || this.state === 'exchange')) this.kill(verdict)
-    else if (now - this.record.lastActivityAt >= config.socketCleanupGracePeriodMs) this.client.probe()
+    if (verdict) this.kill(verdict)
+    else if (now - this.record.lastActivityAt >= PROBE_AFTER_MS) this.client.probe()
   }
 
-  private sweepClosing(now: number): void {
-    const figure = this.client.pending()
-    if (figure !== this.stallFigure) {
-      this.stallFigure = figure
-      this.closingUntil = now + this.services.config.socketCleanupGracePeriodMs
-    } else if (now >= this.closingUntil) this.kill(figure > 0 ? 'stalled_reader' : this.closeReason)
-  }
-
-  /** First bytes and whole heads have a deadline. True when the connection was ended. */
-  private sweepReading(now: number): boolean {
-    const limitMs = this.services.config.initialDataTimeoutMs
-    if (this.reader.begun) {
-      if (limitMs > 0 && now - this.headStartedAt >= limitMs) {
-        this.services.requests.total += 1
-        this.answer(
-          408,
-          'ERR_INVALID',
-          'The request head did not arrive in time',
-          { limitMs, fault: 'slow_head' },
-          'initial_data_timeout',
-        )
-        return true
-      }
-      return false
-    }
-    if (this.retiredAt !== null && now - this.retiredAt >= FRESH_GRACE_MS) {
-      this.closeAfterFlush('finished')
-      return true
-    }
-    if (this.served === 0 && limitMs > 0 && now - this.record.openedAt >= limitMs) {
-      this.closeAfterFlush('initial_data_timeout')
-      return true
-    }
-    return false
+  private get leaving(): boolean {
+    return this.state === 'closing' || this.state === 'closed'
   }
 
   private readerStalled(now: number): boolean {
-    const figure = this.client.pending()
-    if (figure === 0 || figure !== this.stallFigure) {
-      this.stallFigure = figure
-      this.stallSince = now
-      return false
+    const limitMs = this.services.config.readerIdleTimeoutMs
+    return this.delivery.standstillMs(now) >= limitMs && limitMs > 0
+  }
+
+  private sweepClosing(now: number): void {
+    const { readerIdleTimeoutMs, socketCleanupGracePeriodMs } = this.services.config
+    if (this.takenAt === null) {
+      const stillMs = this.delivery.standstillMs(now, true)
+      if (this.client.finished && this.delivery.taken(this.closingSince) === true) {
+        this.takenAt = now
+        this.settleRequest()
+      } else if (readerIdleTimeoutMs > 0 && stillMs >= readerIdleTimeoutMs) {
+        this.kill(this.requestOpen || !this.client.finished ? 'stalled_reader' : this.closeReason)
+        return
+      } else if (!this.services.kernel.supported && this.client.finished) this.takenAt = now
+      if (this.takenAt === null) return
     }
-    return now - this.stallSince >= STALLED_READER_MS
+    // It has everything; what it still says is dropped for a while, and then it is told by the kernel's RST.
+    const graceOver = socketCleanupGracePeriodMs > 0 && now - this.takenAt >= socketCleanupGracePeriodMs
+    if (this.endedEarly || graceOver || quietVerdict(this.services.config, this.record, null, now)) {
+      this.kill(this.closeReason)
+    }
+  }
+
+  /** First bytes, whole heads and kept-alive connections have a deadline. True when the connection was ended. */
+  private sweepReading(now: number): boolean {
+    const { headersTimeoutMs, initialDataTimeoutMs, keepAliveTimeoutMs } = this.services.config
+    if (this.reader.begun) {
+      // From the first sweep that sees it: late by one at most, never early.
+      if (this.headStartedAt === 0) this.headStartedAt = now
+      if (headersTimeoutMs === 0 || now - this.headStartedAt < headersTimeoutMs) return false
+      this.services.requests.total += 1
+      this.answer(
+        408,
+        'ERR_INVALID',
+        'The request head did not arrive in time',
+        { limitMs: headersTimeoutMs, fault: 'slow_head' },
+        'initial_data_timeout',
+      )
+      return true
+    }
+    const quietMs = now - this.record.lastActivityAt
+    const late =
+      (this.retiredAt !== null && now - this.retiredAt >= FRESH_GRACE_MS) ||
+      (this.served > 0 && keepAliveTimeoutMs > 0 && quietMs >= keepAliveTimeoutMs)
+    if (late) this.closeAfterFlush('finished')
+    else if (
+      this.served === 0 &&
+      initialDataTimeoutMs > 0 &&
+      now - this.record.openedAt >= initialDataTimeoutMs
+    ) {
+      this.closeAfterFlush('initial_data_timeout')
+    } else return false
+    return true
   }
 }

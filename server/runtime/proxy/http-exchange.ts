@@ -22,9 +22,6 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const MAX_HELD_BYTES = 64 * 1024
 /** A chunked request is sent on once its first chunk-size line was seen and is valid, or after this long without one. */
 const FIRST_CHUNK_WAIT_MS = 1_000
-/** Slow bodies: below this rate once this time has passed (design, "Wire strictness"). */
-const SLOW_BODY_AFTER_MS = 5_000
-const SLOW_BODY_BYTES_PER_MS = 1024 / 1000
 /** Interim responses (100, 103) that a target may send before its answer. */
 const MAX_INTERIM = 16
 
@@ -52,8 +49,11 @@ export class HttpExchange implements LinkOwner {
   private held: Buffer[] = []
   private heldBytes = 0
   private readonly startedAt: number
-  private bodyClockAt: number
-  private bodyBytes = 0
+  private bodyBegun = false
+  /** Something of the request moved since the last sweep; `movedAt` is when, as the sweeps see it. */
+  private moved = true
+  private movedAt = 0
+  private unsentFigure = 0
 
   private readonly reader = new HeadReader()
   private response: ResponseHead | null = null
@@ -74,8 +74,7 @@ export class HttpExchange implements LinkOwner {
       head.method === 'GET' &&
       head.version === '1.1' &&
       head.bodyLength === 0
-    this.startedAt = connection.services.book.now
-    this.bodyClockAt = this.startedAt
+    this.startedAt = this.requestFraming ? performance.now() : 0
   }
 
   get dialling(): boolean {
@@ -105,7 +104,8 @@ export class HttpExchange implements LinkOwner {
       this.bodyLeft -= stop - start
       this.requestDone = this.bodyLeft === 0
     }
-    this.bodyBytes += stop - start
+    this.bodyBegun = true
+    this.moved = true
     if (this.link) {
       // The last piece is copied, so that nothing of the client's buffer is in use once the exchange is over.
       if (this.link.writable && !this.link.forward(buffer, start, stop, owned && !this.requestDone))
@@ -137,8 +137,8 @@ export class HttpExchange implements LinkOwner {
   }
 
   private attempt(fromPool: boolean): void {
-    const { dialler, book } = this.connection.services
-    const candidates = this.route!.group.candidates(book.now)
+    const { dialler } = this.connection.services
+    const candidates = this.route!.group.candidates()
     const first = candidates[0]!
     const poolable = fromPool && this.head.version === '1.1' && !this.upgrading
     const idle = poolable
@@ -195,9 +195,9 @@ export class HttpExchange implements LinkOwner {
   // The target's link.
 
   onBytes(_link: Link, buffer: Buffer, length: number, owned: boolean): boolean {
-    const { record, services } = this.connection
+    const { record } = this.connection
     record.bytesDownstream += length
-    record.lastActivityAt = services.book.now
+    record.active = true
     let at = 0
     while (!this.response) {
       let head: ResponseHead
@@ -240,10 +240,7 @@ export class HttpExchange implements LinkOwner {
       this.failed('target_malformed', 'The target sent too many interim responses')
       return false
     }
-    if (head.status === 100) {
-      this.bodyClockAt = services.book.now
-      this.bodyBytes = 0
-    }
+    this.moved = true
     if (this.head.version === '1.1' && client.writable) client.write(writeResponse(head, '1.1', 'keep-alive'))
     return true
   }
@@ -254,18 +251,22 @@ export class HttpExchange implements LinkOwner {
       this.failed('target_malformed', 'The target answered an HTTP/1.0 request in chunks')
       return true
     }
+    this.responseFraming = head.bodyLength === CHUNKED ? new ChunkedFraming('target') : null
+    this.responseLeft = head.bodyLength
+    // Before anything is written: a target that does not get as far as its first chunk is answered for with 502.
+    const stop = this.bodyStop(buffer, at, length)
+    if (stop < 0) return true
     this.response = head
     services.requests.answered(head.status)
-    this.responseFraming = head.bodyLength === CHUNKED ? new ChunkedFraming() : null
-    this.responseLeft = head.bodyLength
     this.keepClient =
       head.bodyLength !== UNTIL_CLOSE && this.requestDone && this.connection.keepsAlive(this.head)
     const text = writeResponse(head, this.head.version, this.keepClient ? 'keep-alive' : 'close')
-    const stop = this.bodyStop(buffer, at, length)
-    if (stop < 0) return true
     let flushed = true
     if (client.writable) {
-      if (stop > at) {
+      if (this.responseFraming && this.responseFraming.cuts.length > 0) {
+        client.write(text)
+        flushed = client.write(without(buffer, at, stop, this.responseFraming.cuts))
+      } else if (stop > at) {
         // Head and first bytes leave in one write.
         const out = Buffer.allocUnsafe(text.length + (stop - at))
         out.write(text, 0, 'latin1')
@@ -282,8 +283,10 @@ export class HttpExchange implements LinkOwner {
     if (stop < 0) return true
     let flushed = true
     if (client.writable && stop > at) {
+      const cuts = this.responseFraming?.cuts
+      if (cuts && cuts.length > 0) flushed = client.write(without(buffer, at, stop, cuts))
       // The last piece is copied: the link may serve another request before the client has read it.
-      flushed = client.forward(buffer, at, stop, owned && !this.responseDone())
+      else flushed = client.forward(buffer, at, stop, owned && !this.responseDone())
     }
     return this.advance(stop, length, flushed)
   }
@@ -295,7 +298,7 @@ export class HttpExchange implements LinkOwner {
         return this.responseFraming.push(buffer, at, length)
       } catch (error) {
         if (!(error instanceof FramingError)) throw error
-        this.cut('target_malformed')
+        this.failed('target_malformed', `The target's answer was refused: ${error.fault}`)
         return -1
       }
     }
@@ -330,9 +333,8 @@ export class HttpExchange implements LinkOwner {
       response.version === '1.1' &&
       this.head.version === '1.1' &&
       !response.connection.includes('close') &&
-      (response.keepAliveMs === null || response.keepAliveMs > 1_000) &&
       link.socket.writableLength === 0
-    if (reusable) connection.services.dialler.giveIdle(target, link)
+    if (reusable) connection.services.dialler.giveIdle(target, link, response.keepAliveMs)
     else link.destroy()
     connection.exchangeDone(this.keepClient && this.requestDone)
   }
@@ -388,6 +390,7 @@ export class HttpExchange implements LinkOwner {
 
   onFlushed(link: Link): void {
     if (this.over || link.socket.writableLength > 0 || !this.holdsClient) return
+    this.moved = true
     this.holdsClient = false
     this.connection.resumeClient()
   }
@@ -418,25 +421,82 @@ export class HttpExchange implements LinkOwner {
     this.release()
   }
 
+  /** It is the client's turn: to send the rest of its body. */
+  get awaitsBody(): boolean {
+    if (this.requestDone || this.over || this.holdsClient || this.connection.client.paused) return false
+    // A client that asked for leave to send waits for the target.
+    return !this.head.expectsContinue || this.bodyBegun || this.interim > 0
+  }
+
+  get heldForTarget(): number {
+    return this.heldBytes + (this.link?.socket.writableLength ?? 0)
+  }
+
+  /**
+   * Bytes that no client minds, for one that has sent FIN: whoever is gone answers them with RST, whoever only listens reads on. Before
+   * the answer an interim response (RFC 9110 §15.2), between two chunks a leading zero of the next size (RFC 9112 §7.1). Elsewhere
+   * nothing can be said, and time decides.
+   */
+  askClient(): void {
+    const { client } = this.connection
+    if (this.over || this.head.version !== '1.1' || client.socket.writableLength > 0) return
+    if (!this.response) client.write('HTTP/1.1 100 Continue\r\n\r\n')
+    else if (this.responseFraming?.betweenChunks) client.write('0')
+  }
+
   sweep(now: number): void {
     if (this.over) return
     if (!this.dispatched && now - this.startedAt >= FIRST_CHUNK_WAIT_MS) this.dispatch()
-    if (this.requestDone || this.response) return
-    const waitsForContinue = this.head.expectsContinue && this.interim === 0 && this.bodyBytes === 0
-    if (this.connection.client.paused || this.holdsClient || waitsForContinue) {
-      this.bodyClockAt = now
-      this.bodyBytes = 0
+    if (this.response || this.over) return
+    const unsentFigure = this.link?.pending() ?? -1
+    if (this.moved || this.dial || unsentFigure !== this.unsentFigure) {
+      this.moved = false
+      this.movedAt = now
+      this.unsentFigure = unsentFigure
       return
     }
-    const forMs = now - this.bodyClockAt
-    if (forMs < SLOW_BODY_AFTER_MS || this.bodyBytes >= forMs * SLOW_BODY_BYTES_PER_MS) return
+    const { bodyIdleTimeoutMs, responseTimeoutMs } = this.connection.services.config
+    const forMs = now - this.movedAt
+    if (this.awaitsBody) {
+      if (bodyIdleTimeoutMs > 0 && forMs >= bodyIdleTimeoutMs) this.bodyStoodStill(bodyIdleTimeoutMs)
+    } else if (this.link && responseTimeoutMs > 0 && forMs >= responseTimeoutMs)
+      this.unanswered(responseTimeoutMs)
+  }
+
+  private bodyStoodStill(limitMs: number): void {
     this.abandon()
     this.connection.answer(
       408,
       'ERR_INVALID',
-      'The request body came too slowly',
-      { fault: 'slow_body', minBytesPerSecond: 1024 },
+      'The request body stood still for too long',
+      { fault: 'slow_body', limitMs },
       'slow_body',
     )
   }
+
+  private unanswered(limitMs: number): void {
+    const facts = { route: this.route?.name ?? '', reason: 'response_timeout', limitMs }
+    const bodiless = this.head.method === 'HEAD'
+    this.abandon()
+    this.connection.answer(
+      504,
+      'ERR_GATEWAY_TIMEOUT',
+      'The target sent no response head in time',
+      facts,
+      'response_timeout',
+      { keep: false, bodiless },
+    )
+  }
+}
+
+/** A copy of the bytes from `start` to `end`, without the ranges in `cuts`. */
+const without = (buffer: Buffer, start: number, end: number, cuts: readonly number[]): Buffer => {
+  const pieces: Buffer[] = []
+  let from = start
+  for (let at = 0; at < cuts.length; at += 2) {
+    pieces.push(buffer.subarray(from, cuts[at]))
+    from = cuts[at + 1]!
+  }
+  pieces.push(buffer.subarray(from, end))
+  return Buffer.concat(pieces)
 }

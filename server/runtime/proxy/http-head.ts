@@ -1,6 +1,8 @@
 /** Ceilings of a head (design: never cut, always refused). */
 export const MAX_HEADERS = 100
 export const MAX_HEAD_BYTES = 64 * 1024
+/** A DNS name has 253 characters at most (RFC 1035 §2.3.4); with its port, and a root's dot, it stays below this. */
+const MAX_HOST_CHARACTERS = 255
 
 export type HeadFault =
   | 'nul'
@@ -56,6 +58,11 @@ export class HeadReader {
   private leadingSkipped = false
   /** The whole head without its last empty line, lines separated by CRLF; latin1, so that every byte survives. */
   text = ''
+
+  /** Bytes kept of a head that is not complete. */
+  get keptBytes(): number {
+    return this.kept?.length ?? 0
+  }
 
   /** True while a head has begun and is not complete. */
   get begun(): boolean {
@@ -182,7 +189,7 @@ interface Fields extends Head {
   chunked: boolean
 }
 
-const parseFields = (text: string, from: number): Fields => {
+const parseFields = (text: string, from: number, answer = false): Fields => {
   const fields: string[] = []
   const result: Fields = {
     version: '1.1',
@@ -213,12 +220,24 @@ const parseFields = (text: string, from: number): Fields => {
     while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1
     const value = text.slice(valueStart, valueEnd)
     if (FORBIDDEN_IN_VALUE.test(value)) throw new HeadError('header_value')
+    if (answer && isRepeatedLength(result, name, value)) {
+      at = end + 2
+      continue
+    }
     fields.push(name, value)
     note(result, name, value)
     at = end + 2
   }
   return result
 }
+
+/** A target may repeat its length (RFC 9110 §8.6): one is passed on. A client that does is refused. */
+const isRepeatedLength = (result: Fields, name: string, value: string): boolean =>
+  result.hasLength &&
+  name.length === 14 &&
+  name.toLowerCase() === 'content-length' &&
+  LENGTH.test(value) &&
+  Number(value) === result.bodyLength
 
 const isBlank = (code: number): boolean => code === 32 || code === 9
 
@@ -278,6 +297,7 @@ const checkFraming = (head: Fields): void => {
 }
 
 const checkHost = (host: string): void => {
+  if (host.length > MAX_HOST_CHARACTERS) throw new HeadError('host_malformed')
   const match = HOST.exec(host)
   if (!match || (match[1] !== undefined && Number(match[1]) > 65_535)) throw new HeadError('host_malformed')
 }
@@ -330,7 +350,7 @@ export const parseResponse = (text: string, method: string): ResponseHead => {
   if (lineEnd < 0) lineEnd = text.length
   const line = STATUS_LINE.exec(text.slice(0, lineEnd))
   if (!line) throw new HeadError('start_line')
-  const head = parseFields(text, lineEnd + 2)
+  const head = parseFields(text, lineEnd + 2, true)
   head.version = line[1] === '1' ? '1.1' : '1.0'
   checkFraming(head)
   const status = Number(line[2])

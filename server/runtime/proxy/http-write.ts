@@ -77,7 +77,7 @@ export const writeResponse = (
   if (connection === 'upgrade') text += `Connection: Upgrade\r\nUpgrade: ${head.upgrade ?? 'websocket'}\r\n`
   else if (head.status >= 200 && (connection === 'close' || head.bodyLength === UNTIL_CLOSE)) {
     text += 'Connection: close\r\n'
-  }
+  } else if (head.status >= 200 && clientVersion === '1.0') text += 'Connection: keep-alive\r\n'
   return `${text}\r\n`
 }
 

@@ -135,7 +135,12 @@ export class Link {
    * the kernel: a socket that was reset answers with its error (then `onError` follows), a healthy one sends nothing.
    */
   probe(): void {
-    if (this.paused && this.writable && this.socket.writableLength === 0) this.socket.write(NOTHING)
+    if (this.paused) this.poke()
+  }
+
+  /** The same for a peer that has sent FIN: nothing is read of it any more, so that only a write would hear its reset. */
+  poke(): void {
+    if (this.writable && this.socket.writableLength === 0) this.socket.write(NOTHING)
   }
 
   get writable(): boolean {

@@ -8,8 +8,10 @@ import type { CloseReason } from './close-reasons.ts'
 import { ConnectionBook } from './connection-book.ts'
 import { HealthListener } from './health-listener.ts'
 import { HttpConnection, type HttpServices, RequestCounts } from './http-connection.ts'
+import { KernelTable } from './kernel-table.ts'
 import { Link, type LinkOwner } from './link.ts'
 import { PortListener } from './port-listener.ts'
+import { Pressure } from './pressure.ts'
 import { sweepIntervalMs } from './quiet-rules.ts'
 import { type PortPlan, planPorts } from './routing.ts'
 import { Dialler } from './targets.ts'
@@ -58,6 +60,8 @@ class RunningProxy implements Proxy {
   private readonly context: PartContext
   private readonly book: ConnectionBook
   private readonly dialler: Dialler
+  private readonly kernel = new KernelTable()
+  private readonly pressure: Pressure
   private readonly services: HttpServices
   private readonly health: HealthListener | null
   private listening: Table = new Map()
@@ -77,11 +81,14 @@ class RunningProxy implements Proxy {
     planPorts(config.routes, config.health?.port ?? null)
     this.book = new ConnectionBook(config, context)
     this.book.onClosed = () => this.settled()
+    this.pressure = new Pressure(config, this.book)
+    this.book.onOpening = (now) => this.pressure.makeRoom(now)
     this.dialler = new Dialler(config, context)
     this.services = {
       config,
       book: this.book,
       dialler: this.dialler,
+      kernel: this.kernel,
       requests: new RequestCounts(),
       upgraded: { count: 0 },
       retiring: () => this.state !== 'serving',
@@ -111,6 +118,8 @@ class RunningProxy implements Proxy {
       }
       this.swap(next)
       this.startTimers()
+      // Whether this system tells what its clients have taken.
+      await this.kernel.look()
       this.state = 'serving'
     })
   }
@@ -158,6 +167,8 @@ class RunningProxy implements Proxy {
     this.sweepTimer ??= setInterval(() => {
       this.book.sweep()
       this.dialler.sweep(this.book.now)
+      this.pressure.sweep(this.book.now)
+      this.kernel.sweep(this.book.now)
     }, sweepIntervalMs(this.config))
     this.countTimer ??= setInterval(() => this.book.publishCounts(), COUNT_EVERY_MS)
     this.sweepTimer.unref()
@@ -181,7 +192,10 @@ class RunningProxy implements Proxy {
     }
     if (listener.tcp) {
       record.route = listener.tcp.name
-      new TcpConnection(link, record, this.book, this.config).start(this.dialler, listener.tcp.group)
+      new TcpConnection(link, record, this.book, this.config, this.kernel).start(
+        this.dialler,
+        listener.tcp.group,
+      )
     } else new HttpConnection(link, record, this.services, listener).start()
   }
 
@@ -205,6 +219,8 @@ class RunningProxy implements Proxy {
       if (this.state !== 'serving') return
       this.state = 'stopped'
       for (const { listener } of this.listening.values()) listener.unbind()
+      // A download that left Node may still stand in the kernel: the look says which connections have one.
+      await this.kernel.lookAfresh()
       this.retireAll()
       this.dialler.closeAllIdle()
     })
@@ -316,6 +332,7 @@ class RunningProxy implements Proxy {
       },
       closedBy: { ...book.closedBy } as Record<string, number>,
       bytes: book.bytes(),
+      bufferedBytes: this.pressure.heldBytes,
       requests: { total: services.requests.total, byStatus: { ...services.requests.byStatus } },
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),

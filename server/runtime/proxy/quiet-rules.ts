@@ -45,6 +45,11 @@ export const sweepIntervalMs = (config: ProxyConfig): number => {
   const waits = [
     config.connectTimeoutMs,
     config.initialDataTimeoutMs,
+    config.headersTimeoutMs,
+    config.keepAliveTimeoutMs,
+    config.responseTimeoutMs,
+    config.bodyIdleTimeoutMs,
+    config.readerIdleTimeoutMs,
     config.timeoutBehavior === 'close' ? config.socketTimeoutMs : 0,
     inactivityLimitMs(config),
     config.socketCleanupGracePeriodMs,

@@ -1,6 +1,8 @@
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { CloseReason } from './close-reasons.ts'
-import type { ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import type { ConnectionRecord } from './connection-book.ts'
+import { Delivery } from './delivery.ts'
+import type { KernelTable } from './kernel-table.ts'
 import type { Link, LinkOwner } from './link.ts'
 import { quietVerdict } from './quiet-rules.ts'
 
@@ -13,37 +15,48 @@ export const failureReason = (side: 'client' | 'target', error: NodeJS.ErrnoExce
   return isVanished(error) ? 'target_vanished' : 'target_reset'
 }
 
+/** A client that ends first is watched until it has what the target said only where that was more than fits on the way to it. */
+const WATCHED_BYTES = 64 * 1024
+/** A side that is not read for want of room: whether it has sent FIN meanwhile is looked up after this long without a byte. */
+const UNREAD_FIN_AFTER_MS = 60_000
+/** A client that is not read at present is looked after when nothing has moved for this long: a reset would pass unseen. */
+const PROBE_AFTER_MS = 500
+
 /**
  * Bytes both ways between two connected sockets: each direction ends by itself (FIN becomes FIN), a direction whose reader is
- * slow pauses its source, a reset becomes a reset after what was written before it has been flushed.
+ * slow pauses its source, a reset becomes a reset after what was written before it has been taken.
  */
 export class RawPipe implements LinkOwner {
   private readonly client: Link
   private readonly target: Link
   private readonly record: ConnectionRecord
-  private readonly book: ConnectionBook
   private readonly config: ProxyConfig
   private readonly done: (reason: CloseReason) => void
+  private readonly kernel: KernelTable
   private halfEndedAt: number | null = null
-  /** Set when one side is gone and the other may still flush, until `graceEndsAt`. */
+  /** Set when one side is gone and the other may still take what is left, until `graceEndsAt`; 0: without limit. */
   private ending: CloseReason | null = null
+  private endingSince = 0
   private graceEndsAt = 0
-  private graceFigure = 0
+  /** The client's FIN came before ours: it does not say that the client has what was sent. */
+  private clientEndedFirst = false
+  private toClient: Delivery | null = null
+  private toTarget: Delivery | null = null
   private closed = false
 
   constructor(
     client: Link,
     target: Link,
     record: ConnectionRecord,
-    book: ConnectionBook,
     config: ProxyConfig,
+    kernel: KernelTable,
     done: (reason: CloseReason) => void,
   ) {
     this.client = client
     this.target = target
     this.record = record
-    this.book = book
     this.config = config
+    this.kernel = kernel
     this.done = done
     record.targetHalf = 'open'
   }
@@ -65,7 +78,7 @@ export class RawPipe implements LinkOwner {
 
   onBytes(link: Link, buffer: Buffer, length: number, owned: boolean): boolean {
     const record = this.record
-    record.lastActivityAt = this.book.now
+    record.active = true
     if (link === this.client) record.bytesUpstream += length
     else record.bytesDownstream += length
     const sink = link === this.client ? this.target : this.client
@@ -77,31 +90,32 @@ export class RawPipe implements LinkOwner {
     if (this.closed) return
     if (link.socket.writableLength > 0) return
     if (this.ending) {
-      this.finish(this.ending)
+      this.finishEnding(this.ending)
       return
     }
     const source = link === this.client ? this.target : this.client
     if (source.paused) {
-      this.record.lastActivityAt = this.book.now
+      this.record.active = true
       source.resume()
     }
   }
 
   onEnd(link: Link): void {
     if (this.closed || this.ending) return
-    if (link === this.client) this.record.clientHalf = 'fin'
-    else this.record.targetHalf = 'fin'
-    this.halfEndedAt ??= this.book.now
-    this.record.lastActivityAt = this.book.now
+    if (link === this.client) {
+      this.record.clientHalf = 'fin'
+      this.clientEndedFirst = !this.client.finished
+    } else this.record.targetHalf = 'fin'
+    this.halfEndedAt ??= performance.now()
+    this.record.active = true
     this.other(link).end()
     if (!this.config.allowHalfOpen) link.end()
-    this.watchFlush()
     this.settle()
   }
 
   onFinish(): void {
     if (this.closed) return
-    if (this.ending) this.finish(this.ending)
+    if (this.ending) this.finishEnding(this.ending)
     else this.settle()
   }
 
@@ -115,60 +129,118 @@ export class RawPipe implements LinkOwner {
     const reason = failureReason(link === this.client ? 'client' : 'target', error)
     if (link === this.client) this.record.clientHalf = 'closed'
     else this.record.targetHalf = 'closed'
-    if (other.socket.writableLength === 0) {
-      this.finish(reason)
-      return
-    }
-    this.ending = reason
-    other.pause()
-    this.watchFlush()
+    if (other.socket.writableLength > 0) other.pause()
+    this.finishEnding(reason)
   }
 
   /** Both FINs are out and in: finished. Without half-open, two sent FINs are enough. */
   private settle(): void {
     if (this.closed || !this.client.finished || !this.target.finished) return
     if (this.config.allowHalfOpen && !(this.client.ended && this.target.ended)) return
-    this.finish('finished')
+    if (this.clientEndedFirst) this.finishEnding('finished')
+    else this.finish('finished')
   }
 
-  private watchFlush(): void {
-    this.graceFigure = this.client.pending() + this.target.pending()
-    this.graceEndsAt = this.book.now + this.config.socketCleanupGracePeriodMs
-  }
-
-  /** True when what is left to flush has not moved for the grace period. */
-  private flushStalled(now: number): boolean {
-    const figure = this.client.pending() + this.target.pending()
-    if (figure !== this.graceFigure && !this.ending) {
-      this.graceFigure = figure
-      this.graceEndsAt = now + this.config.socketCleanupGracePeriodMs
-      return false
+  /** Ends with `reason` once the side that is left has taken what is its own, as far as that can be known, within the grace period. */
+  private finishEnding(reason: CloseReason): void {
+    const held = this.client.failed ? this.target.socket.writableLength : this.client.socket.writableLength
+    if (held === 0 && !this.watchesClient()) {
+      this.finish(reason)
+      return
     }
-    return now >= this.graceEndsAt
+    if (this.ending) return
+    this.ending = reason
+    this.endingSince = performance.now()
+    this.deliveryToClient().remember()
+    const { readerIdleTimeoutMs, socketCleanupGracePeriodMs } = this.config
+    // A reset waits for nobody longer than the grace period; a clean end waits for its reader.
+    const graceMs = reason === 'finished' ? readerIdleTimeoutMs : socketCleanupGracePeriodMs
+    this.graceEndsAt = graceMs === 0 ? 0 : this.endingSince + graceMs
+  }
+
+  private watchesClient(): boolean {
+    return this.kernel.supported && !this.client.failed && this.record.bytesDownstream > WATCHED_BYTES
+  }
+
+  private deliveryToClient(): Delivery {
+    this.toClient ??= new Delivery(this.client, this.kernel, this.config.readerIdleTimeoutMs)
+    return this.toClient
+  }
+
+  private deliveryToTarget(): Delivery {
+    this.toTarget ??= new Delivery(this.target, this.kernel, this.config.readerIdleTimeoutMs)
+    return this.toTarget
+  }
+
+  private sweepEnding(reason: CloseReason, now: number): void {
+    if (this.watchesClient()) {
+      const delivery = this.deliveryToClient()
+      if (delivery.taken(this.endingSince) === true) {
+        this.finish(reason)
+        return
+      }
+      if (reason === 'finished') {
+        const limitMs = this.config.readerIdleTimeoutMs
+        if (delivery.standstillMs(now, true) >= limitMs && limitMs > 0) this.finish('stalled_reader')
+        return
+      }
+    }
+    if (this.graceEndsAt > 0 && now >= this.graceEndsAt) this.finish(reason)
+  }
+
+  /** Both sides have ended, and one does not take the rest. */
+  private readerStalled(now: number): boolean {
+    const limitMs = this.config.readerIdleTimeoutMs
+    if (limitMs === 0 || this.halfEndedAt === null) return false
+    if (this.config.allowHalfOpen && !(this.client.ended && this.target.ended)) return false
+    const stillMs = Math.max(
+      this.deliveryToClient().standstillMs(now),
+      this.deliveryToTarget().standstillMs(now),
+    )
+    return stillMs >= limitMs
+  }
+
+  /** Bytes that a side has not taken yet. */
+  heldBytes(): number {
+    return this.client.socket.writableLength + this.target.socket.writableLength
   }
 
   sweep(now: number): void {
     if (this.closed) return
     if (this.ending) {
-      if (this.flushStalled(now)) this.finish(this.ending)
+      this.sweepEnding(this.ending, now)
       return
     }
-    const bothEnded = !this.config.allowHalfOpen || (this.client.ended && this.target.ended)
-    if (this.halfEndedAt !== null && bothEnded && this.flushStalled(now)) {
+    if (this.readerStalled(now)) {
       this.finish('stalled_reader')
       return
     }
+    const quietMs = now - this.record.lastActivityAt
+    this.noticeUnreadFin(quietMs, now)
     const verdict = quietVerdict(this.config, this.record, this.halfEndedAt, now)
     if (verdict) this.finish(verdict)
     // Only the client: what a target sent before its reset may still stand in the kernel, and is the client's.
-    else if (now - this.record.lastActivityAt >= this.config.socketCleanupGracePeriodMs) this.client.probe()
+    else if (quietMs >= PROBE_AFTER_MS) this.client.probe()
+  }
+
+  /** A FIN behind bytes for which there is no room cannot be read, but the kernel knows of it: parity then holds for it too. */
+  private noticeUnreadFin(quietMs: number, now: number): void {
+    const { parityCheckTimeoutMs } = this.config
+    if (this.halfEndedAt !== null || parityCheckTimeoutMs === 0) return
+    if (quietMs < Math.min(UNREAD_FIN_AFTER_MS, parityCheckTimeoutMs)) return
+    const ended =
+      (this.client.paused && this.deliveryToClient().peerEnded()) ||
+      (this.target.paused && this.deliveryToTarget().peerEnded())
+    if (ended) this.halfEndedAt = now
   }
 
   /** Ends both sides in this tick. A clean end is a FIN on both; anything else is a RST, so that nobody mistakes it for one. */
   finish(reason: CloseReason): void {
     if (this.closed) return
     this.closed = true
-    if (reason === 'finished') {
+    // Once both FINs are out everything is with the kernel, which goes on delivering it.
+    const whole = this.client.finished && this.target.finished && this.client.ended && this.target.ended
+    if (reason === 'finished' || (whole && reason !== 'stalled_reader')) {
       this.client.destroy()
       this.target.destroy()
     } else {

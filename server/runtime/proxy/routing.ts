@@ -1,5 +1,7 @@
 import { AppError, type Problem } from '../../contract/errors.ts'
 import type { RouteConfig } from '../../contract/node-config.ts'
+import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
+import { plainPath } from './plain-path.ts'
 import { type Adopt, TargetGroup } from './targets.ts'
 
 const MAX_PORTS = 4_096
@@ -30,26 +32,9 @@ export interface CompiledRoute {
   order: number
   /** Targets with their round-robin position, one for all domains of the route. */
   group: TargetGroup
-  domain: RegExp | null
-  path: RegExp | null
+  domain: Matcher | null
+  path: Matcher | null
   specificity: [host: number, path: number]
-}
-
-const literal = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
-
-/** `*` stands for one or more characters, dots included: `*.example.com` takes `a.b.example.com`, not `example.com`. */
-const domainPattern = (domain: string): RegExp =>
-  new RegExp(`^${domain.toLowerCase().split('*').map(literal).join('.+')}$`)
-
-/** `/exact`, `/api/*` (everything below), `/users/:id` (one segment each). */
-const pathPattern = (path: string): RegExp => {
-  const source = path
-    .split('/')
-    .map((segment) =>
-      /^:[A-Za-z_]\w*$/.test(segment) ? '[^/]+' : segment.split('*').map(literal).join('.*'),
-    )
-    .join('/')
-  return new RegExp(`^${source}$`)
 }
 
 /** Exact beats captured beats glob beats none; among globs the longer wins. */
@@ -152,8 +137,8 @@ export const compileRoutes = (
       config: route,
       order,
       group,
-      domain: domain === null ? null : domainPattern(domain),
-      path: route.match.path === undefined ? null : pathPattern(route.match.path),
+      domain: domain === null ? null : domainMatcher(domain),
+      path: route.match.path === undefined ? null : pathMatcher(route.match.path),
       specificity: [hostSpecificity(domain), pathSpecificity(route.match.path)],
     }))
   }
@@ -172,18 +157,18 @@ export const hostName = (host: string): string => {
   return name.endsWith('.') ? name.slice(0, -1) : name
 }
 
-/** The first route, in order of priority, specificity and configuration, that takes this host and path. */
+/** The first route, in order of priority, specificity and configuration, that takes this host and (plain) path. */
 export const pickRoute = (routes: CompiledRoute[], host: string, target: string): CompiledRoute | null => {
   let name: string | null = null
   let path: string | null = null
   for (const route of routes) {
     if (route.domain) {
       name ??= hostName(host)
-      if (!route.domain.test(name)) continue
+      if (!route.domain(name)) continue
     }
     if (route.path) {
-      path ??= target.split('?', 1)[0]!
-      if (!route.path.test(path)) continue
+      path ??= plainPath(target)
+      if (!route.path(path)) continue
     }
     return route
   }

@@ -4,6 +4,7 @@ import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { PartContext } from '../part.ts'
 import type { CloseReason } from './close-reasons.ts'
 import { Link, type LinkOwner } from './link.ts'
+import { isName, Names } from './names.ts'
 
 const keyOf = (route: string, host: string, port: number): string => JSON.stringify([route, host, port])
 
@@ -20,7 +21,7 @@ export class Target {
   active = 0
   connectFailures = 0
   downSince: number | null = null
-  /** While down: not tried before this, unless every target is down. */
+  /** While down: asked again then, by a connection of our own; clients try it only when every target is down. */
   retryAt = 0
   /** Idle kept-alive connections, the latest last; each with the moment it became idle. */
   readonly idle: IdleLink[] = []
@@ -43,28 +44,34 @@ export class TargetGroup {
     this.targets = targets
   }
 
-  /** Every target once, round robin; those that are down come last, as a last resort. */
-  candidates(now: number): Target[] {
+  /**
+   * Every target once, those that are up in turn; those that are down come last, as a last resort. The turn is taken among those
+   * that are up, so that the neighbour of a dead one gets no more than its share.
+   */
+  candidates(): Target[] {
     const { targets } = this
     if (targets.length === 1) return targets
-    const start = this.next
-    this.next = (start + 1) % targets.length
     const up: Target[] = []
     const down: Target[] = []
-    for (let offset = 0; offset < targets.length; offset += 1) {
-      const target = targets[(start + offset) % targets.length]!
-      if (target.downSince !== null && now < target.retryAt) down.push(target)
-      else up.push(target)
+    for (const target of targets) (target.downSince === null ? up : down).push(target)
+    const turn = this.next
+    this.next = (turn + 1) % 0x4000_0000
+    const candidates: Target[] = []
+    for (const list of [up, down]) {
+      for (let at = 0; at < list.length; at += 1) candidates.push(list[(turn + at) % list.length]!)
     }
-    return down.length === 0 ? up : up.concat(down)
+    return candidates
   }
 }
 
-/** How long a target that refused is left alone before one connection tries it again. */
+/** How long a target that refused is left alone before it is asked again, and how many are asked at a time. */
 const RETRY_DOWN_MS = 2_000
+const MAX_PROBES = 32
 /** Idle target connections: how many a target, and how long. Node's own servers close theirs after 5 s. */
 const MAX_IDLE = 256
 const IDLE_MS = 30_000
+/** What a target announces in `Keep-Alive: timeout=N` is not used to the last: our request would cross its FIN. */
+const ANNOUNCED_MARGIN_MS = 1_000
 /** Requests that may not be repeated use only connections that were busy this recently: a close is less likely to cross them. */
 export const FRESH_IDLE_MS = 3_000
 
@@ -95,12 +102,14 @@ const failureOf = (error: NodeJS.ErrnoException): DialFailure => {
 class IdleLink implements LinkOwner {
   readonly link: Link
   readonly since: number
+  readonly until: number
   private readonly target: Target
 
-  constructor(link: Link, target: Target, since: number) {
+  constructor(link: Link, target: Target, since: number, until: number) {
     this.link = link
     this.target = target
     this.since = since
+    this.until = until
     link.owner = this
   }
 
@@ -164,7 +173,12 @@ export class Dial implements LinkOwner {
     reader.bind(link)
     this.link = link
     socket.once('connect', () => this.connected(link, target))
-    socket.connect({ host: target.host, port: target.port })
+    this.dialler.connect(socket, target)
+  }
+
+  /** The target was just found dead by another dial: waiting for it to the end would help nobody while there are others. */
+  leave(target: Target): void {
+    if (this.candidates[this.at] === target && this.at + 1 < this.candidates.length) this.failed(null)
   }
 
   private connected(link: Link, target: Target): void {
@@ -175,12 +189,15 @@ export class Dial implements LinkOwner {
     this.done(link, target, null)
   }
 
-  private failed(failure: DialFailure): void {
+  /** `failure` null: not this dial's own finding. */
+  private failed(failure: DialFailure | null): void {
     if (this.settled) return
-    this.link?.destroy()
+    const { link } = this
+    this.link = null
+    link?.destroy()
     const target = this.candidates[this.at]!
-    if (failure !== 'local_resources') this.dialler.markDown(target, failure)
     this.at += 1
+    if (failure !== null && failure !== 'local_resources') this.dialler.markDown(target, failure)
     if (this.at < this.candidates.length && failure !== 'local_resources') {
       this.next()
       return
@@ -191,7 +208,8 @@ export class Dial implements LinkOwner {
   }
 
   sweep(now: number): void {
-    if (now - this.startedAt >= this.dialler.config.connectTimeoutMs) this.failed('connect_timeout')
+    const limitMs = this.dialler.config.connectTimeoutMs
+    if (limitMs > 0 && now - this.startedAt >= limitMs) this.failed('connect_timeout')
   }
 
   /** The client is gone: nobody hears of this dial again. */
@@ -206,11 +224,11 @@ export class Dial implements LinkOwner {
     // Nothing is read before 'connect' has handed the link over.
     return true
   }
-  onEnd(): void {
-    this.failed('backend_refused')
+  onEnd(link: Link): void {
+    if (link === this.link) this.failed('backend_refused')
   }
-  onError(_link: Link, error: NodeJS.ErrnoException): void {
-    this.failed(failureOf(error))
+  onError(link: Link, error: NodeJS.ErrnoException): void {
+    if (link === this.link) this.failed(failureOf(error))
   }
   onFlushed(): void {
     // Nothing is written while dialling.
@@ -224,7 +242,9 @@ export class Dial implements LinkOwner {
 export class Dialler {
   readonly config: ProxyConfig
   private readonly context: PartContext
+  private readonly names = new Names()
   private readonly dials = new Set<Dial>()
+  private readonly probes = new Map<Target, { socket: Socket; since: number }>()
   private targets = new Map<string, Target>()
 
   constructor(config: ProxyConfig, context: PartContext) {
@@ -259,6 +279,11 @@ export class Dialler {
     return dial
   }
 
+  connect(socket: Socket, target: Target): void {
+    const { host, port } = target
+    socket.connect(isName(host) ? { host, port, lookup: this.names.lookup } : { host, port })
+  }
+
   settle(dial: Dial): void {
     this.dials.delete(dial)
   }
@@ -270,6 +295,39 @@ export class Dialler {
     if (target.downSince !== null) return
     target.downSince = now
     this.context.emit('target.down', { route: target.route, target: target.name, reason })
+    if (reason === 'connect_timeout') for (const dial of [...this.dials]) dial.leave(target)
+  }
+
+  /** Asks a target that is down by a connection of our own, so that no client pays for finding out. */
+  private probe(target: Target, now: number): void {
+    const socket = new Socket()
+    this.probes.set(target, { socket, since: now })
+    const over = (): void => {
+      if (!this.probes.delete(target)) return
+      target.retryAt = performance.now() + RETRY_DOWN_MS
+      socket.destroy()
+    }
+    socket.on('error', over)
+    socket.once('connect', () => {
+      over()
+      if (this.targets.get(target.key) === target) this.markUp(target)
+    })
+    this.connect(socket, target)
+  }
+
+  private sweepProbes(now: number): void {
+    const limitMs = this.config.connectTimeoutMs
+    for (const [target, { socket, since }] of this.probes) {
+      if (limitMs === 0 || now - since < limitMs) continue
+      this.probes.delete(target)
+      target.retryAt = now + RETRY_DOWN_MS
+      socket.destroy()
+    }
+    for (const target of this.targets.values()) {
+      if (this.probes.size >= MAX_PROBES) return
+      if (target.downSince !== null && now >= target.retryAt && !this.probes.has(target))
+        this.probe(target, now)
+    }
   }
 
   markUp(target: Target): void {
@@ -281,26 +339,37 @@ export class Dialler {
 
   /** An idle connection to this target, not older than `maxIdleMs`; the one used last, as it is the least likely to be stale. */
   takeIdle(target: Target, maxIdleMs: number): Link | null {
-    const last = target.idle.at(-1)
-    if (!last || performance.now() - last.since > maxIdleMs) return null
-    target.idle.pop()
-    return last.link
+    const now = performance.now()
+    for (let last = target.idle.at(-1); last; last = target.idle.at(-1)) {
+      if (now >= last.until) {
+        last.drop()
+        continue
+      }
+      if (now - last.since > maxIdleMs) return null
+      target.idle.pop()
+      return last.link
+    }
+    return null
   }
 
-  giveIdle(target: Target, link: Link): void {
+  /** `announcedMs`: how long the target says that it keeps the connection. */
+  giveIdle(target: Target, link: Link, announcedMs: number | null): void {
     const known = this.targets.get(target.key) === target
-    if (!known || target.idle.length >= MAX_IDLE || link.failed || link.ended || link.paused) {
+    const keepMs = announcedMs === null ? IDLE_MS : Math.min(IDLE_MS, announcedMs - ANNOUNCED_MARGIN_MS)
+    if (!known || keepMs <= 0 || target.idle.length >= MAX_IDLE || link.failed || link.ended || link.paused) {
       link.destroy()
       return
     }
-    target.idle.push(new IdleLink(link, target, performance.now()))
+    const now = performance.now()
+    target.idle.push(new IdleLink(link, target, now, now + keepMs))
   }
 
   sweep(now: number): void {
     for (const dial of this.dials) dial.sweep(now)
+    this.sweepProbes(now)
     for (const target of this.targets.values()) {
-      // Oldest first: the pool is a stack.
-      while (target.idle.length > 0 && now - target.idle[0]!.since > IDLE_MS) target.idle[0]!.drop()
+      // Oldest first: the pool is a stack, and a target announces the same each time.
+      while (target.idle.length > 0 && now >= target.idle[0]!.until) target.idle[0]!.drop()
     }
   }
 
@@ -326,6 +395,8 @@ export class Dialler {
 
   destroy(): void {
     for (const dial of [...this.dials]) dial.cancel()
+    for (const { socket } of this.probes.values()) socket.destroy()
+    this.probes.clear()
     this.closeAllIdle()
   }
 }

@@ -1,6 +1,7 @@
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { CloseReason } from './close-reasons.ts'
 import type { Carrier, ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import type { KernelTable } from './kernel-table.ts'
 import type { Link, LinkOwner } from './link.ts'
 import { failureReason, RawPipe } from './raw-pipe.ts'
 import type { Dial, Dialler, Target, TargetGroup } from './targets.ts'
@@ -19,6 +20,7 @@ export class TcpConnection implements Carrier, LinkOwner {
   private readonly record: ConnectionRecord
   private readonly book: ConnectionBook
   private readonly config: ProxyConfig
+  private readonly kernel: KernelTable
   private dial: Dial | null = null
   private target: Target | null = null
   private pipe: RawPipe | null = null
@@ -26,18 +28,25 @@ export class TcpConnection implements Carrier, LinkOwner {
   private earlyBytes = 0
   private silentFinAt: number | null = null
 
-  constructor(client: Link, record: ConnectionRecord, book: ConnectionBook, config: ProxyConfig) {
+  constructor(
+    client: Link,
+    record: ConnectionRecord,
+    book: ConnectionBook,
+    config: ProxyConfig,
+    kernel: KernelTable,
+  ) {
     this.client = client
     this.record = record
     this.book = book
     this.config = config
+    this.kernel = kernel
     client.owner = this
     record.carrier = this
   }
 
   start(dialler: Dialler, group: TargetGroup): void {
     this.client.readAccepted()
-    this.dial = dialler.dial(group.candidates(this.book.now), (link, target, failure) => {
+    this.dial = dialler.dial(group.candidates(), (link, target, failure) => {
       this.dial = null
       this.record.target = target?.name ?? null
       if (!this.record.open) {
@@ -55,8 +64,8 @@ export class TcpConnection implements Carrier, LinkOwner {
   private connected(link: Link, target: Target): void {
     this.target = target
     target.active += 1
-    this.record.lastActivityAt = this.book.now
-    const pipe = new RawPipe(this.client, link, this.record, this.book, this.config, (reason) =>
+    this.record.active = true
+    const pipe = new RawPipe(this.client, link, this.record, this.config, this.kernel, (reason) =>
       this.closed(reason),
     )
     this.pipe = pipe
@@ -109,11 +118,24 @@ export class TcpConnection implements Carrier, LinkOwner {
     return 'connection'
   }
 
+  /** A quiet TCP connection may be somebody's database session: it is never ended to make room for another. */
+  idleMs(): null {
+    return null
+  }
+
+  keepsWaiting(): boolean {
+    return false
+  }
+
+  heldBytes(): number {
+    return this.pipe?.heldBytes() ?? this.earlyBytes
+  }
+
   // The client's link while the target is dialled.
 
   onBytes(_link: Link, buffer: Buffer, length: number): boolean {
     this.record.bytesUpstream += length
-    this.record.lastActivityAt = this.book.now
+    this.record.active = true
     this.early.push(Buffer.from(buffer.subarray(0, length)))
     this.earlyBytes += length
     return this.earlyBytes < MAX_EARLY_BYTES
@@ -122,7 +144,7 @@ export class TcpConnection implements Carrier, LinkOwner {
   onEnd(): void {
     this.record.clientHalf = 'fin'
     if (!this.config.allowHalfOpen) this.close('client_gone_while_dialling')
-    else if (this.earlyBytes === 0) this.silentFinAt = this.book.now
+    else if (this.earlyBytes === 0) this.silentFinAt = performance.now()
   }
 
   onError(_link: Link, error: NodeJS.ErrnoException): void {

@@ -50,6 +50,7 @@ const REFUSED: [what: string, bytes: string, status: number][] = [
   ['a Host with a space', 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
   ['a Host with an empty label', 'GET / HTTP/1.1\r\nHost: a..b\r\n\r\n', 400],
   ['a list of Hosts', 'GET / HTTP/1.1\r\nHost: a, b\r\n\r\n', 400],
+  ['a Host longer than any name', `GET / HTTP/1.1\r\nHost: ${'a.'.repeat(128)}b\r\n\r\n`, 400],
   ['a Host with an impossible port', 'GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n', 400],
   ['an absolute form that differs from Host', `GET http://evil.example/ HTTP/1.1\r\n${HOST}\r\n`, 400],
   ['an absolute form of another scheme', `GET ftp://example.com/ HTTP/1.1\r\n${HOST}\r\n`, 400],

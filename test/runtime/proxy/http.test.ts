@@ -76,6 +76,27 @@ describe('routing requests', () => {
     expect(proxy.stats().requests).toEqual({ total: 8, byStatus: { '2xx': 7, '4xx': 1 } })
   })
 
+  it.each([
+    ['/api/x', 'api'],
+    ['/api/../root', 'any'],
+    ['/api/%2e%2E/root', 'any'],
+    ['/x/../api/y', 'api'],
+    ['/%61pi/y', 'api'],
+    ['/api%2Fy', 'any'],
+    ['/api/..%2fx', 'api'],
+  ])('does not let dots or escapes choose another route than the target would: %s', async (path, name) => {
+    const [api, any] = await Promise.all(['api', 'any'].map((who) => scripted(() => ok(who))))
+    const { port } = await startProxy({
+      routes: [httpRoute(api!.port, { path: '/api/*' }, 'api'), httpRoute(any!.port, { path: '/*' }, 'any')],
+    })
+    const client = new RawClient(port())
+    client.socket.write(get(path))
+    await until(() => /\r\n\r\n.../s.test(client.text))
+    expect(bodyOf(client.text)).toBe(name)
+    // What is forwarded stays as it was written.
+    expect((name === 'api' ? api : any)!.received().toString()).toContain(`GET ${path} HTTP/1.1\r\n`)
+  })
+
   it('prefers an exact domain to the glob of a route that also names another exact one', async () => {
     const [both, exact] = await Promise.all(['both', 'exact'].map((name) => scripted(() => ok(name))))
     const { proxy, port } = await startProxy({
@@ -264,6 +285,40 @@ describe('bodies', () => {
     await until(() => proxy.stats().closedBy.finished === 1)
   })
 
+  it('ignores chunk extensions of a target, wherever its packets are split, and does not pass them on', async () => {
+    const body = '5;a=b;c="d;e"\r\nhello\r\n6  \r\n world\r\n0;last\r\n\r\n'
+    const target = await scripted((head, _count, socket) => {
+      const start = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+      if (head.includes('/whole')) return start + body
+      socket.setNoDelay(true)
+      socket.write(start)
+      void (async () => {
+        for (const byte of body) {
+          await new Promise((resolve) => setImmediate(resolve))
+          socket.write(byte)
+        }
+      })()
+      return null
+    })
+    const { port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const client = new RawClient(port())
+    for (const path of ['/whole', '/bytes']) {
+      const from = client.text.length
+      client.socket.write(get(path))
+      await until(() => client.text.endsWith('0\r\n\r\n') && client.text.length > from)
+      expect(bodyOf(client.text.slice(from))).toBe('5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n')
+    }
+  })
+
+  it('passes a length on once that a target says twice', async () => {
+    const target = await scripted(() => ok('twice', 'Content-Length: 5\r\n'))
+    const { port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const client = new RawClient(port())
+    client.socket.write(get('/'))
+    await until(() => client.text.endsWith('twice'))
+    expect(client.text.match(/Content-Length/g)).toHaveLength(1)
+  })
+
   it('cuts a response that the target cuts, so that it never looks complete', async () => {
     const target = await scripted((_head, _count, socket) => {
       socket.write('HTTP/1.1 200 OK\r\n\r\npart')
@@ -379,6 +434,19 @@ describe('keep-alive', () => {
     expect(target.received().toString().match(/POST/g)).toHaveLength(1)
   })
 
+  it('keeps the connection of an HTTP/1.0 client that asks for it and can see where the answer ends', async () => {
+    const target = await scripted(() => ok('whole'))
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const client = new RawClient(port())
+    for (const times of [1, 2]) {
+      client.socket.write(`GET / HTTP/1.0\r\n${HOST}Connection: keep-alive\r\n\r\n`)
+      await until(() => client.text.split('Connection: keep-alive\r\n\r\nwhole').length === times + 1)
+    }
+    client.socket.write(`GET / HTTP/1.0\r\n${HOST}\r\n`)
+    await client.over()
+    expect(proxy.stats().connections.accepted).toBe(1)
+  })
+
   it('answers an HTTP/1.0 client in full and closes', async () => {
     const target = await httpTarget((request, response) => {
       response.write(`for ${request.httpVersion}`)
@@ -428,6 +496,11 @@ describe('failures', () => {
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
     ],
     ['nothing', ''],
+    [
+      'a first chunk that is no chunk',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\nhello\r\n0\r\n\r\n',
+    ],
+    ['two different lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc'],
   ])('answers 502 when the target sends %s', async (_what, bytes) => {
     const target = await scripted((_head, _count, socket) => {
       socket.end(bytes)
@@ -446,7 +519,7 @@ describe('failures', () => {
 
   it('answers 408 to a head that does not come to its end', async () => {
     const target = await tcpTarget()
-    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)], initialDataTimeoutMs: 150 })
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)], headersTimeoutMs: 150 })
     const client = new RawClient(port())
     client.socket.write('GET / HTTP/1.1\r\nHost')
     await client.over()
@@ -456,9 +529,9 @@ describe('failures', () => {
     expect(target.sockets).toHaveLength(0)
   })
 
-  it('answers 408 to a body that comes slower than 1 KB/s, and ends the request at the target', async () => {
+  it('answers 408 to a body that stands still, and ends the request at the target', async () => {
     const target = await tcpTarget()
-    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)], bodyIdleTimeoutMs: 200 })
     const client = new RawClient(port())
     client.socket.write(`POST / HTTP/1.1\r\n${HOST}Content-Length: 10000\r\n\r\nx`)
     await client.over()
