@@ -15,6 +15,10 @@ export const ERROR_CODES = {
   ERR_ORIGIN: { status: 403, meaning: 'The request carries an Origin that is not this server.' },
   ERR_NOT_FOUND: { status: 404, meaning: 'No object with this id, or no such path.' },
   ERR_METHOD: { status: 405, meaning: 'The path exists, but not with this method.' },
+  ERR_REQUEST_TIMEOUT: {
+    status: 408,
+    meaning: 'The request body stood still for too long, or was the slowest when room was needed.',
+  },
   ERR_CONFLICT: { status: 409, meaning: 'The object is not in a state that allows this.' },
   ERR_VERSION_CONFLICT: {
     status: 409,

@@ -111,7 +111,12 @@ export const relayConfigSchema = z
       z.string().min(8).max(512),
     ),
     pingIntervalMs: ms(30_000),
+    /** Until a host's response headers; 0 waits. */
     responseTimeoutMs: ms(30_000),
+    /** Between two parts of an upload's body; 0 waits. */
+    bodyIdleTimeoutMs: ms(60_000),
+    /** While a client takes nothing of what waits for it; 0 waits. */
+    readerIdleTimeoutMs: ms(60_000),
     maxPendingPerTunnel: z.number().int().min(1).default(1_000),
     maxTunnels: z.number().int().min(1).default(50_000),
     directoryTtlMs: ms(90_000),

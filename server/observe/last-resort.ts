@@ -74,9 +74,13 @@ export class LastResort {
     const limitMs = deadlineMs()
     log.fatal({ err: error, limitMs }, `an error escaped; ${what} ends within ${Math.ceil(limitMs / 1000)} s`)
     this.#deadline = setTimeout(() => {
-      log.fatal(`${what} did not end in time`)
-      this.sayWhy()
-      exit(1)
+      try {
+        log.fatal(`${what} did not end in time`)
+        this.sayWhy()
+      } finally {
+        // Also where nobody reads the log any more and to write it throws.
+        exit(1)
+      }
     }, limitMs)
     try {
       Promise.resolve(end(error)).catch((cause: unknown) =>

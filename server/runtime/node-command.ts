@@ -1,11 +1,14 @@
 import { join } from 'node:path'
 import { AppError, type Problem } from '../contract/errors.ts'
 import type { NodeConfig } from '../contract/node-config.ts'
+import { LastResort } from '../observe/last-resort.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import { createNode } from './node.ts'
 import type { TidegateNode } from './tidegate-node.ts'
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+/** What a node may take to end itself after an error escaped; then its process ends without it. */
+const ESCAPED_DEADLINE_MS = 3_000
 
 export interface NodeCommandOptions {
   env?: Record<string, string | undefined>
@@ -34,7 +37,7 @@ const sayWhy = (error: unknown, config: NodeConfig, log: Log): void => {
 /**
  * `tidegate node`: one node alone, until a signal or a drain in mode `exit` ends it. Resolves with the process's exit code: 0
  * after a drain, also one with warnings; 1 when it could not start or an error escaped. Never rejects. The data folder is the
- * configuration's `data`, else `<TIDEGATE_DATA>/nodes/<id>`.
+ * configuration's `data`, else `<TIDEGATE_DATA>/nodes/<id>`. An error that escapes ends the process itself, with code 1, within 3 s.
  */
 export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {}): Promise<number> => {
   const env = options.env ?? process.env
@@ -55,6 +58,7 @@ export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {
   }
 
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (lastResort.used) return
     // A second one is ignored: it joins the sequence that runs, and npm passes signals to the whole group.
     node.drainForSignal(signal).then(
       () => finish(0),
@@ -64,13 +68,21 @@ export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {
       },
     )
   }
-  const onEscaped = (error: unknown): void => {
-    log.fatal({ err: error }, 'an error escaped; this node ends')
-    void node.destroy().then(() => finish(1))
-  }
+  const lastResort = new LastResort({
+    log,
+    what: `node ${config.id}`,
+    deadlineMs: () => ESCAPED_DEADLINE_MS,
+    end: async () => {
+      try {
+        await node.destroy()
+      } finally {
+        lastResort.sayWhy()
+        // Whatever handle the defect has left must not keep a node alive that nobody can reach.
+        process.exit(1)
+      }
+    },
+  })
   for (const signal of SIGNALS) process.on(signal, onSignal)
-  process.on('uncaughtException', onEscaped)
-  process.on('unhandledRejection', onEscaped)
 
   try {
     await node.start()
@@ -86,7 +98,6 @@ export const runNode = async (given: NodeConfig, options: NodeCommandOptions = {
   } finally {
     await node.close()
     for (const signal of SIGNALS) process.off(signal, onSignal)
-    process.off('uncaughtException', onEscaped)
-    process.off('unhandledRejection', onEscaped)
+    lastResort.release()
   }
 }

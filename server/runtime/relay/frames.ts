@@ -38,6 +38,10 @@ export const INITIAL_WINDOW_BYTES = 256 * 1024
 export const MAX_CHUNK_BYTES = 64 * 1024
 /** No message on a tunnel, and none through it, is larger (`ws` closes 1009). */
 export const MAX_MESSAGE_BYTES = 1024 * 1024
+/** Names and values of one head: as many, and as much, as any peer of either end would take. */
+const MAX_HEAD_ITEMS = 400
+const MAX_HEAD_BYTES = 64 * 1024
+const MAX_PHRASE_BYTES = 512
 
 /** Names and values alternate, as received: order, case and repetition are kept. Characters are bytes (Latin-1). */
 export type HeaderList = string[]
@@ -119,16 +123,28 @@ const parseJson = (payload: Buffer): Record<string, unknown> | null => {
   }
 }
 
-const isHeaderList = (value: unknown): value is HeaderList =>
-  Array.isArray(value) &&
-  value.length % 2 === 0 &&
-  value.length <= 400 &&
-  value.every((item) => typeof item === 'string')
+/** Header names are tokens, and so are methods and subprotocols (RFC 9110 §5.6.2). */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** What may stand in a field value and in a reason phrase (RFC 9110 §5.5, RFC 9112 §4): no control characters but tab, and bytes only. */
+const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
+/** Visible bytes: what may stand in a request target. */
+const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
+
+/** What comes from the other end goes into a head on the wire: it is checked here, where it comes in, and nowhere later. */
+const isHeaderList = (value: unknown): value is HeaderList => {
+  if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > MAX_HEAD_ITEMS) return false
+  let bytes = 0
+  for (const [index, item] of value.entries()) {
+    if (typeof item !== 'string' || !(index % 2 === 0 ? TOKEN : TEXT).test(item)) return false
+    bytes += item.length
+  }
+  return bytes <= MAX_HEAD_BYTES
+}
 
 export const parseRequestHead = (payload: Buffer): RequestHead | null => {
   const head = parseJson(payload)
   if (!head || typeof head.method !== 'string' || typeof head.path !== 'string') return null
-  if (!head.path.startsWith('/') || !isHeaderList(head.headers)) return null
+  if (!TOKEN.test(head.method) || !TARGET.test(head.path) || !isHeaderList(head.headers)) return null
   const base = { method: head.method, path: head.path, headers: head.headers }
   return head.upgrade === 'websocket' ? { ...base, upgrade: 'websocket' } : base
 }
@@ -137,16 +153,15 @@ export const parseResponseHead = (payload: Buffer): ResponseHead | null => {
   const head = parseJson(payload)
   if (!head || typeof head.status !== 'number' || !Number.isInteger(head.status)) return null
   if (head.status < 200 || head.status > 999 || !isHeaderList(head.headers)) return null
-  return {
-    status: head.status,
-    message: typeof head.message === 'string' ? head.message : '',
-    headers: head.headers,
-  }
+  const message = head.message ?? ''
+  if (typeof message !== 'string' || message.length > MAX_PHRASE_BYTES || !TEXT.test(message)) return null
+  return { status: head.status, message, headers: head.headers }
 }
 
 export const parseOpenHead = (payload: Buffer): OpenHead | null => {
   const head = parseJson(payload)
   if (!head || typeof head.protocol !== 'string' || !isHeaderList(head.headers)) return null
+  if (head.protocol !== '' && !TOKEN.test(head.protocol)) return null
   return { protocol: head.protocol, headers: head.headers }
 }
 

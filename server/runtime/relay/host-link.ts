@@ -161,6 +161,7 @@ export class HostLink {
         socket: answer.socket as Socket,
         accept: (stream, head, hasBody) => target.accept(stream, head, hasBody),
         violated: (what) => this.fail(1008, `The relay sent ${what}`),
+        failed: (error) => this.#options.log.error({ err: error }, 'an exchange with the relay failed'),
       })
     })
     ws.on('ping', () => this.#heard())

@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { EarlyBytes } from './early-bytes.ts'
 import {
   BETWEEN_RELAYS,
   endToEndHeaders,
@@ -89,6 +90,31 @@ const answerFailure = (res: ServerResponse, options: PassOnOptions, late: boolea
       )
 }
 
+/** The owner's head as it came; false where it cannot be sent on. */
+const writeHeadOf = (res: ServerResponse, answer: IncomingMessage): boolean => {
+  try {
+    res.sendDate = false
+    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
+    res.flushHeaders()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Calls `late` after `ms`, unless it is stopped; 0 waits for ever. */
+const limitWait = (ms: number, late: () => void): { stop(): void; refresh(): void } => {
+  const timer = ms > 0 ? setTimeout(late, ms) : null
+  return {
+    stop: () => {
+      if (timer) clearTimeout(timer)
+    },
+    refresh: () => {
+      timer?.refresh()
+    },
+  }
+}
+
 /** Passes a request to the relay that owns the host. Answers a function that cuts it. */
 export const passRequestOn = (
   req: IncomingMessage,
@@ -98,21 +124,23 @@ export const passRequestOn = (
   const out = dial(req, options, false)
   let late = false
   let done = false
-  const timer = setTimeout(() => {
+  const { stop, refresh } = limitWait(options.responseTimeoutMs, () => {
     late = true
     out.destroy(new Error('No response headers in time'))
-  }, options.responseTimeoutMs)
+  })
   const settle = (status: number): void => {
     if (done) return
     done = true
-    clearTimeout(timer)
+    stop()
     options.settled(status)
   }
   out.on('response', (answer) => {
-    clearTimeout(timer)
-    res.sendDate = false
-    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
-    res.flushHeaders()
+    stop()
+    if (!writeHeadOf(res, answer)) {
+      answer.destroy()
+      answerFailure(res, options, false)
+      return
+    }
     answer.pipe(res)
     answer.on('error', () => res.destroy())
     // Cut short upstream: the client must not take it for a whole response.
@@ -121,7 +149,7 @@ export const passRequestOn = (
     })
   })
   out.on('error', () => {
-    clearTimeout(timer)
+    stop()
     if (res.headersSent) res.destroy()
     else answerFailure(res, options, late)
   })
@@ -129,7 +157,7 @@ export const passRequestOn = (
     out.destroy()
     settle(res.headersSent ? res.statusCode : 499)
   })
-  req.on('data', () => timer.refresh())
+  req.on('data', refresh)
   req.pipe(out)
   req.on('error', () => out.destroy())
   return () => {
@@ -142,20 +170,20 @@ export const passRequestOn = (
 export const passUpgradeOn = (
   req: IncomingMessage,
   socket: Duplex,
-  head: Buffer,
+  early: EarlyBytes,
   options: PassOnOptions,
 ): (() => void) => {
   const out = dial(req, options, true)
   let late = false
   let done = false
-  const timer = setTimeout(() => {
+  const { stop } = limitWait(options.responseTimeoutMs, () => {
     late = true
     out.destroy(new Error('No response headers in time'))
-  }, options.responseTimeoutMs)
+  })
   const settle = (status: number): void => {
     if (done) return
     done = true
-    clearTimeout(timer)
+    stop()
     options.settled(status)
   }
   out.on('upgrade', (answer, upstream: Socket, upstreamHead: Buffer) => {
@@ -166,6 +194,7 @@ export const passUpgradeOn = (
     }
     socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
     if (upstreamHead.length > 0) socket.write(upstreamHead)
+    const head = early.take()
     if (head.length > 0) upstream.write(head)
     upstream.on('error', () => socket.destroy())
     upstream.on('close', () => socket.destroy())
@@ -174,8 +203,13 @@ export const passUpgradeOn = (
     upstream.pipe(socket)
   })
   out.on('response', (answer) => {
+    stop()
     const res = refusedUpgradeResponse(req, socket)
-    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
+    if (!writeHeadOf(res, answer)) {
+      answer.destroy()
+      settle(answerFailure(res, options, false))
+      return
+    }
     settle(res.statusCode)
     answer.pipe(res)
     answer.on('error', () => socket.destroy())

@@ -1,19 +1,35 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AppError, type ErrorCode, type ErrorFacts } from '../../contract/errors.ts'
 
-/** Answers with a small JSON document; nothing happens when an answer has begun already. */
+/** True where the request says that a body follows (RFC 9112 §6). */
+export const hasBody = (req: IncomingMessage): boolean =>
+  req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
+
+/** True while a part of the request's body has not come yet. */
+export const bodyPending = (req: IncomingMessage): boolean => !req.complete && hasBody(req)
+
+/**
+ * Answers with a small JSON document; nothing happens when an answer has begun already. Never throws: it is what failures end in,
+ * and an answer that cannot be written ends its connection. Where a body is still on its way the connection closes too: the rest of
+ * it is not read on.
+ */
 export const answerJson = (res: ServerResponse, status: number, body: unknown, close = false): void => {
   if (res.headersSent || res.destroyed) return
-  const text = Buffer.from(JSON.stringify(body))
-  res.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': text.length,
-    'Cache-Control': 'no-store',
-    ...(close ? { Connection: 'close' } : {}),
-  })
-  res.end(text)
+  try {
+    const text = Buffer.from(JSON.stringify(body))
+    // The phrase is named, because a head that could not be written leaves its own behind.
+    res.writeHead(status, STATUS_CODES[status] ?? 'Error', {
+      'Content-Type': 'application/json',
+      'Content-Length': text.length,
+      'Cache-Control': 'no-store',
+      ...(close || bodyPending(res.req) ? { Connection: 'close' } : {}),
+    })
+    res.end(text)
+  } catch {
+    res.destroy()
+  }
 }
 
 /** Answers with an error of the contract; the status is that of its code. */
@@ -29,9 +45,17 @@ export const answerError = (
   return error.status
 }
 
-/** A response on a socket that asked for an upgrade it does not get. The connection ends with it. */
+const refusals = new WeakMap<Duplex, ServerResponse>()
+
+/**
+ * A response on a socket that asked for an upgrade it does not get. The connection ends with it. There is one for each socket:
+ * whoever asks again gets the same, and an answer that has begun is not begun again.
+ */
 export const refusedUpgradeResponse = (req: IncomingMessage, socket: Duplex): ServerResponse => {
+  const given = refusals.get(socket)
+  if (given !== undefined) return given
   const res = new ServerResponse(req)
+  refusals.set(socket, res)
   res.shouldKeepAlive = false
   res.assignSocket(socket as Socket)
   res.on('finish', () => {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ErrorCode } from '../../contract/errors.ts'
-import { endToEndHeaders } from './forwarded-headers.ts'
 import type { HeaderList, ResetCode } from './frames.ts'
-import { answerError } from './public-answer.ts'
+import { answerError, bodyPending, hasBody } from './public-answer.ts'
+import { ResponseFraming } from './response-framing.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { StreamHandler, TunnelStream } from './tunnel-streams.ts'
 
@@ -28,8 +28,9 @@ export const responseWriter = (
   res: ServerResponse,
   stream: () => TunnelStream,
   settled: (status: number) => void,
-): Required<Pick<StreamHandler, 'response' | 'data' | 'end' | 'reset'>> => {
+): Required<Pick<StreamHandler, 'response' | 'data' | 'end' | 'reset' | 'closed'>> => {
   let unconfirmed = 0
+  let framing: ResponseFraming | null = null
   let bodyBegun = false
   let done = false
   const settle = (status: number): void => {
@@ -46,33 +47,57 @@ export const responseWriter = (
     if (!res.writableFinished) stream().reset('client_gone')
     settle(res.headersSent ? res.statusCode : 499)
   })
+  const reset = (code: ResetCode, message: string): void => {
+    // A response that has begun cannot become an error any more: cutting it is the only honest end.
+    if (res.headersSent) {
+      res.destroy()
+      return
+    }
+    const facts = { hostId: tunnel.hostId, reason: code }
+    answerError(
+      res,
+      errorOfReset(code),
+      sentenceOfReset(tunnel.hostId, code, message),
+      facts,
+      code === 'draining',
+    )
+  }
+  /** What the host sent cannot be a response: it costs this exchange, and nothing of it reaches the client. */
+  const refuse = (what: string): void => {
+    stream().reset('protocol_error', what)
+    reset('protocol_error', `Host ${tunnel.hostId} sent ${what}`)
+  }
   return {
     response(head) {
-      if (res.headersSent || res.destroyed) return
+      if (res.destroyed) return
+      if (framing !== null) {
+        refuse('a second response')
+        return
+      }
+      const checked = ResponseFraming.of(head, res.req.method ?? 'GET')
+      if (typeof checked === 'string') {
+        refuse(checked)
+        return
+      }
+      framing = checked
       // The head is the host's as it is; Node adds only what belongs to this connection.
       res.sendDate = false
       try {
-        res.writeHead(head.status, head.message, endToEndHeaders(head.headers))
-        // A head whose body comes later must not wait for it (server-sent events); one with a body in hand shares its segment.
-        setImmediate(() => {
-          if (!bodyBegun && !res.writableEnded && !res.destroyed) res.flushHeaders()
-        })
-      } catch (error) {
-        stream().reset('protocol_error')
-        answerError(
-          res,
-          'ERR_BAD_GATEWAY',
-          `Host ${tunnel.hostId} sent a response head that cannot be sent on`,
-          {
-            hostId: tunnel.hostId,
-            reason: error instanceof Error ? error.message : String(error),
-          },
-        )
+        res.writeHead(head.status, head.message, checked.headers)
+      } catch {
+        refuse('a response head that cannot be sent on')
+        return
       }
+      // A head whose body comes later must not wait for it (server-sent events); one with a body in hand shares its segment.
+      setImmediate(() => {
+        if (!bodyBegun && !res.writableEnded && !res.destroyed) res.flushHeaders()
+      })
     },
     data(chunk) {
-      if (!res.headersSent || res.destroyed) {
-        stream().reset('protocol_error', 'Body before head')
+      if (res.destroyed) return
+      const fault = framing === null ? 'a body before its head' : framing.take(chunk.length)
+      if (fault !== null) {
+        refuse(fault)
         return
       }
       bodyBegun = true
@@ -80,37 +105,28 @@ export const responseWriter = (
       else unconfirmed += chunk.length
     },
     end() {
-      if (res.headersSent) res.end()
-      else answerError(res, 'ERR_BAD_GATEWAY', `Host ${tunnel.hostId} ended the request without a response`)
+      if (res.destroyed) return
+      const fault = framing === null ? 'an end without a response' : framing.finish()
+      if (fault === null) res.end()
+      else refuse(fault)
     },
-    reset(code, message) {
-      // A response that has begun cannot become an error any more: cutting it is the only honest end.
-      if (res.headersSent) res.destroy()
-      else {
-        const sentence = sentenceOfReset(tunnel.hostId, code, message)
-        answerError(
-          res,
-          errorOfReset(code),
-          sentence,
-          { hostId: tunnel.hostId, reason: code },
-          code === 'draining',
-        )
-      }
-    },
+    reset,
+    closed: () => refuse('a close where no WebSocket is'),
   }
 }
-
-/** True where the request says that a body follows (RFC 9112 §6). */
-export const hasBody = (req: IncomingMessage): boolean =>
-  req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
 
 export interface ForwardOptions {
   path: string
   headers: HeaderList
-  /** Until response headers; starts again while request bytes still move. */
+  /** Until response headers, counted while it is the host's turn; 0 waits. */
   responseTimeoutMs: number
+  /** Between two parts of the request's body, counted while it is the client's turn; 0 waits. */
+  bodyIdleTimeoutMs: number
   settled(status: number): void
 }
+
+/** How long the rest of a body may take whose answer is complete already, before its connection is cut. */
+const REST_OF_BODY_MS = 2_000
 
 /** Forwards one public request through a tunnel, streamed both ways. Answers the stream, so that it can be cut. */
 export const forwardRequest = (
@@ -119,58 +135,88 @@ export const forwardRequest = (
   res: ServerResponse,
   options: ForwardOptions,
 ): TunnelStream => {
+  const { hostId } = tunnel
   const withBody = hasBody(req)
-  const timer = setTimeout(() => {
-    const seconds = options.responseTimeoutMs / 1000
+  const hostIsLate = (): void => {
+    const { responseTimeoutMs } = options
+    const sentence = `Host ${hostId} sent no response headers within ${responseTimeoutMs / 1000} s`
     stream.reset('timeout')
-    answerError(
-      res,
-      'ERR_GATEWAY_TIMEOUT',
-      `Host ${tunnel.hostId} sent no response headers within ${seconds} s`,
-      {
-        hostId: tunnel.hostId,
-        responseTimeoutMs: options.responseTimeoutMs,
-      },
-    )
-  }, options.responseTimeoutMs)
+    answerError(res, 'ERR_GATEWAY_TIMEOUT', sentence, { hostId, responseTimeoutMs })
+  }
+  const clientIsLate = (): void => {
+    const { bodyIdleTimeoutMs } = options
+    const sentence = `Nothing of the request body came for ${bodyIdleTimeoutMs / 1000} s`
+    stream.reset('client_gone')
+    answerError(res, 'ERR_REQUEST_TIMEOUT', sentence, { bodyIdleTimeoutMs }, true)
+  }
+  let timer: NodeJS.Timeout | null = null
+  let turn: 'host' | 'client' | null = null
+  let answered = false
+  /** Starts the wait anew, for whoever has to move next. */
+  const wait = (): void => {
+    if (answered) return
+    const next = bodyPending(req) && !req.isPaused() ? 'client' : 'host'
+    if (next === turn) {
+      timer?.refresh()
+      return
+    }
+    turn = next
+    if (timer) clearTimeout(timer)
+    const ms = next === 'host' ? options.responseTimeoutMs : options.bodyIdleTimeoutMs
+    timer = ms > 0 ? setTimeout(next === 'host' ? hostIsLate : clientIsLate, ms) : null
+  }
+  const stopWaiting = (): void => {
+    answered = true
+    if (timer) clearTimeout(timer)
+  }
   const writer = responseWriter(
     tunnel,
     res,
     () => stream,
     (status) => {
-      clearTimeout(timer)
+      stopWaiting()
       options.settled(status)
     },
   )
   const stream: TunnelStream = tunnel.streams.open({
     ...writer,
     response(head) {
-      clearTimeout(timer)
+      stopWaiting()
       writer.response(head)
     },
     end() {
+      stopWaiting()
       writer.end()
-      // Answered before the upload was complete: the host needs no more of it, and Node reads the rest away.
-      if (!req.complete) stream.reset('client_gone')
+      if (!bodyPending(req)) return
+      // Answered before the upload was complete: the host needs no more of it, and the client has a moment to end it.
+      stream.reset('client_gone')
+      req.resume()
+      const cut = setTimeout(() => req.destroy(), REST_OF_BODY_MS)
+      req.once('close', () => clearTimeout(cut))
     },
     reset(code, message) {
-      clearTimeout(timer)
+      stopWaiting()
       writer.reset(code, message)
     },
     writable() {
       req.resume()
+      wait()
     },
   })
   stream.request({ method: req.method ?? 'GET', path: options.path, headers: options.headers }, withBody)
   if (withBody) {
     req.on('data', (chunk: Buffer) => {
-      if (!res.headersSent) timer.refresh()
       if (!stream.over && !stream.write(chunk)) req.pause()
+      wait()
     })
-    req.on('end', () => stream.end())
+    req.on('end', () => {
+      stream.end()
+      wait()
+    })
   } else {
     req.resume()
   }
   req.on('error', () => stream.reset('client_gone'))
+  wait()
   return stream
 }

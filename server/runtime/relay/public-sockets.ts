@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { sendableCloseCode } from '../../contract/close-codes.ts'
 import { clipReason } from './close-reason.ts'
+import type { EarlyBytes } from './early-bytes.ts'
 import { endToEndHeaders } from './forwarded-headers.ts'
 import { type HeaderList, MAX_MESSAGE_BYTES } from './frames.ts'
-import { answerError, refusedUpgradeResponse } from './public-answer.ts'
+import { refusedUpgradeResponse } from './public-answer.ts'
 import { responseWriter } from './public-requests.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelStream } from './tunnel-streams.ts'
@@ -80,6 +81,9 @@ export interface ForwardUpgradeOptions {
   settled(status: number): void
 }
 
+const offeredProtocols = (req: IncomingMessage): string[] =>
+  (req.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+
 /** Completes public WebSocket handshakes once the target behind the tunnel has. */
 export const createSocketForwarder = () => {
   const handshakes = new WeakMap<IncomingMessage, Handshake>()
@@ -97,8 +101,9 @@ export const createSocketForwarder = () => {
   const server = new WebSocketServer(options)
   server.on('headers', (lines, req) => {
     // What the target said beside the handshake itself, cookies above all.
-    const kept = endToEndHeaders(handshakes.get(req)?.headers ?? [], (name) =>
-      name.startsWith('sec-websocket-'),
+    const kept = endToEndHeaders(
+      handshakes.get(req)?.headers ?? [],
+      (name) => name.startsWith('sec-websocket-') || name === 'content-length',
     )
     for (let index = 0; index < kept.length; index += 2) lines.push(`${kept[index]}: ${kept[index + 1]}`)
   })
@@ -107,15 +112,19 @@ export const createSocketForwarder = () => {
     tunnel: Tunnel,
     req: IncomingMessage,
     socket: Duplex,
-    head: Buffer,
+    early: EarlyBytes,
     options: ForwardUpgradeOptions,
   ): ForwardedSocket => {
     let accepted: WebSocket | null = null
+    let timer: NodeJS.Timeout | null = null
     let settledOnce = false
+    const stopTimer = (): void => {
+      if (timer) clearTimeout(timer)
+    }
     const settle = (status: number): void => {
       if (settledOnce) return
       settledOnce = true
-      clearTimeout(timer)
+      stopTimer()
       options.settled(status)
     }
     const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
@@ -126,26 +135,29 @@ export const createSocketForwarder = () => {
     // Created only when the upgrade is refused: a response takes the socket over.
     let refusal: ReturnType<typeof responseWriter> | null = null
     const refused = (): ReturnType<typeof responseWriter> => {
+      stopTimer()
       refusal ??= responseWriter(tunnel, refusedUpgradeResponse(req, socket), () => stream, settle)
       return refusal
     }
-    const timer = setTimeout(() => {
-      stream.reset('timeout')
-      const seconds = options.responseTimeoutMs / 1000
-      settle(
-        answerError(
-          refusedUpgradeResponse(req, socket),
-          'ERR_GATEWAY_TIMEOUT',
-          `Host ${tunnel.hostId} did not answer the upgrade within ${seconds} s`,
-          { hostId: tunnel.hostId, responseTimeoutMs: options.responseTimeoutMs },
-        ),
-      )
-    }, options.responseTimeoutMs)
+    /** The host's `open` cannot become a handshake: 502, and nothing of it reaches the client. */
+    const refuseOpen = (what: string): void => {
+      stream.reset('protocol_error', what)
+      refused().reset('protocol_error', `Host ${tunnel.hostId} sent ${what}`)
+    }
     const stream = tunnel.streams.open({
       opened(open) {
         if (accepted) return
+        if (refusal !== null) {
+          refuseOpen('an open after a response')
+          return
+        }
+        if (open.protocol !== '' && !offeredProtocols(req).includes(open.protocol)) {
+          refuseOpen('a subprotocol that was not offered')
+          return
+        }
+        stopTimer()
         handshakes.set(req, open)
-        server.handleUpgrade(req, socket, head, (ws) => {
+        server.handleUpgrade(req, socket, early.take(), (ws) => {
           accepted = ws
           settle(101)
           bridgeSocket(ws, stream)
@@ -160,8 +172,15 @@ export const createSocketForwarder = () => {
         stream.end()
       },
       reset: (code, message) => refused().reset(code, message),
-      closed: (_code, reason) => refused().reset('target_failed', reason),
+      closed: (_code, reason) => refused().reset('target_failed', clipReason(reason)),
     })
+    if (options.responseTimeoutMs > 0) {
+      timer = setTimeout(() => {
+        stream.reset('timeout')
+        const seconds = options.responseTimeoutMs / 1000
+        refused().reset('timeout', `Host ${tunnel.hostId} did not answer the upgrade within ${seconds} s`)
+      }, options.responseTimeoutMs)
+    }
     stream.request(
       { method: 'GET', path: options.path, headers: options.headers, upgrade: 'websocket' },
       true,

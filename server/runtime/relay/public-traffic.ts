@@ -8,6 +8,7 @@ import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { PartContext, Readiness } from '../part.ts'
 import type { Directory, DirectoryEntry } from './directory.ts'
+import { watchEarlyBytes } from './early-bytes.ts'
 import { type Exchange, Exchanges } from './exchanges.ts'
 import { FENCE_HEADER, forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
@@ -22,6 +23,19 @@ import type { TunnelRegistry } from './tunnel-registry.ts'
 /** More header fields than this are refused with 431, never cut. */
 const MAX_HEADERS = 100
 
+/**
+ * The path that is asked for. A server must read absolute targets too (RFC 9112 §3.2.2), but one that names another host than
+ * `Host` is two requests in one; that and the `*` of OPTIONS are null: they are no path, and a host could do nothing with them.
+ */
+const originForm = (req: IncomingMessage): string | null => {
+  const url = req.url ?? '/'
+  if (url.startsWith('/')) return url
+  const match = /^https?:\/\/([^/?#]+)(\/?[^#]*)$/i.exec(url)
+  if (match?.[1]?.toLowerCase() !== req.headers.host?.toLowerCase()) return null
+  const path = match?.[2] ?? ''
+  return path.startsWith('/') ? path : `/${path}`
+}
+
 /** What Node's parser lets pass and no host should see: too many fields, two names for one request, TRACE. */
 const refusalOf = (req: IncomingMessage): { status: number; error: AppError } | null => {
   const { rawHeaders, method } = req
@@ -34,7 +48,13 @@ const refusalOf = (req: IncomingMessage): { status: number; error: AppError } | 
     const name = rawHeaders[at] ?? ''
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
   }
-  return hosts <= 1 ? null : { status: 400, error: new AppError('ERR_INVALID', 'Host must be given once') }
+  if (hosts > 1) return { status: 400, error: new AppError('ERR_INVALID', 'Host must be given once') }
+  return originForm(req) === null
+    ? {
+        status: 400,
+        error: new AppError('ERR_INVALID', 'The target must be a path, or a URL of the same Host'),
+      }
+    : null
 }
 
 export interface PublicTrafficOptions {
@@ -91,8 +111,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     byStatus[key] = (byStatus[key] ?? 0) + 1
   }
 
-  const destinationOf = (req: IncomingMessage): Destination | null => {
-    const url = req.url ?? '/'
+  const destinationOf = (req: IncomingMessage, url: string): Destination | null => {
     if (domain) {
       const name = (req.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
       if (name.endsWith(`.${domain}`)) {
@@ -236,7 +255,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       },
       forwarded,
       // A little more than the owner itself waits, so that its answer, not ours, reaches the client.
-      responseTimeoutMs: config.responseTimeoutMs + 1_000,
+      responseTimeoutMs: config.responseTimeoutMs === 0 ? 0 : config.responseTimeoutMs + 1_000,
       settled,
     }
   }
@@ -280,6 +299,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         path,
         headers: headersFor(req, destination),
         responseTimeoutMs: config.responseTimeoutMs,
+        bodyIdleTimeoutMs: config.bodyIdleTimeoutMs,
         settled: () => undefined,
       })
       exchange.over(owner, stream)
@@ -292,9 +312,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     } catch (error) {
       const failure = asAppError(error)
       if (!res.destroyed) exchange.fail(failureOfError(failure))
-      // The rest of the body is not wanted: without `Connection: close` it would be read to its end.
-      const close = !req.complete && req.headers['content-length'] !== undefined
-      answerJson(res, failure.status, failure.toBody(), close || closing())
+      answerJson(res, failure.status, failure.toBody(), closing())
     }
   }
 
@@ -305,6 +323,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     destination: Destination,
   ): Promise<void> => {
     total += 1
+    const early = watchEarlyBytes(socket, head)
     const exchange = exchanges.begin('connection')
     exchange.cut = () => socket.destroy()
     socket.once('close', () => exchange.finish())
@@ -320,12 +339,12 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       if (socket.destroyed) return settled(499)
       if (!isTunnel(owner)) {
         const passing = passOptions(req, hostId, owner, exchange, settled)
-        exchange.cut = passUpgradeOn(req, socket, head, passing)
+        exchange.cut = passUpgradeOn(req, socket, early, passing)
         return
       }
       const full = busy(owner)
       if (full) throw full
-      const forwarded = forwardSocket(owner, req, socket, head, {
+      const forwarded = forwardSocket(owner, req, socket, early, {
         path,
         headers: headersFor(req, destination),
         responseTimeoutMs: config.responseTimeoutMs,
@@ -374,7 +393,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     }
   }
 
-  const pathOf = (req: IncomingMessage): string => (req.url ?? '/').split('?', 1)[0] ?? '/'
+  const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/'
 
   return {
     request(req: IncomingMessage, res: ServerResponse): void {
@@ -388,8 +407,9 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         answerJson(res, refusal.status, refusal.error.toBody(), true)
         return
       }
-      const destination = destinationOf(req)
-      if (destination === null) answerOwn(req, res, pathOf(req))
+      const target = originForm(req) ?? '/'
+      const destination = destinationOf(req, target)
+      if (destination === null) answerOwn(req, res, pathOf(target))
       else if (!options.stopped()) void toHost(req, res, destination)
       else answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
     },
@@ -400,12 +420,13 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         answerJson(refusedUpgradeResponse(req, socket), refusal.status, refusal.error.toBody(), true)
         return
       }
-      const destination = destinationOf(req)
-      if (destination === null && pathOf(req) === '/tunnel') {
+      const target = originForm(req) ?? '/'
+      const destination = destinationOf(req, target)
+      if (destination === null && pathOf(target) === '/tunnel') {
         registry.accept(req, socket, head)
         return
       }
-      if (destination === null) answerOwn(req, refusedUpgradeResponse(req, socket), pathOf(req))
+      if (destination === null) answerOwn(req, refusedUpgradeResponse(req, socket), pathOf(target))
       else if (options.stopped()) {
         const res = refusedUpgradeResponse(req, socket)
         answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)

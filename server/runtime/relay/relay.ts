@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { AppError } from '../../contract/errors.ts'
 import type { Listener, RelayHealth } from '../../contract/health.ts'
 import type { NodeTunnel } from '../../contract/node-api.ts'
@@ -7,6 +8,7 @@ import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { PartContext, Readiness, ServingPart } from '../part.ts'
 import type { Directory } from './directory.ts'
+import { hasBody } from './public-answer.ts'
 import { createPublicTraffic } from './public-traffic.ts'
 import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
 import { type DrainTunnelsOptions, TunnelDrain } from './tunnel-drain.ts'
@@ -111,17 +113,32 @@ export const createRelay = (
       requestTimeout: 0,
       keepAliveTimeout: 60_000,
       maxHeaderSize: 32 * 1024,
-      // Other upgrades (h2c) may be ignored (RFC 9110 §7.8): those are requests like any other.
-      shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
+      // Other upgrades (h2c) may be ignored (RFC 9110 §7.8): those are requests like any other. So is one with a body, for which
+      // Node hands over a stream that is no socket, and which no WebSocket client sends.
+      shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req),
     })
     // Node drops headers beyond this count silently; the traffic refuses them instead.
     next.maxHeadersCount = 0
     next.maxConnections = config.maxTunnels + PUBLIC_CONNECTIONS
-    next.on('request', (req: IncomingMessage, res: ServerResponse) => traffic.request(req, res))
-    next.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    /** Whatever goes wrong with one request costs its connection, and no other's. */
+    const contain = (socket: Duplex, handle: () => void): void => {
+      try {
+        handle()
+      } catch (error) {
+        context.log.error({ err: error }, 'a public request could not be handled')
+        socket.destroy()
+      }
+    }
+    next.on('request', (req: IncomingMessage, res: ServerResponse) =>
+      contain(req.socket, () => traffic.request(req, res)),
+    )
+    next.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', (error) => context.log.debug({ err: error }, 'a public socket failed'))
-      socket.setNoDelay(true)
-      traffic.upgrade(req, socket, head)
+      contain(socket, () => {
+        if (!(socket instanceof Socket)) throw new Error('An upgrade without a socket')
+        socket.setNoDelay(true)
+        traffic.upgrade(req, socket, head)
+      })
     })
     next.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const status =

@@ -306,6 +306,7 @@ export class TunnelRegistry {
     const returning = previous !== null || this.#seen.has(hostId)
     const tunnel = new Tunnel({
       hostId,
+      log: context.log,
       fence,
       ws,
       socket,

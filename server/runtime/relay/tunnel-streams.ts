@@ -325,6 +325,8 @@ export interface StreamSetOptions {
   accept?: (stream: TunnelStream, head: RequestHead, hasBody: boolean) => void
   /** The peer broke the protocol so that the tunnel cannot go on. */
   violated(what: string): void
+  /** What one stream's frame led to has thrown: that stream is over, the others go on. */
+  failed(error: unknown): void
 }
 
 /** All streams of one tunnel: the same on both ends, but only the relay opens streams and only the host accepts them. */
@@ -378,22 +380,35 @@ export class StreamSet {
     const known = this.#streams.get(frame.streamId)
     if (frame.type !== FRAME.request) {
       // An unknown id is a stream that this side has ended while the frame was on its way.
-      known?.receive(frame)
+      if (known) this.#contain(known, () => known.receive(frame))
       return
     }
     const { accept } = this.#options
-    const head = parseRequestHead(frame.payload)
-    if (!accept || known || !head || frame.streamId === 0) {
+    if (!accept || known || frame.streamId === 0) {
       this.#options.violated('a request that cannot be accepted')
+      return
+    }
+    const head = parseRequestHead(frame.payload)
+    if (!head) {
+      // Whoever sent it to the relay pays for it, not the host's other clients.
+      const message = 'The request cannot be read'
+      this.send(
+        FRAME.reset,
+        0,
+        frame.streamId,
+        Buffer.from(JSON.stringify({ code: 'protocol_error', message })),
+      )
       return
     }
     const stream = new TunnelStream(this, frame.streamId, { reset: () => undefined })
     this.#streams.set(stream.id, stream)
     const hasBody = (frame.flags & FLAG_END) === 0
-    accept(stream, head, hasBody)
-    // Marks the peer's half as ended, in the same way as a last body frame would.
-    if (!hasBody)
-      stream.receive({ type: FRAME.data, flags: FLAG_END, streamId: stream.id, payload: Buffer.alloc(0) })
+    this.#contain(stream, () => {
+      accept(stream, head, hasBody)
+      // Marks the peer's half as ended, in the same way as a last body frame would.
+      if (!hasBody)
+        stream.receive({ type: FRAME.data, flags: FLAG_END, streamId: stream.id, payload: Buffer.alloc(0) })
+    })
   }
 
   /** The tunnel is gone: every stream ends with `tunnel_gone`. */
@@ -401,7 +416,9 @@ export class StreamSet {
     if (this.#closed) return
     this.#closed = true
     this.#options.socket.off('drain', this.#onDrain)
-    for (const stream of [...this.#streams.values()]) stream.abandon('tunnel_gone', message)
+    for (const stream of [...this.#streams.values()]) {
+      this.#contain(stream, () => stream.abandon('tunnel_gone', message))
+    }
     this.#waiting.clear()
   }
 
@@ -410,7 +427,24 @@ export class StreamSet {
     for (const stream of [...this.#streams.values()]) {
       const { handler } = stream
       stream.reset(code, message)
-      handler.reset(code, message)
+      this.#contain(stream, () => handler.reset(code, message))
+    }
+  }
+
+  /** Does what a frame asks of one stream. Whatever that throws costs this stream. */
+  #contain(stream: TunnelStream, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#options.failed(error)
+      const { handler } = stream
+      const message = 'This end could not handle what was sent'
+      stream.reset('protocol_error', message)
+      try {
+        handler.reset('protocol_error', message)
+      } catch (again) {
+        this.#options.failed(again)
+      }
     }
   }
 
@@ -445,7 +479,7 @@ export class StreamSet {
     while (this.#waiting.size > 0 && !this.congested) {
       const turn = [...this.#waiting]
       this.#waiting.clear()
-      for (const stream of turn) stream.flush(true)
+      for (const stream of turn) this.#contain(stream, () => stream.flush(true))
     }
   }
 }

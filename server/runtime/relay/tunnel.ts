@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
 import type { NodeTunnel } from '../../contract/node-api.ts'
+import type { Log } from '../../observe/log.ts'
 import { clipReason } from './close-reason.ts'
 import { StreamSet } from './tunnel-streams.ts'
 
@@ -31,6 +32,7 @@ const MAX_MISSED_PINGS = 3
 
 export interface TunnelOptions {
   hostId: string
+  log: Log
   fence: number
   ws: WebSocket
   socket: Socket
@@ -87,6 +89,8 @@ export class Tunnel {
       ws,
       socket: options.socket,
       violated: (what) => this.retire(1008, `The host sent ${what}`),
+      failed: (error) =>
+        options.log.error({ err: error, hostId: options.hostId }, 'an exchange with a host failed'),
     })
     ws.on('message', (data, isBinary) => {
       this.#missed = 0

@@ -1,12 +1,20 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { EventData, EventType } from '../../../server/contract/events.ts'
 import { type RelayConfig, relayConfigSchema } from '../../../server/contract/node-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
 import { createMemoryDirectory, type Directory } from '../../../server/runtime/relay/directory.ts'
+import {
+  decodeFrame,
+  encodeFrame,
+  FRAME,
+  type Frame,
+  type FrameType,
+  type RequestHead,
+} from '../../../server/runtime/relay/frames.ts'
 import {
   createHostClient,
   type HostClient,
@@ -107,13 +115,73 @@ export const dialRaw = (
     ws.on('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }))
   })
   const registered = new Promise<Record<string, unknown>>((resolve) => {
-    ws.on('message', (data) => {
+    ws.on('message', (data, isBinary) => {
+      if (isBinary) return
       const message = JSON.parse(data.toString()) as Record<string, unknown>
       if (message.type === 'registered') resolve(message)
     })
   })
   onTestFinished(() => ws.terminate())
   return { ws, texts, closed, registered }
+}
+
+/** What a host of the tests' own sends on one stream. */
+export interface RawStream {
+  id: number
+  /** The request as the relay sent it. */
+  head: RequestHead
+  send(type: number, flags: number, payload: string | Buffer | object): void
+}
+
+/** A registered host that answers every request as `serve` says, in frames of its own making. */
+export const startRawHost = async (
+  relay: TestRelay,
+  hostId: string,
+  serve: (stream: RawStream) => void,
+): Promise<RawHost & { frames: Frame[] }> => {
+  const host = dialRaw(relay, hostId)
+  const frames: Frame[] = []
+  host.ws.on('message', (data, isBinary) => {
+    const frame = isBinary ? decodeFrame(data as Buffer) : null
+    if (frame === null) return
+    frames.push(frame)
+    if (frame.type !== FRAME.request) return
+    serve({
+      id: frame.streamId,
+      head: JSON.parse(frame.payload.toString()) as RequestHead,
+      send(type, flags, payload) {
+        const bytes = Buffer.isBuffer(payload)
+          ? payload
+          : Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
+        host.ws.send(encodeFrame(type as FrameType, flags, frame.streamId, bytes))
+      },
+    })
+  })
+  await host.registered
+  return { ...host, frames }
+}
+
+/** Bytes to the public port, and all that came back until the connection closed or `enough` says so. */
+export const speak = async (
+  relay: TestRelay,
+  text: string | Buffer,
+  enough: (received: string) => boolean = () => false,
+): Promise<string> => {
+  const socket = connect(relay.port, '127.0.0.1')
+  onTestFinished(() => {
+    socket.destroy()
+  })
+  socket.on('error', () => undefined)
+  let received = ''
+  await new Promise<void>((resolve) => {
+    socket.on('close', () => resolve())
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1')
+      if (enough(received)) resolve()
+    })
+    socket.write(text)
+  })
+  return received
 }
 
 /** A target server that ends with the test. */
