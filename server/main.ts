@@ -14,7 +14,7 @@ import { type Auth, createAuth } from './auth/auth.ts'
 import { type ClientAddresses, createClientAddresses } from './auth/client-address.ts'
 import { type Collector, createCollector } from './collector/collector.ts'
 import { createDrainDesk } from './collector/drains/drain-desk.ts'
-import { openDataFolder } from './config/data-folder.ts'
+import { type DataFolder, openDataFolder } from './config/data-folder.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -59,7 +59,7 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
   })
   const settings = readEnvironment(env)
   const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
-  const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
+  const folder = await takeDataFolder(settings, config, log)
   rooms.add('data folder', () => folder.release())
   try {
     const tidegate = await open({ env, settings, config, dataDir: folder.path, log, rooms, wish })
@@ -244,7 +244,7 @@ export const resetPassword = async (
   const log = createLog('main', env.LOG_LEVEL)
   const settings = readEnvironment(env)
   const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
-  const folder = openDataFolder(settings.dataDir, config === null, settings.demoAsked)
+  const folder = await takeDataFolder(settings, config, log)
   const store = openStore(settings, config, folder.path, log, DEMO_POLLING.intervalMs)
   try {
     await store.open()
@@ -263,6 +263,12 @@ export const resetPassword = async (
     folder.release()
   }
 }
+
+const takeDataFolder = (settings: Environment, config: Config | null, log: Log): Promise<DataFolder> =>
+  openDataFolder(settings.dataDir, config === null, settings.demoAsked, {
+    onWait: (owner) =>
+      log.warn({ owner }, 'another process holds the data folder; its end is waited for, at most 10 s'),
+  })
 
 const openStore = (
   settings: Environment,

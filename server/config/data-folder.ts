@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../contract/errors.ts'
+import { FolderLock, type LockOptions } from './folder-lock.ts'
 
 export interface DataFolder {
   /** Where this kind of fleet keeps its things: the demo has a folder, and so a database, of its own. */
@@ -9,24 +10,41 @@ export interface DataFolder {
 }
 
 const CONFIGURED = 'configured'
-const LOCK = 'collector.pid'
+const LOCK = 'tidegate.lock'
+/** What the version before wrote: a number that a reboot gives to somebody else. */
+const OLD_LOCK = 'collector.pid'
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+
+/** Nothing fits on the disk, or in the quota: the folder is right all the same, and the store says what is wrong. */
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(error))
 
 /**
- * Takes the data folder for one collector. Throws `ERR_DATA_FOLDER` in one sentence where it cannot be written, where another
- * collector uses it, or where it has held a real configuration and would now silently become a demo.
+ * Takes the data folder for one collector, and waits up to 10 s for one that is just ending. Throws `ERR_DATA_FOLDER` in one
+ * sentence where the folder cannot be written or another collector uses it, `ERR_CONFIG` where it has held a real configuration
+ * and would now silently become a demo. A full disk is no reason: the room then comes up and says so.
  */
-export const openDataFolder = (root: string, demo: boolean, demoAsked: boolean): DataFolder => {
+export const openDataFolder = async (
+  root: string,
+  demo: boolean,
+  demoAsked: boolean,
+  options: LockOptions = {},
+): Promise<DataFolder> => {
   const path = demo ? join(root, 'demo') : root
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
     const probe = join(path, '.writable')
-    writeFileSync(probe, '')
-    rmSync(probe)
+    try {
+      writeFileSync(probe, '')
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+    rmSync(probe, { force: true })
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
     throw new AppError(
       'ERR_DATA_FOLDER',
-      `The data folder ${path} cannot be written (${reason}); set TIDEGATE_DATA to one that can`,
+      `The data folder ${path} cannot be written (${codeOf(error)}); set TIDEGATE_DATA to one that can`,
       { path },
       { cause: error },
     )
@@ -38,41 +56,17 @@ export const openDataFolder = (root: string, demo: boolean, demoAsked: boolean):
       { path: root },
     )
   }
-  const lock = takeLock(join(path, LOCK), path)
-  if (!demo) writeFileSync(join(root, CONFIGURED), '')
-  return { path, release: () => rmSync(lock, { force: true }) }
-}
-
-const takeLock = (file: string, path: string): string => {
-  for (let attempt = 0; attempt < 2; attempt++) {
+  const lock = await FolderLock.take(join(path, LOCK), `the data folder ${path}`, options)
+  rmSync(join(path, OLD_LOCK), { force: true })
+  if (!demo) {
     try {
-      writeFileSync(file, String(process.pid), { flag: 'wx', mode: 0o600 })
-      return file
+      writeFileSync(join(root, CONFIGURED), '')
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-      const owner = Number(readFileSync(file, 'utf8'))
-      if (owner !== process.pid && isRunning(owner)) {
-        throw new AppError(
-          'ERR_DATA_FOLDER',
-          `Another collector (process ${owner}) uses the data folder ${path}; stop it, or set TIDEGATE_DATA to another folder`,
-          { path, process: owner },
-        )
+      if (!isFull(error)) {
+        lock.release()
+        throw error
       }
-      // Its owner was killed: the folder is free.
-      rmSync(file, { force: true })
     }
   }
-  throw new AppError('ERR_DATA_FOLDER', `The data folder ${path} is being taken by another collector`, {
-    path,
-  })
-}
-
-const isRunning = (pid: number): boolean => {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
+  return { path, release: () => lock.release() }
 }

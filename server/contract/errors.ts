@@ -51,7 +51,10 @@ export const ERROR_CODES = {
   ERR_BAD_GATEWAY: { status: 502, meaning: 'The target or host failed before it answered.' },
   ERR_GATEWAY_TIMEOUT: { status: 504, meaning: 'The target or host sent no response headers in time.' },
   ERR_CONFIG: { status: 500, meaning: 'The configuration file is missing, unreadable or invalid.' },
-  ERR_DATA_FOLDER: { status: 500, meaning: 'The data folder cannot be written.' },
+  ERR_DATA_FOLDER: {
+    status: 500,
+    meaning: 'The data folder cannot be written, or another collector holds it.',
+  },
   ERR_DATABASE_NEWER: { status: 500, meaning: 'The database was made by a newer version.' },
 } as const
 
