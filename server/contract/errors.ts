@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   ERR_NODE_UNREACHABLE: { status: 502, meaning: 'The node could not be asked, or gave no usable answer.' },
   ERR_DRAINING: { status: 503, meaning: 'The node is draining or drained and takes no new work.' },
   ERR_STORE_UNAVAILABLE: { status: 503, meaning: 'The store cannot be written at the moment.' },
+  ERR_TOO_SLOW: { status: 503, meaning: 'Reading what was asked for took longer than a read may take.' },
   ERR_STARTING: { status: 503, meaning: 'The server is still starting or already stopping.' },
   ERR_HOST_OFFLINE: { status: 503, meaning: 'The host has no tunnel here at the moment.' },
   ERR_TUNNEL_BUSY: { status: 503, meaning: 'Too many requests are pending on this tunnel.' },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { IsoTime, Page } from './ids.ts'
 import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 
 const text = z.string().max(1024)
@@ -214,6 +215,12 @@ export const parseEvent = (input: unknown): NodeEvent | null => {
   if (!envelope.success) return null
   const data = EVENT_DATA[envelope.data.type].safeParse(envelope.data.data)
   return data.success ? ({ ...envelope.data, data: data.data } as NodeEvent) : null
+}
+
+/** A page of events. Where the search for rare ones reached its limit of time, `partial` says so, and the cursor goes on from there. */
+export interface EventPage extends Page<FleetEvent> {
+  /** Searched so far; what lies beyond is not known to be empty. */
+  partial?: { searchedTo: IsoTime }
 }
 
 /**

@@ -3,12 +3,18 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import { AppError } from '../contract/index.ts'
+import { diskSilent, faultOf, fileGone } from './faults.ts'
+import { SqlClient } from './sql-client.ts'
+import type { SqlTable, SqlValue } from './sql-message.ts'
+
+/** Runs a statement that only reads, on another connection. */
+type LookUp = (sql: string, args: unknown) => Promise<SqlTable>
 
 /** The libSQL client as the Prisma adapter uses it. */
 type Client = ReturnType<PrismaLibSql['createClient']>
 type Transaction = Awaited<ReturnType<Client['transaction']>>
 
-export type SqlValue = string | number | bigint | null
+export type { SqlValue } from './sql-message.ts'
 export type SqlRow = Record<string, SqlValue>
 
 export interface SqlResult {
@@ -23,27 +29,14 @@ export type Run = (sql: string, args?: readonly SqlValue[]) => Promise<SqlResult
 /** Operations that may wait for the connection; more means that something is stuck, and waiting would only hide it. */
 const maxWaiting = 10_000
 
-/** How long a lock that another process holds is waited for, in ms. The waiting never blocks the thread. */
+/** How long an operation waits for its turn, in ms. */
+const turnLimitMs = 30_000
+
+/** How long a lock that another process holds is waited for, in ms. */
 const busyPatienceMs = 2_000
 
-/** SQLite result codes (https://sqlite.org/rescode.html) that say the store is ill, not that the statement is wrong. */
-const FAULTS: Record<string, string> = {
-  SQLITE_BUSY: 'the database is locked by another process',
-  SQLITE_LOCKED: 'the database is locked',
-  SQLITE_READONLY: 'the database cannot be written',
-  SQLITE_IOERR: 'the disk gave an I/O error',
-  SQLITE_CORRUPT: 'the database is damaged',
-  SQLITE_NOTADB: 'the file is not a database',
-  SQLITE_FULL: 'the disk is full',
-  SQLITE_CANTOPEN: 'the database file cannot be opened',
-  SQLITE_PERM: 'the database file may not be used by this user',
-  SQLITE_PROTOCOL: 'the database could not be locked',
-}
-
-const codeOf = (error: unknown): string | null => {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : null
-}
+/** A statement that takes longer waits for a disk that does not answer, in ms. */
+const statementLimitMs = 20_000
 
 /** The file behind `file:…`, absolute. Throws `ERR_CONFIG` for any other URL. */
 export const databasePath = (url: string): string => {
@@ -56,6 +49,27 @@ export const databasePath = (url: string): string => {
   return url.startsWith('file://') ? fileURLToPath(url) : resolve(url.slice('file:'.length))
 }
 
+/** FULL: what was acknowledged survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous). */
+const pragmas = [
+  'journal_mode = WAL',
+  'synchronous = FULL',
+  'foreign_keys = ON',
+  'journal_size_limit = 67108864',
+]
+
+/** A statement as libSQL's client takes it: text and arguments, together or apart. */
+const partsOf = (statement: unknown, rest: unknown[]): { sql: string; args: unknown } => {
+  if (typeof statement === 'string') return { sql: statement, args: rest[0] ?? [] }
+  const { sql, args } = statement as { sql: string; args?: unknown }
+  return { sql, args: args ?? [] }
+}
+
+/** Prisma's adapter reads rows by position, and nothing else of libSQL's result. */
+const asResult = (table: SqlTable) => table as unknown as Awaited<ReturnType<Client['execute']>>
+
+const unavailable = (reason: string, facts: Record<string, unknown> = {}): AppError =>
+  new AppError('ERR_STORE_UNAVAILABLE', `The store is unavailable: ${reason}`, { reason, ...facts })
+
 /** A first come, first served lock. */
 class Turnstile {
   #held = false
@@ -63,16 +77,19 @@ class Turnstile {
 
   async enter(): Promise<() => void> {
     if (this.#held) {
-      if (this.#waiting.length >= maxWaiting) {
-        throw new AppError(
-          'ERR_STORE_UNAVAILABLE',
-          `${maxWaiting} operations wait for the database already`,
-          {
-            limit: maxWaiting,
-          },
-        )
-      }
-      await new Promise<void>((pass) => this.#waiting.push(pass))
+      if (this.#waiting.length >= maxWaiting)
+        throw unavailable(`${maxWaiting} operations wait for the database already`, { limit: maxWaiting })
+      await new Promise<void>((resolve, reject) => {
+        const pass = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        const timer = setTimeout(() => {
+          this.#waiting.splice(this.#waiting.indexOf(pass), 1)
+          reject(unavailable(diskSilent))
+        }, turnLimitMs)
+        this.#waiting.push(pass)
+      })
     }
     this.#held = true
     let left = false
@@ -87,23 +104,36 @@ class Turnstile {
 }
 
 /**
- * The one connection to the SQLite file. The Prisma adapter by itself opens a new connection for every transaction, and two
- * connections in one process meet SQLITE_BUSY; so Prisma is given a client whose transactions run on this connection, and
- * whoever writes by hand takes the same turn. What fails because the store is ill is remembered as its fault.
+ * The one connection that writes to the SQLite file. It lives in a thread of its own, so that neither a statement nor a disk that
+ * takes its time holds up the event loop. The Prisma adapter by itself opens a new connection for every transaction, and two that
+ * write meet SQLITE_BUSY; so Prisma is given a client whose transactions run on this connection, and whoever writes by hand takes
+ * the same turn. What Prisma only looks up goes to the reading connection. What fails because the store is ill is remembered as
+ * its fault.
  */
 export class Connection {
   readonly path: string
   readonly #turnstile = new Turnstile()
   readonly #factory: PrismaLibSql
   readonly #onFault: (reason: string) => void
-  #client: Client | null = null
+  readonly #thread: SqlClient
+  readonly #lookUp: LookUp | null
+  #connected = false
   #inode: bigint | null = null
   #fault: string | null = null
+  #faultSince: number | null = null
+  #damaged = false
   #inTransaction = false
 
-  constructor(url: string, onFault: (reason: string) => void) {
+  /** `lookUp` answers what Prisma reads outside of transactions; left out, this connection does. */
+  constructor(url: string, onFault: (reason: string) => void, lookUp: LookUp | null = null) {
     this.path = databasePath(url)
     this.#onFault = onFault
+    this.#lookUp = lookUp
+    this.#thread = new SqlClient('store-writer', () => {
+      this.#connected = false
+      this.#inTransaction = false
+      this.#setFault('the thread of the database ended')
+    })
     const connection = this
     this.#factory = new (class extends PrismaLibSql {
       override createClient(): Client {
@@ -122,6 +152,11 @@ export class Connection {
     return this.#fault
   }
 
+  /** Since when it is ill, epoch ms, or null. */
+  get faultSince(): number | null {
+    return this.#faultSince
+  }
+
   /** Bytes of the database and its write-ahead log. */
   get bytes(): number {
     let sum = 0
@@ -138,6 +173,11 @@ export class Connection {
       closeSync(openSync(this.path, 'a', 0o600))
       chmodSync(this.path, 0o600)
     } catch (cause) {
+      const fault = faultOf(cause)
+      if (fault !== null) {
+        this.#note(cause)
+        throw this.translate(cause)
+      }
       const why = cause instanceof Error ? cause.message : String(cause)
       throw new AppError(
         'ERR_DATA_FOLDER',
@@ -153,8 +193,15 @@ export class Connection {
   async close(): Promise<void> {
     const leave = await this.#turnstile.enter()
     try {
-      this.#client?.close()
-      this.#client = null
+      if (this.#connected) {
+        // Who copies the one file has everything then.
+        await this.#thread
+          .call({ op: 'execute', sql: 'PRAGMA wal_checkpoint(TRUNCATE)', args: [] }, statementLimitMs)
+          .catch(() => undefined)
+        await this.#thread.call({ op: 'close' }, statementLimitMs).catch(() => undefined)
+      }
+      this.#connected = false
+      await this.#thread.end()
     } finally {
       leave()
     }
@@ -195,7 +242,8 @@ export class Connection {
   async script(sql: string): Promise<void> {
     await this.exclusive(async () => {
       try {
-        await this.#open().executeMultiple(sql)
+        this.#refuseClosed()
+        await this.#thread.call({ op: 'script', sql })
       } catch (error) {
         this.#note(error)
         throw error
@@ -209,8 +257,9 @@ export class Connection {
       await this.exclusive(async () => {
         // Put back from a copy: the old connection would write into a file that nobody can see.
         const inode = this.#inodeNow()
-        if (inode !== null && inode !== this.#inode) await this.#connect()
+        if (!this.#connected || (inode !== null && inode !== this.#inode)) await this.#connect()
       })
+      if (this.#damaged) return false
       await this.transaction((run) =>
         run(
           `INSERT INTO "settings" ("key", "value") VALUES ('store.probe', ?) ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value"`,
@@ -218,6 +267,7 @@ export class Connection {
         ),
       )
       this.#fault = null
+      this.#faultSince = null
       return true
     } catch {
       // Still ill; the fault is known already, and the next attempt comes in a second.
@@ -228,34 +278,48 @@ export class Connection {
   /** What callers of the store see: an `AppError` as it is, a fault of the store as `ERR_STORE_UNAVAILABLE`, else the error. */
   translate(error: unknown): unknown {
     if (error instanceof AppError) return error
-    const reason = this.#faultOf(error)
+    const reason = this.#reasonOf(error)
     if (reason === null) return error
     return new AppError(
       'ERR_STORE_UNAVAILABLE',
-      `The store is unavailable: ${reason}`,
-      { reason },
+      `The store is unavailable: ${reason} (${this.path})`,
+      { reason, path: this.path },
       { cause: error },
     )
   }
 
-  #faultOf(error: unknown): string | null {
-    const code = codeOf(error)
-    if (code && FAULTS[code]) return FAULTS[code]
+  /** What another connection to the same file met. */
+  noteOther(error: unknown): void {
+    // That a reader had to wait says nothing of the store.
+    if (!/^SQLITE_(?:CORRUPT|NOTADB|IOERR)/.test(String((error as { code?: unknown }).code))) return
+    this.#note(error)
+  }
+
+  #reasonOf(error: unknown): string | null {
+    const fault = faultOf(error)
+    if (fault !== null) return fault.reason
     // Prisma wraps what the driver said; the driver's own error passed through here first. P2xxx are about the query itself.
-    if (this.#fault !== null && !code?.startsWith('P2')) return this.#fault
+    const code = (error as { code?: unknown } | null)?.code
+    if (this.#fault !== null && !(typeof code === 'string' && code.startsWith('P2'))) return this.#fault
     return null
   }
 
   #note(error: unknown): void {
-    const code = codeOf(error)
-    const reason =
-      error instanceof AppError && code === 'ERR_STORE_UNAVAILABLE'
-        ? String(error.facts.reason)
-        : code
-          ? FAULTS[code]
-          : undefined
-    if (reason === undefined || this.#fault === reason) return
+    if (error instanceof AppError) {
+      if (error.code === 'ERR_STORE_UNAVAILABLE' && this.#connected)
+        this.#setFault(String(error.facts.reason))
+      return
+    }
+    const fault = faultOf(error)
+    if (fault === null) return
+    if (fault.lasting) this.#damaged = true
+    this.#setFault(fault.reason)
+  }
+
+  #setFault(reason: string): void {
+    if (this.#fault === reason) return
     this.#fault = reason
+    this.#faultSince ??= Date.now()
     this.#onFault(reason)
   }
 
@@ -263,43 +327,56 @@ export class Connection {
     return statSync(this.path, { bigint: true, throwIfNoEntry: false })?.ino ?? null
   }
 
-  #open(): Client {
-    if (this.#client === null)
-      throw new AppError('ERR_STORE_UNAVAILABLE', 'The store is closed', { reason: 'the store is closed' })
-    return this.#client
+  #refuseClosed(): void {
+    if (!this.#connected) throw unavailable(this.#fault ?? 'the store is closed')
+    // The thread does one thing after the other: behind a write that does not end nothing else would be done either.
+    if (this.#thread.overdue > 0) throw unavailable(diskSilent)
   }
 
   /** Opens, or opens anew. */
   async #connect(): Promise<void> {
-    this.#client?.close()
+    this.#connected = false
     this.#inTransaction = false
-    const client = new PrismaLibSql({ url: '' }).createClient({ url: pathToFileURL(this.path).href })
-    this.#client = client
-    this.#inode = this.#inodeNow()
-    await client.execute('PRAGMA journal_mode = WAL')
-    // FULL: what was acknowledged survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
-    await client.execute('PRAGMA synchronous = FULL')
-    await client.execute('PRAGMA foreign_keys = ON')
-    await client.execute('PRAGMA journal_size_limit = 67108864')
+    this.#damaged = false
+    const call = (request: Parameters<SqlClient['call']>[0]) =>
+      this.#thread.call(request, statementLimitMs, () => unavailable(diskSilent))
+    const inode = this.#inodeNow()
+    try {
+      await call({ op: 'open', path: this.path, readOnly: false })
+      for (const pragma of pragmas) await call({ op: 'execute', sql: `PRAGMA ${pragma}`, args: [] })
+    } catch (error) {
+      this.#note(error)
+      throw error
+    }
+    this.#inode = inode
+    this.#connected = true
   }
 
   #run: Run = async (sql, args = []) => {
-    const result = await this.#attempt(sql, (client) => client.execute({ sql, args: [...args] }))
-    return { rows: result.rows as unknown as SqlRow[], changed: result.rowsAffected }
+    const { columns, rows, rowsAffected } = await this.#attempt(sql, [...args])
+    return {
+      rows: rows.map((row) =>
+        Object.fromEntries(columns.map((column, index) => [column, row[index] as SqlValue])),
+      ),
+      changed: rowsAffected,
+    }
   }
 
   /** One statement, with the lock held. A lock of another process is waited for while the store counts as well. */
-  async #attempt<T>(sql: string, execute: (client: Client) => Promise<T>): Promise<T> {
+  async #attempt(sql: string, args: unknown): Promise<SqlTable> {
     const deadline = Date.now() + (this.#fault === null ? busyPatienceMs : 0)
     for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
       try {
         this.#refuseLostFile(sql)
-        const result = await execute(this.#open())
+        this.#refuseClosed()
+        const result = await this.#thread.call<SqlTable>({ op: 'execute', sql, args }, statementLimitMs, () =>
+          unavailable(diskSilent),
+        )
         if (/^BEGIN/i.test(sql)) this.#inTransaction = true
         else if (/^COMMIT/i.test(sql)) this.#inTransaction = false
         return result
       } catch (error) {
-        if (codeOf(error) !== 'SQLITE_BUSY' || this.#inTransaction) {
+        if ((error as { code?: unknown }).code !== 'SQLITE_BUSY' || this.#inTransaction) {
           this.#note(error)
           throw error
         }
@@ -318,18 +395,14 @@ export class Connection {
   #refuseLostFile(sql: string): void {
     if (/^\s*(?:SELECT|PRAGMA|WITH|ROLLBACK)/i.test(sql)) return
     if (this.#inodeNow() === this.#inode) return
-    const reason = 'the database file is gone from its place'
-    throw new AppError('ERR_STORE_UNAVAILABLE', `The store is unavailable: ${reason} (${this.path})`, {
-      reason,
-      path: this.path,
-    })
+    throw unavailable(fileGone, { path: this.path })
   }
 
   async #rollBack(): Promise<void> {
     if (!this.#inTransaction) return
     this.#inTransaction = false
     try {
-      await this.#open().execute('ROLLBACK')
+      await this.#thread.call({ op: 'execute', sql: 'ROLLBACK', args: [] }, statementLimitMs)
     } catch {
       // SQLite has rolled back by itself (a full disk does that), so there is nothing left to undo.
     }
@@ -339,9 +412,11 @@ export class Connection {
   #shared(): Client {
     const shared: Pick<Client, 'execute' | 'executeMultiple' | 'transaction' | 'close'> = {
       execute: async (statement: unknown, ...rest: unknown[]) => {
+        const { sql, args } = partsOf(statement, rest)
+        if (this.#lookUp !== null && /^\s*SELECT\b/i.test(sql)) return asResult(await this.#lookUp(sql, args))
         const leave = await this.#turnstile.enter()
         try {
-          return await this.#forward(statement, rest)
+          return asResult(await this.#attempt(sql, args))
         } finally {
           leave()
         }
@@ -352,12 +427,6 @@ export class Connection {
       close: () => undefined,
     }
     return shared as Client
-  }
-
-  /** Passes on a statement of Prisma's, with the same patience and the same memory for faults as our own. */
-  #forward(statement: unknown, rest: unknown[]) {
-    const sql = typeof statement === 'string' ? statement : String((statement as { sql: unknown }).sql)
-    return this.#attempt(sql, (client) => client.execute(statement as string, ...(rest as [])))
   }
 
   async #begin(): Promise<Transaction> {
@@ -374,7 +443,10 @@ export class Connection {
       throw error
     }
     const transaction: Pick<Transaction, 'execute' | 'commit' | 'rollback' | 'close' | 'closed'> = {
-      execute: (statement: unknown, ...rest: unknown[]) => this.#forward(statement, rest),
+      execute: async (statement: unknown, ...rest: unknown[]) => {
+        const { sql, args } = partsOf(statement, rest)
+        return asResult(await this.#attempt(sql, args))
+      },
       commit: async () => {
         try {
           await this.#run('COMMIT')

@@ -1,4 +1,4 @@
-import { AppError } from '../contract/index.ts'
+import { AppError } from '../contract/errors.ts'
 
 const invalid = () =>
   new AppError('ERR_INVALID', 'cursor is not one that this list gave out', {

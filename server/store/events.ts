@@ -1,29 +1,30 @@
-import type { EventType, FleetEvent, Page } from '../contract/index.ts'
-import type { Connection, SqlRow, SqlValue } from './connection.ts'
-import { decodeCursor, pageSize, toPage } from './cursor.ts'
+import { EVENT_TYPES, type EventPage, type FleetEvent } from '../contract/index.ts'
+import type { Connection, SqlValue } from './connection.ts'
+import { decodeCursor, encodeCursor, pageSize } from './cursor.ts'
+import type { Reader } from './reader.ts'
 import type { EventFilter, EventInput } from './store.ts'
 import { epochMs, isoTime } from './time.ts'
 
 const rowsPerStatement = 500
 
-const toEvent = (row: SqlRow): FleetEvent => ({
-  id: Number(row.id),
-  source: row.source as FleetEvent['source'],
-  seq: Number(row.seq),
-  epoch: String(row.epoch),
-  node: row.node as string | null,
-  region: row.region as string | null,
-  type: row.type as EventType,
-  at: isoTime(row.at),
-  receivedAt: isoTime(row.receivedAt),
-  data: JSON.parse(String(row.data)) as Record<string, unknown>,
-})
+/** Events are put in order by a time that a node's clock may be off by so much; older ones were kept by the node meanwhile. */
+const oldestPlausibleMs = 7 * 24 * 3_600_000
+
+/**
+ * The time by which an event is listed, kept and pruned. A node's own time is taken where it can be true; one that lies in the
+ * future, or before what a node could have kept, would stay on top of every list, or be gone before anybody read it.
+ */
+const orderedAt = (event: EventInput): number => {
+  const received = epochMs(event.receivedAt)
+  const at = event.orderedAt ?? epochMs(event.at)
+  return at > received || at < received - oldestPlausibleMs ? received : Math.trunc(at)
+}
 
 const insert = (count: number): string =>
-  `INSERT INTO "events" ("origin", "epoch", "seq", "source", "node", "region", "type", "at", "receivedAt", "data") VALUES ${new Array(
+  `INSERT INTO "events" ("origin", "epoch", "seq", "source", "node", "region", "type", "at", "receivedAt", "orderedAt", "data") VALUES ${new Array(
     count,
   )
-    .fill('(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    .fill('(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     .join(', ')} ON CONFLICT ("origin", "epoch", "seq") DO NOTHING RETURNING "id", "origin", "epoch", "seq"`
 
 const keyOf = (origin: unknown, epoch: unknown, seq: unknown): string => `${origin}\n${epoch}\n${seq}`
@@ -41,7 +42,7 @@ export const appendEvents = async (
       const args: SqlValue[] = []
       for (const event of batch) {
         args.push(event.origin, event.epoch, event.seq, event.source, event.node, event.region, event.type)
-        args.push(epochMs(event.at), epochMs(event.receivedAt), JSON.stringify(event.data))
+        args.push(epochMs(event.at), epochMs(event.receivedAt), orderedAt(event), JSON.stringify(event.data))
       }
       const { rows } = await run(insert(batch.length), args)
       for (const row of rows) stored.set(keyOf(row.origin, row.epoch, row.seq), Number(row.id))
@@ -49,7 +50,7 @@ export const appendEvents = async (
     return stored
   })
   const answer: FleetEvent[] = []
-  for (const { origin, ...event } of events) {
+  for (const { origin, orderedAt: _, ...event } of events) {
     const key = keyOf(origin, event.epoch, event.seq)
     const id = ids.get(key)
     if (id === undefined) continue
@@ -65,67 +66,57 @@ export const appendEvents = async (
   return answer
 }
 
-const likeText = (text: string): string => text.toLowerCase().replace(/[\\%_]/g, (sign) => `\\${sign}`)
+/** Patterns such as `push.*` become the types that there are, because an index knows types and no patterns. */
+const exactTypes = (types: string[]): string[] => [
+  ...new Set(
+    types.flatMap((type) =>
+      type.endsWith('*') ? EVENT_TYPES.filter((each) => each.startsWith(type.slice(0, -1))) : [type],
+    ),
+  ),
+]
 
-const conditions = (filter: EventFilter): { where: string[]; args: SqlValue[] } => {
-  const where: string[] = []
-  const args: SqlValue[] = []
-  const add = (sql: string, ...values: SqlValue[]) => {
-    where.push(sql)
-    args.push(...values)
-  }
-  const oneOf = (column: string, values: string[]) =>
-    add(`"${column}" IN (${values.map(() => '?').join(', ') || 'NULL'})`, ...values)
-  if (filter.from !== undefined) add('"at" >= ?', epochMs(filter.from))
-  if (filter.to !== undefined) add('"at" < ?', epochMs(filter.to))
-  if (filter.regions) oneOf('region', filter.regions)
-  if (filter.nodes) oneOf('node', filter.nodes)
-  if (filter.types) {
-    const exact = filter.types.filter((type) => !type.endsWith('*'))
-    const alternatives = exact.length > 0 ? [`"type" IN (${exact.map(() => '?').join(', ')})`] : []
-    args.push(...exact)
-    for (const type of filter.types.filter((each) => each.endsWith('*'))) {
-      alternatives.push(`"type" LIKE ? ESCAPE '\\'`)
-      args.push(`${likeText(type.slice(0, -1))}%`)
-    }
-    where.push(`(${alternatives.join(' OR ') || '1 = 0'})`)
-  }
-  if (filter.text) {
-    const pattern = `%${likeText(filter.text)}%`
-    const found = ['type', 'node', 'data'].map((column) => `lower("${column}") LIKE ? ESCAPE '\\'`)
-    add(`(${found.join(' OR ')})`, pattern, pattern, pattern)
-  }
-  return { where, args }
-}
-
-/** A page of events by their own time; of one instant, in the order in which they were stored. */
-export const readEvents = async (connection: Connection, filter: EventFilter): Promise<Page<FleetEvent>> => {
+/** A page of events by the time they are ordered by; of one instant, in the order in which they were stored. */
+export const readEvents = async (reader: Reader, filter: EventFilter): Promise<EventPage> => {
   const order = filter.order ?? 'desc'
   const list = `events.${order}`
   const size = pageSize(filter.limit)
   const after = decodeCursor(list, filter.cursor, 'number')
-  const { where, args } = conditions(filter)
-  if (after) {
-    where.push(`("at", "id") ${order === 'desc' ? '<' : '>'} (?, ?)`)
-    args.push(after.at, after.id)
-  }
-  const { rows } = await connection.query(
-    `SELECT * FROM "events"${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY "at" ${order}, "id" ${order} LIMIT ?`,
-    [...args, size + 1],
+  const { events, places, stoppedAt } = await reader.read(
+    'events',
+    {
+      from: filter.from === undefined ? null : epochMs(filter.from),
+      to: filter.to === undefined ? null : epochMs(filter.to),
+      regions: filter.regions ?? null,
+      nodes: filter.nodes ?? null,
+      types: filter.types === undefined ? null : exactTypes(filter.types),
+      text: filter.text ? filter.text : null,
+      order,
+      limit: size + 1,
+      after: after === null ? null : { at: after.at, id: Number(after.id) },
+    },
+    filter.caller,
   )
-  return toPage(list, rows, size, (row) => ({ at: Number(row.at), id: Number(row.id) }), toEvent)
+  const items = events.slice(0, size)
+  const last = places[size - 1]
+  if (events.length > size && last !== undefined) return { items, nextCursor: encodeCursor(list, last) }
+  if (stoppedAt === null) return { items, nextCursor: null }
+  return {
+    items,
+    nextCursor: encodeCursor(list, stoppedAt),
+    partial: { searchedTo: isoTime(stoppedAt.at) },
+  }
 }
 
 /** Newest `(epoch, seq)` of a stream. */
 export const readPosition = async (
-  connection: Connection,
+  reader: Reader,
   origin: string,
 ): Promise<{ epoch: string; seq: number } | null> => {
-  const { rows } = await connection.query(
+  const { rows } = await reader.lookUp(
     `SELECT "epoch", MAX("seq") AS "seq" FROM "events" WHERE "origin" = ?
      AND "epoch" = (SELECT "epoch" FROM "events" WHERE "origin" = ? ORDER BY "id" DESC LIMIT 1) GROUP BY "epoch"`,
     [origin, origin],
   )
   const row = rows[0]
-  return row ? { epoch: String(row.epoch), seq: Number(row.seq) } : null
+  return row ? { epoch: String(row[0]), seq: Number(row[1]) } : null
 }

@@ -40,6 +40,20 @@ const recordTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
+/** A database whose tables are not those that its record of migrations tells of, for example because the record was lost. */
+const unfinished = (connection: Connection, name: string, cause: unknown): unknown => {
+  const known = connection.translate(cause)
+  if (known instanceof AppError) return known
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const reason = `the database could not be brought to this version: ${name}: ${why}`
+  return new AppError(
+    'ERR_STORE_UNAVAILABLE',
+    `The store is unavailable: ${reason} (${connection.path})`,
+    { reason, path: connection.path, migration: name },
+    { cause },
+  )
+}
+
 /**
  * Brings the database to this version. Each migration stands in one transaction with its record, so a crash leaves either
  * both or neither. Throws `ERR_DATABASE_NEWER` where it holds migrations that this version does not know.
@@ -87,6 +101,8 @@ BEGIN IMMEDIATE;
 ${migration.sql.trim().replace(/;?$/, ';')}
 INSERT INTO "_prisma_migrations" ("id", "checksum", "finished_at", "migration_name", "started_at", "applied_steps_count") VALUES (${record});
 COMMIT;`)
+    } catch (error) {
+      throw unfinished(connection, migration.name, error)
     } finally {
       await connection.query('PRAGMA foreign_keys = ON')
     }

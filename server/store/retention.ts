@@ -1,54 +1,66 @@
 import type { Connection } from './connection.ts'
+import type { Reader } from './reader.ts'
 
 const hour = 3_600_000
+const day = 24 * hour
 
-/** How long things are kept, in ms. What lies in an incident's window is kept with the incident. */
+/** How long things are kept, in ms, and how much of the disk they may take. What lies around an incident is kept longer. */
 export interface Retention {
   samplesMs: number
   eventsMs: number
-  incidentsMs: number
+  /** Bytes of rows and indexes; beyond it the oldest go, whatever their age. */
+  maxBytes: number
 }
 
 export const defaultRetention: Retention = {
   samplesMs: 48 * hour,
-  eventsMs: 14 * 24 * hour,
-  incidentsMs: 400 * 24 * hour,
+  eventsMs: 14 * day,
+  maxBytes: 10 * 1024 ** 3,
+}
+
+export interface Pruned {
+  samples: number
+  events: number
+  gaps: number
+  /** Rows that went before their time, because the database had reached its size. */
+  forSize: number
 }
 
 /** Rows deleted in one transaction, so that nobody waits long for the connection. */
 const rowsPerBatch = 2_000
 
-/** An incident keeps what surrounds it, but one that never ends keeps no more than a week. */
+/** Around an incident. */
 const marginMs = hour / 4
-const longestWindowMs = 7 * 24 * hour
+/** Of an incident that lasts longer, its first and its last hours are kept. */
+const endsMs = 12 * hour
+/** What incidents keep of one node, at most: one that flaps for weeks keeps its newest two days of trouble. */
+const keptOfNodeMs = 48 * hour
+/** The same of the collector's own rows, which are few and tell the story. */
+const keptOfCollectorMs = 30 * day
+/** Incidents that keep anything, newest first, and for how long they do. */
+const maxIncidents = 1_000
+const incidentsMs = 400 * day
+/** However full the disk is: the last hour stays, or nothing could be seen at all. */
+const alwaysMs = hour
+/** Pruning for size ends here, as a share of the ceiling, so that it does not begin again with the next row. */
+const sizeGoal = 0.9
 
-/** Rowids, not keys: both SQLite tables have them, and a batch then needs no key columns. */
-const deleteOld = async (
-  connection: Connection,
-  table: string,
-  column: string,
-  ranges: [number, number][],
-): Promise<number> => {
-  let deleted = 0
-  for (const [from, to] of ranges) {
-    for (;;) {
-      const { changed } = await connection.query(
-        `DELETE FROM "${table}" WHERE rowid IN (SELECT rowid FROM "${table}" WHERE "${column}" >= ? AND "${column}" < ? LIMIT ?)`,
-        [from, to, rowsPerBatch],
-      )
-      deleted += changed
-      if (changed < rowsPerBatch) break
-      await new Promise((next) => setImmediate(next))
-    }
-  }
-  return deleted
+export type Span = readonly [from: number, to: number]
+
+/** Spans that are kept, of each node; those under `null` are of the collector's own rows. */
+export type KeptSpans = ReadonlyMap<string | null, readonly Span[]>
+
+interface IncidentRow {
+  startedAt: number
+  resolvedAt: number | null
+  nodes: readonly string[]
 }
 
-/** What is before `cutoff` and in no window. */
-export const outside = (cutoff: number, windows: readonly [number, number][]): [number, number][] => {
-  const ranges: [number, number][] = []
+/** What is before `cutoff` and in no span. */
+export const outside = (cutoff: number, spans: readonly Span[]): Span[] => {
+  const ranges: Span[] = []
   let start = 0
-  for (const [from, to] of [...windows].sort((a, b) => a[0] - b[0])) {
+  for (const [from, to] of [...spans].sort((a, b) => a[0] - b[0])) {
     if (from >= cutoff) break
     if (from > start) ranges.push([start, from])
     start = Math.max(start, to)
@@ -57,41 +69,167 @@ export const outside = (cutoff: number, windows: readonly [number, number][]): [
   return ranges
 }
 
-/** Deletes what is older than its retention, in small batches. */
-export const prune = async (
-  connection: Connection,
-  nodes: readonly string[],
-  retention: Retention,
-  now: number,
-): Promise<{ samples: number; events: number; gaps: number }> => {
-  const { rows } = await connection.query(
-    'SELECT "startedAt", "resolvedAt" FROM "incidents" WHERE "startedAt" > ?',
-    [now - retention.incidentsMs],
-  )
-  const windows = rows.map((row): [number, number] => {
-    const from = Number(row.startedAt)
-    const to = Math.min(row.resolvedAt === null ? now : Number(row.resolvedAt), from + longestWindowMs)
-    return [from - marginMs, to + marginMs]
-  })
-  let samples = 0
-  const old = outside(now - retention.samplesMs, windows)
-  for (const node of nodes) {
-    for (const [from, to] of old) {
-      for (;;) {
-        const { changed } = await connection.query(
-          'DELETE FROM "samples" WHERE rowid IN (SELECT rowid FROM "samples" WHERE "node" = ? AND "at" >= ? AND "at" < ? LIMIT ?)',
-          [node, from, to, rowsPerBatch],
-        )
-        samples += changed
-        if (changed < rowsPerBatch) break
-        await new Promise((next) => setImmediate(next))
+/** What incidents keep: their own nodes' rows, and only so much. `incidents` are newest first. */
+export const keptSpans = (incidents: readonly IncidentRow[], now: number): KeptSpans => {
+  const kept = new Map<string | null, Span[]>()
+  const spent = new Map<string | null, number>()
+  for (const { startedAt, resolvedAt, nodes } of incidents) {
+    const endedAt = Math.min(resolvedAt ?? now, now)
+    const from = startedAt - marginMs
+    const to = endedAt + marginMs
+    const spans: Span[] =
+      to - from <= 2 * endsMs
+        ? [[from, to]]
+        : [
+            [to - endsMs, to],
+            [from, from + endsMs],
+          ]
+    for (const node of [...new Set(nodes), null]) {
+      for (const span of spans) {
+        const used = spent.get(node) ?? 0
+        if (used >= (node === null ? keptOfCollectorMs : keptOfNodeMs)) break
+        spent.set(node, used + span[1] - span[0])
+        const list = kept.get(node)
+        if (list) list.push(span)
+        else kept.set(node, [span])
       }
     }
   }
-  const events = await deleteOld(connection, 'events', 'at', outside(now - retention.eventsMs, windows))
-  const gaps = await deleteOld(connection, 'gaps', 'to', outside(now - retention.eventsMs, windows))
-  await connection.query('DELETE FROM "sessions" WHERE "expiresAt" < ?', [
-    new Date(now).toISOString().replace('Z', '+00:00'),
-  ])
-  return { samples, events, gaps }
+  return kept
+}
+
+const readIncidents = async (reader: Reader, now: number): Promise<IncidentRow[]> => {
+  const { rows } = await reader.lookUp(
+    'SELECT "startedAt", "resolvedAt", "data" FROM "incidents" WHERE "startedAt" > ? ORDER BY "startedAt" DESC LIMIT ?',
+    [now - incidentsMs, maxIncidents],
+  )
+  return rows.map(([startedAt, resolvedAt, data]) => {
+    const { nodes } = JSON.parse(String(data)) as { nodes?: string[] }
+    return {
+      startedAt: Number(startedAt),
+      resolvedAt: resolvedAt === null ? null : Number(resolvedAt),
+      nodes: nodes ?? [],
+    }
+  })
+}
+
+/** Bytes that rows and indexes take; pages that were freed are used again before the file grows. */
+export const usedBytes = async (reader: Reader): Promise<number> => {
+  const pragma = async (name: string) => Number((await reader.lookUp(`PRAGMA ${name}`, [])).rows[0]?.[0] ?? 0)
+  const pages = (await pragma('page_count')) - (await pragma('freelist_count'))
+  return pages * (await pragma('page_size'))
+}
+
+/** Deletes what is too old, and then what is too much, in small batches. */
+export class Pruner {
+  readonly #connection: Connection
+  readonly #reader: Reader
+  readonly #nodes: () => readonly string[]
+  readonly #retention: Retention
+  readonly #now: () => number
+
+  constructor(options: {
+    connection: Connection
+    reader: Reader
+    /** Every node that has samples. */
+    nodes: () => readonly string[]
+    retention: Retention
+    now: () => number
+  }) {
+    this.#connection = options.connection
+    this.#reader = options.reader
+    this.#nodes = options.nodes
+    this.#retention = options.retention
+    this.#now = options.now
+  }
+
+  async prune(): Promise<Pruned> {
+    const now = this.#now()
+    const kept = keptSpans(await readIncidents(this.#reader, now), now)
+    const { samplesMs, eventsMs, maxBytes } = this.#retention
+    const pruned: Pruned = { samples: 0, events: 0, gaps: 0, forSize: 0 }
+    await this.#forget(now - samplesMs, now - eventsMs, kept, pruned)
+    await this.#connection.query('DELETE FROM "sessions" WHERE "expiresAt" < ?', [
+      new Date(now).toISOString().replace('Z', '+00:00'),
+    ])
+    if ((await usedBytes(this.#reader)) > maxBytes) {
+      const before = pruned.samples + pruned.events
+      await this.#shrink(kept, pruned)
+      pruned.forSize = pruned.samples + pruned.events - before
+    }
+    return pruned
+  }
+
+  /** The oldest tenth of what there is, again and again, until it fits; what incidents keep goes last. */
+  async #shrink(kept: KeptSpans, pruned: Pruned): Promise<void> {
+    const goal = this.#retention.maxBytes * sizeGoal
+    for (const spans of [kept, new Map() as KeptSpans]) {
+      const newest = this.#now() - alwaysMs
+      let cutoff = await this.#oldest()
+      while (cutoff < newest) {
+        cutoff = Math.min(newest, cutoff + Math.max(alwaysMs / 4, (newest - cutoff) / 10))
+        await this.#forget(cutoff, cutoff, spans, pruned)
+        if ((await usedBytes(this.#reader)) <= goal) return
+      }
+    }
+  }
+
+  async #oldest(): Promise<number> {
+    const { rows } = await this.#reader.lookUp('SELECT MIN("orderedAt") FROM "events"', [])
+    let oldest = Number(rows[0]?.[0] ?? this.#now())
+    for (const node of this.#nodes()) {
+      const first = await this.#reader.lookUp('SELECT MIN("at") FROM "samples" WHERE "node" = ?', [node])
+      oldest = Math.min(oldest, Number(first.rows[0]?.[0] ?? oldest))
+    }
+    return oldest
+  }
+
+  async #forget(samplesBefore: number, eventsBefore: number, kept: KeptSpans, pruned: Pruned): Promise<void> {
+    for (const node of this.#nodes()) {
+      for (const [from, to] of outside(samplesBefore, kept.get(node) ?? []))
+        pruned.samples += await this.#delete('samples', '"node" = ? AND "at" >= ? AND "at" < ?', [
+          node,
+          from,
+          to,
+        ])
+    }
+    for (const node of await this.#nodesOf('events')) {
+      for (const [from, to] of outside(eventsBefore, kept.get(node) ?? []))
+        pruned.events += await this.#delete(
+          'events',
+          node === null
+            ? '"node" IS NULL AND "orderedAt" >= ? AND "orderedAt" < ?'
+            : '"node" = ? AND "orderedAt" >= ? AND "orderedAt" < ?',
+          node === null ? [from, to] : [node, from, to],
+        )
+    }
+    for (const [from, to] of outside(eventsBefore, kept.get(null) ?? []))
+      pruned.gaps += await this.#delete('gaps', '"to" >= ? AND "to" < ?', [from, to])
+  }
+
+  /** Who has events: one index step a node, however many events; null first. */
+  async #nodesOf(table: 'events'): Promise<(string | null)[]> {
+    const { rows } = await this.#reader.lookUp(
+      `WITH RECURSIVE "known" ("node") AS (
+        SELECT MIN("node") FROM "${table}"
+        UNION ALL
+        SELECT (SELECT MIN("e"."node") FROM "${table}" "e" WHERE "e"."node" > "known"."node") FROM "known" WHERE "known"."node" IS NOT NULL
+      ) SELECT "node" FROM "known" WHERE "node" IS NOT NULL`,
+      [],
+    )
+    return [null, ...rows.map((row) => String(row[0]))]
+  }
+
+  /** Rowids, not keys: all of these tables have them, and a batch then needs no key columns. */
+  async #delete(table: string, where: string, args: (string | number)[]): Promise<number> {
+    let deleted = 0
+    for (;;) {
+      const { changed } = await this.#connection.query(
+        `DELETE FROM "${table}" WHERE rowid IN (SELECT rowid FROM "${table}" WHERE ${where} LIMIT ?)`,
+        [...args, rowsPerBatch],
+      )
+      deleted += changed
+      if (changed < rowsPerBatch) return deleted
+    }
+  }
 }

@@ -6,6 +6,9 @@ import type { SampleRow } from './store.ts'
 /** Samples kept in memory while the store cannot be written; then the oldest go, are counted, and show as a gap. */
 const maxSpooled = 50_000
 
+/** Samples that come so long after others, in ms, waited in the spool: steps that were taken for complete were not. */
+const lateMs = 5_000
+
 /** Rows of one statement: 24 columns each, well below SQLite's 32 766 variables. */
 const rowsPerStatement = 500
 
@@ -41,17 +44,21 @@ export class SampleWriter {
   readonly #connection: Connection
   readonly #log: Log
   readonly #holeMs: number
+  readonly #onLate: () => void
   #pending: SampleRow[] = []
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
   #dropped = 0
+  /** Of everything written, epoch ms. */
+  #newest = 0
   #closed = false
 
-  /** `holeMs`: a node without samples for longer has a gap. */
-  constructor(connection: Connection, log: Log, holeMs: number) {
+  /** `holeMs`: a node without samples for longer has a gap. `onLate` is told when samples of the past were written. */
+  constructor(connection: Connection, log: Log, holeMs: number, onLate: () => void) {
     this.#connection = connection
     this.#log = log
     this.#holeMs = holeMs
+    this.#onLate = onLate
   }
 
   /** Samples lost since the start because the spool was full. */
@@ -151,6 +158,10 @@ export class SampleWriter {
       }
     })
     for (const [node, newest] of seen) this.known.set(node, newest)
+    const first = batch.reduce((least, row) => Math.min(least, row.at), Number.POSITIVE_INFINITY)
+    const last = batch.reduce((most, row) => Math.max(most, row.at), 0)
+    if (last - first > lateMs || last < this.#newest - lateMs) this.#onLate()
+    this.#newest = Math.max(this.#newest, last)
   }
 }
 

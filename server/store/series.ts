@@ -1,12 +1,6 @@
-import {
-  type MetricName,
-  type Point,
-  SERIES_METRICS,
-  type SeriesAnswer,
-  type SeriesGap,
-} from '../contract/index.ts'
-import type { Connection, SqlValue } from './connection.ts'
+import { type Point, SERIES_METRICS, type SeriesAnswer, type SeriesGap } from '../contract/index.ts'
 import { type CountedPoint, partlyMeasured, wholeSteps } from './partial-steps.ts'
+import type { Reader } from './reader.ts'
 import { type KnownNode, noSamples } from './samples.ts'
 import type { SeriesQuery } from './store.ts'
 
@@ -23,6 +17,9 @@ export const STEPS: readonly number[] = [
 
 /** Points of one series at most, whatever was asked for. */
 export const maxPoints = 600
+
+/** A step that ended so long ago gets no more samples: they are written within a second. */
+const settleMs = 10_000
 
 /** Gaps of one answer at most; the newest are kept. */
 const maxGaps = 1_000
@@ -65,33 +62,8 @@ const scopeOf = (query: SeriesQuery, known: ReadonlyMap<string, KnownNode>): Sco
   return { label: `region:${scope.id}`, nodes: inside, region: scope.id }
 }
 
-/**
- * Per node and step first, then across nodes: min, max and avg of a sum are sums of the nodes' own. The step is written into
- * the text because the driver binds every number as a float, and the division has to be one of integers.
- */
-const statement = (metrics: readonly MetricName[], scope: Scope, step: number): string => {
-  const perNode: string[] = []
-  const across: string[] = []
-  metrics.forEach((metric, index) => {
-    const { kind, across: how } = SERIES_METRICS[metric]
-    const parts = kind === 'counter' ? ['SUM'] : ['MIN', 'MAX', 'AVG']
-    for (const part of parts) {
-      const name = `"${part.toLowerCase()}_${index}"`
-      perNode.push(`${part}("${metric}") AS ${name}`)
-      across.push(`${how === 'max' ? 'MAX' : 'SUM'}(${name}) AS ${name}`)
-    }
-    // How many nodes are in the sum: a step in which some are missing is no drop.
-    across.push(`COUNT("${(parts[0] ?? 'SUM').toLowerCase()}_${index}") AS "nodes_${index}"`)
-  })
-  return `SELECT "t", ${across.join(', ')} FROM (
-    SELECT "node", ("at" / ${step}) * ${step} AS "t", ${perNode.join(', ')} FROM "samples"
-    WHERE "node" IN (${scope.nodes.map(() => '?').join(', ')}) AND "at" >= ? AND "at" < ?${scope.region === null ? '' : ' AND "region" = ?'}
-    GROUP BY "node", "t"
-  ) AS "steps" GROUP BY "t" ORDER BY "t"`
-}
-
 const gapsOf = async (
-  connection: Connection,
+  reader: Reader,
   filter: { from: number; to: number; nodes?: string[] },
   known: ReadonlyMap<string, KnownNode>,
   holeMs: number,
@@ -102,15 +74,15 @@ const gapsOf = async (
     nodes === undefined
       ? ''
       : ` AND ("node" IS NULL OR "node" IN (${nodes.map(() => '?').join(', ') || 'NULL'}))`
-  const { rows } = await connection.query(
+  const { rows } = await reader.lookUp(
     `SELECT "from", "to", "reason", "node" FROM "gaps" WHERE "to" > ? AND "from" < ?${whose} ORDER BY "to" DESC LIMIT ?`,
     [filter.from, filter.to, ...(nodes ?? []), maxGaps],
   )
   const gaps: SeriesGap[] = rows.map((row) => ({
-    from: Number(row.from),
-    to: Number(row.to),
-    reason: String(row.reason),
-    ...(row.node === null ? {} : { node: String(row.node) }),
+    from: Number(row[0]),
+    to: Number(row[1]),
+    reason: String(row[2]),
+    ...(row[3] === null ? {} : { node: String(row[3]) }),
   }))
   // A hole that has not ended yet stands in no row.
   const until = Math.min(now, filter.to)
@@ -124,20 +96,20 @@ const gapsOf = async (
 
 /** Reads charts out of the samples. */
 export class SeriesReader {
-  readonly #connection: Connection
+  readonly #reader: Reader
   readonly #known: ReadonlyMap<string, KnownNode>
   readonly #pollIntervalMs: number
   readonly #holeMs: number
   readonly #now: () => number
 
   constructor(options: {
-    connection: Connection
+    reader: Reader
     known: ReadonlyMap<string, KnownNode>
     pollIntervalMs: number
     holeMs: number
     now: () => number
   }) {
-    this.#connection = options.connection
+    this.#reader = options.reader
     this.#known = options.known
     this.#pollIntervalMs = options.pollIntervalMs
     this.#holeMs = options.holeMs
@@ -145,7 +117,7 @@ export class SeriesReader {
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
-    return gapsOf(this.#connection, filter, this.#known, this.#holeMs, this.#now())
+    return gapsOf(this.#reader, filter, this.#known, this.#holeMs, this.#now())
   }
 
   /** The step that is still running is left out: its sum would be too small. */
@@ -155,23 +127,39 @@ export class SeriesReader {
     const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
     const from = firstStart(query.from, step)
     const to = Math.min(Math.ceil(query.to / step) * step, Math.floor(now / step) * step)
-    // Whether a step is whole shows beside its neighbours; those before the span are looked at and not told.
-    const args: SqlValue[] = [...scope.nodes, from - CONTEXT_STEPS * step, to]
-    if (scope.region !== null) args.push(scope.region)
     const read = scope.nodes.length > 0 && query.metrics.length > 0 && to > from
-    const rows = read ? (await this.#connection.query(statement(query.metrics, scope, step), args)).rows : []
+    const rows = read
+      ? await this.#reader.read(
+          'series',
+          {
+            scope: scope.label,
+            nodes: scope.nodes,
+            region: scope.region,
+            metrics: query.metrics,
+            step,
+            // Whether a step is whole shows beside its neighbours; those before the span are looked at and not told.
+            from: from - CONTEXT_STEPS * step,
+            to,
+            settledUntil: Math.floor((now - settleMs) / step) * step,
+          },
+          query.caller,
+        )
+      : []
     const partial = new Map<number, SeriesGap>()
-    const series = query.metrics.map((metric, index) => {
+    let column = 1
+    const series = query.metrics.map((metric) => {
       const { kind, unit, across } = SERIES_METRICS[metric]
+      const [min, max, avg] = kind === 'counter' ? [column, column, column] : [column, column + 1, column + 2]
+      const nodes = avg + 1
+      column = nodes + 1
       const counted: CountedPoint[] = []
       for (const row of rows) {
-        const [min, max, avg] =
-          kind === 'counter'
-            ? [row[`sum_${index}`], row[`sum_${index}`], row[`sum_${index}`]]
-            : [row[`min_${index}`], row[`max_${index}`], row[`avg_${index}`]]
-        if (avg === null || avg === undefined) continue
-        const point: Point = [Number(row.t), Number(min), Number(max), Number(avg)]
-        counted.push({ point, nodes: Number(row[`nodes_${index}`]) })
+        const middle = row[avg]
+        if (middle === null || middle === undefined) continue
+        counted.push({
+          point: [Number(row[0]), Number(row[min]), Number(row[max]), middle],
+          nodes: Number(row[nodes]),
+        })
       }
       const steps =
         across === 'sum' ? wholeSteps(counted, step) : { points: counted.map(pointOf), partial: [] }

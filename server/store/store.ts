@@ -3,6 +3,7 @@ import type {
   ApiToken,
   AuditRow,
   Drain,
+  EventPage,
   FleetEvent,
   Incident,
   MetricName,
@@ -25,10 +26,19 @@ export interface SampleRow {
 /** An event on its way into the store. `origin` is the node's id, or `@collector`; `(origin, epoch, seq)` is unique. */
 export interface EventInput extends Omit<FleetEvent, 'id'> {
   origin: string
+  /**
+   * The time by which it is listed, kept and pruned, epoch ms: where a node's clock is known to be wrong, its own time put right.
+   * Left out, that is `at`, unless no clock that is about right could have said it: then it is `receivedAt`. `at` itself is kept
+   * as the node said it.
+   */
+  orderedAt?: number
 }
 
+/** Who asks for a read of many rows: each kind has places of its own to wait. */
+export type ReadCaller = 'page' | 'live' | 'room'
+
 export interface EventFilter {
-  /** ISO times, inclusive from, exclusive to. */
+  /** ISO times, inclusive from, exclusive to; compared with the time by which events are ordered. */
   from?: string
   to?: string
   regions?: string[]
@@ -42,6 +52,8 @@ export interface EventFilter {
   /** Default 100, at most 1 000. */
   limit?: number
   cursor?: string
+  /** Default `page`. */
+  caller?: ReadCaller
 }
 
 export interface SeriesQuery {
@@ -52,6 +64,8 @@ export interface SeriesQuery {
   to: number
   /** Wanted points a series; at most 600. */
   points: number
+  /** Default `page`. */
+  caller?: ReadCaller
 }
 
 export interface StoredApiToken extends ApiToken {
@@ -72,6 +86,14 @@ export interface StoreHealth {
   bytes: number
   /** Samples lost since the start because the spool in memory was full while the store could not be written. */
   samplesDropped?: number
+  /** The file. */
+  path?: string
+  /** One sentence: what to do; null while it is well. */
+  remedy?: string | null
+  /** Since when it is not well. */
+  since?: string | null
+  /** Long reads: under way, waiting; since the start refused because too many waited, and given up because they took too long. */
+  reads?: { running: number; waiting: number; refused: number; tooSlow: number }
 }
 
 /**
@@ -94,7 +116,7 @@ export interface Store {
 
   /** Stores what is not there yet, in one batch, and answers just those rows with their ids, in input order. */
   appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]>
-  events(filter: EventFilter): Promise<Page<FleetEvent>>
+  events(filter: EventFilter): Promise<EventPage>
   /** Where a node's stream was read to: its newest stored `(epoch, seq)`, or null. */
   position(origin: string): Promise<{ epoch: string; seq: number } | null>
 
@@ -133,6 +155,11 @@ export interface Store {
   }): Promise<Page<StoredDrain>>
 
   audit(row: Omit<AuditRow, 'id'>): Promise<void>
+  /**
+   * The same for what must go on although the store is away, such as a drain: then the row is in the emergency log on disk, and in the
+   * audit once the store is back. Rejects only where neither can be written.
+   */
+  auditAlways?(row: Omit<AuditRow, 'id'>): Promise<'stored' | 'logged'>
   auditRows(filter: { limit?: number; cursor?: string }): Promise<Page<AuditRow>>
 
   apiTokens(): Promise<StoredApiToken[]>

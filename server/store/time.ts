@@ -1,4 +1,4 @@
-import { AppError } from '../contract/index.ts'
+import { AppError } from '../contract/errors.ts'
 
 /** Epoch milliseconds of an ISO 8601 time. Throws `ERR_INVALID` for what is none. */
 export const epochMs = (time: string): number => {

@@ -510,9 +510,9 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       }),
     )
     await store.appendEvents([
-      event(1, { at: iso(old) }),
-      event(2, { at: iso(old + 5_400_000) }),
-      event(3, { at: iso(start) }),
+      event(1, { at: iso(old), receivedAt: iso(old) }),
+      event(2, { at: iso(old + 5_400_000), receivedAt: iso(old + 5_400_000) }),
+      event(3, { at: iso(start), receivedAt: iso(start) }),
     ])
     store.writeSamples([
       sample('fra-1', old, {}),

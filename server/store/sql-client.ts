@@ -1,0 +1,122 @@
+import { Worker } from 'node:worker_threads'
+import { AppError } from '../contract/index.ts'
+import { type SqlReply, type SqlRequest, unpackFailure } from './sql-message.ts'
+
+interface Pending {
+  resolve(value: never): void
+  reject(error: unknown): void
+  timer: NodeJS.Timeout | null
+  /** Given up here: the answer, when it comes, is nobody's. */
+  late: boolean
+}
+
+const ended = 'the thread of the database ended'
+
+/**
+ * This side of a thread that holds one connection. The thread is started by the first call, and again by the next one after it
+ * ended; whatever was asked of it then is answered with `ERR_STORE_UNAVAILABLE`. It keeps the process alive only while something is
+ * asked of it.
+ */
+export class SqlClient {
+  readonly #name: string
+  readonly #onEnd: (error: Error | null) => void
+  readonly #pending = new Map<number, Pending>()
+  #worker: Worker | null = null
+  #nextId = 1
+  #overdue = 0
+
+  /** `onEnd` is told when the thread ended without having been asked to. */
+  constructor(name: string, onEnd: (error: Error | null) => void) {
+    this.#name = name
+    this.#onEnd = onEnd
+  }
+
+  /** Requests that were given up here and are still under way there: the disk does not answer. */
+  get overdue(): number {
+    return this.#overdue
+  }
+
+  get isRunning(): boolean {
+    return this.#worker !== null
+  }
+
+  /** Asks, and waits `limitMs` at most, where given; then `onLate` makes the error, and what was asked goes on all the same. */
+  call<T>(request: SqlRequest, limitMs?: number, onLate?: () => Error): Promise<T> {
+    const worker = this.#running()
+    const id = this.#nextId++
+    return new Promise<T>((resolve, reject) => {
+      const pending: Pending = { resolve, reject, timer: null, late: false }
+      if (limitMs !== undefined) {
+        pending.timer = setTimeout(() => {
+          this.#overdue += 1
+          pending.late = true
+          reject(onLate?.() ?? new Error(`not answered within ${limitMs} ms`))
+        }, limitMs)
+      }
+      if (this.#pending.size === 0) worker.ref()
+      this.#pending.set(id, pending)
+      worker.postMessage({ id, request })
+    })
+  }
+
+  /** Ends the thread. What is asked of it still is answered with `ERR_STORE_UNAVAILABLE`. */
+  async end(): Promise<void> {
+    const worker = this.#worker
+    if (worker === null) return
+    this.#forget(null)
+    await worker.terminate()
+  }
+
+  #running(): Worker {
+    if (this.#worker !== null) return this.#worker
+    const worker = new Worker(new URL('./sql-thread.ts', import.meta.url), {
+      name: this.#name,
+      // Flags of a script that was given on the command line are none for a file.
+      execArgv: [],
+      // A read that runs away costs the reads, not the room.
+      resourceLimits: { maxOldGenerationSizeMb: 512 },
+    })
+    this.#worker = worker
+    worker.unref()
+    worker.on('message', (reply: SqlReply) => this.#settle(reply))
+    let crash: Error | null = null
+    worker.on('error', (error) => {
+      crash = error as Error
+    })
+    worker.on('exit', () => {
+      if (this.#worker !== worker) return
+      this.#forget(crash)
+      this.#onEnd(crash)
+    })
+    return worker
+  }
+
+  #settle(reply: SqlReply): void {
+    const pending = this.#pending.get(reply.id)
+    if (pending === undefined) return
+    this.#pending.delete(reply.id)
+    if (this.#pending.size === 0) this.#worker?.unref()
+    if (pending.timer !== null) clearTimeout(pending.timer)
+    if (pending.late) this.#overdue -= 1
+    else if ('failure' in reply) pending.reject(unpackFailure(reply.failure))
+    else pending.resolve(reply.value as never)
+  }
+
+  #forget(cause: Error | null): void {
+    this.#worker = null
+    this.#overdue = 0
+    const waiting = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { reject, timer } of waiting) {
+      if (timer !== null) clearTimeout(timer)
+      reject(
+        new AppError(
+          'ERR_STORE_UNAVAILABLE',
+          `The store is unavailable: ${ended}`,
+          { reason: ended },
+          cause === null ? undefined : { cause },
+        ),
+      )
+    }
+  }
+}
