@@ -14,6 +14,7 @@ export const createSnapshots =
       const { types, regions, nodes } = eventsFilter(topic)
       return store.events({
         limit: RECENT_EVENTS,
+        caller: 'live',
         ...(types.length > 0 ? { types } : {}),
         ...(regions.length > 0 ? { regions } : {}),
         ...(nodes.length > 0 ? { nodes } : {}),

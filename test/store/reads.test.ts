@@ -1,0 +1,224 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  createPrismaStore,
+  type PrismaStore,
+  type PrismaStoreOptions,
+} from '../../server/store/prisma-store.ts'
+import { SqlClient } from '../../server/store/sql-client.ts'
+import { event, iso, log, start } from './fixtures.ts'
+
+const day = 86_400_000
+
+describe('readers of a large store', () => {
+  let folder: string
+  let path: string
+  let store: PrismaStore
+
+  const openStore = async (more: Partial<PrismaStoreOptions> = {}) => {
+    store = createPrismaStore({ url: `file:${path}`, log, ...more })
+    await store.open()
+  }
+  /** SQL straight into the file, while no store has it open. */
+  const fill = async (sql: string) => {
+    await openStore()
+    await store.close()
+    const database = new DatabaseSync(path)
+    database.exec('PRAGMA synchronous = OFF; BEGIN')
+    database.exec(sql)
+    database.exec('COMMIT')
+    database.close()
+  }
+  const fillSamples = (nodes: number, polls: number, from: number) =>
+    fill(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${nodes * polls - 1})
+      INSERT INTO "samples" ("node", "at", "region", "connections", "requests")
+      SELECT 'n-' || (i % ${nodes}), ${from} + (i / ${nodes}) * 5000, 'fra', i % 100, 1 FROM n`)
+  const fillEvents = (count: number, from: number, stepMs: number) =>
+    fill(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1})
+      INSERT INTO "events" ("origin", "epoch", "seq", "source", "node", "region", "type", "at", "receivedAt", "orderedAt", "data")
+      SELECT 'fra-1', 'run', i, 'node', 'fra-1', 'fra', CASE WHEN i = 0 THEN 'push.session_connected' ELSE 'connection.closed' END,
+        ${from} + i * ${stepMs}, ${from} + i * ${stepMs}, ${from} + i * ${stepMs}, '{"id":"c-' || i || '"}' FROM n`)
+  const fleetChart = (from: number, to: number, metric: 'connections' | 'requests' = 'connections') =>
+    store.series({ scope: { kind: 'fleet' }, metrics: [metric], from, to, points: 300 })
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tidegate-reads-'))
+    path = join(folder, 'tidegate.db')
+  })
+  afterEach(async () => {
+    await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('does not hold up polls and drains while somebody looks at a day of the whole fleet', async () => {
+    const from = Date.now() - day
+    await fillSamples(40, 15_000, from)
+    await openStore()
+    const delay = monitorEventLoopDelay({ resolution: 5 })
+    delay.enable()
+    const startedAt = performance.now()
+    let reading = true
+    const chart = fleetChart(from, Date.now()).finally(() => {
+      reading = false
+    })
+    // The writer and whoever looks something up go on beside it.
+    let writes = 0
+    let slowest = 0
+    while (reading) {
+      const asked = performance.now()
+      await store.appendEvents([event(++writes)])
+      await store.setting('any')
+      slowest = Math.max(slowest, performance.now() - asked)
+    }
+    const { series } = await chart
+    const tookMs = performance.now() - startedAt
+    delay.disable()
+    expect(series[0]!.points.length).toBeGreaterThan(200)
+    expect(tookMs, 'the read is a long one').toBeGreaterThan(500)
+    expect(delay.max / 1e6).toBeLessThan(250)
+    expect(writes).toBeGreaterThan(3)
+    expect(slowest).toBeLessThan(tookMs)
+    // The same chart a moment later adds up what is new, and the sums are the same.
+    const again = performance.now()
+    const { series: second } = await fleetChart(from, Date.now())
+    expect(performance.now() - again).toBeLessThan(tookMs / 2)
+    expect(second[0]!.points.slice(0, 100)).toEqual(series[0]!.points.slice(0, 100))
+  }, 30_000)
+
+  it('gives up a read that takes too long, says so, and serves the next', async () => {
+    const from = Date.now() - day
+    await fillSamples(20, 15_000, from)
+    await openStore({ readLimitMs: 60 })
+    await expect(fleetChart(from, Date.now())).rejects.toMatchObject({ code: 'ERR_TOO_SLOW' })
+    expect(store.health()).toMatchObject({ ok: true, reads: { running: 0, tooSlow: 1 } })
+    await expect(fleetChart(Date.now() - 60_000, Date.now())).resolves.toMatchObject({ level: 'raw' })
+  }, 30_000)
+
+  it('lets no crowd of viewers take the places of the collector', async () => {
+    const from = Date.now() - day
+    await fillSamples(10, 15_000, from)
+    await openStore()
+    const asked = Array.from({ length: 80 }, (_, index) => fleetChart(from + index * 600_000, from + day))
+    const settled = Promise.allSettled(asked)
+    await expect(
+      store.events({ types: ['push.*'], caller: 'room' }),
+      'the collector has places of its own',
+    ).resolves.toMatchObject({ nextCursor: null })
+    const refused = (await settled)
+      .filter((each) => each.status === 'rejected')
+      .map((each) => each.reason.code)
+    expect(refused.length).toBeGreaterThan(10)
+    expect(new Set(refused)).toEqual(new Set(['ERR_CAPACITY']))
+    expect(store.health().reads).toMatchObject({ running: 0, waiting: 0, refused: refused.length })
+  }, 30_000)
+
+  it('finds the one rare event among many by its type without looking at all of them', async () => {
+    await fillEvents(200_000, start, 100)
+    await openStore()
+    const { items, nextCursor } = await store.events({ types: ['push.*'] })
+    expect(items.map((each) => each.type)).toEqual(['push.session_connected'])
+    expect(nextCursor).toBeNull()
+  }, 30_000)
+
+  it('answers a search that would take too long in parts, and finds everything once by following them', async () => {
+    await fillEvents(300_000, start, 100)
+    await openStore({ readLimitMs: 260 })
+    const found: number[] = []
+    let parts = 0
+    let cursor: string | undefined
+    do {
+      const page = await store.events({
+        text: '"c-10',
+        order: 'asc',
+        limit: 1_000,
+        ...(cursor ? { cursor } : {}),
+      })
+      found.push(...page.items.map((each) => each.seq))
+      if (page.partial) {
+        parts += 1
+        expect(Date.parse(page.partial.searchedTo)).toBeGreaterThanOrEqual(start - 1)
+      }
+      cursor = page.nextCursor ?? undefined
+    } while (cursor !== undefined)
+    const expected = Array.from({ length: 300_000 }, (_, seq) => seq).filter((seq) =>
+      String(seq).startsWith('10'),
+    )
+    expect(found).toEqual(expected)
+    expect(parts).toBeGreaterThan(0)
+  }, 60_000)
+
+  it('does not keep an event of the year 9999 on top for ever, and does not lose one of 1971 at once', async () => {
+    const now = start + 10 * day
+    await openStore({ now: () => now })
+    const received = (seq: number) => iso(now - 60_000 + seq * 1_000)
+    await store.appendEvents([
+      event(1, { at: '9998-01-01T00:00:00.000Z', receivedAt: received(1) }),
+      event(2, { at: '1971-01-01T00:00:00.000Z', receivedAt: received(2) }),
+      event(3, { at: received(3), receivedAt: received(3) }),
+      // An hour ahead, and told in time: its place is when it was heard.
+      event(4, { at: iso(now + 3_600_000), receivedAt: received(4) }),
+      event(5, { at: received(5), receivedAt: received(5) }),
+      // Kept by the node while nobody listened: its place is when it happened.
+      event(6, { at: iso(now - 5 * day), receivedAt: received(6) }),
+      // The clock's error is known, and put right by whoever knows it.
+      event(7, { at: iso(now - 2 * day), receivedAt: received(7), orderedAt: now - 60_000 + 3_500 }),
+    ])
+    const listed = async () => (await store.events({})).items.map((each) => each.seq)
+    expect(await listed()).toEqual([5, 4, 7, 3, 2, 1, 6])
+    expect((await store.events({})).items.at(-2)!.at, 'its own time is kept as it said it').toBe(
+      '9998-01-01T00:00:00.000Z',
+    )
+    const first = await store.events({ limit: 3 })
+    const rest = await store.events({ limit: 10, cursor: first.nextCursor! })
+    expect(rest.items.map((each) => each.seq)).toEqual([3, 2, 1, 6])
+    await store.prune()
+    expect(await listed()).toHaveLength(7)
+    await store.close()
+    await openStore({ now: () => now + 14 * day + 60_000 })
+    await store.prune()
+    expect(await listed()).toEqual([])
+  })
+})
+
+describe('a thread that holds a connection', () => {
+  it('costs what was asked of it when it ends, and the next call starts another', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidegate-thread-'))
+    const ends: unknown[] = []
+    const client = new SqlClient('test', (error) => ends.push(error))
+    const path = join(folder, 'a.db')
+    await client.call({ op: 'open', path, readOnly: false })
+    const long = client.call({
+      op: 'execute',
+      sql: 'WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT SUM(i) FROM n',
+      args: [],
+    })
+    const lost = expect(long).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    void client.end()
+    await lost
+    await client.call({ op: 'open', path, readOnly: false })
+    await expect(client.call({ op: 'execute', sql: 'SELECT 1 AS "one"', args: [] })).resolves.toMatchObject({
+      columns: ['one'],
+      rows: [[1]],
+    })
+    // What is asked of a disk that does not answer is given up here, and counted until it comes.
+    const late = client.call(
+      {
+        op: 'execute',
+        sql: 'WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT SUM(i) FROM n',
+        args: [],
+      },
+      20,
+      () => new Error('the disk does not answer'),
+    )
+    await expect(late).rejects.toThrow('the disk does not answer')
+    expect(client.overdue).toBe(1)
+    await expect.poll(() => client.overdue, { timeout: 20_000 }).toBe(0)
+    await client.end()
+    expect(ends).toEqual([])
+    rmSync(folder, { recursive: true, force: true })
+  }, 30_000)
+})
