@@ -1,34 +1,130 @@
-import { pathToFileURL } from 'node:url'
+import { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
-import { PrismaLibSql } from '@prisma/adapter-libsql'
 import { forgetReads, READS, type ReadTools } from './reads.ts'
 import { packFailure, type SqlReply, type SqlRequest, type SqlTable, type SqlValue } from './sql-message.ts'
 
 /**
- * A thread that holds one connection to the database and does nothing else. libSQL works, and waits for the disk, on the thread
+ * A thread that holds one connection to the database and does nothing else. SQLite works, and waits for the disk, on the thread
  * that calls it; here that thread is nobody's event loop. Statements are done in the order in which they come. A read of many
  * rows is cut into short statements, and between two of them everything else that waits gets its turn.
  */
 
-type Client = ReturnType<PrismaLibSql['createClient']>
+let database: DatabaseSync | null = null
 
-let client: Client | null = null
-
-const opened = (): Client => {
-  if (client === null) throw Object.assign(new Error('The database is not open'), { code: 'CLIENT_CLOSED' })
-  return client
+const opened = (): DatabaseSync => {
+  if (database === null) throw Object.assign(new Error('The database is not open'), { code: 'CLIENT_CLOSED' })
+  return database
 }
 
-const execute = async (sql: string, args: unknown): Promise<SqlTable> => {
-  const result = await opened().execute({ sql, args: (args ?? []) as SqlValue[] })
-  const width = result.columns.length
-  return {
-    columns: [...result.columns],
-    columnTypes: [...result.columnTypes],
-    rows: result.rows.map((row) => Array.from({ length: width }, (_, index) => row[index])),
-    rowsAffected: result.rowsAffected,
-    lastInsertRowid: result.lastInsertRowid,
+/** Names of SQLite's result codes (https://sqlite.org/rescode.html), as libSQL's client and Prisma's adapter know them. */
+const RESULT_CODES = [
+  'OK',
+  'ERROR',
+  'INTERNAL',
+  'PERM',
+  'ABORT',
+  'BUSY',
+  'LOCKED',
+  'NOMEM',
+  'READONLY',
+  'INTERRUPT',
+  'IOERR',
+  'CORRUPT',
+  'NOTFOUND',
+  'FULL',
+  'CANTOPEN',
+  'PROTOCOL',
+  'EMPTY',
+  'SCHEMA',
+  'TOOBIG',
+  'CONSTRAINT',
+  'MISMATCH',
+  'MISUSE',
+  'NOLFS',
+  'AUTH',
+  'FORMAT',
+  'RANGE',
+  'NOTADB',
+]
+
+/** An error of SQLite with its code by name, the lower byte of the number being the code itself. */
+const named = (error: unknown): unknown => {
+  const rawCode = (error as { errcode?: unknown } | null)?.errcode
+  if (typeof rawCode !== 'number') return error
+  return Object.assign(error as Error, {
+    code: `SQLITE_${RESULT_CODES[rawCode & 0xff] ?? 'ERROR'}`,
+    rawCode,
+  })
+}
+
+const toSql = (value: unknown): SqlValue | Uint8Array => {
+  if (typeof value === 'boolean') return value ? 1 : 0
+  if (value instanceof Date) return value.getTime()
+  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  return (value ?? null) as SqlValue | Uint8Array
+}
+
+const fromSql = (value: unknown): unknown =>
+  value instanceof Uint8Array
+    ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
+    : value
+
+const execute = (sql: string, args: unknown): SqlTable => {
+  try {
+    const statement = opened().prepare(sql)
+    statement.setReturnArrays(true)
+    const columns = statement.columns()
+    const values = ((args ?? []) as unknown[]).map(toSql)
+    if (columns.length === 0) {
+      const { changes, lastInsertRowid } = statement.run(...values)
+      return {
+        columns: [],
+        columnTypes: [],
+        rows: [],
+        rowsAffected: Number(changes),
+        lastInsertRowid: BigInt(lastInsertRowid),
+      }
+    }
+    return {
+      columns: columns.map(({ name }) => name),
+      columnTypes: columns.map(({ type }) => type ?? ''),
+      rows: (statement.all(...values) as unknown as unknown[][]).map((row) => row.map(fromSql)),
+      rowsAffected: 0,
+      lastInsertRowid: undefined,
+    }
+  } catch (error) {
+    throw named(error)
   }
+}
+
+/** A script brings its own transaction; one that failed in the middle leaves none open. */
+const script = (sql: string): void => {
+  try {
+    opened().exec(sql)
+  } catch (error) {
+    if (database?.isTransaction) database.exec('ROLLBACK')
+    throw named(error)
+  }
+}
+
+const open = (path: string, readOnly: boolean): void => {
+  close()
+  forgetReads()
+  try {
+    // Written to through another connection; this one only has to wait where a checkpoint needs everybody for a moment.
+    database = new DatabaseSync(path, { timeout: readOnly ? 1_000 : 0 })
+    if (readOnly) database.exec('PRAGMA query_only = ON')
+    // The header is read by the first statement: what is no database says so now.
+    database.prepare('PRAGMA schema_version').get()
+  } catch (error) {
+    close()
+    throw named(error)
+  }
+}
+
+const close = (): void => {
+  database?.close()
+  database = null
 }
 
 /** Reads that wait for their next statement, first come, first served: one statement for each turn of the loop. */
@@ -59,19 +155,12 @@ const read = async (name: string, input: unknown, budgetMs: number): Promise<unk
 const answer = async (request: SqlRequest): Promise<unknown> => {
   switch (request.op) {
     case 'open':
-      client?.close()
-      client = null
-      forgetReads()
-      client = new PrismaLibSql({ url: '' }).createClient({ url: pathToFileURL(request.path).href })
-      if (request.readOnly) {
-        await client.execute('PRAGMA query_only = ON')
-        await client.execute('PRAGMA busy_timeout = 1000')
-      }
+      open(request.path, request.readOnly)
       return null
     case 'execute':
       return execute(request.sql, request.args)
     case 'script':
-      await opened().executeMultiple(request.sql)
+      script(request.sql)
       return null
     case 'read':
       return read(request.name, request.input, request.budgetMs)
@@ -79,8 +168,7 @@ const answer = async (request: SqlRequest): Promise<unknown> => {
       forgetReads()
       return null
     case 'close':
-      client?.close()
-      client = null
+      close()
       return null
   }
 }
