@@ -73,13 +73,14 @@ export class TunnelDrain {
    */
   async finish({ tunnelsPerSecond, signal }: DrainTunnelsOptions): Promise<{ moved: number; left: number }> {
     let moved = 0
-    // Again for those that came back because the relay to which they had moved lost them.
-    while (this.#registry.size > 0 && !signal.aborted) {
-      await this.#inSlices(this.#registry.all(), tunnelsPerSecond, signal, async (slice) => {
+    // Those that are kept end by themselves; one may come back, because the relay to which it had moved lost it.
+    while (!signal.aborted && this.#registry.size + this.#registry.keptCount > 0) {
+      const here = this.#registry.all()
+      if (here.length === 0) await pause(LOOK_EVERY_MS, signal)
+      await this.#inSlices(here, tunnelsPerSecond, signal, async (slice) => {
         if (await this.#endSlice(slice, signal)) moved += slice.length
       })
     }
-    await this.#registry.whenNone(signal)
     return { moved, left: this.#registry.size }
   }
 

@@ -80,7 +80,6 @@ export class TunnelRegistry {
   #refreshing = false
   #awaySince: number | null = null
   #refusalEvents = { second: 0, count: 0 }
-  #whenEmpty: (() => void)[] = []
 
   constructor(options: TunnelRegistryOptions) {
     this.#options = options
@@ -167,15 +166,6 @@ export class TunnelRegistry {
     const tunnel = this.#tunnels.get(hostId)
     tunnel?.retire(code, reason)
     return tunnel !== undefined
-  }
-
-  /** Resolves when no tunnel is left, those that are kept for their streams included, or when `signal` ends the wait. */
-  async whenNone(signal: AbortSignal): Promise<void> {
-    if (this.#tunnels.size + this.#leaving.size === 0 || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      this.#whenEmpty.push(resolve)
-    })
   }
 
   /**
@@ -402,8 +392,6 @@ export class TunnelRegistry {
       this.ask(() => directory.unregister(hostId, fence)).catch(() => undefined)
     }
     this.#leaving.delete(tunnel)
-    if (this.#tunnels.size + this.#leaving.size === 0)
-      for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
   #superseded(lost: LostHolding): void {
