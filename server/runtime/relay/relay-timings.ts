@@ -4,7 +4,10 @@ export interface RelayTimings {
   reportWaitMs: number
   /** Between `{"type":"drain"}` and 4001 at least … */
   drainNoticeMs: number
-  /** … and how long a host that was told is waited for to register elsewhere: two or three relays dialled in vain, then one that takes it. */
+  /**
+   * … and how long hosts that were told are waited for, since the last that was told or moved: two or three relays dialled in vain,
+   * then one that takes them.
+   */
   moveWaitMs: number
   /** A tunnel whose host has moved stays at least this long, so that its registration elsewhere is told before its end here. */
   movedLingerMs: number

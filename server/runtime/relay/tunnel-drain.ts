@@ -26,9 +26,9 @@ const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
   await delay(Math.max(0, ms), undefined, { signal }).catch(() => undefined)
 }
 
-/** Looks until `done` says so, `untilMs` has come, or `signal` ends the wait. */
-const waitFor = async (done: () => boolean, untilMs: number, signal: AbortSignal): Promise<void> => {
-  while (!signal.aborted && !done() && performance.now() < untilMs) await pause(LOOK_EVERY_MS, signal)
+/** Looks until `done` says so, `untilMs()` has come, or `signal` ends the wait. */
+const waitFor = async (done: () => boolean, untilMs: () => number, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted && !done() && performance.now() < untilMs()) await pause(LOOK_EVERY_MS, signal)
 }
 
 /** Stands elsewhere, or is gone: there is nothing to wait for any more. */
@@ -64,7 +64,12 @@ export class TunnelDrain {
     })
     const told = this.#registry.all()
     const lastMs = Math.max(0, ...told.map((tunnel) => tunnel.toldAtMs ?? 0))
-    await waitFor(() => this.#registry.all().every(settled), lastMs + this.#timings.moveWaitMs, signal)
+    await waitFor(() => this.#registry.all().every(settled), this.#patience(lastMs), signal)
+  }
+
+  /** Until when hosts that were told are waited for: as long as some still move, a herd is only slow, not stuck. */
+  #patience(toldMs: number): () => number {
+    return () => Math.max(toldMs, this.#registry.lastMovedMs) + this.#timings.moveWaitMs
   }
 
   /**
@@ -86,11 +91,11 @@ export class TunnelDrain {
 
   /** True where the slice is over; false where `signal` came first. */
   async #endSlice(slice: readonly Tunnel[], signal: AbortSignal): Promise<boolean> {
-    const { drainNoticeMs, moveWaitMs, lastStreamsMs } = this.#timings
+    const { drainNoticeMs, lastStreamsMs } = this.#timings
     for (const tunnel of slice) tunnel.sendDrain()
     const toldMs = Math.max(0, ...slice.map((tunnel) => tunnel.toldAtMs ?? 0))
     await pause(toldMs + drainNoticeMs - performance.now(), signal)
-    await waitFor(() => slice.every(settled), toldMs + moveWaitMs, signal)
+    await waitFor(() => slice.every(settled), this.#patience(toldMs), signal)
     if (signal.aborted) return false
 
     const left = slice.filter((tunnel) => !tunnel.lost && tunnel.movedTo === null)
@@ -103,7 +108,11 @@ export class TunnelDrain {
       this.#log.warn({ err: error, tunnels: left.length }, "a slice's directory entries could not be removed")
     }
     const lastMs = performance.now() + lastStreamsMs
-    await waitFor(() => left.every(({ lost, streams }) => lost || streams.size === 0), lastMs, signal)
+    await waitFor(
+      () => left.every(({ lost, streams }) => lost || streams.size === 0),
+      () => lastMs,
+      signal,
+    )
     if (signal.aborted) return false
     for (const tunnel of left) if (tunnel.movedTo === null) tunnel.retire(4001, 'This relay is draining')
     return true

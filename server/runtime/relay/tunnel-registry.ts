@@ -60,6 +60,8 @@ const givenToken = (req: IncomingMessage): string | null => {
 /** The tunnels of one relay: who may register, who is registered, and what the directory is told of it. */
 export class TunnelRegistry {
   readonly counts: TunnelCounts = { registered: 0, lost: 0, reconnected: 0, refused: {}, closedBy: {} }
+  /** When a host that was told to leave stood elsewhere last, on the monotonic clock. */
+  lastMovedMs = 0
   /** Hosts for which the directory and this relay disagreed at the last refresh. */
   mismatches = 0
   readonly #options: TunnelRegistryOptions
@@ -304,6 +306,9 @@ export class TunnelRegistry {
       pingIntervalMs: config.pingIntervalMs,
       reportWaitMs: timings.reportWaitMs,
       closeGraceMs: timings.closeGraceMs,
+      onSaysMoved: () => {
+        this.lastMovedMs = performance.now()
+      },
       onRegistered: (registered, report) => this.#tellRegistered(registered, report, returning),
       onLost: (lost, code, reason, heldMs) => this.#tellLost(lost, code, reason, heldMs),
     })
@@ -406,6 +411,7 @@ export class TunnelRegistry {
     const { timings } = this.#options
     tunnel.movedTo = movedTo
     tunnel.movedAtMs = performance.now()
+    this.lastMovedMs = tunnel.movedAtMs
     if (this.#tunnels.get(tunnel.hostId) === tunnel) this.#tunnels.delete(tunnel.hostId)
     if (tunnel.lost) return
     const noticeEndsMs = (tunnel.toldAtMs ?? 0) + timings.drainNoticeMs

@@ -44,6 +44,8 @@ export interface TunnelOptions {
   closeGraceMs: number
   /** Called once, with the report or without, always before `onLost`. */
   onRegistered(tunnel: Tunnel, report: HostReport): void
+  /** Called once: the host was told to leave and says that it stands elsewhere. */
+  onSaysMoved(): void
   /** Called once, at the moment when the tunnel stops serving (not when its socket has closed). */
   onLost(tunnel: Tunnel, code: number, reason: string, heldMs: number): void
 }
@@ -177,7 +179,10 @@ export class Tunnel {
       return
     }
     const moved = movedSchema.safeParse(message)
-    if (moved.success && this.wasTold) this.saysMovedTo = moved.data.node ?? 'unknown'
+    if (moved.success && this.wasTold && this.saysMovedTo === null) {
+      this.saysMovedTo = moved.data.node ?? 'unknown'
+      this.#options.onSaysMoved()
+    }
     const parsed = reportSchema.safeParse(message)
     if (!parsed.success) return
     const { gapMs = null, previousNode = null, previousCloseCode = null, attempt = null } = parsed.data

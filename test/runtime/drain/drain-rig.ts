@@ -123,7 +123,8 @@ export const startDrainRig = async (
           relayConfig(options.hosts),
           context,
           options.directory ?? createMemoryDirectory(),
-          options.relayOptions,
+          // Hosts of the tests that know one relay only need no long time to find another.
+          options.relayOptions ?? { timings: { moveWaitMs: 800 } },
         )
   await relay?.start()
   const parts: DrainParts = {
