@@ -1,13 +1,10 @@
-import { ACTIVE_DRAIN_STATES, AppError, type Drain, type Page } from '../contract/index.ts'
+import { AppError, type AuditRow, type Drain, isActiveDrain, type Page } from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
 import type { Connection, Run, SqlValue } from './connection.ts'
 import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import type { StoredDrain } from './store.ts'
 import { epochMs } from './time.ts'
-
-/** True while the drain owns its region or node. With `exit` it is over once drained: the node has left. */
-export const isActive = (drain: Drain): boolean =>
-  ACTIVE_DRAIN_STATES.includes(drain.state) && !(drain.state === 'drained' && drain.strategy.mode === 'exit')
 
 const subjectOf = (drain: Drain): string =>
   drain.node === undefined ? `region:${drain.region}` : `node:${drain.node}`
@@ -25,17 +22,36 @@ const columnsOf = ({ drain, resume }: StoredDrain): SqlValue[] => [
   drain.region ?? null,
   drain.node ?? null,
   drain.state,
-  isActive(drain) ? subjectOf(drain) : null,
+  isActiveDrain(drain) ? subjectOf(drain) : null,
   drain.version,
   epochMs(drain.createdAt),
   JSON.stringify(drain),
   JSON.stringify(resume),
 ]
 
-const read = (row: { data: unknown; resume: unknown }): StoredDrain => ({
-  drain: JSON.parse(String(row.data)) as Drain,
-  resume: JSON.parse(String(row.resume)) as Record<string, unknown>,
-})
+/** Null for a row that is damaged: one drain that cannot be read must not hide the others. */
+const read = (row: { data: unknown; resume: unknown }): StoredDrain | null => {
+  try {
+    const drain: unknown = JSON.parse(String(row.data))
+    const resume: unknown = JSON.parse(String(row.resume))
+    return isDrain(drain) && isRecord(resume) ? { drain, resume } : null
+  } catch {
+    return null // not JSON: the caller tells which row it is
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What the orchestrator cannot do without; the rest of a record has been written by us. */
+const isDrain = (value: unknown): value is Drain =>
+  isRecord(value) &&
+  typeof value.id === 'string' &&
+  typeof value.state === 'string' &&
+  typeof value.version === 'number' &&
+  isRecord(value.strategy) &&
+  Array.isArray(value.steps) &&
+  Array.isArray(value.moves)
 
 const running = (wanted: Drain, other: Drain): AppError => {
   const [kind, id] = subjectOf(wanted).split(':')
@@ -47,25 +63,55 @@ const running = (wanted: Drain, other: Drain): AppError => {
 }
 
 const refuseSecond = async (run: Run, { drain }: StoredDrain): Promise<void> => {
-  if (!isActive(drain)) return
+  if (!isActiveDrain(drain)) return
   const { rows } = await run(
-    'SELECT "data", "resume" FROM "drains" WHERE "activeKey" IS NOT NULL AND "id" <> ?',
+    'SELECT "id", "data", "resume" FROM "drains" WHERE "activeKey" IS NOT NULL AND "id" <> ?',
     [drain.id],
   )
   for (const row of rows) {
-    const other = read(row as { data: unknown; resume: unknown }).drain
-    if (overlaps(drain, other)) throw running(drain, other)
+    const other = read(row as { data: unknown; resume: unknown })?.drain
+    // A damaged one cannot be ended by anybody: it gives up its region, or that could never be drained again.
+    if (other === undefined)
+      await run('UPDATE "drains" SET "activeKey" = NULL WHERE "id" = ?', [row.id ?? ''])
+    else if (overlaps(drain, other)) throw running(drain, other)
   }
 }
 
+/** Part of the transaction that changes the drain: a change that was refused leaves no row that says it happened. */
+const auditAll = async (run: Run, rows: readonly Omit<AuditRow, 'id'>[]): Promise<void> => {
+  for (const row of rows) {
+    await run(
+      'INSERT INTO "audit_rows" ("at", "actor", "address", "action", "object", "before", "after", "reason") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      [
+        epochMs(row.at),
+        row.actor,
+        row.address,
+        row.action,
+        row.object,
+        jsonOrNull(row.before),
+        jsonOrNull(row.after),
+        row.reason,
+      ],
+    )
+  }
+}
+
+const jsonOrNull = (value: unknown): string | null =>
+  value === undefined || value === null ? null : JSON.stringify(value)
+
 /** Inserts, unless an active drain of the same region, or of one of the same nodes, exists: `ERR_DRAIN_RUNNING`. */
-export const createDrain = (connection: Connection, stored: StoredDrain): Promise<void> =>
+export const createDrain = (
+  connection: Connection,
+  stored: StoredDrain,
+  audit: readonly Omit<AuditRow, 'id'>[] = [],
+): Promise<void> =>
   connection.transaction(async (run) => {
     await refuseSecond(run, stored)
     await run(
       'INSERT INTO "drains" ("region", "node", "state", "activeKey", "version", "createdAt", "data", "resume", "id") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       [...columnsOf(stored), stored.drain.id],
     )
+    await auditAll(run, audit)
   })
 
 /** Replaces what still has the expected version; else `ERR_VERSION_CONFLICT` with who changed it, when, and the version now. */
@@ -73,6 +119,7 @@ export const saveDrain = (
   connection: Connection,
   stored: StoredDrain,
   expectedVersion: number,
+  audit: readonly Omit<AuditRow, 'id'>[] = [],
 ): Promise<void> =>
   connection.transaction(async (run) => {
     const { id } = stored.drain
@@ -80,11 +127,14 @@ export const saveDrain = (
     const row = rows[0]
     if (!row) throw new AppError('ERR_NOT_FOUND', `There is no drain ${id}`, { id })
     if (Number(row.version) !== expectedVersion) {
-      const now = read(row as { data: unknown; resume: unknown }).drain
+      const now = read(row as { data: unknown; resume: unknown })?.drain
+      const version = Number(row.version)
       throw new AppError(
         'ERR_VERSION_CONFLICT',
-        `${now.updatedBy} changed drain ${id} at ${now.updatedAt}: it is ${now.state}, version ${now.version}, not ${expectedVersion}`,
-        { by: now.updatedBy, at: now.updatedAt, version: now.version, state: now.state },
+        now === undefined
+          ? `Drain ${id} has version ${version}, not ${expectedVersion}, and its record is damaged`
+          : `${now.updatedBy} changed drain ${id} at ${now.updatedAt}: it is ${now.state}, version ${version}, not ${expectedVersion}`,
+        { by: now?.updatedBy ?? null, at: now?.updatedAt ?? null, version, state: now?.state ?? null },
       )
     }
     // A failed or aborted drain that is resumed becomes active again.
@@ -93,6 +143,7 @@ export const saveDrain = (
       'UPDATE "drains" SET "region" = ?, "node" = ?, "state" = ?, "activeKey" = ?, "version" = ?, "createdAt" = ?, "data" = ?, "resume" = ? WHERE "id" = ?',
       [...columnsOf(stored), id],
     )
+    await auditAll(run, audit)
   })
 
 export const readDrain = async (prisma: PrismaClient, id: string): Promise<StoredDrain | null> => {
@@ -100,9 +151,10 @@ export const readDrain = async (prisma: PrismaClient, id: string): Promise<Store
   return row ? read(row) : null
 }
 
-/** Newest first. */
+/** Newest first. Damaged rows are left out and told to the log. */
 export const readDrains = async (
   prisma: PrismaClient,
+  log: Pick<Log, 'error'>,
   filter: { active?: boolean; region?: string; limit?: number; cursor?: string },
 ): Promise<Page<StoredDrain>> => {
   const size = pageSize(filter.limit)
@@ -119,5 +171,16 @@ export const readDrains = async (
     orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
     take: size + 1,
   })
-  return toPage('drains', rows, size, (row) => ({ at: Number(row.createdAt), id: row.id }), read)
+  const page = toPage(
+    'drains',
+    rows,
+    size,
+    (row) => ({ at: Number(row.createdAt), id: row.id }),
+    (row) => {
+      const stored = read(row)
+      if (stored === null) log.error({ drain: row.id }, 'the record of a drain is damaged; it is left out')
+      return stored
+    },
+  )
+  return { ...page, items: page.items.filter((stored) => stored !== null) }
 }

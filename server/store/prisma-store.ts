@@ -287,10 +287,10 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
     addAnnotation: (annotation) => guard(() => addAnnotation(prisma, annotation)),
     annotations: (filter) => guard(() => readAnnotations(prisma, filter)),
 
-    createDrain: (stored) => createDrain(connection, stored),
-    saveDrain: (stored, expectedVersion) => saveDrain(connection, stored, expectedVersion),
+    createDrain: (stored, audit) => createDrain(connection, stored, audit),
+    saveDrain: (stored, expectedVersion, audit) => saveDrain(connection, stored, expectedVersion, audit),
     drain: (id) => guard(() => readDrain(prisma, id)),
-    drains: (filter) => guard(() => readDrains(prisma, filter)),
+    drains: (filter) => guard(() => readDrains(prisma, log, filter)),
 
     audit: (row) => guard(() => writeAudit(prisma, row)),
     async auditAlways(row) {

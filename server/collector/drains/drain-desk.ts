@@ -1,78 +1,87 @@
 import { ulid } from 'ulid'
 import type { Actor } from '../../contract/access.ts'
+import { DRAIN_VERBS, isActiveDrain, whyNot } from '../../contract/drain-rules.ts'
 import {
   type Drain,
   type DrainAction,
   type DrainActionRequest,
   type DrainCreateRequest,
-  type DrainMove,
   type DrainPlan,
   type DrainPreviewRequest,
+  type HeldPart,
   type Strategy,
   strategySchema,
 } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
+import type { Node } from '../../contract/fleet.ts'
 import type { LivePublisher } from '../../contract/publisher.ts'
-import { ACTIVE_DRAIN_STATES, type DrainState, roleAllows } from '../../contract/states.ts'
+import { roleAllows } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
-import type { Store } from '../../store/store.ts'
+import type { Store, StoredDrain } from '../../store/store.ts'
 import type { DrainDesk } from '../handle.ts'
+import { type Absence, absenceIn } from './absences.ts'
+import { type DrainClock, systemClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
-import { type DrainProgress, DrainRun } from './drain-run.ts'
+import { newProgress, progressOf } from './drain-progress.ts'
+import { type AuditInput, DrainRecord, type EmergencyNote, within } from './drain-record.ts'
+import { DrainRun } from './drain-run.ts'
+import { heldParts } from './held.ts'
+import { movesAtStart } from './moves.ts'
 import { planDrain } from './plan.ts'
-import { receiverWorries } from './worries.ts'
+import { ServingFloor } from './serving-floor.ts'
+import { moveWorries, receiverWorries } from './worries.ts'
 
-export interface DrainDeskOptions {
+export interface DrainDeskOptions extends Partial<DrainClock> {
   store: Store
   fleet: DrainFleet
   live: Pick<LivePublisher, 'changed'>
   log: Log
-  now?: () => number
   tickMs?: number
+  /** Where changes of drains are taken down while the store cannot be written. */
+  emergency?: EmergencyNote | undefined
 }
 
 /** The desk with the verbs of its own life. */
 export interface RunningDrainDesk extends DrainDesk {
-  /** Loads active drains and goes on with each. */
+  /** Loads unfinished drains and goes on with each; never rejects: what the store does not give now is asked for again. */
   start(): Promise<void>
   /** Stops driving; active drains go on at the next start. */
   close(): Promise<void>
   active(): Drain[]
+  /** What is out of service because of a drain that ended or holds, oldest first. */
+  held(): HeldPart[]
+  /** Why a drain may have this node away; null where none has. */
+  absence(node: string): Absence | null
+  /** Drains that are driven, and how long ago (ms) the one that was longest without a tick had its last; null where none is driven. */
+  progress(): { driven: number; longestWithoutTickMs: number | null }
 }
 
-/** From which states an operator's verb is possible, and where it leads. */
-const VERBS: Record<DrainAction, { from: readonly DrainState[]; to: DrainState; says: string }> = {
-  pause: { from: ['running'], to: 'paused', says: 'only a running drain can be paused' },
-  continue: { from: ['paused'], to: 'running', says: 'only a paused drain can go on' },
-  abort: {
-    from: ['planned', 'running', 'paused', 'drained', 'aborting'],
-    to: 'aborting',
-    says: 'a drain that has ended cannot be aborted',
-  },
-  resume: {
-    from: ['drained', 'resuming', 'aborted', 'failed'],
-    to: 'resuming',
-    says: 'only a drained region or node can be resumed',
-  },
-}
+/** Ended drains live in the store; only a few stay in memory. */
+const MAX_ENDED_IN_MEMORY = 50
+const LOAD_AGAIN_MS = 1_000
+const STORE_READ_MS = 5_000
+/** So many ended drains are looked through for one that still has nodes out of service. */
+const MAX_ENDED_READ = 1_000
 
 /** Where operators plan, start and steer drains. */
 export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => {
   const { store, fleet, live, log } = options
-  const now = options.now ?? Date.now
-  const runs = new Map<string, DrainRun>()
-  let unsubscribe: (() => void) | null = null
-
-  const isActive = (run: DrainRun): boolean =>
-    ACTIVE_DRAIN_STATES.includes(run.drain.state) && !isFinishedExit(run.drain)
-  const isFinishedExit = (drain: Drain): boolean =>
-    drain.state === 'drained' && drain.strategy.mode === 'exit'
-
-  const activeOn = (nodes: readonly string[]): DrainRun | null => {
-    for (const run of runs.values())
-      if (isActive(run) && run.nodes.some((node) => nodes.includes(node))) return run
-    return null
+  const clock: DrainClock = {
+    now: options.now ?? systemClock.now,
+    monotonic: options.monotonic ?? systemClock.monotonic,
   }
+  const runs = new Map<string, DrainRun>()
+  const activeDrains = (): Drain[] => [...runs.values()].map((run) => run.drain).filter(isActiveDrain)
+  const floor = new ServingFloor(fleet, activeDrains)
+  let unsubscribe: (() => void) | null = null
+  let closed = false
+  let loaded = false
+  let again: NodeJS.Timeout | null = null
+
+  const activeOn = (nodes: readonly string[], except: string | null = null): Drain | null =>
+    activeDrains().find(
+      (drain) => drain.id !== except && drain.steps.some((step) => nodes.includes(step.node)),
+    ) ?? null
 
   const resolve = (request: { region?: string | undefined; node?: string | undefined }) => {
     const nodes = fleet
@@ -89,32 +98,136 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
 
   const strategyOf = (given: Partial<Strategy> | undefined): Strategy => strategySchema.parse(given ?? {})
 
-  const plan = (request: DrainPreviewRequest): DrainPlan => {
-    const subject = resolve(request)
-    const running = activeOn(subject.nodes.map((node) => node.id))
-    const active = running === null ? null : { id: running.drain.id, since: running.drain.createdAt }
-    return planDrain(fleet, subject, strategyOf(request.strategy), active, now())
+  const planOf = (subject: ReturnType<typeof resolve>, strategy: Strategy): DrainPlan => {
+    const active = activeOn(subject.nodes.map((node) => node.id))
+    const servers = new Set(floor.servers(null).map((node) => node.id))
+    const running = active === null ? null : { id: active.id, since: active.createdAt }
+    return planDrain(fleet, subject, strategy, { running, servers, now: clock.now() })
   }
 
-  const launch = (drain: Drain, progress: DrainProgress): DrainRun => {
-    const run = new DrainRun(drain, progress, options)
-    runs.set(drain.id, run)
-    forgetOldRuns()
-    run.start()
-    return run
+  const runOf = (drain: Drain, resume: Record<string, unknown>, adopted: boolean): DrainRun => {
+    const progress = progressOf(
+      resume,
+      drain.steps.map((step) => step.node),
+    )
+    const record = new DrainRecord(drain, progress, {
+      store,
+      live,
+      log,
+      clock,
+      emergency: options.emergency,
+      storedVersion: adopted ? drain.version : 0,
+    })
+    return new DrainRun(record, { fleet, store, floor, log, clock, adopted, tickMs: options.tickMs ?? 250 })
   }
 
-  /** Ended drains live in the store; only a few stay in memory. */
-  const forgetOldRuns = (): void => {
-    for (const [id, run] of runs) if (runs.size > 50 && !isActive(run)) runs.delete(id)
+  const keep = (run: DrainRun): void => {
+    runs.set(run.drain.id, run)
+    for (const [id, known] of runs)
+      if (runs.size > MAX_ENDED_IN_MEMORY && !known.driven && known !== run) runs.delete(id)
   }
 
-  const load = async (id: string): Promise<{ drain: Drain; run: DrainRun | null }> => {
-    const run = runs.get(id)
-    if (run !== undefined) return { drain: run.drain, run }
+  const adopt = (stored: StoredDrain): void => {
+    if (closed || runs.has(stored.drain.id)) return
+    try {
+      const run = runOf(stored.drain, stored.resume, true)
+      if (!run.driven) return
+      log.info({ drain: stored.drain.id, state: stored.drain.state }, 'an unfinished drain goes on')
+      keep(run)
+      run.start()
+    } catch (error) {
+      // One record that cannot be used must not keep the others from going on.
+      log.error({ drain: stored.drain.id, err: error }, 'an unfinished drain cannot be taken up')
+    }
+  }
+
+  const load = async (): Promise<void> => {
+    const { items } = await within(STORE_READ_MS, store.drains({ active: true, limit: 1_000 }))
+    for (const stored of items) adopt(stored)
+    loaded = true
+    // Ended drains that still have nodes out of service are found by what is wanted of the nodes.
+    const unexplained = () =>
+      fleet
+        .nodes()
+        .some(
+          (node) => node.intent === 'drain' && ![...runs.values()].some((run) => run.nodes.includes(node.id)),
+        )
+    let cursor: string | undefined
+    for (let read = 0; read < MAX_ENDED_READ && unexplained(); ) {
+      const page = await within(
+        STORE_READ_MS,
+        store.drains({ active: false, limit: 100, ...(cursor === undefined ? {} : { cursor }) }),
+      )
+      for (const stored of page.items) adopt(stored)
+      read += page.items.length
+      if (page.nextCursor === null) return
+      cursor = page.nextCursor
+    }
+  }
+
+  const loadUntilItWorks = async (): Promise<void> => {
+    if (closed) return
+    try {
+      await load()
+    } catch (error) {
+      log.warn({ err: error }, 'unfinished drains cannot be loaded yet; it is tried again')
+      again = setTimeout(() => void loadUntilItWorks(), LOAD_AGAIN_MS)
+    }
+  }
+
+  const find = async (id: string): Promise<DrainRun> => {
+    const known = runs.get(id)
+    if (known !== undefined) return known
     const stored = await store.drain(id)
     if (stored === null) throw new AppError('ERR_NOT_FOUND', `There is no drain ${id}`, {})
-    return { drain: stored.drain, run: null }
+    return runs.get(id) ?? runOf(stored.drain, stored.resume, true)
+  }
+
+  const launch = async (
+    subject: ReturnType<typeof resolve>,
+    strategy: Strategy,
+    request: DrainCreateRequest,
+    actor: Actor,
+  ): Promise<DrainRun> => {
+    const order = subject.nodes.map((node) => node.id)
+    const name = request.region ?? request.node ?? ''
+    const other = activeOn(order)
+    if (other !== null) {
+      const { id: drain, createdAt: since, createdBy: by } = other
+      throw new AppError(
+        'ERR_DRAIN_RUNNING',
+        `${name} has been draining since ${since} (${by}); end drain ${drain} first`,
+        { drain, since, by },
+      )
+    }
+    const { blockers, phases } = planOf(subject, strategy)
+    if (blockers.length > 0 && request.force !== true) {
+      throw new AppError(
+        'ERR_DRAIN_BLOCKED',
+        `This drain is blocked: ${blockers.map((blocker) => blocker.message).join('; ')}`,
+        { blockers },
+      )
+    }
+    const drain = newDrain(subject, strategy, request, actor, clock.now())
+    drain.moves = movesAtStart(fleet.tunnels(), new Set(order))
+    drain.budget = phases
+    const progress = newProgress(order, {
+      forced: request.force === true,
+      notes: blockers.map((blocker) => `Forced although: ${blocker.message}`),
+      // What the plan showed before the start is not news; only what goes wrong later pauses the drain.
+      accepted: [
+        ...receiverWorries(fleet, order, subject.region),
+        ...moveWorries(fleet, subject.region, []),
+      ].map(({ code }) => code),
+    })
+    const run = runOf(drain, { ...progress }, false)
+    const { region, node } = subject
+    const action = request.force === true ? 'drain.force' : 'drain.create'
+    await run.record.create([
+      auditOf(actor, drain, action, clock.now(), null, { region, node, strategy, blockers }, request.reason),
+    ])
+    keep(run)
+    return run
   }
 
   return {
@@ -122,22 +235,35 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
       unsubscribe = fleet.onEvent((event) => {
         for (const run of runs.values()) run.observe(event)
       })
-      const { items } = await store.drains({ active: true, limit: 1_000 })
-      for (const stored of items) {
-        if (isFinishedExit(stored.drain)) continue
-        log.info({ drain: stored.drain.id, state: stored.drain.state }, 'an unfinished drain goes on')
-        launch(stored.drain, stored.resume as unknown as DrainProgress)
-      }
+      await loadUntilItWorks()
     },
 
     async close() {
+      closed = true
+      if (again !== null) clearTimeout(again)
       unsubscribe?.()
       await Promise.all([...runs.values()].map((run) => run.stop()))
     },
 
-    active: () => [...runs.values()].filter(isActive).map((run) => run.drain),
+    active: activeDrains,
+    held: () => heldParts([...runs.values()].map((run) => run.drain)),
 
-    preview: async (request) => plan(request),
+    absence(node) {
+      for (const run of runs.values()) {
+        const absence = run.driven ? absenceIn(run.drain, node) : null
+        if (absence !== null) return absence
+      }
+      return null
+    },
+
+    progress() {
+      const driven = [...runs.values()].filter((run) => run.driven)
+      const now = clock.monotonic()
+      const ages = driven.flatMap((run) => (run.lastTickAt === null ? [] : [now - run.lastTickAt]))
+      return { driven: driven.length, longestWithoutTickMs: ages.length === 0 ? null : Math.max(...ages) }
+    },
+
+    preview: async (request: DrainPreviewRequest) => planOf(resolve(request), strategyOf(request.strategy)),
 
     async create(request: DrainCreateRequest, actor: Actor) {
       const subject = resolve(request)
@@ -147,105 +273,26 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
           expected: id,
         })
       }
-      const strategy = strategyOf(request.strategy)
-      const embedded = subject.nodes.find((node) => node.embedded)
-      if (strategy.mode === 'exit' && embedded !== undefined) {
-        throw new AppError(
-          'ERR_UNSUPPORTED',
-          `${embedded.id} is embedded in the collector and cannot exit alone; use mode hold`,
-          {},
-        )
-      }
-      const order = subject.nodes.map((node) => node.id)
-      const running = activeOn(order)
-      if (running !== null) {
-        const { id: other, createdAt: since, createdBy: by } = running.drain
-        throw new AppError(
-          'ERR_DRAIN_RUNNING',
-          `${id} has been draining since ${since} (${by}); end drain ${other} first`,
-          { drain: other, since, by },
-        )
-      }
-      const { blockers } = planDrain(fleet, subject, strategy, null, now())
-      if (blockers.length > 0 && request.force !== true) {
-        throw new AppError(
-          'ERR_DRAIN_BLOCKED',
-          `This drain is blocked: ${blockers.map((blocker) => blocker.message).join('; ')}`,
-          { blockers },
-        )
-      }
       if (request.force === true && !roleAllows(actor.role, 'admin')) {
         throw new AppError('ERR_FORBIDDEN', 'Only an administrator may force a drain', { needed: 'admin' })
       }
-      const at = new Date(now()).toISOString()
-      const drain: Drain = {
-        id: ulid(now()),
-        ...(subject.region === null ? {} : { region: subject.region }),
-        ...(subject.node === null ? {} : { node: subject.node }),
-        reason: request.reason,
-        strategy,
-        state: 'planned',
-        version: 1,
-        createdAt: at,
-        createdBy: actor.name,
-        updatedAt: at,
-        updatedBy: actor.name,
-        note: null,
-        steps: order.map((node) => ({
-          node,
-          phase: 'waiting',
-          startedAt: null,
-          endedAt: null,
-          remaining: null,
-        })),
-        moves: movesAtStart(fleet, order),
-      }
-      const progress: DrainProgress = {
-        order,
-        end: 'serving',
-        baselines: {},
-        connections: { finished: 0, aborted: 0 },
-        requestsFailed: 0,
-        phases: [],
-        notes: blockers.map((blocker) => `Forced although: ${blocker.message}`),
-        // What the plan showed before the start is not news; only what goes wrong later pauses the drain.
-        accepted: receiverWorries(fleet, order, subject.region).map(({ code }) => code),
-      }
-      await store.audit({
-        at,
-        actor: actor.name,
-        address: actor.address,
-        action: request.force === true ? 'drain.force' : 'drain.create',
-        object: `drain:${drain.id}`,
-        before: null,
-        after: { region: subject.region, node: subject.node, strategy, blockers },
-        reason: request.reason,
-      })
-      await store.createDrain({ drain, resume: { ...progress } })
-      const where = { node: subject.node, region: subject.region }
-      await fleet.record(
-        'drain.planned',
-        {
-          drainId: drain.id,
-          region: subject.region,
-          node: subject.node,
-          reason: request.reason,
-          actor: actor.name,
-        },
-        where,
-      )
-      launch(drain, progress)
+      const strategy = strategyOf(request.strategy)
+      refuseEmbeddedExit(subject.nodes, strategy)
+      // Without the unfinished drains nobody can say what would still serve.
+      if (!loaded)
+        throw new AppError('ERR_STARTING', 'Unfinished drains are still being loaded; try again in a moment')
+      const run = await floor.decide(() => launch(subject, strategy, request, actor))
+      const { drain } = run
+      const { region, node } = subject
+      run.start()
       live.changed('overview')
+      const planned = { drainId: drain.id, region, node, reason: drain.reason, actor: actor.name }
+      await fleet.record('drain.planned', planned, { node, region })
       return drain
     },
 
     async get(id) {
-      try {
-        return (await load(id)).drain
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'ERR_NOT_FOUND') return null
-        throw error
-      }
+      return runs.get(id)?.drain ?? (await store.drain(id))?.drain ?? null
     },
 
     async list(filter) {
@@ -257,70 +304,109 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     },
 
     async act(id: string, action: DrainAction, request: DrainActionRequest, actor: Actor) {
-      const { drain, run } = await load(id)
-      if (request.version !== drain.version) {
-        const { updatedBy: by, updatedAt: at, version } = drain
-        throw new AppError(
-          'ERR_VERSION_CONFLICT',
-          `${by} changed this drain at ${at}; it is ${drain.state} now`,
-          { by, at, version },
-        )
-      }
-      const verb = VERBS[action]
-      if (!verb.from.includes(drain.state)) {
-        throw new AppError('ERR_CONFLICT', `This drain is ${drain.state}; ${verb.says}`, {
-          state: drain.state,
-        })
-      }
-      if (drain.state === 'drained' && drain.strategy.mode === 'exit') {
-        throw new AppError(
-          'ERR_CONFLICT',
-          'The processes of this drain have exited; start them again instead',
-          { state: drain.state },
-        )
-      }
-      const nodes = drain.steps.map((step) => step.node)
-      const other = activeOn(nodes)
-      if (other !== null && other.drain.id !== id) {
-        throw new AppError(
-          'ERR_DRAIN_RUNNING',
-          `Drain ${other.drain.id} is active here now; steer that one`,
-          { drain: other.drain.id },
-        )
-      }
-      await store.audit({
-        at: new Date(now()).toISOString(),
-        actor: actor.name,
-        address: actor.address,
-        action: `drain.${action}`,
-        object: `drain:${id}`,
-        before: { state: drain.state, version: drain.version },
-        after: { state: verb.to, end: request.end ?? null },
-        reason: null,
-      })
-      const driver = run !== null && isActive(run) ? run : await relaunch(id)
-      const steered = await driver.transition(verb.to, actor.name, {
-        expectedVersion: request.version,
-        ...(request.end === undefined ? {} : { end: request.end }),
-      })
-      driver.start()
-      return steered
+      const run = await find(id)
+      const steer = () => steerRun(run, action, request, actor)
+      // What makes a drain active again, or lets it take out more, is decided like a new one.
+      return action === 'continue' || action === 'resume' ? floor.decide(steer) : steer()
     },
   }
 
-  /** A drain that ended held is driven again. */
-  async function relaunch(id: string): Promise<DrainRun> {
-    const stored = await store.drain(id)
-    if (stored === null) throw new AppError('ERR_NOT_FOUND', `There is no drain ${id}`, {})
-    await runs.get(id)?.stop()
-    const run = new DrainRun(stored.drain, stored.resume as unknown as DrainProgress, options)
-    runs.set(id, run)
-    return run
+  async function steerRun(
+    run: DrainRun,
+    action: DrainAction,
+    request: DrainActionRequest,
+    actor: Actor,
+  ): Promise<Drain> {
+    const { drain, record } = run
+    const verb = DRAIN_VERBS[action]
+    const outrunsTick = action === 'abort'
+    record.check(request.version, { outrunsTick })
+    const why = whyNot(drain, action)
+    if (why !== null)
+      throw new AppError('ERR_CONFLICT', `This drain is ${drain.state}; ${why}`, { state: drain.state })
+    const other = activeOn(run.nodes, drain.id)
+    if (other !== null) {
+      throw new AppError('ERR_DRAIN_RUNNING', `Drain ${other.id} is active here now; steer that one`, {
+        drain: other.id,
+      })
+    }
+    const blocker =
+      action === 'continue' && !record.progress.forced ? floor.refusal(run.nodes, drain.id) : null
+    const takesMore = drain.steps.some((step) => step.phase === 'waiting')
+    if (blocker !== null && takesMore) {
+      throw new AppError('ERR_DRAIN_BLOCKED', `This drain is blocked: ${blocker.message}`, {
+        blockers: [blocker],
+      })
+    }
+    keep(run)
+    const { state, version } = drain
+    const after = { state: verb.to, end: request.end ?? null }
+    return run.steer(verb.to, actor.name, {
+      expectedVersion: request.version,
+      outrunsTick,
+      ...(request.end === undefined ? {} : { end: request.end }),
+      audit: [auditOf(actor, drain, `drain.${action}`, clock.now(), { state, version }, after, null)],
+    })
   }
 }
 
-const movesAtStart = (fleet: DrainFleet, order: readonly string[]): DrainMove[] =>
-  fleet
-    .tunnels()
-    .filter((tunnel) => tunnel.state === 'registered' && order.includes(tunnel.node))
-    .map((tunnel) => ({ hostId: tunnel.hostId, from: tunnel.node, to: null, gapMs: null, at: null }))
+const refuseEmbeddedExit = (nodes: readonly Node[], strategy: Strategy): void => {
+  const embedded = nodes.find((node) => node.embedded)
+  if (strategy.mode !== 'exit' || embedded === undefined) return
+  throw new AppError(
+    'ERR_UNSUPPORTED',
+    `${embedded.id} is embedded in the collector and cannot exit alone; use mode hold`,
+    {},
+  )
+}
+
+const newDrain = (
+  subject: { region: string | null; node: string | null; nodes: readonly Node[] },
+  strategy: Strategy,
+  request: DrainCreateRequest,
+  actor: Actor,
+  now: number,
+): Drain => {
+  const at = new Date(now).toISOString()
+  return {
+    id: ulid(now),
+    ...(subject.region === null ? {} : { region: subject.region }),
+    ...(subject.node === null ? {} : { node: subject.node }),
+    reason: request.reason,
+    strategy,
+    state: 'planned',
+    version: 1,
+    createdAt: at,
+    createdBy: actor.name,
+    updatedAt: at,
+    updatedBy: actor.name,
+    note: null,
+    steps: subject.nodes.map(({ id: node }) => ({
+      node,
+      phase: 'waiting',
+      startedAt: null,
+      endedAt: null,
+      remaining: null,
+    })),
+    moves: [],
+  }
+}
+
+const auditOf = (
+  actor: Actor,
+  drain: Drain,
+  action: string,
+  now: number,
+  before: unknown,
+  after: unknown,
+  reason: string | null,
+): AuditInput => ({
+  at: new Date(now).toISOString(),
+  actor: actor.name,
+  address: actor.address,
+  action,
+  object: `drain:${drain.id}`,
+  before,
+  after,
+  reason,
+})

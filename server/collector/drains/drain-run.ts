@@ -1,118 +1,119 @@
-import type { Drain, DrainMove, DrainReport, DrainStep } from '../../contract/drains.ts'
+import { isActiveDrain, isFinishedExit, nodesOut } from '../../contract/drain-rules.ts'
+import type { Drain, DrainStep } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { FleetEvent } from '../../contract/events.ts'
-import { type Health, healthSchema } from '../../contract/health.ts'
-import type { LivePublisher } from '../../contract/publisher.ts'
+import type { Health } from '../../contract/health.ts'
 import type { DrainState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
+import { listWords } from '../words.ts'
+import { REBOOT_LIMIT_MS } from './absences.ts'
+import type { DrainClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
-import { gapStatistics } from './gaps.ts'
-import { PROVING_SECONDS } from './plan.ts'
+import { type DrainRecord, type Transition, within } from './drain-record.ts'
+import { countStep, notePhases, reportOf } from './drain-report.ts'
+import { recordTransition } from './drain-story.ts'
+import { noteLost } from './lost-requests.ts'
+import { followMoves, namesOf, noticeRegistered } from './moves.ts'
+import { NodeDriver } from './node-driver.ts'
+import type { ServingFloor } from './serving-floor.ts'
+import { countersOf } from './step-counters.ts'
 import { moveWorries, receiverWorries, type Worry } from './worries.ts'
 
-/** What the orchestrator keeps beside the record so that it can go on after a restart. */
-export interface DrainProgress {
-  /** Nodes in the order in which they are drained. */
-  order: string[]
-  /** How the drain ends once it is aborted. */
-  end: 'serving' | 'held'
-  /** Counters of a node when its step began, to tell what finished and what was cut. */
-  baselines: Record<string, Counters>
-  connections: { finished: number; aborted: number }
-  requestsFailed: number
-  phases: DrainReport['phases']
-  notes: string[]
-  /** Codes of worries that stood when an operator let the drain go on: they do not pause it again. */
-  accepted: string[]
-}
-
-interface Counters {
-  epoch: string
-  closed: number
-  aborted: number
-  failed: number
-}
-
-/** Since when a node has shown neither traffic nor a byte moved, for the proof of empty. */
-interface Proof {
-  since: number
-  bytes: number
-  epoch: string
-}
-
 export interface DrainRunOptions {
-  store: Store
   fleet: DrainFleet
-  live: Pick<LivePublisher, 'changed'>
+  store: Pick<Store, 'events'>
+  floor: ServingFloor
   log: Log
-  now?: () => number
-  tickMs?: number
+  clock: DrainClock
+  tickMs: number
+  /** Taken up after a start of the collector: at first nothing is known of the fleet. */
+  adopted: boolean
 }
 
 /** How long a tunnel may stay unregistered before the next node is drained all the same; it counts as missing until it returns. */
 const MISSING_TUNNEL_WAIT_MS = 60_000
-/** Receivers may be unknown for this long after a start of the collector before that pauses a drain. */
+/** After a start of the collector the receivers may be unknown for so long: nothing new begins, and nothing pauses. */
 const RECEIVER_GRACE_MS = 20_000
 /** Resuming or aborting gives up on a node after this long and says so. */
 const RESUME_LIMIT_MS = 120_000
-const CALL_TIMEOUT_MS = 3_000
+/** What is held is looked at so often. */
+const HELD_LOOK_MS = 2_000
+const STORE_READ_MS = 5_000
+/** A stop waits so long for a call that is under way. */
+const STOP_MS = 3_000
+const EVENT_PAGES = 20
 
 /**
  * One drain, driven by ticks: each tick compares what is wanted with what the nodes say and does the next idempotent thing, so
- * that a tick after a crash does the same as a tick without one. Every change of state is durable before it acts.
+ * that a tick after a crash does the same as a tick without one. Every change of state is durable before it acts, and a tick
+ * changes only the version that it saw: an operator's verb always wins over it.
  */
 export class DrainRun {
-  readonly #options: Required<DrainRunOptions>
-  readonly #progress: DrainProgress
-  readonly #cordoned = new Set<string>()
-  readonly #proofs = new Map<string, Proof>()
+  readonly record: DrainRecord
+  readonly #options: DrainRunOptions
+  readonly #nodes: ReadonlyMap<string, NodeDriver>
   readonly #missingSince = new Map<string, number>()
   readonly #startedAt: number
-  #drain: Drain
+  readonly #wallAtStart: number
   #stateSince: number
+  #lookedAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | null = null
   #ticking: Promise<void> | null = null
-  #stopped = false
-  #writes: Promise<unknown> = Promise.resolve()
-  #saved = ''
+  #closed = false
+  #missedEventsRead: boolean
+  #story: Promise<unknown> = Promise.resolve()
+  /** What this tick has to say; the first remark becomes the note. */
+  #remarks: string[] = []
+  /** Nodes that are observed to serve, looked up once a tick. */
+  #up: Set<string> | null = null
+  /** When the last tick ended, monotonic ms; null before the first. */
+  lastTickAt: number | null = null
 
-  constructor(drain: Drain, progress: DrainProgress, options: DrainRunOptions) {
-    this.#options = { now: Date.now, tickMs: 250, ...options }
-    this.#drain = drain
-    this.#progress = progress
-    this.#startedAt = this.#options.now()
+  constructor(record: DrainRecord, options: DrainRunOptions) {
+    this.record = record
+    this.#options = options
+    const { fleet, clock } = options
+    this.#nodes = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock)]))
+    this.#startedAt = clock.monotonic()
+    this.#wallAtStart = clock.now()
     this.#stateSince = this.#startedAt
+    this.#missedEventsRead = !options.adopted
   }
 
   get drain(): Drain {
-    return this.#drain
-  }
-
-  /** Nodes that this drain holds away from service at the moment. */
-  get heldNodes(): string[] {
-    return this.#drain.steps.filter((step) => step.phase !== 'waiting').map((step) => step.node)
+    return this.record.drain
   }
 
   get nodes(): readonly string[] {
-    return this.#progress.order
+    return this.record.progress.order
   }
 
+  /** True while ticks come: also after its end, for as long as nodes are out of service because of it. */
+  get driven(): boolean {
+    return !this.#closed && (isActiveDrain(this.drain) || this.#keepsNodesAway())
+  }
+
+  /** Drives on. Calling it twice is harmless. */
   start(): void {
-    if (this.#stopped || this.#timer !== null) return
+    if (this.#closed || this.#timer !== null || this.#ticking !== null) return
     // A drain that waits for its hour changes nothing yet.
-    if (this.#drain.state !== 'planned') this.#options.fleet.setIntent(this.#progress.order, 'drain')
+    if (isActiveDrain(this.drain) && this.drain.state !== 'planned' && this.drain.state !== 'resuming')
+      this.#options.fleet.setIntent(this.#away(), 'drain')
     const loop = () => {
+      this.#timer = null
       this.#ticking = this.#tick()
-        .catch((error: unknown) =>
+        .catch((error: unknown) => {
+          if (isConflict(error)) return // An operator was faster; the next tick sees what is wanted now.
           this.#options.log.warn(
-            { drain: this.#drain.id, err: error },
+            { drain: this.drain.id, err: error },
             'a drain step failed and is tried again',
-          ),
-        )
+          )
+        })
         .finally(() => {
           this.#ticking = null
-          if (!this.#stopped) this.#timer = setTimeout(loop, this.#options.tickMs)
+          this.lastTickAt = this.#options.clock.monotonic()
+          if (this.driven) this.#timer = setTimeout(loop, this.#options.tickMs)
         })
     }
     this.#timer = setTimeout(loop, 0)
@@ -120,528 +121,546 @@ export class DrainRun {
 
   /** Stops driving; the drain itself goes on when the next process loads it. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#closed = true
     if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#ticking
-    await this.#writes.catch(() => undefined)
+    this.#timer = null
+    const rest = async () => {
+      await this.#ticking
+      await this.record.save({ atOnce: true })
+      await this.record.settled()
+      await this.#story
+    }
+    await within(STOP_MS, rest()).catch((error: unknown) =>
+      this.#options.log.warn(
+        { drain: this.drain.id, err: error },
+        'a drain was left in the middle of a step',
+      ),
+    )
   }
 
-  /**
-   * Changes the state durably, then acts. `expectedVersion` is what the operator saw: another one is `ERR_VERSION_CONFLICT`
-   * with who changed it, when, and the version now.
-   */
-  async transition(
-    to: DrainState,
-    actor: string,
-    options: { expectedVersion?: number; note?: string | null; end?: 'serving' | 'held' } = {},
-  ): Promise<Drain> {
-    return this.#exclusively(async () => {
-      const { expectedVersion, note = null, end } = options
-      if (expectedVersion !== undefined && expectedVersion !== this.#drain.version) throw this.#conflict()
-      if (this.#drain.state === to) return this.#drain
-      const from = this.#drain.state
-      const ended = to === 'drained' || to === 'aborted' || to === 'failed'
-      if (end !== undefined) this.#progress.end = end
-      if (from === 'paused' && to === 'running')
-        this.#progress.accepted = this.#worries().map(({ code }) => code)
-      const next: Drain = {
-        ...this.#drain,
-        state: to,
-        version: this.#drain.version + 1,
-        updatedAt: new Date(this.#options.now()).toISOString(),
-        updatedBy: actor,
-        note,
-        ...(ended ? { report: await this.#report() } : {}),
-      }
-      await this.#write(next, this.#drain.version)
-      this.#stateSince = this.#options.now()
-      await this.#recordTransition(from, to, actor, note)
-      return next
-    })
+  /** An operator's verb. */
+  async steer(to: DrainState, by: string, options: Omit<Transition, 'report'>): Promise<Drain> {
+    const goesOn = this.drain.state === 'paused' && to === 'running'
+    const progress = goesOn ? { begun: true, accepted: this.#worries().map(({ code }) => code) } : {}
+    const drain = await this.#transition(to, by, { ...options, progress })
+    if (goesOn) this.#options.fleet.setIntent(this.#away(), 'drain')
+    this.start()
+    return drain
   }
 
   /** Takes notice of an event of the fleet; keeps the list of moves current. */
   observe(event: FleetEvent): void {
-    if (event.type === 'tunnel.registered') this.#noticeRegistered(event)
+    if (event.type === 'tunnel.registered') {
+      if (!['running', 'paused', 'aborting'].includes(this.drain.state)) return
+      this.#setMoves(noticeRegistered(this.drain.moves, event, this.#leaving()))
+    }
     if (
       event.type === 'drain.completed' &&
       event.data.scope === 'node' &&
-      event.data.drainId === this.#drain.id
+      event.data.drainId === this.drain.id
     ) {
-      this.#noticePhases(event)
+      if (notePhases(this.record.progress, event, this.drain.budget ?? [])) this.record.touch()
     }
   }
 
   async #tick(): Promise<void> {
-    switch (this.#drain.state) {
+    const seen = this.drain.version
+    this.#remarks = []
+    this.#up = null
+    switch (this.drain.state) {
       case 'planned':
-        return this.#tickPlanned()
+        return this.#tickPlanned(seen)
       case 'running':
       case 'paused':
-        return this.#tickRunning()
-      case 'drained':
-        return this.#tickDrained()
+        return this.#tickRunning(seen)
       case 'resuming':
-        return this.#tickResuming('resumed')
+        return this.#tickResuming(seen, 'resumed')
       case 'aborting':
-        return this.#tickResuming('aborted')
+        return this.#tickResuming(seen, 'aborted')
       default:
-        this.#stopped = true
+        return this.#tickHeld()
     }
   }
 
-  async #tickPlanned(): Promise<void> {
-    const startAt = this.#drain.strategy.startAt
-    if (startAt !== undefined && Date.parse(startAt) > this.#options.now()) return
-    await this.transition('running', this.#drain.createdBy)
-    this.#options.fleet.setIntent(this.#progress.order, 'drain')
+  async #tickPlanned(seen: number): Promise<void> {
+    const { floor, clock } = this.#options
+    const { strategy, createdBy, id } = this.drain
+    if (strategy.startAt !== undefined && Date.parse(strategy.startAt) > clock.now())
+      return this.record.save()
+    // What was true when it was planned may not be true now, and another one may begin in this very moment.
+    await floor.decide(async () => {
+      const blocked = this.record.progress.forced ? null : floor.refusal(this.nodes, id)
+      if (blocked !== null && strategy.startAt !== undefined) {
+        const note = `Not begun at its hour: nothing would serve (${blocked.message}). Continue or abort it`
+        await this.#transition('paused', 'tidegate', { expectedVersion: seen, note })
+        return
+      }
+      await this.#transition('running', createdBy, { expectedVersion: seen, progress: { begun: true } })
+      this.#options.fleet.setIntent(this.nodes, 'drain')
+    })
   }
 
-  async #tickRunning(): Promise<void> {
+  async #tickRunning(seen: number): Promise<void> {
+    if (!this.record.progress.begun) return this.record.save()
     await this.#cordonAll()
-    this.#rebuildMoves()
-    for (const step of this.#drain.steps) {
-      if (step.phase === 'waiting') {
-        // What is left in all must not forget the nodes whose turn has not come.
-        const document = this.#options.fleet.health(step.node)?.document
-        this.#updateStep(step.node, { remaining: document?.drain.remaining ?? null })
-      } else if (step.phase !== 'done') {
-        await this.#advance(step)
-      }
-    }
-    if (this.#drain.state === 'running') {
-      const worry = this.#worry()
-      if (worry !== null) {
-        await this.transition('paused', 'tidegate', { note: `Paused by itself: ${worry}` })
-      } else {
-        await this.#startNext()
-      }
-    }
-    if (this.#drain.steps.every((step) => step.phase === 'done') && this.#drain.state === 'running') {
-      await this.transition('drained', 'tidegate')
-      return
-    }
-    await this.#saveProgress()
-  }
-
-  /** While held, nodes that came back serving (a restart that lost its wish) are asked to drain again. */
-  async #tickDrained(): Promise<void> {
-    if (this.#drain.strategy.mode === 'exit') {
-      this.#stopped = true
-      return
-    }
-    if (Math.floor((this.#options.now() - this.#stateSince) / this.#options.tickMs) % 20 !== 0) return
-    for (const node of this.#progress.order) {
-      const document = this.#options.fleet.health(node)?.document
-      if (document?.state === 'serving' && document.drain.drainId !== this.#drain.id)
-        await this.#askToDrain(node)
+    this.#follow()
+    await Promise.all(this.drain.steps.map((step) => this.#advance(step, seen)))
+    await this.#askHeldAgain()
+    if (this.#isStill(seen, 'running')) await this.#goOn(seen)
+    if (this.#isStill(seen, 'running') || this.#isStill(seen, 'paused')) {
+      if (this.drain.state === 'running') this.record.note(this.#remarks[0] ?? null)
+      await this.record.save()
     }
   }
 
-  /** Brings nodes back and believes it when their readiness says so. */
-  async #tickResuming(to: 'resumed' | 'aborted'): Promise<void> {
-    const held = to === 'aborted' && this.#progress.end === 'held'
-    const problems: string[] = []
-    for (const node of this.#progress.order) {
-      const step = this.#drain.steps.find((candidate) => candidate.node === node)
-      const stays = held && step !== undefined && step.phase !== 'waiting'
-      if (stays) continue
-      const problem = await this.#bringBack(node)
-      if (problem === null) this.#options.fleet.setIntent([node], 'serving')
-      else problems.push(problem)
+  async #goOn(seen: number): Promise<void> {
+    if (this.drain.steps.every((step) => step.phase === 'done')) {
+      await this.#readMissedEvents()
+      if (this.#isStill(seen, 'running'))
+        await this.#transition('drained', 'tidegate', { expectedVersion: seen })
+      return
     }
+    const worry = this.#worry()
+    if (worry !== null) {
+      const note = `Paused by itself: ${worry}`
+      await this.#transition('paused', 'tidegate', { expectedVersion: seen, note })
+      return
+    }
+    await this.#startNext(seen)
+  }
+
+  /**
+   * Nothing moves any more, but nodes are out of service: a reboot is told, one that came back without its wish is asked again, and
+   * one that serves again after the drain has ended is given back.
+   */
+  async #tickHeld(): Promise<void> {
+    const { clock } = this.#options
+    if (clock.monotonic() - this.#lookedAt < HELD_LOOK_MS) return this.record.save()
+    this.#lookedAt = clock.monotonic()
+    if (isActiveDrain(this.drain)) await this.#askHeldAgain()
+    else await this.#noticeReturns()
+    if (nodesOut(this.drain).length > 0 && this.drain.state !== 'failed') this.record.note(this.#awayNote())
+    await this.record.save()
+  }
+
+  /** Brings nodes back and believes it when their readiness says so. What serves is left serving, whatever becomes of the others. */
+  async #tickResuming(seen: number, to: 'resumed' | 'aborted'): Promise<void> {
+    const { fleet, clock } = this.#options
+    const held = to === 'aborted' && this.record.progress.end === 'held'
+    const problems = (await Promise.all(this.drain.steps.map((step) => this.#giveBack(step, held)))).filter(
+      (problem) => problem !== null,
+    )
+    if (!this.#isStill(seen, this.drain.state)) return
     if (problems.length === 0) {
-      await this.transition(to, this.#drain.updatedBy, {
-        note: held ? 'Ended held: drained nodes stay out of service until they are resumed' : null,
-      })
-      this.#stopped = true
-    } else if (this.#options.now() - this.#stateSince > RESUME_LIMIT_MS) {
-      const note = `Could not bring back everything: ${problems.join('; ')}`
-      await this.transition(to === 'resumed' ? 'drained' : 'failed', 'tidegate', { note })
-    } else if (this.#drain.note !== problems.join('; ')) {
-      this.#drain = { ...this.#drain, note: problems.join('; ') }
-      await this.#saveProgress()
+      await this.#readMissedEvents()
+      const note = held ? 'Ended held: drained nodes stay out of service until they are resumed' : null
+      await this.#transition(to, this.drain.updatedBy, { expectedVersion: seen, note })
+      await this.record.save({ atOnce: true })
+    } else if (clock.monotonic() - this.#stateSince > RESUME_LIMIT_MS) {
+      for (const { node } of problems) this.#endStep(node, 'out')
+      const serving = this.drain.steps.filter(
+        ({ outcome }) => outcome === 'back' || outcome === 'kept_serving',
+      )
+      const rest =
+        serving.length === 0
+          ? ''
+          : `. ${listWords(serving.map(({ node }) => node))} ${serving.length === 1 ? 'serves' : 'serve'}`
+      const out = listWords(problems.map(({ node }) => node))
+      const note = `Still out of service: ${out} (${problems.map(({ why }) => why).join('; ')})${rest}. Resume tries again`
+      fleet.setIntent(
+        problems.map(({ node }) => node),
+        'drain',
+      )
+      await this.#transition('failed', 'tidegate', { expectedVersion: seen, note })
+    } else {
+      this.record.note(problems.map(({ why }) => why).join('; '))
+      await this.record.save()
     }
   }
 
-  /** Asks one node to serve again; null once it is ready, else why not yet. */
-  async #bringBack(node: string): Promise<string | null> {
-    try {
-      const document = await this.#readHealth(node)
-      if (document?.state === 'serving' && document.relay?.cordoned !== true) {
-        const { status } = await this.#call(node, 'GET', '/healthz/ready')
-        return status === 200 ? null : `${node} is serving but not ready yet`
-      }
-      const answer = await this.#call(node, 'POST', '/resume', {}, 10_000)
-      if (answer.status === 200) return `${node} is coming back`
-      return `${node} refuses to resume: ${messageOf(answer.body)}`
-    } catch (error) {
-      return error instanceof Error ? error.message : `${node} does not answer`
+  /** One node of a drain that ends; null once there is nothing left to do for it. */
+  async #giveBack(step: DrainStep, held: boolean): Promise<{ node: string; why: string } | null> {
+    const { node, phase, outcome } = step
+    const { fleet } = this.#options
+    if (!this.record.progress.begun) {
+      this.#endStep(node, 'kept_serving')
+      return null
     }
+    if (outcome === 'exited' || outcome === 'kept_serving') return null
+    if (outcome === 'back' && (held || this.#isUp(node))) return null
+    if (held && phase !== 'waiting') {
+      this.#endStep(node, 'held')
+      return null
+    }
+    const driver = this.#driver(node)
+    const why = await driver.bringBack()
+    if (why === null) {
+      this.#endStep(node, phase === 'done' || this.drain.state === 'resuming' ? 'back' : 'kept_serving')
+      fleet.setIntent([node], 'serving')
+      return null
+    }
+    if (this.#hasExited(node, null)) {
+      this.#endStep(node, 'exited')
+      return null
+    }
+    return { node, why }
   }
 
-  /** No host may move twice: all nodes of the region refuse new tunnels from the start. */
+  /** No host may move twice: all nodes that still have tunnels refuse new ones from the start. */
   async #cordonAll(): Promise<void> {
-    for (const node of this.#progress.order) {
-      const document = this.#options.fleet.health(node)?.document
-      // A node that restarted has forgotten nothing durable, but one that lost its folder must be told again.
-      const key = `${node} ${document?.epoch ?? ''}`
-      if (this.#cordoned.has(key)) continue
-      try {
-        const { status } = await this.#call(node, 'POST', '/cordon', {
-          drainId: this.#drain.id,
-          reason: this.#drain.reason,
-        })
-        if (status < 300 || status === 409 || status === 404) this.#cordoned.add(key)
-      } catch {
-        // It does not answer; the next tick asks again, and #advance says so on the page.
+    const { strategy } = this.drain
+    await Promise.all(
+      this.drain.steps.map(async ({ node, phase }) => {
+        // The process that comes after an exit is not ours to ask anything.
+        if (phase === 'done' || (strategy.mode === 'exit' && phase !== 'waiting')) return
+        const epoch = this.#options.fleet.health(node)?.document?.epoch ?? ''
+        await this.#driver(node).cordon(this.drain, epoch)
+      }),
+    )
+  }
+
+  async #startNext(seen: number): Promise<void> {
+    const { steps, strategy, id } = this.drain
+    const { floor, clock } = this.#options
+    const open = steps.filter((step) => step.phase !== 'waiting' && step.phase !== 'done').length
+    const next = steps.find((step) => step.phase === 'waiting')
+    if (next === undefined || open >= strategy.maxUnavailable) return
+    const { progress } = this.record
+    if (!progress.forced && floor.refusal(this.nodes, id) !== null) {
+      if (!this.#knowsReceivers()) {
+        this.#remarks.push('Waiting until it is known who else serves')
+        return
       }
+      const note = `Paused by itself: nothing would serve if ${next.node} went`
+      await this.#transition('paused', 'tidegate', { expectedVersion: seen, note })
+      return
     }
-  }
-
-  async #startNext(): Promise<void> {
-    const open = this.#drain.steps.filter((step) => step.phase !== 'waiting' && step.phase !== 'done').length
-    const next = this.#drain.steps.find((step) => step.phase === 'waiting')
-    if (next === undefined || open >= this.#drain.strategy.maxUnavailable) return
-    const document = await this.#readHealth(next.node)
+    const driver = this.#driver(next.node)
+    const document = await driver.look()
+    if (document === null) {
+      this.#remarks.push(`${next.node} does not answer; the drain waits for it`)
+      return
+    }
     // An operator may have paused or aborted while the node was asked.
-    if (this.#drain.state !== 'running') return
-    if (document !== null) this.#progress.baselines[next.node] = countersOf(document)
-    this.#updateStep(next.node, {
+    if (!this.#isStill(seen, 'running')) return
+    progress.baselines[next.node] = countersOf(document)
+    progress.asked[next.node] = { epoch: document.epoch, accepted: false }
+    this.record.step(next.node, {
       phase: 'pre_drain',
-      startedAt: new Date(this.#options.now()).toISOString(),
+      startedAt: new Date(clock.now()).toISOString(),
     })
-    await this.#saveProgress()
-    await this.#askToDrain(next.node)
+    await this.record.save({ atOnce: true })
+    if (this.#isStill(seen, 'running')) await this.#ask(next.node)
   }
 
-  async #askToDrain(node: string): Promise<void> {
-    const { strategy } = this.#drain
-    const answer = await this.#call(node, 'POST', '/drain', {
-      drainId: this.#drain.id,
-      reason: this.#drain.reason,
-      mode: strategy.mode,
-      deadlineSeconds: strategy.deadlineSeconds,
-      onDeadline: strategy.onDeadline,
-      ...(strategy.tunnelsPerSecond === undefined ? {} : { tunnelsPerSecond: strategy.tunnelsPerSecond }),
-      initiator: this.#drain.createdBy,
-    })
-    if (answer.status >= 300) this.#setNote(`${node} refuses to drain: ${messageOf(answer.body)}`)
+  async #ask(node: string): Promise<void> {
+    const asked = await this.#driver(node).drain(this.drain)
+    if (asked.kind !== 'accepted') {
+      this.#remarks.push(asked.why)
+      return
+    }
+    const known = this.record.progress.asked[node]
+    if (known === undefined || known.accepted) return
+    known.accepted = true
+    this.record.touch()
   }
 
   /** One step of one node: reads what it says, shows it, and proves it empty. */
-  async #advance(step: DrainStep): Promise<void> {
-    const document = await this.#readHealth(step.node)
+  async #advance(step: DrainStep, seen: number): Promise<void> {
+    const { node, phase } = step
+    if (phase === 'done') return
+    if (phase === 'waiting') {
+      // What is left in all must not forget the nodes whose turn has not come.
+      const remaining = this.#options.fleet.health(node)?.document?.drain.remaining ?? null
+      if (JSON.stringify(remaining) !== JSON.stringify(step.remaining)) this.record.step(node, { remaining })
+      return
+    }
+    const driver = this.#driver(node)
+    const before = driver.document
+    const document = await driver.look()
+    if (!this.#isStill(seen, this.drain.state)) return
+    if (this.#hasExited(node, document)) return this.#finishExit(node, before)
     if (document === null) {
-      if (this.#drain.strategy.mode === 'exit' && step.phase !== 'pre_drain') {
-        this.#finishStep(step.node, null)
-      } else {
-        this.#updateStep(step.node, { remaining: null })
-        this.#setNote(`${step.node} does not answer; the drain waits for it`)
-      }
+      this.record.step(node, { remaining: null })
+      this.#remarks.push(`${node} does not answer; the drain waits for it`)
       return
     }
-    if (document.state === 'serving' && document.drain.drainId !== this.#drain.id) {
-      if (this.#drain.strategy.onDeadline === 'resume' && step.phase !== 'pre_drain') {
-        const note = `${step.node} reached its deadline and serves again`
-        // The state's note gives way to the next one; the report keeps it.
-        this.#progress.notes.push(note)
-        await this.transition('aborting', 'tidegate', { note, end: 'serving' })
-        return
-      }
-      await this.#askToDrain(step.node)
-      return
-    }
-    this.#setNote(null)
+    this.#noteLost(node, document)
+    if (document.state === 'serving' && document.drain.drainId !== this.drain.id)
+      return this.#isServing(step, document, seen)
     const remaining = document.drain.remaining
     if (document.state !== 'drained') {
-      const phase = document.drain.phase
-      this.#updateStep(step.node, { remaining, ...(phase === null || phase === 'cleanup' ? {} : { phase }) })
+      const at = document.drain.phase
+      this.record.step(node, { remaining, ...(at === null || at === 'cleanup' ? {} : { phase: at }) })
       return
     }
-    this.#updateStep(step.node, { phase: 'proving', remaining })
-    if (this.#isProvenEmpty(step.node, document) && this.#tunnelsHaveMoved(step.node))
-      this.#finishStep(step.node, document)
+    if (phase !== 'proving' || JSON.stringify(remaining) !== JSON.stringify(step.remaining))
+      this.record.step(node, { phase: 'proving', remaining })
+    if (driver.isEmpty(document) && this.#tunnelsHaveMoved(node)) {
+      countStep(this.record.progress, node, document)
+      this.#endStep(node, 'empty')
+    }
   }
 
-  /** Empty is proved by observation: nothing open and no byte moved for five seconds, within one run of the node. */
-  #isProvenEmpty(node: string, document: Health): boolean {
-    const { connections, requests, tunnels } = document.drain.remaining
-    const bytes = (document.proxy?.bytes.upstream ?? 0) + (document.proxy?.bytes.downstream ?? 0)
-    const now = this.#options.now()
-    const proof = this.#proofs.get(node)
-    const quiet = connections === 0 && requests === 0 && tunnels === 0
-    if (!quiet || proof === undefined || proof.bytes !== bytes || proof.epoch !== document.epoch) {
-      this.#proofs.set(node, { since: now, bytes, epoch: document.epoch })
-      return false
+  /** It serves although its turn has come: it reached the deadline that brings it back, or never heard, or forgot. */
+  async #isServing(step: DrainStep, document: Health, seen: number): Promise<void> {
+    const { node } = step
+    const { progress } = this.record
+    const asked = progress.asked[node]
+    const sameRun = asked === undefined || asked.epoch === document.epoch
+    const heard = asked?.accepted === true || step.phase !== 'pre_drain'
+    if (this.drain.strategy.onDeadline === 'resume' && heard && sameRun) {
+      const note = `${node} reached its deadline and serves again`
+      // The state's note gives way to the next one; the report keeps it.
+      await this.#transition('aborting', 'tidegate', { expectedVersion: seen, note, end: 'serving' })
+      progress.notes.push(note)
+      return
     }
-    return now - proof.since >= PROVING_SECONDS * 1_000
+    if (!sameRun) {
+      progress.asked[node] = { epoch: document.epoch, accepted: false }
+      await this.record.save({ atOnce: true })
+      if (!this.#isStill(seen, this.drain.state)) return
+    }
+    await this.#ask(node)
+  }
+
+  /**
+   * The run that was asked to end has ended: another one answers, or enough answers stayed away. Whether it was the order or a
+   * crash that ended it, nothing of it is left to drain.
+   */
+  #hasExited(node: string, document: Health | null): boolean {
+    if (this.drain.strategy.mode !== 'exit') return false
+    const asked = this.record.progress.asked[node]
+    if (asked === undefined) return false
+    return document === null ? this.#driver(node).isGone() : document.epoch !== asked.epoch
+  }
+
+  #finishExit(node: string, last: Health | null): void {
+    const { progress } = this.record
+    const asked = progress.asked[node]
+    const known = last !== null && last.epoch === asked?.epoch ? last : null
+    const left = known?.drain.remaining
+    const completed = progress.phases.some((entry) => entry.node === node)
+    if (left !== undefined && left.connections + left.requests + left.tunnels > 0 && !completed) {
+      progress.notes.push(
+        `${node} ended with ${left.connections} connections, ${left.requests} requests and ${left.tunnels} tunnels open when it last answered`,
+      )
+    }
+    if (known !== null) countStep(progress, node, known)
+    this.#endStep(node, 'exited')
   }
 
   #tunnelsHaveMoved(node: string): boolean {
-    const missing = this.#drain.moves.filter((move) => move.from === node && move.to === null)
+    const missing = this.drain.moves.filter((move) => move.from === node && move.to === null)
     if (missing.length === 0) return true
-    const since = this.#missingSince.get(node) ?? this.#options.now()
+    const now = this.#options.clock.monotonic()
+    const since = this.#missingSince.get(node) ?? now
     this.#missingSince.set(node, since)
-    this.#setNote(
-      `Waiting for ${missing.length} of ${node}'s tunnels to register elsewhere: ${names(missing)}`,
+    this.#remarks.push(
+      `Waiting for ${missing.length} of ${node}'s tunnels to register elsewhere: ${namesOf(missing)}`,
     )
-    if (this.#options.now() - since < MISSING_TUNNEL_WAIT_MS) return false
-    this.#progress.notes.push(
-      `${missing.length} of ${node}'s tunnels did not register elsewhere within ${MISSING_TUNNEL_WAIT_MS / 1_000} s: ${names(missing)}`,
+    if (now - since < MISSING_TUNNEL_WAIT_MS) return false
+    this.record.progress.notes.push(
+      `${missing.length} of ${node}'s tunnels did not register elsewhere within ${MISSING_TUNNEL_WAIT_MS / 1_000} s: ${namesOf(missing)}`,
     )
     return true
   }
 
-  #finishStep(node: string, document: Health | null): void {
-    const baseline = this.#progress.baselines[node]
-    if (baseline !== undefined && document !== null && baseline.epoch === document.epoch) {
-      const now = countersOf(document)
-      this.#progress.connections.aborted += now.aborted - baseline.aborted
-      this.#progress.connections.finished += now.closed - baseline.closed - (now.aborted - baseline.aborted)
-      this.#progress.requestsFailed += now.failed - baseline.failed
-    } else {
-      this.#progress.notes.push(`${node} restarted during the drain, so what finished there was not counted`)
+  /** While held, nodes that came back serving (a restart that lost its wish) are asked to drain again. */
+  async #askHeldAgain(): Promise<void> {
+    if (this.drain.strategy.mode === 'exit') return
+    const back = this.drain.steps.filter(({ outcome, node }) => outcome === 'empty' && this.#isUp(node))
+    for (const { node } of back) {
+      const document = await this.#driver(node).look()
+      if (document?.state === 'serving' && document.drain.drainId !== this.drain.id) await this.#ask(node)
     }
-    this.#updateStep(node, { phase: 'done', endedAt: new Date(this.#options.now()).toISOString() })
+  }
+
+  /** What serves again after the end, whoever brought it back, is out of service no more. */
+  async #noticeReturns(): Promise<void> {
+    for (const { node, outcome } of this.drain.steps) {
+      if (outcome !== 'exited' && outcome !== 'held' && outcome !== 'out') continue
+      if (!this.#isUp(node)) continue
+      const document = await this.#driver(node).look()
+      if (document?.state !== 'serving' || document.relay?.cordoned === true) continue
+      if (outcome === 'exited' && document.epoch === this.record.progress.asked[node]?.epoch) continue
+      this.record.step(node, { outcome: 'back' })
+      this.#options.fleet.setIntent([node], 'serving')
+    }
+  }
+
+  /** A reboot is what a region is held for; it is told here instead of by an incident, for so long as that is credible. */
+  #awayNote(): string | null {
+    const away = this.#options.fleet
+      .nodes()
+      .filter(({ id, state }) => state === 'down' && nodesOut(this.drain).includes(id))
+    const [first] = away
+    if (first === undefined) {
+      return this.drain.state === 'aborted'
+        ? 'Ended held: drained nodes stay out of service until they are resumed'
+        : null
+    }
+    const minutes = REBOOT_LIMIT_MS / 60_000
+    const verb = away.length === 1 ? 'has' : 'have'
+    return `${listWords(away.map(({ id }) => id))} ${verb} not answered since ${first.since}; a restart is expected while held, for ${minutes} min, then it is an incident`
+  }
+
+  #endStep(node: string, outcome: NonNullable<DrainStep['outcome']>): void {
+    const step = this.drain.steps.find((candidate) => candidate.node === node)
+    if (step === undefined || step.outcome === outcome) return
+    const done = outcome === 'empty' || outcome === 'exited'
+    this.record.step(node, {
+      outcome,
+      endedAt: step.endedAt ?? new Date(this.#options.clock.now()).toISOString(),
+      ...(done ? { phase: 'done' as const } : {}),
+    })
   }
 
   /** Why the drain should not go on by itself; null where all is well, or an operator accepted what is not. */
   #worry(): string | null {
     const worries = this.#worries()
+    const { progress } = this.record
     // What is over is worth a pause when it comes again.
     if (this.#knowsReceivers()) {
       const codes = worries.map(({ code }) => code)
-      this.#progress.accepted = this.#progress.accepted.filter((code) => codes.includes(code))
+      progress.accepted = progress.accepted.filter((code) => codes.includes(code))
     }
-    return worries.find(({ code }) => !this.#progress.accepted.includes(code))?.sentence ?? null
+    return worries.find(({ code }) => !progress.accepted.includes(code))?.sentence ?? null
   }
 
   #worries(): Worry[] {
-    const region = this.#drain.region ?? null
+    const region = this.drain.region ?? null
     const { fleet } = this.#options
     return [
-      ...(this.#knowsReceivers() ? receiverWorries(fleet, this.#progress.order, region) : []),
-      ...moveWorries(fleet, region, this.#drain.moves),
+      ...(this.#knowsReceivers() ? receiverWorries(fleet, this.nodes, region) : []),
+      ...moveWorries(fleet, region, this.drain.moves),
     ]
   }
 
   /** Just after a start of the collector nothing is known of the receivers, which is no reason to pause. */
   #knowsReceivers(): boolean {
-    return this.#options.now() - this.#startedAt > RECEIVER_GRACE_MS
+    return !this.#options.adopted || this.#options.clock.monotonic() - this.#startedAt > RECEIVER_GRACE_MS
   }
 
-  /** Adds tunnels that appeared on a leaving node after the plan, and notices hosts that the fleet already sees elsewhere. */
-  #rebuildMoves(): void {
-    const leaving = new Set(this.#progress.order)
-    const byHost = new Map(this.#drain.moves.map((move) => [move.hostId, move]))
-    let changed = false
-    for (const tunnel of this.#options.fleet.tunnels()) {
-      const known = byHost.get(tunnel.hostId)
-      if (tunnel.state !== 'registered') continue
-      if (leaving.has(tunnel.node)) {
-        if (known === undefined) {
-          byHost.set(tunnel.hostId, {
-            hostId: tunnel.hostId,
-            from: tunnel.node,
-            to: null,
-            gapMs: null,
-            at: null,
-          })
-          changed = true
-        }
-      } else if (known !== undefined && known.to === null) {
-        byHost.set(tunnel.hostId, { ...known, to: tunnel.node, gapMs: tunnel.lastGapMs, at: tunnel.since })
-        changed = true
-      }
+  /** Nodes whose tunnels have to leave; a process that came after an exit is a place like any other. */
+  #leaving(): Set<string> {
+    return new Set(this.drain.steps.filter(({ outcome }) => outcome !== 'exited').map(({ node }) => node))
+  }
+
+  /** Nodes that nobody wants to serve because of this drain. */
+  #away(): string[] {
+    return this.drain.steps
+      .filter(({ outcome }) => outcome !== 'back' && outcome !== 'kept_serving')
+      .map(({ node }) => node)
+  }
+
+  #keepsNodesAway(): boolean {
+    const { drain } = this
+    if (nodesOut(drain).length > 0) return true
+    const ended = isFinishedExit(drain) || drain.state === 'aborted' || drain.state === 'failed'
+    return ended && drain.steps.some(({ outcome }) => outcome === 'exited')
+  }
+
+  #isUp(node: string): boolean {
+    this.#up ??= new Set(
+      this.#options.fleet
+        .nodes()
+        .filter(({ state }) => state === 'up' || state === 'degraded')
+        .map(({ id }) => id),
+    )
+    return this.#up.has(node)
+  }
+
+  #isStill(seen: number, state: DrainState): boolean {
+    return this.drain.version === seen && this.drain.state === state
+  }
+
+  #driver(node: string): NodeDriver {
+    const driver = this.#nodes.get(node)
+    if (driver === undefined) throw new AppError('ERR_NOT_FOUND', `${node} is not part of this drain`)
+    return driver
+  }
+
+  #follow(): void {
+    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#leaving()))
+    const { fleet } = this.#options
+    const { progress } = this.record
+    const first = progress.lost === null
+    for (const { id } of fleet.nodes()) {
+      // What a node in hand says itself is newer than what the last poll said of it.
+      if (progress.asked[id] !== undefined) continue
+      const document = fleet.health(id)?.document
+      if (document) this.#noteLost(id, document, first)
     }
-    if (changed) this.#drain = { ...this.#drain, moves: [...byHost.values()] }
+    progress.lost ??= {}
   }
 
-  #noticeRegistered(event: FleetEvent): void {
-    const hostId = event.data.hostId
-    const { gapMs } = event.data
-    const { node } = event
-    if (typeof hostId !== 'string' || node === null || this.#progress.order.includes(node)) return
-    if (!['running', 'paused', 'aborting'].includes(this.#drain.state)) return
-    const index = this.#drain.moves.findIndex((move) => move.hostId === hostId && move.gapMs === null)
-    const known = this.#drain.moves[index]
-    if (known === undefined) return
-    const moves: DrainMove[] = [...this.#drain.moves]
-    moves[index] = { ...known, to: node, gapMs: typeof gapMs === 'number' ? gapMs : null, at: event.at }
-    this.#drain = { ...this.#drain, moves }
-    this.#options.live.changed(`drain:${this.#drain.id}`)
+  #noteLost(node: string, document: Health, atStart = false): void {
+    const { progress } = this.record
+    progress.lost ??= {}
+    if (noteLost(progress.lost, node, document, this.nodes, atStart)) this.record.touch()
   }
 
-  #noticePhases(event: FleetEvent): void {
-    const { node } = event
-    const { phases } = event.data
-    if (node === null || !Array.isArray(phases) || this.#progress.phases.some((entry) => entry.node === node))
-      return
-    for (const entry of phases as DrainReport['phases']) {
-      this.#progress.phases.push({
-        node,
-        phase: entry.phase,
-        actualMs: entry.actualMs,
-        budgetMs: entry.budgetMs,
-      })
-    }
+  #setMoves(moves: readonly Drain['moves'][number][]): void {
+    if (moves !== this.drain.moves) this.record.change({ moves: [...moves] })
   }
 
-  async #report(): Promise<DrainReport> {
-    await this.#collectMissedEvents()
-    this.#rebuildMoves()
-    const unmeasured = this.#drain.moves.filter((move) => move.to !== null && move.gapMs === null).length
-    const notes = [...this.#progress.notes]
-    if (unmeasured > 0)
-      notes.push(
-        `${unmeasured} tunnels moved, but their gap could not be measured because the host or a node restarted`,
-      )
-    return {
-      gaps: gapStatistics(this.#drain.moves),
-      connections: this.#progress.connections,
-      requestsFailed: this.#progress.requestsFailed,
-      phases: this.#progress.phases,
-      moves: this.#drain.moves,
-      durationMs: this.#options.now() - Date.parse(this.#drain.createdAt),
-      notes,
-    }
-  }
-
-  /** What happened while no collector listened is in the store: the streams resume, so it is read from there once more. */
-  async #collectMissedEvents(): Promise<void> {
+  /** What happened while no collector listened is in the store: the streams resume, so it is read from there once. */
+  async #readMissedEvents(): Promise<void> {
+    if (this.#missedEventsRead) return
     try {
-      const { items } = await this.#options.store.events({
-        from: this.#drain.createdAt,
-        types: ['tunnel.registered', 'drain.completed'],
-        order: 'asc',
-        limit: 1_000,
-      })
-      for (const event of items) this.observe(event)
+      let cursor: string | undefined
+      for (let page = 0; page < EVENT_PAGES; page += 1) {
+        const { items, nextCursor } = await within(
+          STORE_READ_MS,
+          this.#options.store.events({
+            from: this.drain.createdAt,
+            types: ['tunnel.registered', 'drain.completed'],
+            order: 'asc',
+            limit: 1_000,
+            ...(cursor === undefined ? {} : { cursor }),
+          }),
+        )
+        for (const event of items) this.observe(event)
+        if (nextCursor === null) break
+        cursor = nextCursor
+      }
+      this.#missedEventsRead = true
     } catch (error) {
       this.#options.log.warn(
-        { drain: this.#drain.id, err: error },
+        { drain: this.drain.id, err: error },
         'the events of the drain could not be read for its report',
       )
     }
   }
 
-  async #readHealth(node: string): Promise<Health | null> {
-    try {
-      const { status, body } = await this.#call(node, 'GET', '/health')
-      const parsed = healthSchema.safeParse(body)
-      return status === 200 && parsed.success ? parsed.data : null
-    } catch {
-      return null // unreachable is an answer here: the caller says what it means for its step
-    }
-  }
-
-  #call(node: string, method: string, path: string, body?: unknown, timeoutMs = CALL_TIMEOUT_MS) {
-    return this.#options.fleet.call(node, method, path, body, { timeoutMs })
-  }
-
-  #updateStep(node: string, change: Partial<DrainStep>): void {
-    const steps = this.#drain.steps.map((step) => (step.node === node ? { ...step, ...change } : step))
-    this.#drain = { ...this.#drain, steps }
-  }
-
-  #setNote(note: string | null): void {
-    if (this.#drain.state === 'running' && this.#drain.note !== note) this.#drain = { ...this.#drain, note }
-  }
-
-  async #recordTransition(
-    from: DrainState,
-    to: DrainState,
-    actor: string,
-    note: string | null,
-  ): Promise<void> {
-    const { fleet } = this.#options
-    const where = { node: this.#drain.node ?? null, region: this.#drain.region ?? null }
-    const common = { drainId: this.#drain.id, scope: 'drain' as const }
-    await fleet.record('drain.phase_changed', { ...common, from, to }, where)
-    if (from === 'planned' && to === 'running') {
-      await fleet.record(
-        'drain.started',
-        {
-          ...common,
-          reason: this.#drain.reason,
-          initiator: this.#drain.createdBy,
-          mode: this.#drain.strategy.mode,
-        },
-        where,
-      )
-    } else if (to === 'drained') {
-      const phases = this.#progress.phases.map(({ phase, actualMs, budgetMs }) => ({
-        phase,
-        actualMs,
-        budgetMs,
-      }))
-      await fleet.record(
-        'drain.completed',
-        { ...common, warnings: this.#drain.report?.notes ?? [], phases },
-        where,
-      )
-    } else if (to === 'aborted') {
-      await fleet.record(
-        'drain.aborted',
-        { ...common, reason: note ?? `by ${actor}`, end: this.#progress.end },
-        where,
-      )
-    } else if (to === 'resumed') {
-      await fleet.record('drain.resumed', { drainId: this.#drain.id, actor }, where)
-    }
-  }
-
-  /** Saves what the page shows, without a new version; skipped where nothing changed. */
-  async #saveProgress(): Promise<void> {
-    await this.#exclusively(async () => {
-      if (JSON.stringify([this.#drain, this.#progress]) !== this.#saved)
-        await this.#write(this.#drain, this.#drain.version)
+  /** Every change of state of this drain passes here, the tick's and the operators'. */
+  async #transition(to: DrainState, by: string, options: Transition): Promise<Drain> {
+    const ends = to === 'drained' || to === 'aborted' || to === 'failed'
+    const { from, drain } = await this.record.transition(to, by, {
+      ...options,
+      ...(ends ? { report: () => this.#report() } : {}),
     })
+    if (from === to) return drain
+    this.#stateSince = this.#options.clock.monotonic()
+    const { end, phases } = this.record.progress
+    const tell = () => recordTransition(this.#options.fleet, drain, { from, by, end, phases: [...phases] })
+    this.#story = this.#story
+      .then(tell, tell)
+      .catch((error: unknown) =>
+        this.#options.log.warn({ drain: drain.id, err: error }, 'a change of a drain could not be told'),
+      )
+    return drain
   }
 
-  async #write(next: Drain, expectedVersion: number): Promise<void> {
-    await this.#options.store.saveDrain({ drain: next, resume: { ...this.#progress } }, expectedVersion)
-    this.#drain = next
-    this.#saved = JSON.stringify([this.#drain, this.#progress])
-    this.#options.live.changed(`drain:${next.id}`)
-    this.#options.live.changed('overview')
-  }
-
-  /** One writer at a time: an operator's verb and a tick never interleave between reading the version and writing it. */
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#writes.then(work, work)
-    this.#writes = run.catch(() => undefined)
-    return run
-  }
-
-  #conflict(): AppError {
-    const { updatedBy: by, updatedAt: at, version, state } = this.#drain
-    return new AppError('ERR_VERSION_CONFLICT', `${by} changed this drain at ${at}; it is ${state} now`, {
-      by,
-      at,
-      version,
-    })
+  #report() {
+    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#leaving()))
+    const { clock } = this.#options
+    // The wall says how long it ran before this process took it up; from then on the time is measured.
+    const before = Math.max(0, this.#wallAtStart - Date.parse(this.drain.createdAt))
+    return reportOf(this.drain, this.record.progress, before + clock.monotonic() - this.#startedAt)
   }
 }
 
-const countersOf = (document: Health): Counters => ({
-  epoch: document.epoch,
-  closed: document.proxy?.connections.closed ?? 0,
-  aborted: document.proxy?.closedBy.drain_deadline ?? 0,
-  failed: (document.proxy?.requests.byStatus['5xx'] ?? 0) + (document.relay?.requests.byStatus['5xx'] ?? 0),
-})
-
-const names = (moves: readonly DrainMove[]): string => {
-  const shown = moves.slice(0, 5).map((move) => move.hostId)
-  return moves.length > shown.length
-    ? `${shown.join(', ')} and ${moves.length - shown.length} more`
-    : shown.join(', ')
-}
-
-const messageOf = (body: unknown): string => {
-  const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
-  return typeof error === 'object' && error !== null && 'message' in error
-    ? String(error.message).slice(0, 300)
-    : 'it gave no reason'
-}
+const isConflict = (error: unknown): boolean =>
+  error instanceof AppError && error.code === 'ERR_VERSION_CONFLICT'

@@ -1,9 +1,8 @@
-import type { DrainNotice, DrainPlan, Strategy } from '../../contract/drains.ts'
+import type { DrainNotice, DrainPlan, PlannedPhase, Strategy } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
 import type { DrainFleet } from './drain-fleet.ts'
+import { PROVING_SECONDS } from './empty-proof.ts'
 
-/** Seconds without a byte before a node counts as empty. */
-export const PROVING_SECONDS = 5
 /** Seconds that phase 3 may take beyond tunnels ÷ pace. */
 const TUNNEL_SLACK_SECONDS = 10
 /** Tunnels that leave a node at about the same time where no pace is asked for. */
@@ -15,8 +14,15 @@ export interface DrainSubject {
   nodes: readonly Node[]
 }
 
-const serving = (node: Node): boolean =>
-  (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
+/** Beside the fleet: what other drains do to it. */
+export interface PlanContext {
+  /** The drain that is active here already. */
+  running: { id: string; since: string } | null
+  /** Nodes that serve and that no other drain takes out. */
+  servers: ReadonlySet<string>
+  /** Epoch ms. */
+  now: number
+}
 
 /**
  * The plan of a drain: what will move, where it will probably go, how long it may take, and what speaks against it. Pure over what
@@ -26,8 +32,7 @@ export const planDrain = (
   fleet: DrainFleet,
   subject: DrainSubject,
   strategy: Strategy,
-  active: { id: string; since: string } | null,
-  now: number,
+  context: PlanContext,
 ): DrainPlan => {
   const leaving = new Set(subject.nodes.map((node) => node.id))
   // A drain of one node leaves its neighbours to take over; a regional one leaves only other regions.
@@ -35,13 +40,15 @@ export const planDrain = (
   const moves = subject.nodes.map((node) => movesOf(fleet, node))
   const tunnelsMoving = moves.reduce((sum, move) => sum + move.tunnels, 0)
   const phases = subject.nodes.flatMap((node) => phasesOf(fleet, node, strategy, tunnelsOf(fleet, node.id)))
+  const serving = receivers.filter((node) => context.servers.has(node.id))
+  const expected = forecast(fleet, serving, tunnelsMoving, strategy)
   return {
     moves,
-    forecast: forecast(fleet, receivers, tunnelsMoving, strategy),
+    forecast: expected,
     phases,
     totalSeconds: phases.reduce((sum, phase) => sum + phase.seconds, 0),
-    blockers: blockers(fleet, subject, receivers, active, now),
-    warnings: warnings(fleet, subject, receivers, now),
+    blockers: blockers(fleet, subject, serving, context),
+    warnings: [...overCapacity(expected), ...warnings(fleet, subject, receivers, context)],
   }
 }
 
@@ -59,36 +66,33 @@ const movesOf = (fleet: DrainFleet, node: Node): DrainPlan['moves'][number] => {
   }
 }
 
-const phasesOf = (
-  fleet: DrainFleet,
-  node: Node,
-  strategy: Strategy,
-  tunnels: number,
-): DrainPlan['phases'] => {
+/** One budget for everybody: the node's own, as its page shows it, unless this drain asks for less time or a slower pace. */
+const phasesOf = (fleet: DrainFleet, node: Node, strategy: Strategy, tunnels: number): PlannedPhase[] => {
   const budget = fleet.health(node.id)?.document?.drain.budgetSeconds
   const pace = strategy.tunnelsPerSecond
   const tunnelSeconds =
     pace === undefined
       ? (budget?.tunnels ?? TUNNEL_SLACK_SECONDS)
       : Math.ceil(tunnels / pace) + TUNNEL_SLACK_SECONDS
+  const preDrain = budget?.preDrain ?? 10
+  const connections = Math.min(budget?.http ?? 45, strategy.deadlineSeconds)
+  const connectionsLimit = strategy.onDeadline === 'wait' ? null : strategy.deadlineSeconds
   return [
-    { node: node.id, phase: 'pre_drain', seconds: budget?.preDrain ?? 10 },
-    { node: node.id, phase: 'connections', seconds: strategy.deadlineSeconds },
-    { node: node.id, phase: 'tunnels', seconds: tunnelSeconds },
-    { node: node.id, phase: 'proving', seconds: PROVING_SECONDS },
+    { node: node.id, phase: 'pre_drain', seconds: preDrain, limitSeconds: preDrain },
+    { node: node.id, phase: 'connections', seconds: connections, limitSeconds: connectionsLimit },
+    { node: node.id, phase: 'tunnels', seconds: tunnelSeconds, limitSeconds: tunnelSeconds },
+    { node: node.id, phase: 'proving', seconds: PROVING_SECONDS, limitSeconds: null },
   ]
 }
 
 /** Which regions take the tunnels: spread evenly over those that serve, because only the hosts know their own lists. */
 const forecast = (
   fleet: DrainFleet,
-  receivers: readonly Node[],
+  serving: readonly Node[],
   tunnelsMoving: number,
   strategy: Strategy,
 ): DrainPlan['forecast'] => {
-  const regions = fleet
-    .regions()
-    .filter((region) => receivers.some((node) => node.region === region.id && serving(node)))
+  const regions = fleet.regions().filter((region) => serving.some((node) => node.region === region.id))
   const pace = strategy.tunnelsPerSecond ?? Math.min(tunnelsMoving, DEFAULT_SLICE)
   return regions.map((region, index) => {
     const share =
@@ -104,6 +108,18 @@ const forecast = (
   })
 }
 
+const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
+  expected.flatMap(({ region, tunnelsAfter, capacity }) =>
+    capacity !== undefined && tunnelsAfter > capacity
+      ? [
+          {
+            code: 'capacity',
+            message: `${region} would hold ${tunnelsAfter} tunnels, above its capacity of ${capacity}`,
+          },
+        ]
+      : [],
+  )
+
 const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
   const health = fleet.health(node.id)
   return health !== null && health.document !== null && now - health.at <= 2 * fleet.pollIntervalMs + 1_000
@@ -112,24 +128,22 @@ const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
 const blockers = (
   fleet: DrainFleet,
   subject: DrainSubject,
-  receivers: readonly Node[],
-  active: { id: string; since: string } | null,
-  now: number,
+  serving: readonly Node[],
+  { running, now }: PlanContext,
 ): DrainNotice[] => {
   const found: DrainNotice[] = []
-  if (active !== null) {
+  if (running !== null) {
     found.push({
       code: 'drain_running',
-      message: `Drain ${active.id} has been active here since ${active.since}; end that one first`,
+      message: `Drain ${running.id} has been active here since ${running.since}; end that one first`,
     })
   }
-  const servingReceivers = receivers.filter(serving)
-  if (servingReceivers.length === 0) {
+  if (serving.length === 0) {
     found.push({
       code: 'last_serving_region',
       message: 'No other region serves now, so nothing could take over',
     })
-  } else if (!servingReceivers.some((node) => hasFreshData(fleet, node, now))) {
+  } else if (!serving.some((node) => hasFreshData(fleet, node, now))) {
     found.push({
       code: 'no_receiver_data',
       message: 'The receiving regions have sent no data for two intervals',
@@ -151,7 +165,7 @@ const warnings = (
   fleet: DrainFleet,
   subject: DrainSubject,
   receivers: readonly Node[],
-  now: number,
+  { servers, now }: PlanContext,
 ): DrainNotice[] => {
   const found: DrainNotice[] = []
   for (const region of fleet.regions()) {
@@ -160,7 +174,7 @@ const warnings = (
       found.push({ code: 'receiver_not_up', message: `${region.id} is ${region.state}` })
     }
   }
-  for (const node of receivers.filter(serving)) {
+  for (const node of receivers.filter(({ id }) => servers.has(id))) {
     if (!hasFreshData(fleet, node, now)) {
       found.push({ code: 'receiver_stale', message: `${node.id} has sent no data for two intervals` })
     }

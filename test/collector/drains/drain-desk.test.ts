@@ -37,7 +37,15 @@ describe('the drain desk', () => {
   const now = () => started + (Date.now() - started) * 20
 
   const openDesk = async () => {
-    desk = createDrainDesk({ store, fleet, live: { changed: () => undefined }, log, now, tickMs: 5 })
+    desk = createDrainDesk({
+      store,
+      fleet,
+      live: { changed: () => undefined },
+      log,
+      now,
+      monotonic: now,
+      tickMs: 5,
+    })
     await desk.start()
   }
 

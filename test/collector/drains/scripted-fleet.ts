@@ -9,8 +9,17 @@ export interface ScriptedNode {
   id: string
   region: string
   health: Health
+  /** False: nobody listens (the process is gone, a connection is refused). */
   answers: boolean
+  /** True: packets are swallowed, so that every call ends by its timeout. */
+  silent: boolean
+  /** So many of the next answers get lost on their way back; what was asked is done all the same. */
+  loseAnswers: number
+  /** Somebody starts the process again as soon as it ends. */
+  supervised: boolean
+  /** What is open on it, as a drain in mode `exit` would end it. */
   calls: string[]
+  starts: number
 }
 
 const health = (id: string, region: string): Health => ({
@@ -43,7 +52,18 @@ const health = (id: string, region: string): Health => ({
   process: { rssBytes: 1, eventLoopDelayP99Ms: 1, openFds: 1, cpuSeconds: 1 },
 })
 
-/** A fleet of three regions whose nodes drain at once and whose hosts move to the next region, for tests of the orchestrator alone. */
+const STATE_OF: Record<Health['state'], Node['state']> = {
+  starting: 'unknown',
+  serving: 'up',
+  draining: 'draining',
+  drained: 'drained',
+  stopping: 'draining',
+}
+
+/**
+ * A fleet of three regions whose nodes drain at once and whose hosts move to a region that serves, for tests of the orchestrator
+ * alone. `states` overrides what is observed of a node.
+ */
 export class ScriptedFleet implements DrainFleet {
   readonly pollIntervalMs = 1_000
   readonly scripted: ScriptedNode[] = []
@@ -52,15 +72,30 @@ export class ScriptedFleet implements DrainFleet {
   hosts: Tunnel[] = []
   /** Hosts that never come back. */
   lost = new Set<string>()
+  /** Hosts stay where they are although their node drains. */
+  hostsStay = false
   states = new Map<string, Node['state']>()
+  capacities = new Map<string, number>()
+  /** Milliseconds that every call takes. */
+  delayMs = 0
   readonly #intents = new Map<string, Node['intent']>()
   readonly #listeners = new Set<(event: FleetEvent) => void>()
 
-  constructor() {
-    for (const region of ['fra', 'iad', 'sjc']) {
+  constructor(regions: readonly string[] = ['fra', 'iad', 'sjc']) {
+    for (const region of regions) {
       for (const number of [1, 2]) {
         const id = `${region}-${number}`
-        this.scripted.push({ id, region, health: health(id, region), answers: true, calls: [] })
+        this.scripted.push({
+          id,
+          region,
+          health: health(id, region),
+          answers: true,
+          silent: false,
+          loseAnswers: 0,
+          supervised: false,
+          calls: [],
+          starts: 1,
+        })
         for (const host of ['a', 'b']) {
           this.hosts.push({
             hostId: `${id}-${host}`,
@@ -85,13 +120,52 @@ export class ScriptedFleet implements DrainFleet {
     return node
   }
 
+  /** What is observed of a node. */
+  stateOf(id: string): Node['state'] {
+    const { answers, silent, health } = this.get(id)
+    return this.states.get(id) ?? (answers && !silent ? STATE_OF[health.state] : 'down')
+  }
+
+  /** What visitors are told by this node, whatever anybody believes. */
+  serves(id: string): boolean {
+    const { answers, health } = this.get(id)
+    return answers && health.state === 'serving'
+  }
+
+  kill(id: string): void {
+    this.get(id).answers = false
+  }
+
+  /** A new process. A node in `hold` that kept its data folder comes back drained, one that lost it serves. */
+  start(id: string, options: { keepsWish?: boolean } = {}): void {
+    const node = this.get(id)
+    const held = options.keepsWish === true && node.health.drain.drainId !== null
+    node.answers = true
+    node.silent = false
+    node.starts += 1
+    const { drain, relay } = node.health
+    node.health = {
+      ...node.health,
+      epoch: `epoch-${id}-${node.starts}`,
+      state: held ? 'drained' : 'serving',
+      ...(relay === undefined
+        ? {}
+        : { relay: { ...relay, cordoned: options.keepsWish === true && relay.cordoned === true } }),
+      drain: {
+        ...drain,
+        drainId: held ? drain.drainId : null,
+        remaining: { connections: 0, requests: 0, tunnels: 0, pushes: 0 },
+      },
+    }
+  }
+
   nodes(): Node[] {
     return this.scripted.map(({ id, region }) => ({
       id,
       region,
       kind: 'tidegate',
       embedded: false,
-      state: this.states.get(id) ?? 'up',
+      state: this.stateOf(id),
       intent: this.#intents.get(id) ?? 'serving',
       problems: [],
       version: '0.1.0',
@@ -106,9 +180,10 @@ export class ScriptedFleet implements DrainFleet {
   }
 
   regions(): Region[] {
-    return ['fra', 'iad', 'sjc'].map((id) => {
+    return [...new Set(this.scripted.map((node) => node.region))].map((id) => {
       const nodes = this.nodes().filter((node) => node.region === id)
       const worst = nodes.find((node) => node.state !== 'up')?.state ?? 'up'
+      const capacity = this.capacities.get(id)
       return {
         id,
         name: id,
@@ -118,6 +193,7 @@ export class ScriptedFleet implements DrainFleet {
         up: 2,
         tunnels: this.#tunnelsIn(id),
         connections: 0,
+        ...(capacity === undefined ? {} : { capacity: { tunnels: capacity } }),
       }
     })
   }
@@ -142,17 +218,44 @@ export class ScriptedFleet implements DrainFleet {
     body?: unknown,
   ): Promise<{ status: number; body: unknown }> {
     const node = this.get(id)
-    if (!node.answers) throw new AppError('ERR_NODE_UNREACHABLE', `${id} does not answer`)
-    if (path === '/health') return { status: 200, body: node.health }
+    if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs))
+    if (node.silent) throw new AppError('ERR_NODE_UNREACHABLE', `${id} gave no answer within 3000 ms`)
+    if (!node.answers) {
+      const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+      throw new AppError('ERR_NODE_UNREACHABLE', `${id} does not answer`, {}, { cause })
+    }
+    const answer = this.#answer(node, method, path, body)
+    if (node.loseAnswers > 0) {
+      node.loseAnswers -= 1
+      throw new AppError('ERR_NODE_UNREACHABLE', `the answer of ${id} was lost`)
+    }
+    return answer
+  }
+
+  #answer(
+    node: ScriptedNode,
+    method: string,
+    path: string,
+    body: unknown,
+  ): { status: number; body: unknown } {
+    const { id } = node
+    if (path === '/health') return { status: 200, body: structuredClone(node.health) }
     if (path === '/healthz/ready') return { status: node.health.state === 'serving' ? 200 : 503, body: {} }
     node.calls.push(`${method} ${path}`)
     this.order.push(`${id} ${path}`)
     const { relay, drain } = node.health
     if (path === '/cordon' && relay) relay.cordoned = true
     if (path === '/drain') {
+      const order = body as { drainId: string; mode: string }
+      if (drain.drainId !== null && drain.drainId !== order.drainId)
+        return { status: 409, body: { error: { message: `held by ${drain.drainId}` } } }
+      drain.drainId = order.drainId
       node.health.state = 'drained'
-      drain.drainId = (body as { drainId: string }).drainId
-      this.moveHosts(id)
+      if (!this.hostsStay) this.moveHosts(id)
+      if (order.mode === 'exit') {
+        node.answers = false
+        if (node.supervised) this.start(id)
+      }
     }
     if (path === '/resume') {
       node.health.state = 'serving'
@@ -163,21 +266,22 @@ export class ScriptedFleet implements DrainFleet {
   }
 
   moveHosts(from: string): void {
-    for (const host of this.hosts.filter((tunnel) => tunnel.node === from)) {
-      if (this.lost.has(host.hostId)) {
+    const to = this.scripted.find((node) => node.region !== this.get(from).region && this.serves(node.id))
+    for (const host of this.hosts.filter((tunnel) => tunnel.node === from && tunnel.state === 'registered')) {
+      if (to === undefined || this.lost.has(host.hostId)) {
         host.state = 'lost'
         continue
       }
-      host.region = 'iad'
-      host.node = 'iad-1'
+      host.region = to.region
+      host.node = to.id
       for (const listener of this.#listeners) {
         listener({
           id: 1,
           source: 'node',
           seq: 1,
           epoch: 'e',
-          node: 'iad-1',
-          region: 'iad',
+          node: to.id,
+          region: to.region,
           type: 'tunnel.registered',
           at: new Date().toISOString(),
           receivedAt: '',

@@ -1,0 +1,55 @@
+import type { Drain, DrainNotice } from '../../contract/drains.ts'
+import type { Node } from '../../contract/fleet.ts'
+import type { DrainFleet } from './drain-fleet.ts'
+
+const isServing = (node: Node): boolean =>
+  (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
+
+/** A drain in these states gives its nodes back: those that serve again already count. */
+const GIVES_BACK = new Set(['resuming', 'aborting'])
+
+/** What is planned for an hour decides once more when the hour has come, or when somebody continues it after it could not begin. */
+const isForLater = (drain: Drain): boolean =>
+  drain.strategy.startAt !== undefined &&
+  (drain.state === 'planned' ||
+    (drain.state === 'paused' && drain.steps.every((step) => step.phase === 'waiting')))
+
+/**
+ * Something always serves. A drain owns all its nodes from the moment it is created, so that two that are asked for at once, or a
+ * region and single nodes of another, cannot take out together what neither may take out alone. Decisions run one at a time, each
+ * with the write that makes it true.
+ */
+export class ServingFloor {
+  readonly #fleet: DrainFleet
+  readonly #active: () => readonly Drain[]
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(fleet: DrainFleet, active: () => readonly Drain[]) {
+    this.#fleet = fleet
+    this.#active = active
+  }
+
+  /** One decision at a time, from the look at the fleet to the durable record. */
+  decide<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work, work)
+    this.#turn = mine.catch(() => undefined) // Its caller hears of the fault; the next decision has its own turn.
+    return mine
+  }
+
+  /** Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. */
+  servers(except: string | null): Node[] {
+    const taken = new Set<string>()
+    for (const drain of this.#active()) {
+      if (drain.id === except || GIVES_BACK.has(drain.state) || isForLater(drain)) continue
+      for (const step of drain.steps) taken.add(step.node)
+    }
+    return this.#fleet.nodes().filter((node) => isServing(node) && !taken.has(node.id))
+  }
+
+  /** What speaks against taking these nodes out; null while another one would serve. */
+  refusal(leaving: readonly string[], except: string | null = null): DrainNotice | null {
+    return this.servers(except).some((node) => !leaving.includes(node.id))
+      ? null
+      : { code: 'last_serving_region', message: 'No other region serves now, so nothing could take over' }
+  }
+}

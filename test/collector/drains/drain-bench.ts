@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import {
+  createDrainDesk,
+  type DrainDeskOptions,
+  type RunningDrainDesk,
+} from '../../../server/collector/drains/drain-desk.ts'
+import type { Actor } from '../../../server/contract/access.ts'
+import type { Drain } from '../../../server/contract/drains.ts'
+import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
+import { createLog } from '../../../server/observe/log.ts'
+import { createPrismaStore } from '../../../server/store/prisma-store.ts'
+import { ScriptedFleet } from './scripted-fleet.ts'
+
+export const ana: Actor = { name: 'ana@example.com', role: 'operator', address: null }
+export const root: Actor = { name: 'root@example.com', role: 'admin', address: null }
+export const drainOf = (region: string) => ({ region, reason: 'kernel update', confirm: region })
+export const drainOfNode = (node: string) => ({ node, reason: 'kernel update', confirm: node })
+
+export type PrismaStore = ReturnType<typeof createPrismaStore>
+
+const log = createLog('test', 'silent')
+
+export const refusal = async (work: Promise<unknown>): Promise<AppError> => {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof AppError) return error
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+export const codeOf = async (work: Promise<unknown>): Promise<ErrorCode> => (await refusal(work)).code
+
+/** A desk over a scripted fleet and a real database in a temporary folder. Its clocks run `speed` times faster than the wall. */
+export class DrainBench {
+  readonly folder = mkdtempSync(join(tmpdir(), 'tidegate-drains-'))
+  readonly store: PrismaStore
+  fleet: ScriptedFleet
+  desk!: RunningDrainDesk
+  /** Milliseconds by which somebody has moved the wall clock. */
+  wallShiftMs = 0
+  readonly #speed: number
+  readonly #began = performance.now()
+  readonly #epoch = Date.now()
+  readonly #more: Partial<DrainDeskOptions>
+
+  constructor(
+    options: {
+      speed?: number
+      fleet?: ScriptedFleet
+      wrap?: (store: PrismaStore) => PrismaStore
+    } & Partial<DrainDeskOptions> = {},
+  ) {
+    const { speed = 20, fleet = new ScriptedFleet(), wrap = (store) => store, ...more } = options
+    this.#speed = speed
+    this.#more = more
+    this.fleet = fleet
+    this.store = wrap(createPrismaStore({ url: `file:${join(this.folder, 'test.db')}`, log }))
+  }
+
+  readonly monotonic = (): number => (performance.now() - this.#began) * this.#speed
+  readonly now = (): number => Math.round(this.#epoch + this.monotonic() + this.wallShiftMs)
+
+  async open(): Promise<this> {
+    await this.store.open()
+    await this.openDesk()
+    return this
+  }
+
+  /** As after a start of the collector. */
+  async openDesk(): Promise<void> {
+    this.desk = createDrainDesk({
+      store: this.store,
+      fleet: this.fleet,
+      live: { changed: () => undefined },
+      log,
+      now: this.now,
+      monotonic: this.monotonic,
+      tickMs: 5,
+      ...this.#more,
+    })
+    await this.desk.start()
+  }
+
+  async close(): Promise<void> {
+    await this.desk.close()
+    await this.store.close()
+    rmSync(this.folder, { recursive: true })
+  }
+
+  async get(id: string): Promise<Drain> {
+    const drain = await this.desk.get(id)
+    if (drain === null) throw new Error(`drain ${id} is gone`)
+    return drain
+  }
+
+  async until(id: string, ...states: Drain['state'][]): Promise<Drain> {
+    await expect
+      .poll(async () => states.includes((await this.get(id)).state), { timeout: 15_000, interval: 5 })
+      .toBe(true)
+    return this.get(id)
+  }
+
+  /** Lets the bench's clock run on by so many of its milliseconds. */
+  async pass(ms: number): Promise<void> {
+    const end = this.monotonic() + ms
+    while (this.monotonic() < end) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
+  serving(): string[] {
+    return this.fleet.scripted.filter(({ id }) => this.fleet.serves(id)).map(({ id }) => id)
+  }
+}
