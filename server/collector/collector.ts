@@ -2,6 +2,7 @@ import { ulid } from 'ulid'
 import {
   type Drain,
   type FleetEvent,
+  type HeldPart,
   type LivePublisher,
   type NodeTunnel,
   nodeTunnelsSchema,
@@ -10,6 +11,7 @@ import {
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import { createControl } from './control.ts'
+import type { Absence } from './drains/absences.ts'
 import { Fleet, type FleetNode, type NodeTarget, type RecordFleetEvent, type RegionConfig } from './fleet.ts'
 import type { CollectorHandle, DrainDesk } from './handle.ts'
 import { HeartbeatRings } from './heartbeats.ts'
@@ -42,6 +44,11 @@ export interface RunningDrains extends DrainDesk {
   start(): Promise<void>
   close(): Promise<void>
   active(): Drain[]
+  held(): HeldPart[]
+  /** Why a drain may have this node away. */
+  absence(node: string): Absence | null
+  /** For whoever watches the collector itself: drains that are driven, and the longest time without a tick (ms). */
+  progress(): { driven: number; longestWithoutTickMs: number | null }
 }
 
 /** What the drain orchestrator gets of the collector. */
@@ -127,6 +134,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
     pollIntervalMs: options.polling.intervalMs,
     openIncidents: () => book.open(),
     activeDrains: underWay,
+    absence: (node) => drains.absence(node),
   })
   const heartbeats = new HeartbeatRings(options.polling.intervalMs)
   fleet.onPoll((id, poll) => {
@@ -369,7 +377,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
         nodes: fleet.nodes(),
         incidents: book.open(),
         drains: drains.active(),
-        held: [],
+        held: drains.held(),
         live: { hub: live.hub, seq: live.seq },
         collector: {
           latenessP99Ms: watch.figures().latenessP99Ms,

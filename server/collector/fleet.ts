@@ -18,6 +18,7 @@ import {
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import type { Control, ControlAnswer } from './control.ts'
+import type { Absence } from './drains/absences.ts'
 import type { DrainFleet } from './drains/drain-fleet.ts'
 import { HostMap } from './host-map.ts'
 import { type Judgement, unknownJudgement } from './judge.ts'
@@ -82,6 +83,8 @@ export interface FleetOptions {
   pollIntervalMs: number
   openIncidents: () => Incident[]
   activeDrains: () => Drain[]
+  /** Why a drain may have a node away, and for how long (ms, null: until it is back). */
+  absence: (node: string) => Absence | null
 }
 
 /** The fleet in memory: the one truth that pages, rules and drains read. */
@@ -192,7 +195,11 @@ export class Fleet implements DrainFleet {
         id: config.id,
         name: config.name,
         ...(config.at === undefined ? {} : { at: config.at }),
-        state: regionState(states, intent),
+        // A node that is away because a drain took it out is out, like its neighbours.
+        state: regionState(
+          members.map((node, index) => (this.away(node.id) ? 'drained' : (states[index] ?? 'unknown'))),
+          intent,
+        ),
         ...(words === null ? {} : { words }),
         intent,
         nodes: members.length,
@@ -218,6 +225,18 @@ export class Fleet implements DrainFleet {
 
   tunnels(): Tunnel[] {
     return this.hosts.list()
+  }
+
+  /** A drain explains why this node does not answer; null where it answers, where none does, or where that has lasted too long. */
+  away(id: string): NonNullable<Node['away']> | null {
+    const node = this.#nodes.get(id)
+    if (node?.judgement.state !== 'down') return null
+    const absence = this.#options.absence(id)
+    if (absence === null) return null
+    const { drainId, limitMs } = absence
+    if (limitMs === null) return { drainId, until: null }
+    const until = (node.judgement.badSince ?? node.judgement.since) + limitMs
+    return this.#options.now() <= until ? { drainId, until: new Date(until).toISOString() } : null
   }
 
   intent(node: string): Intent {
@@ -306,6 +325,7 @@ export class Fleet implements DrainFleet {
 
   #view(node: FleetNode, hurt: ReadonlyMap<string, string>): Node {
     const { judgement, poll } = node
+    const away = this.away(node.id)
     const answers = judgement.state === 'up' || judgement.state === 'degraded'
     const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id) : undefined
     return {
@@ -316,6 +336,7 @@ export class Fleet implements DrainFleet {
       state: stateOf(node, hurt),
       intent: this.intent(node.id),
       problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
+      ...(away === null ? {} : { away }),
       version: node.document?.version ?? null,
       since: new Date(judgement.since).toISOString(),
       lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),

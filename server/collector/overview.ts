@@ -111,7 +111,8 @@ const troubleOf = (facts: {
       .filter((signal) => signal.kind === 'push.stuck' && signal.closedAt === undefined)
       .map((signal) => ({ node: signal.scope.replace(/^node:/, ''), since: Date.parse(incident.startedAt) })),
   )
-  const down = facts.nodes.filter((node) => node.state === 'down')
+  // What a drain took away, for a restart or for good, needs nobody.
+  const down = facts.nodes.filter((node) => node.state === 'down' && node.away === undefined)
   // A node that is named for what hurts is not named again for its state.
   const degraded = facts.nodes.filter(
     (node) => node.state === 'degraded' && !stuck.some((entry) => entry.node === node.id),

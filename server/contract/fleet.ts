@@ -47,6 +47,8 @@ export interface Node {
   state: ObservedState
   intent: Intent
   problems: string[]
+  /** It does not answer, and a drain explains why, until then (null: until it is back). */
+  away?: { drainId: string; until: IsoTime | null }
   version: string | null
   /** Since when the state holds. */
   since: IsoTime

@@ -103,7 +103,10 @@ export class DrainRecord {
     this.touch()
   }
 
+  /** Changes one step; nothing happens where it says so already. */
   step(node: string, change: Partial<DrainStep>): void {
+    const known = this.#drain.steps.find((step) => step.node === node)
+    if (known === undefined || JSON.stringify({ ...known, ...change }) === JSON.stringify(known)) return
     const steps = this.#drain.steps.map((step) => (step.node === node ? { ...step, ...change } : step))
     this.change({ steps })
   }

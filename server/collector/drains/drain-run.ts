@@ -1,4 +1,4 @@
-import { isActiveDrain, isFinishedExit, nodesOut } from '../../contract/drain-rules.ts'
+import { isActiveDrain, nodesOut } from '../../contract/drain-rules.ts'
 import type { Drain, DrainStep } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { FleetEvent } from '../../contract/events.ts'
@@ -7,15 +7,15 @@ import type { DrainState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import { listWords } from '../words.ts'
-import { REBOOT_LIMIT_MS } from './absences.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { type DrainRecord, type Transition, within } from './drain-record.ts'
 import { countStep, notePhases, reportOf } from './drain-report.ts'
 import { recordTransition } from './drain-story.ts'
+import { DrainedNodes } from './drained-nodes.ts'
 import { noteLost } from './lost-requests.ts'
+import { eventsOfDrain } from './missed-events.ts'
 import { followMoves, namesOf, noticeRegistered } from './moves.ts'
-import { NodeDriver } from './node-driver.ts'
 import type { ServingFloor } from './serving-floor.ts'
 import { countersOf } from './step-counters.ts'
 import { moveWorries, receiverWorries, type Worry } from './worries.ts'
@@ -33,16 +33,14 @@ export interface DrainRunOptions {
 
 /** How long a tunnel may stay unregistered before the next node is drained all the same; it counts as missing until it returns. */
 const MISSING_TUNNEL_WAIT_MS = 60_000
-/** After a start of the collector the receivers may be unknown for so long: nothing new begins, and nothing pauses. */
+/** Receivers may be unknown for so long after a start or a stall of the collector: nothing new begins, and nothing pauses. */
 const RECEIVER_GRACE_MS = 20_000
 /** Resuming or aborting gives up on a node after this long and says so. */
 const RESUME_LIMIT_MS = 120_000
 /** What is held is looked at so often. */
 const HELD_LOOK_MS = 2_000
-const STORE_READ_MS = 5_000
 /** A stop waits so long for a call that is under way. */
 const STOP_MS = 3_000
-const EVENT_PAGES = 20
 
 /**
  * One drain, driven by ticks: each tick compares what is wanted with what the nodes say and does the next idempotent thing, so
@@ -52,11 +50,14 @@ const EVENT_PAGES = 20
 export class DrainRun {
   readonly record: DrainRecord
   readonly #options: DrainRunOptions
-  readonly #nodes: ReadonlyMap<string, NodeDriver>
+  readonly #nodes: DrainedNodes
   readonly #missingSince = new Map<string, number>()
   readonly #startedAt: number
   readonly #wallAtStart: number
   #stateSince: number
+  /** Since when no receiver is known; null while one is. */
+  #blindSince: number | null = null
+  #knowsReceivers: boolean
   #lookedAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | null = null
   #ticking: Promise<void> | null = null
@@ -65,8 +66,6 @@ export class DrainRun {
   #story: Promise<unknown> = Promise.resolve()
   /** What this tick has to say; the first remark becomes the note. */
   #remarks: string[] = []
-  /** Nodes that are observed to serve, looked up once a tick. */
-  #up: Set<string> | null = null
   /** When the last tick ended, monotonic ms; null before the first. */
   lastTickAt: number | null = null
 
@@ -74,11 +73,12 @@ export class DrainRun {
     this.record = record
     this.#options = options
     const { fleet, clock } = options
-    this.#nodes = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock)]))
+    this.#nodes = new DrainedNodes(record, fleet, clock)
     this.#startedAt = clock.monotonic()
     this.#wallAtStart = clock.now()
     this.#stateSince = this.#startedAt
     this.#missedEventsRead = !options.adopted
+    this.#knowsReceivers = !options.adopted
   }
 
   get drain(): Drain {
@@ -91,7 +91,7 @@ export class DrainRun {
 
   /** True while ticks come: also after its end, for as long as nodes are out of service because of it. */
   get driven(): boolean {
-    return !this.#closed && (isActiveDrain(this.drain) || this.#keepsNodesAway())
+    return !this.#closed && (isActiveDrain(this.drain) || this.#nodes.keepsNodesAway())
   }
 
   /** Drives on. Calling it twice is harmless. */
@@ -99,7 +99,7 @@ export class DrainRun {
     if (this.#closed || this.#timer !== null || this.#ticking !== null) return
     // A drain that waits for its hour changes nothing yet.
     if (isActiveDrain(this.drain) && this.drain.state !== 'planned' && this.drain.state !== 'resuming')
-      this.#options.fleet.setIntent(this.#away(), 'drain')
+      this.#options.fleet.setIntent(this.#nodes.away(), 'drain')
     const loop = () => {
       this.#timer = null
       this.#ticking = this.#tick()
@@ -143,7 +143,7 @@ export class DrainRun {
     const goesOn = this.drain.state === 'paused' && to === 'running'
     const progress = goesOn ? { begun: true, accepted: this.#worries().map(({ code }) => code) } : {}
     const drain = await this.#transition(to, by, { ...options, progress })
-    if (goesOn) this.#options.fleet.setIntent(this.#away(), 'drain')
+    if (goesOn) this.#options.fleet.setIntent(this.#nodes.away(), 'drain')
     this.start()
     return drain
   }
@@ -152,7 +152,7 @@ export class DrainRun {
   observe(event: FleetEvent): void {
     if (event.type === 'tunnel.registered') {
       if (!['running', 'paused', 'aborting'].includes(this.drain.state)) return
-      this.#setMoves(noticeRegistered(this.drain.moves, event, this.#leaving()))
+      this.#setMoves(noticeRegistered(this.drain.moves, event, this.#nodes.leaving()))
     }
     if (
       event.type === 'drain.completed' &&
@@ -166,7 +166,8 @@ export class DrainRun {
   async #tick(): Promise<void> {
     const seen = this.drain.version
     this.#remarks = []
-    this.#up = null
+    this.#nodes.lookAnew()
+    this.#knowsReceivers = this.#lookAtReceivers()
     switch (this.drain.state) {
       case 'planned':
         return this.#tickPlanned(seen)
@@ -202,10 +203,10 @@ export class DrainRun {
 
   async #tickRunning(seen: number): Promise<void> {
     if (!this.record.progress.begun) return this.record.save()
-    await this.#cordonAll()
+    await this.#nodes.cordonAll()
     this.#follow()
     await Promise.all(this.drain.steps.map((step) => this.#advance(step, seen)))
-    await this.#askHeldAgain()
+    await this.#nodes.askHeldAgain()
     if (this.#isStill(seen, 'running')) await this.#goOn(seen)
     if (this.#isStill(seen, 'running') || this.#isStill(seen, 'paused')) {
       if (this.drain.state === 'running') this.record.note(this.#remarks[0] ?? null)
@@ -237,9 +238,10 @@ export class DrainRun {
     const { clock } = this.#options
     if (clock.monotonic() - this.#lookedAt < HELD_LOOK_MS) return this.record.save()
     this.#lookedAt = clock.monotonic()
-    if (isActiveDrain(this.drain)) await this.#askHeldAgain()
-    else await this.#noticeReturns()
-    if (nodesOut(this.drain).length > 0 && this.drain.state !== 'failed') this.record.note(this.#awayNote())
+    if (isActiveDrain(this.drain)) await this.#nodes.askHeldAgain()
+    else await this.#nodes.noticeReturns()
+    if (nodesOut(this.drain).length > 0 && this.drain.state !== 'failed')
+      this.record.note(this.#nodes.awayNote())
     await this.record.save()
   }
 
@@ -247,9 +249,9 @@ export class DrainRun {
   async #tickResuming(seen: number, to: 'resumed' | 'aborted'): Promise<void> {
     const { fleet, clock } = this.#options
     const held = to === 'aborted' && this.record.progress.end === 'held'
-    const problems = (await Promise.all(this.drain.steps.map((step) => this.#giveBack(step, held)))).filter(
-      (problem) => problem !== null,
-    )
+    const problems = (
+      await Promise.all(this.drain.steps.map((step) => this.#nodes.giveBack(step, held)))
+    ).filter((problem) => problem !== null)
     if (!this.#isStill(seen, this.drain.state)) return
     if (problems.length === 0) {
       await this.#readMissedEvents()
@@ -257,7 +259,7 @@ export class DrainRun {
       await this.#transition(to, this.drain.updatedBy, { expectedVersion: seen, note })
       await this.record.save({ atOnce: true })
     } else if (clock.monotonic() - this.#stateSince > RESUME_LIMIT_MS) {
-      for (const { node } of problems) this.#endStep(node, 'out')
+      for (const { node } of problems) this.#nodes.endStep(node, 'out')
       const serving = this.drain.steps.filter(
         ({ outcome }) => outcome === 'back' || outcome === 'kept_serving',
       )
@@ -278,47 +280,6 @@ export class DrainRun {
     }
   }
 
-  /** One node of a drain that ends; null once there is nothing left to do for it. */
-  async #giveBack(step: DrainStep, held: boolean): Promise<{ node: string; why: string } | null> {
-    const { node, phase, outcome } = step
-    const { fleet } = this.#options
-    if (!this.record.progress.begun) {
-      this.#endStep(node, 'kept_serving')
-      return null
-    }
-    if (outcome === 'exited' || outcome === 'kept_serving') return null
-    if (outcome === 'back' && (held || this.#isUp(node))) return null
-    if (held && phase !== 'waiting') {
-      this.#endStep(node, 'held')
-      return null
-    }
-    const driver = this.#driver(node)
-    const why = await driver.bringBack()
-    if (why === null) {
-      this.#endStep(node, phase === 'done' || this.drain.state === 'resuming' ? 'back' : 'kept_serving')
-      fleet.setIntent([node], 'serving')
-      return null
-    }
-    if (this.#hasExited(node, null)) {
-      this.#endStep(node, 'exited')
-      return null
-    }
-    return { node, why }
-  }
-
-  /** No host may move twice: all nodes that still have tunnels refuse new ones from the start. */
-  async #cordonAll(): Promise<void> {
-    const { strategy } = this.drain
-    await Promise.all(
-      this.drain.steps.map(async ({ node, phase }) => {
-        // The process that comes after an exit is not ours to ask anything.
-        if (phase === 'done' || (strategy.mode === 'exit' && phase !== 'waiting')) return
-        const epoch = this.#options.fleet.health(node)?.document?.epoch ?? ''
-        await this.#driver(node).cordon(this.drain, epoch)
-      }),
-    )
-  }
-
   async #startNext(seen: number): Promise<void> {
     const { steps, strategy, id } = this.drain
     const { floor, clock } = this.#options
@@ -327,18 +288,18 @@ export class DrainRun {
     if (next === undefined || open >= strategy.maxUnavailable) return
     const { progress } = this.record
     if (!progress.forced && floor.refusal(this.nodes, id) !== null) {
-      if (!this.#knowsReceivers()) {
-        this.#remarks.push('Waiting until it is known who else serves')
+      if (!this.#knowsReceivers) {
+        this.#remark('Waiting until it is known who else serves')
         return
       }
       const note = `Paused by itself: nothing would serve if ${next.node} went`
       await this.#transition('paused', 'tidegate', { expectedVersion: seen, note })
       return
     }
-    const driver = this.#driver(next.node)
+    const driver = this.#nodes.driver(next.node)
     const document = await driver.look()
     if (document === null) {
-      this.#remarks.push(`${next.node} does not answer; the drain waits for it`)
+      this.#remark(`${next.node} does not answer; the drain waits for it`)
       return
     }
     // An operator may have paused or aborted while the node was asked.
@@ -350,19 +311,7 @@ export class DrainRun {
       startedAt: new Date(clock.now()).toISOString(),
     })
     await this.record.save({ atOnce: true })
-    if (this.#isStill(seen, 'running')) await this.#ask(next.node)
-  }
-
-  async #ask(node: string): Promise<void> {
-    const asked = await this.#driver(node).drain(this.drain)
-    if (asked.kind !== 'accepted') {
-      this.#remarks.push(asked.why)
-      return
-    }
-    const known = this.record.progress.asked[node]
-    if (known === undefined || known.accepted) return
-    known.accepted = true
-    this.record.touch()
+    if (this.#isStill(seen, 'running')) this.#remark(await this.#nodes.ask(next.node))
   }
 
   /** One step of one node: reads what it says, shows it, and proves it empty. */
@@ -372,17 +321,17 @@ export class DrainRun {
     if (phase === 'waiting') {
       // What is left in all must not forget the nodes whose turn has not come.
       const remaining = this.#options.fleet.health(node)?.document?.drain.remaining ?? null
-      if (JSON.stringify(remaining) !== JSON.stringify(step.remaining)) this.record.step(node, { remaining })
+      this.record.step(node, { remaining })
       return
     }
-    const driver = this.#driver(node)
+    const driver = this.#nodes.driver(node)
     const before = driver.document
     const document = await driver.look()
     if (!this.#isStill(seen, this.drain.state)) return
-    if (this.#hasExited(node, document)) return this.#finishExit(node, before)
+    if (this.#nodes.hasExited(node, document)) return this.#nodes.finishExit(node, before)
     if (document === null) {
       this.record.step(node, { remaining: null })
-      this.#remarks.push(`${node} does not answer; the drain waits for it`)
+      this.#remark(`${node} does not answer; the drain waits for it`)
       return
     }
     this.#noteLost(node, document)
@@ -394,11 +343,10 @@ export class DrainRun {
       this.record.step(node, { remaining, ...(at === null || at === 'cleanup' ? {} : { phase: at }) })
       return
     }
-    if (phase !== 'proving' || JSON.stringify(remaining) !== JSON.stringify(step.remaining))
-      this.record.step(node, { phase: 'proving', remaining })
+    this.record.step(node, { phase: 'proving', remaining })
     if (driver.isEmpty(document) && this.#tunnelsHaveMoved(node)) {
       countStep(this.record.progress, node, document)
-      this.#endStep(node, 'empty')
+      this.#nodes.endStep(node, 'empty')
     }
   }
 
@@ -421,33 +369,7 @@ export class DrainRun {
       await this.record.save({ atOnce: true })
       if (!this.#isStill(seen, this.drain.state)) return
     }
-    await this.#ask(node)
-  }
-
-  /**
-   * The run that was asked to end has ended: another one answers, or enough answers stayed away. Whether it was the order or a
-   * crash that ended it, nothing of it is left to drain.
-   */
-  #hasExited(node: string, document: Health | null): boolean {
-    if (this.drain.strategy.mode !== 'exit') return false
-    const asked = this.record.progress.asked[node]
-    if (asked === undefined) return false
-    return document === null ? this.#driver(node).isGone() : document.epoch !== asked.epoch
-  }
-
-  #finishExit(node: string, last: Health | null): void {
-    const { progress } = this.record
-    const asked = progress.asked[node]
-    const known = last !== null && last.epoch === asked?.epoch ? last : null
-    const left = known?.drain.remaining
-    const completed = progress.phases.some((entry) => entry.node === node)
-    if (left !== undefined && left.connections + left.requests + left.tunnels > 0 && !completed) {
-      progress.notes.push(
-        `${node} ended with ${left.connections} connections, ${left.requests} requests and ${left.tunnels} tunnels open when it last answered`,
-      )
-    }
-    if (known !== null) countStep(progress, node, known)
-    this.#endStep(node, 'exited')
+    this.#remark(await this.#nodes.ask(node))
   }
 
   #tunnelsHaveMoved(node: string): boolean {
@@ -456,7 +378,7 @@ export class DrainRun {
     const now = this.#options.clock.monotonic()
     const since = this.#missingSince.get(node) ?? now
     this.#missingSince.set(node, since)
-    this.#remarks.push(
+    this.#remark(
       `Waiting for ${missing.length} of ${node}'s tunnels to register elsewhere: ${namesOf(missing)}`,
     )
     if (now - since < MISSING_TUNNEL_WAIT_MS) return false
@@ -466,62 +388,12 @@ export class DrainRun {
     return true
   }
 
-  /** While held, nodes that came back serving (a restart that lost its wish) are asked to drain again. */
-  async #askHeldAgain(): Promise<void> {
-    if (this.drain.strategy.mode === 'exit') return
-    const back = this.drain.steps.filter(({ outcome, node }) => outcome === 'empty' && this.#isUp(node))
-    for (const { node } of back) {
-      const document = await this.#driver(node).look()
-      if (document?.state === 'serving' && document.drain.drainId !== this.drain.id) await this.#ask(node)
-    }
-  }
-
-  /** What serves again after the end, whoever brought it back, is out of service no more. */
-  async #noticeReturns(): Promise<void> {
-    for (const { node, outcome } of this.drain.steps) {
-      if (outcome !== 'exited' && outcome !== 'held' && outcome !== 'out') continue
-      if (!this.#isUp(node)) continue
-      const document = await this.#driver(node).look()
-      if (document?.state !== 'serving' || document.relay?.cordoned === true) continue
-      if (outcome === 'exited' && document.epoch === this.record.progress.asked[node]?.epoch) continue
-      this.record.step(node, { outcome: 'back' })
-      this.#options.fleet.setIntent([node], 'serving')
-    }
-  }
-
-  /** A reboot is what a region is held for; it is told here instead of by an incident, for so long as that is credible. */
-  #awayNote(): string | null {
-    const away = this.#options.fleet
-      .nodes()
-      .filter(({ id, state }) => state === 'down' && nodesOut(this.drain).includes(id))
-    const [first] = away
-    if (first === undefined) {
-      return this.drain.state === 'aborted'
-        ? 'Ended held: drained nodes stay out of service until they are resumed'
-        : null
-    }
-    const minutes = REBOOT_LIMIT_MS / 60_000
-    const verb = away.length === 1 ? 'has' : 'have'
-    return `${listWords(away.map(({ id }) => id))} ${verb} not answered since ${first.since}; a restart is expected while held, for ${minutes} min, then it is an incident`
-  }
-
-  #endStep(node: string, outcome: NonNullable<DrainStep['outcome']>): void {
-    const step = this.drain.steps.find((candidate) => candidate.node === node)
-    if (step === undefined || step.outcome === outcome) return
-    const done = outcome === 'empty' || outcome === 'exited'
-    this.record.step(node, {
-      outcome,
-      endedAt: step.endedAt ?? new Date(this.#options.clock.now()).toISOString(),
-      ...(done ? { phase: 'done' as const } : {}),
-    })
-  }
-
   /** Why the drain should not go on by itself; null where all is well, or an operator accepted what is not. */
   #worry(): string | null {
     const worries = this.#worries()
     const { progress } = this.record
     // What is over is worth a pause when it comes again.
-    if (this.#knowsReceivers()) {
+    if (this.#knowsReceivers) {
       const codes = worries.map(({ code }) => code)
       progress.accepted = progress.accepted.filter((code) => codes.includes(code))
     }
@@ -532,57 +404,35 @@ export class DrainRun {
     const region = this.drain.region ?? null
     const { fleet } = this.#options
     return [
-      ...(this.#knowsReceivers() ? receiverWorries(fleet, this.nodes, region) : []),
+      ...(this.#knowsReceivers ? receiverWorries(fleet, this.nodes, region) : []),
       ...moveWorries(fleet, region, this.drain.moves),
     ]
   }
 
-  /** Just after a start of the collector nothing is known of the receivers, which is no reason to pause. */
-  #knowsReceivers(): boolean {
-    return !this.#options.adopted || this.#options.clock.monotonic() - this.#startedAt > RECEIVER_GRACE_MS
+  /**
+   * Just after a start of the collector, or when it stalled or lost its own network, nothing is known of the receivers. For a while
+   * that is no reason to pause, and none to begin anything either.
+   */
+  #lookAtReceivers(): boolean {
+    const { adopted, clock, fleet } = this.#options
+    const now = clock.monotonic()
+    const others = fleet.nodes().filter(({ id }) => !this.nodes.includes(id))
+    const blind = others.length > 0 && others.every(({ state }) => state === 'unknown')
+    this.#blindSince = blind ? (this.#blindSince ?? now) : null
+    if (this.#blindSince !== null && now - this.#blindSince <= RECEIVER_GRACE_MS) return false
+    return !adopted || now - this.#startedAt > RECEIVER_GRACE_MS
   }
 
-  /** Nodes whose tunnels have to leave; a process that came after an exit is a place like any other. */
-  #leaving(): Set<string> {
-    return new Set(this.drain.steps.filter(({ outcome }) => outcome !== 'exited').map(({ node }) => node))
-  }
-
-  /** Nodes that nobody wants to serve because of this drain. */
-  #away(): string[] {
-    return this.drain.steps
-      .filter(({ outcome }) => outcome !== 'back' && outcome !== 'kept_serving')
-      .map(({ node }) => node)
-  }
-
-  #keepsNodesAway(): boolean {
-    const { drain } = this
-    if (nodesOut(drain).length > 0) return true
-    const ended = isFinishedExit(drain) || drain.state === 'aborted' || drain.state === 'failed'
-    return ended && drain.steps.some(({ outcome }) => outcome === 'exited')
-  }
-
-  #isUp(node: string): boolean {
-    this.#up ??= new Set(
-      this.#options.fleet
-        .nodes()
-        .filter(({ state }) => state === 'up' || state === 'degraded')
-        .map(({ id }) => id),
-    )
-    return this.#up.has(node)
+  #remark(text: string | null): void {
+    if (text !== null) this.#remarks.push(text)
   }
 
   #isStill(seen: number, state: DrainState): boolean {
     return this.drain.version === seen && this.drain.state === state
   }
 
-  #driver(node: string): NodeDriver {
-    const driver = this.#nodes.get(node)
-    if (driver === undefined) throw new AppError('ERR_NOT_FOUND', `${node} is not part of this drain`)
-    return driver
-  }
-
   #follow(): void {
-    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#leaving()))
+    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#nodes.leaving()))
     const { fleet } = this.#options
     const { progress } = this.record
     const first = progress.lost === null
@@ -605,26 +455,11 @@ export class DrainRun {
     if (moves !== this.drain.moves) this.record.change({ moves: [...moves] })
   }
 
-  /** What happened while no collector listened is in the store: the streams resume, so it is read from there once. */
+  /** What happened while no collector listened is in the store: it is read from there once. */
   async #readMissedEvents(): Promise<void> {
     if (this.#missedEventsRead) return
     try {
-      let cursor: string | undefined
-      for (let page = 0; page < EVENT_PAGES; page += 1) {
-        const { items, nextCursor } = await within(
-          STORE_READ_MS,
-          this.#options.store.events({
-            from: this.drain.createdAt,
-            types: ['tunnel.registered', 'drain.completed'],
-            order: 'asc',
-            limit: 1_000,
-            ...(cursor === undefined ? {} : { cursor }),
-          }),
-        )
-        for (const event of items) this.observe(event)
-        if (nextCursor === null) break
-        cursor = nextCursor
-      }
+      for await (const event of eventsOfDrain(this.#options.store, this.drain)) this.observe(event)
       this.#missedEventsRead = true
     } catch (error) {
       this.#options.log.warn(
@@ -654,7 +489,7 @@ export class DrainRun {
   }
 
   #report() {
-    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#leaving()))
+    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#nodes.leaving()))
     const { clock } = this.#options
     // The wall says how long it ran before this process took it up; from then on the time is measured.
     const before = Math.max(0, this.#wallAtStart - Date.parse(this.drain.createdAt))

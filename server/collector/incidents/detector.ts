@@ -164,16 +164,13 @@ export class Detector {
   async #node(id: string, announced: Announced, now: number): Promise<void> {
     const node = this.#fleet.require(id)
     const scope = `node:${id}`
-    const exits = this.#activeDrains().some(
-      (drain) => drain.strategy.mode === 'exit' && drain.steps.some((step) => step.node === id),
-    )
     const verdict = nodeDown({
       node: id,
       region: node.region,
       state: node.judgement.state,
       downSince: announced.nodes.get(id) ?? null,
       regionUnreachable: announced.regions.has(node.region),
-      explained: exits || this.#fleet.intent(id) === 'maintenance',
+      explained: this.#fleet.away(id) !== null || this.#fleet.intent(id) === 'maintenance',
       othersUp: this.#fleet
         .nodesOf(node.region)
         .filter(
@@ -195,6 +192,10 @@ export class Detector {
       region,
       nodes,
       unreachableSince: announced.regions.get(region) ?? null,
+      // Each of them was taken out: for a restart while it is held, or by an exit.
+      explained: members.every(
+        (node) => this.#fleet.away(node.id) !== null || this.#fleet.intent(node.id) === 'maintenance',
+      ),
       anyAlive: members.some((node) => node.judgement.state !== 'down' && node.judgement.state !== 'unknown'),
       open: this.#book.signal('region.unreachable', scope) !== null,
       now,

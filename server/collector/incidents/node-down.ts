@@ -10,7 +10,7 @@ export interface NodeDownFacts {
   downSince: number | null
   /** The whole region is told to be unreachable: then that is the signal. */
   regionUnreachable: boolean
-  /** A drain of mode `exit` ended it, or the operator wants it away. */
+  /** A drain took it out (an exit, or a restart while it is held), or the operator wants it away. */
   explained: boolean
   /** Other nodes of the region that serve. */
   othersUp: number

@@ -6,6 +6,8 @@ export interface RegionUnreachableFacts {
   nodes: readonly string[]
   /** Since when the whole region is told to be unreachable, epoch ms; null while it is not. */
   unreachableSince: number | null
+  /** Every node of it is away on purpose: a drain or somebody's maintenance took it out. */
+  explained: boolean
   /** A node of it is judged alive at the moment. */
   anyAlive: boolean
   open: boolean
@@ -20,6 +22,7 @@ export const regionUnreachable = (facts: RegionUnreachableFacts): SignalVerdict 
       ? { state: 'hold' }
       : { state: 'closed', because: `${facts.region} did not vanish at once` }
   }
+  if (facts.explained) return { state: 'closed', because: 'it is away on purpose' }
   return {
     state: 'open',
     startedAt: facts.unreachableSince,

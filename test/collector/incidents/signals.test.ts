@@ -275,9 +275,15 @@ describe('node.down and region.unreachable', () => {
       'hold',
     ],
     ['stays closed', { unreachableSince: null, anyAlive: false, open: false }, 'closed'],
+    [
+      'is quiet about what a drain took away',
+      { unreachableSince: 1_000, anyAlive: false, open: false, explained: true },
+      'closed',
+    ],
   ])('region.unreachable %s', (_title, part, state) => {
-    expect(regionUnreachable({ region: 'fra', nodes: ['fra-1', 'fra-2'], now: 5_000, ...part }).state).toBe(
-      state,
-    )
+    expect(
+      regionUnreachable({ region: 'fra', nodes: ['fra-1', 'fra-2'], now: 5_000, explained: false, ...part })
+        .state,
+    ).toBe(state)
   })
 })
