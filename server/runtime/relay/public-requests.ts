@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { HeaderList, ResetCode } from './frames.ts'
 import { answerError, bodyPending, hasBody } from './public-answer.ts'
+import { watchReader } from './reader-watch.ts'
 import { ResponseFraming } from './response-framing.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { StreamHandler, TunnelStream } from './tunnel-streams.ts'
@@ -27,6 +28,7 @@ export const responseWriter = (
   tunnel: Tunnel,
   res: ServerResponse,
   stream: () => TunnelStream,
+  readerIdleTimeoutMs: number,
   settled: (status: number) => void,
 ): Required<Pick<StreamHandler, 'response' | 'data' | 'end' | 'reset' | 'closed'>> => {
   let unconfirmed = 0
@@ -42,9 +44,15 @@ export const responseWriter = (
     stream().consumed(unconfirmed)
     unconfirmed = 0
   })
+  // Heard by the response, so that Node does not take a quiet stream of events for an idle connection.
+  res.on('timeout', () => undefined)
+  const endWatch = res.socket
+    ? watchReader(res.socket, readerIdleTimeoutMs, () => res.destroy())
+    : () => undefined
   res.on('close', () => {
-    // `close` without `finish`: the client went away, so the host may stop.
-    if (!res.writableFinished) stream().reset('client_gone')
+    endWatch()
+    // The client went away, or was told something else than the host's answer: the host may stop.
+    stream().reset('client_gone')
     settle(res.headersSent ? res.statusCode : 499)
   })
   const reset = (code: ResetCode, message: string): void => {
@@ -122,21 +130,33 @@ export interface ForwardOptions {
   responseTimeoutMs: number
   /** Between two parts of the request's body, counted while it is the client's turn; 0 waits. */
   bodyIdleTimeoutMs: number
+  /** While the client takes nothing of the response that waits for it; 0 waits. */
+  readerIdleTimeoutMs: number
   settled(status: number): void
 }
 
 /** How long the rest of a body may take whose answer is complete already, before its connection is cut. */
 const REST_OF_BODY_MS = 2_000
 
-/** Forwards one public request through a tunnel, streamed both ways. Answers the stream, so that it can be cut. */
+/** A public request that is forwarded: its stream, so that it can be cut, and how fast its client is. */
+export interface ForwardedRequest {
+  stream: TunnelStream
+  /** Bytes a second that the client sends or takes while it is its turn; null while it is the host's. */
+  clientPace(): number | null
+}
+
+/** Forwards one public request through a tunnel, streamed both ways. */
 export const forwardRequest = (
   tunnel: Tunnel,
   req: IncomingMessage,
   res: ServerResponse,
   options: ForwardOptions,
-): TunnelStream => {
+): ForwardedRequest => {
   const { hostId } = tunnel
   const withBody = hasBody(req)
+  const beganMs = performance.now()
+  let sentBytes = 0
+  let takenBytes = 0
   const hostIsLate = (): void => {
     const { responseTimeoutMs } = options
     const sentence = `Host ${hostId} sent no response headers within ${responseTimeoutMs / 1000} s`
@@ -173,6 +193,7 @@ export const forwardRequest = (
     tunnel,
     res,
     () => stream,
+    options.readerIdleTimeoutMs,
     (status) => {
       stopWaiting()
       options.settled(status)
@@ -183,6 +204,10 @@ export const forwardRequest = (
     response(head) {
       stopWaiting()
       writer.response(head)
+    },
+    data(chunk) {
+      takenBytes += chunk.length
+      writer.data(chunk)
     },
     end() {
       stopWaiting()
@@ -206,6 +231,7 @@ export const forwardRequest = (
   stream.request({ method: req.method ?? 'GET', path: options.path, headers: options.headers }, withBody)
   if (withBody) {
     req.on('data', (chunk: Buffer) => {
+      sentBytes += chunk.length
       if (!stream.over && !stream.write(chunk)) req.pause()
       wait()
     })
@@ -218,5 +244,12 @@ export const forwardRequest = (
   }
   req.on('error', () => stream.reset('client_gone'))
   wait()
-  return stream
+  return {
+    stream,
+    clientPace() {
+      const seconds = Math.max(0.001, (performance.now() - beganMs) / 1000)
+      if (bodyPending(req) && !req.isPaused()) return sentBytes / seconds
+      return res.writableLength > 0 ? Math.max(0, takenBytes - res.writableLength) / seconds : null
+    },
+  }
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { sendableCloseCode } from '../../contract/close-codes.ts'
 import { clipReason } from './close-reason.ts'
@@ -8,6 +8,7 @@ import { endToEndHeaders } from './forwarded-headers.ts'
 import { type HeaderList, MAX_MESSAGE_BYTES } from './frames.ts'
 import { refusedUpgradeResponse } from './public-answer.ts'
 import { responseWriter } from './public-requests.ts'
+import { watchReader } from './reader-watch.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelStream } from './tunnel-streams.ts'
 
@@ -16,6 +17,8 @@ export interface ForwardedSocket {
   readonly stream: TunnelStream
   /** Resolves when the public side is gone. */
   readonly ended: Promise<void>
+  /** Bytes wait for the client. */
+  clientIsBehind(): boolean
   /** Ends it with a close frame; `ended` follows within the grace period. */
   end(code: number, reason: string): void
 }
@@ -76,7 +79,10 @@ export const bridgeSocket = (ws: WebSocket, stream: TunnelStream): void => {
 export interface ForwardUpgradeOptions {
   path: string
   headers: HeaderList
+  /** Until the host's answer to the upgrade; 0 waits. */
   responseTimeoutMs: number
+  /** While the client takes nothing of what waits for it; 0 waits. */
+  readerIdleTimeoutMs: number
   /** Called once: 101 where the target accepted, its own status where it refused. */
   settled(status: number): void
 }
@@ -111,7 +117,7 @@ export const createSocketForwarder = () => {
   return (
     tunnel: Tunnel,
     req: IncomingMessage,
-    socket: Duplex,
+    socket: Socket,
     early: EarlyBytes,
     options: ForwardUpgradeOptions,
   ): ForwardedSocket => {
@@ -136,7 +142,14 @@ export const createSocketForwarder = () => {
     let refusal: ReturnType<typeof responseWriter> | null = null
     const refused = (): ReturnType<typeof responseWriter> => {
       stopTimer()
-      refusal ??= responseWriter(tunnel, refusedUpgradeResponse(req, socket), () => stream, settle)
+      const { readerIdleTimeoutMs } = options
+      refusal ??= responseWriter(
+        tunnel,
+        refusedUpgradeResponse(req, socket),
+        () => stream,
+        readerIdleTimeoutMs,
+        settle,
+      )
       return refusal
     }
     /** The host's `open` cannot become a handshake: 502, and nothing of it reaches the client. */
@@ -160,6 +173,7 @@ export const createSocketForwarder = () => {
         server.handleUpgrade(req, socket, early.take(), (ws) => {
           accepted = ws
           settle(101)
+          watchReader(socket, options.readerIdleTimeoutMs, () => ws.terminate())
           bridgeSocket(ws, stream)
         })
         // `ws` answers a malformed handshake itself; the target's side then ends.
@@ -187,6 +201,7 @@ export const createSocketForwarder = () => {
     )
     return {
       stream,
+      clientIsBehind: () => socket.writableLength > 0,
       ended,
       end(code, reason) {
         if (accepted) accepted.close(code, clipReason(reason))

@@ -7,55 +7,21 @@ import { HOST_ID_PATTERN } from '../../contract/ids.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { PartContext, Readiness } from '../part.ts'
+import { clipReason } from './close-reason.ts'
 import type { Directory, DirectoryEntry } from './directory.ts'
 import { watchEarlyBytes } from './early-bytes.ts'
 import { type Exchange, Exchanges } from './exchanges.ts'
 import { FENCE_HEADER, forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
 import { type PassOnOptions, passRequestOn, passUpgradeOn } from './pass-on.ts'
+import { clientKey, PendingRoom } from './pending-room.ts'
 import { answerError, answerJson, refusedUpgradeResponse } from './public-answer.ts'
+import { originForm, refusalOf } from './public-refusal.ts'
 import { forwardRequest } from './public-requests.ts'
 import { createSocketForwarder } from './public-sockets.ts'
 import { failureOfError, RequestFailures } from './request-failures.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
-
-/** More header fields than this are refused with 431, never cut. */
-const MAX_HEADERS = 100
-
-/**
- * The path that is asked for. A server must read absolute targets too (RFC 9112 §3.2.2), but one that names another host than
- * `Host` is two requests in one; that and the `*` of OPTIONS are null: they are no path, and a host could do nothing with them.
- */
-const originForm = (req: IncomingMessage): string | null => {
-  const url = req.url ?? '/'
-  if (url.startsWith('/')) return url
-  const match = /^https?:\/\/([^/?#]+)(\/?[^#]*)$/i.exec(url)
-  if (match?.[1]?.toLowerCase() !== req.headers.host?.toLowerCase()) return null
-  const path = match?.[2] ?? ''
-  return path.startsWith('/') ? path : `/${path}`
-}
-
-/** What Node's parser lets pass and no host should see: too many fields, two names for one request, TRACE. */
-const refusalOf = (req: IncomingMessage): { status: number; error: AppError } | null => {
-  const { rawHeaders, method } = req
-  if (rawHeaders.length > MAX_HEADERS * 2)
-    return { status: 431, error: new AppError('ERR_TOO_LARGE', `More than ${MAX_HEADERS} header fields`) }
-  if (method === 'TRACE')
-    return { status: 405, error: new AppError('ERR_METHOD', 'This method is not forwarded') }
-  let hosts = 0
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ''
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
-  }
-  if (hosts > 1) return { status: 400, error: new AppError('ERR_INVALID', 'Host must be given once') }
-  return originForm(req) === null
-    ? {
-        status: 400,
-        error: new AppError('ERR_INVALID', 'The target must be a path, or a URL of the same Host'),
-      }
-    : null
-}
 
 export interface PublicTrafficOptions {
   config: RelayConfig
@@ -100,6 +66,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
   const exchanges = new Exchanges(({ failure, formerOwner }) => {
     if (failure !== null) failures.count(failure, formerOwner)
   })
+  const room = new PendingRoom()
   const responses = new Set<ServerResponse>()
   const byStatus: Record<string, number> = {}
   let total = 0
@@ -220,17 +187,33 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
 
   const isTunnel = (owner: Tunnel | DirectoryEntry): owner is Tunnel => 'streams' in owner
 
-  const busy = (tunnel: Tunnel): AppError | null =>
-    tunnel.streams.size >= config.maxPendingPerTunnel
+  /** Room for one more request on a tunnel, if need be somebody else's. Throws `ERR_TUNNEL_BUSY` where nobody gives way. */
+  const makeRoom = (tunnel: Tunnel, client: string): void => {
+    const { hostId } = tunnel
+    const { maxPendingPerTunnel } = config
+    while (tunnel.streams.size >= maxPendingPerTunnel) {
+      if (room.make(tunnel, client)) continue
+      const sentence = `${maxPendingPerTunnel} requests are pending on the tunnel of ${hostId}`
+      throw new AppError('ERR_TUNNEL_BUSY', sentence, { hostId, maxPendingPerTunnel })
+    }
+    if (tunnel.streams.clogged) {
+      throw new AppError('ERR_TUNNEL_BUSY', `The tunnel of ${hostId} takes nothing at the moment`, { hostId })
+    }
+  }
+
+  /** What a client is told whose place somebody else needed. */
+  const whyItGaveWay = (why: 'slow' | 'share', hostId: string): AppError =>
+    why === 'slow'
       ? new AppError(
-          'ERR_TUNNEL_BUSY',
-          `${config.maxPendingPerTunnel} requests are pending on the tunnel of ${tunnel.hostId}`,
-          {
-            hostId: tunnel.hostId,
-            maxPendingPerTunnel: config.maxPendingPerTunnel,
-          },
+          'ERR_REQUEST_TIMEOUT',
+          `The tunnel of ${hostId} is full, and this request was its slowest`,
+          { hostId },
         )
-      : null
+      : new AppError(
+          'ERR_TUNNEL_BUSY',
+          `The tunnel of ${hostId} is full, and this client holds most of its places`,
+          { hostId, maxPendingPerTunnel: config.maxPendingPerTunnel },
+        )
 
   const passOptions = (
     req: IncomingMessage,
@@ -293,15 +276,30 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         )
         return
       }
-      const full = busy(owner)
-      if (full) throw full
-      const stream = forwardRequest(owner, req, res, {
+      const client = clientKey(clientOf(req).address)
+      makeRoom(owner, client)
+      const { stream, clientPace } = forwardRequest(owner, req, res, {
         path,
         headers: headersFor(req, destination),
         responseTimeoutMs: config.responseTimeoutMs,
         bodyIdleTimeoutMs: config.bodyIdleTimeoutMs,
+        readerIdleTimeoutMs: config.readerIdleTimeoutMs,
         settled: () => undefined,
       })
+      const leave = room.take(owner, {
+        client,
+        clientPace,
+        waiting: () => !res.headersSent,
+        giveWay(why) {
+          const error = whyItGaveWay(why, hostId)
+          const begun = res.headersSent
+          exchange.fail(failureOfError(error))
+          stream.reset('client_gone')
+          answerJson(res, error.status, error.toBody(), true)
+          if (begun) res.destroy()
+        },
+      })
+      res.once('close', leave)
       exchange.over(owner, stream)
       exchange.cut = () => {
         const begun = res.headersSent
@@ -342,14 +340,32 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
         exchange.cut = passUpgradeOn(req, socket, early, passing)
         return
       }
-      const full = busy(owner)
-      if (full) throw full
+      const client = clientKey(clientOf(req).address)
+      makeRoom(owner, client)
+      let accepted = false
       const forwarded = forwardSocket(owner, req, socket, early, {
         path,
         headers: headersFor(req, destination),
         responseTimeoutMs: config.responseTimeoutMs,
-        settled,
+        readerIdleTimeoutMs: config.readerIdleTimeoutMs,
+        settled(status) {
+          accepted = status === 101
+          settled(status)
+        },
       })
+      const leave = room.take(owner, {
+        client,
+        clientPace: () => (forwarded.clientIsBehind() ? 0 : null),
+        waiting: () => !accepted,
+        giveWay(why) {
+          const error = whyItGaveWay(why, hostId)
+          exchange.fail(failureOfError(error))
+          forwarded.stream.reset('client_gone')
+          if (accepted) forwarded.end(1013, clipReason(error.message))
+          else answerJson(refusedUpgradeResponse(req, socket), error.status, error.toBody(), true)
+        },
+      })
+      socket.once('close', leave)
       exchange.over(owner, forwarded.stream)
       exchange.cut = () => forwarded.end(1001, 'This relay is draining')
     } catch (error) {
@@ -393,6 +409,14 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     }
   }
 
+  /** What a handler could not answer itself costs its connection. */
+  const contain = (socket: Socket, handled: Promise<void>): void => {
+    handled.catch((error: unknown) => {
+      context.log.error({ err: error }, 'a public request could not be handled')
+      socket.destroy()
+    })
+  }
+
   const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/'
 
   return {
@@ -410,7 +434,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       const target = originForm(req) ?? '/'
       const destination = destinationOf(req, target)
       if (destination === null) answerOwn(req, res, pathOf(target))
-      else if (!options.stopped()) void toHost(req, res, destination)
+      else if (!options.stopped()) contain(req.socket, toHost(req, res, destination))
       else answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
     },
 
@@ -430,7 +454,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       else if (options.stopped()) {
         const res = refusedUpgradeResponse(req, socket)
         answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
-      } else void socketToHost(req, socket, head, destination)
+      } else contain(socket, socketToHost(req, socket, head, destination))
     },
 
     /**

@@ -1,6 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { AppError } from '../../contract/errors.ts'
 import type { Listener, RelayHealth } from '../../contract/health.ts'
 import type { NodeTunnel } from '../../contract/node-api.ts'
@@ -8,7 +7,7 @@ import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { PartContext, Readiness, ServingPart } from '../part.ts'
 import type { Directory } from './directory.ts'
-import { hasBody } from './public-answer.ts'
+import { createPublicListener } from './public-listener.ts'
 import { createPublicTraffic } from './public-traffic.ts'
 import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
 import { type DrainTunnelsOptions, TunnelDrain } from './tunnel-drain.ts'
@@ -49,10 +48,6 @@ export interface Relay extends ServingPart {
   /** Cuts every public request and WebSocket; resolves when they are gone. */
   abortAll(): Promise<{ connections: number; requests: number }>
 }
-
-/** Public connections, tunnels among them, that the listener holds beyond the ceiling of tunnels. */
-const PUBLIC_CONNECTIONS = 50_000
-const HEADERS_TIMEOUT_MS = 10_000
 
 /** An address that reaches a listener from this machine. */
 const reachableHost = (host: string): string => {
@@ -105,47 +100,7 @@ export const createRelay = (
   const tunnelDrain = new TunnelDrain(registry, directory, timings, context.log)
 
   const listen = async (port: number): Promise<void> => {
-    const next = createServer({
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      // Uploads may last; what stalls before an answer is ended by the response timeout.
-      requestTimeout: 0,
-      keepAliveTimeout: 60_000,
-      maxHeaderSize: 32 * 1024,
-      // Other upgrades (h2c) may be ignored (RFC 9110 §7.8): those are requests like any other. So is one with a body, for which
-      // Node hands over a stream that is no socket, and which no WebSocket client sends.
-      shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req),
-    })
-    // Node drops headers beyond this count silently; the traffic refuses them instead.
-    next.maxHeadersCount = 0
-    next.maxConnections = config.maxTunnels + PUBLIC_CONNECTIONS
-    /** Whatever goes wrong with one request costs its connection, and no other's. */
-    const contain = (socket: Duplex, handle: () => void): void => {
-      try {
-        handle()
-      } catch (error) {
-        context.log.error({ err: error }, 'a public request could not be handled')
-        socket.destroy()
-      }
-    }
-    next.on('request', (req: IncomingMessage, res: ServerResponse) =>
-      contain(req.socket, () => traffic.request(req, res)),
-    )
-    next.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on('error', (error) => context.log.debug({ err: error }, 'a public socket failed'))
-      contain(socket, () => {
-        if (!(socket instanceof Socket)) throw new Error('An upgrade without a socket')
-        socket.setNoDelay(true)
-        traffic.upgrade(req, socket, head)
-      })
-    })
-    next.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      const status =
-        error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-      if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-      else socket.destroy()
-    })
+    const next = createPublicListener(config, traffic, context.log)
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
         if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') {

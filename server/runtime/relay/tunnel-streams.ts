@@ -24,6 +24,8 @@ import {
 const STREAM_QUEUE_BYTES = 64 * 1024
 /** Bytes in the tunnel's socket above which streams wait for its `drain`: the link is the bottleneck then. */
 const SOCKET_QUEUE_BYTES = 256 * 1024
+/** Bytes in the tunnel's socket, heads and resets among them, above which nothing new is begun. */
+const MAX_SOCKET_QUEUE_BYTES = 4 * 1024 * 1024
 /** Credit is granted in portions of this size, so that grants cost little beside data. */
 const GRANT_BYTES = INITIAL_WINDOW_BYTES / 4
 
@@ -352,6 +354,11 @@ export class StreamSet {
   /** True while the socket holds more than it should: body frames wait, control frames do not. */
   get congested(): boolean {
     return this.#options.socket.writableNeedDrain && this.#options.socket.writableLength > SOCKET_QUEUE_BYTES
+  }
+
+  /** True while so much waits that not even heads should join: the other end has stopped reading. */
+  get clogged(): boolean {
+    return this.#options.socket.writableLength > MAX_SOCKET_QUEUE_BYTES
   }
 
   /** Relay side: a new stream towards the host. */

@@ -1,0 +1,90 @@
+import type { Tunnel } from './tunnel.ts'
+
+/** An exchange that is younger has had no time to show how fast its client is. */
+const SLOW_AFTER_MS = 2_000
+/** A client that moves fewer bytes a second makes room where there is none. */
+const SLOW_BYTES_PER_SECOND = 4_096
+
+/** One exchange that holds a place on a tunnel. */
+export interface Place {
+  /** Whose it is: requests with the same value share. */
+  client: string
+  /** Bytes a second that its client sends or takes while it is the client's turn; null while it is the host's. */
+  clientPace(): number | null
+  /** No byte of an answer has left yet. */
+  waiting(): boolean
+  /** Ends it, because another needs its place. */
+  giveWay(why: 'slow' | 'share'): void
+}
+
+interface Held extends Place {
+  readonly sinceMs: number
+}
+
+/** One place for all addresses that one customer of a provider has: an IPv6 /64, or an IPv4 address. */
+export const clientKey = (address: string): string => {
+  if (!address.includes(':')) return address
+  const [left = '', right] = address.toLowerCase().split('%', 1)[0]?.split('::') ?? []
+  const groups = left === '' ? [] : left.split(':')
+  const rest = right === undefined || right === '' ? [] : right.split(':')
+  while (right !== undefined && groups.length + rest.length < 8) groups.push('0')
+  return [...groups, ...rest].slice(0, 4).join(':')
+}
+
+/**
+ * Who makes room when a tunnel's ceiling of pending requests is reached. Nobody does before: slow is no attack. At the ceiling the
+ * slowest client goes first; then whoever holds far more places than the newcomer; else the newcomer is refused.
+ */
+export class PendingRoom {
+  readonly #places = new WeakMap<Tunnel, Set<Held>>()
+
+  /** Takes a place. Answers the function that gives it back. */
+  take(tunnel: Tunnel, place: Place): () => void {
+    const places = this.#places.get(tunnel) ?? new Set()
+    this.#places.set(tunnel, places)
+    const held = { ...place, sinceMs: performance.now() }
+    places.add(held)
+    return () => places.delete(held)
+  }
+
+  /** Makes room on a full tunnel for a request of `client`: true where somebody gave way. */
+  make(tunnel: Tunnel, client: string): boolean {
+    const places = this.#places.get(tunnel) ?? new Set()
+    const slow = this.#slowest(places)
+    const victim = slow ?? this.#greediest(places, client)
+    if (victim === null) return false
+    places.delete(victim)
+    victim.giveWay(slow === null ? 'share' : 'slow')
+    return true
+  }
+
+  #slowest(places: ReadonlySet<Held>): Held | null {
+    const nowMs = performance.now()
+    let slowest: Held | null = null
+    let least = SLOW_BYTES_PER_SECOND
+    for (const place of places) {
+      if (nowMs - place.sinceMs < SLOW_AFTER_MS) continue
+      const pace = place.clientPace()
+      if (pace === null || pace >= least) continue
+      least = pace
+      slowest = place
+    }
+    return slowest
+  }
+
+  /** The newest place of whoever holds more than twice as many as the newcomer would: one without an answer yet, where there is one. */
+  #greediest(places: ReadonlySet<Held>, client: string): Held | null {
+    const counts = new Map<string, number>()
+    for (const place of places) counts.set(place.client, (counts.get(place.client) ?? 0) + 1)
+    let greedy: string | null = null
+    let most = 2 * ((counts.get(client) ?? 0) + 1)
+    for (const [key, count] of counts) {
+      if (count <= most) continue
+      most = count
+      greedy = key
+    }
+    if (greedy === null) return null
+    const theirs = [...places].filter((place) => place.client === greedy)
+    return theirs.findLast((place) => place.waiting()) ?? theirs.at(-1) ?? null
+  }
+}
