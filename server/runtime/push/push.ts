@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { OutgoingHttpHeaders } from 'node:http2'
 import { join } from 'node:path'
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { AppError } from '../../contract/errors.ts'
 import type { EventData, EventType } from '../../contract/events.ts'
 import type { PushHealth } from '../../contract/health.ts'
@@ -13,9 +11,11 @@ import { type ConnectionListener, PushConnection } from './connection.ts'
 import { createProviderToken, type ProviderToken } from './provider-token.ts'
 import type { failureOf, PushAnswer } from './push-answer.ts'
 import { PushCounters } from './push-counters.ts'
+import { type Job, PushQueue } from './push-queue.ts'
 import { composeMessage, type PushMessage } from './push-request.ts'
 import type { InvalidationReason, PushSession } from './session.ts'
 import { openTokenStore, type TokenStore, tokenFingerprint } from './token-store.ts'
+import { trustedContext } from './trust.ts'
 
 /** A longer `Retry-After` is not waited for: the push counts as rejected, and its sender decides. */
 export const MAX_RETRY_AFTER_MS = 10_000
@@ -56,37 +56,13 @@ export interface Push {
   destroy(): Promise<void>
 }
 
-/** One push to one device token, until it is settled. */
-interface Job {
-  readonly token: string
-  readonly fingerprint: string
-  /** The registration that this push was sent for, so that a later one survives a late 410. Null where it is not in the store. */
-  readonly registeredAt: number | null
-  readonly apnsId: string
-  readonly message: PushMessage
-  readonly settle: (outcome: PushOutcome) => void
-  /** Monotonic, in ms: what was not sent by then fails. A dial is no attempt to deliver, so dials have no other limit. */
-  readonly deadlineAt: number
-  /** Times that it was sent again because the peer proved that it had not processed it. */
-  resends: number
-  freshSessionTried: boolean
-  freshTokenTried: boolean
-  retryAfterTried: boolean
-  timer: NodeJS.Timeout | undefined
-}
-
 class PushClient implements Push, ConnectionListener {
   readonly #config: PushConfig
   readonly #context: PartContext
   readonly #tokenFile: string | undefined
   readonly #counters = new PushCounters()
   readonly #eventsThisSecond = new Map<EventType, { second: number; count: number }>()
-  readonly #jobs = new Set<Job>()
-  /** Waiting for a stream, first in first out; retries go before the rest because they have waited longest. */
-  readonly #queue = new Set<Job>()
-  readonly #retries = new Set<Job>()
-  readonly #delayed = new Set<Job>()
-  #idleWaiters: (() => void)[] = []
+  readonly #queue = new PushQueue()
   #refusing = false
   #state: 'new' | 'started' | 'closed' = 'new'
   #provider: ProviderToken | null = null
@@ -105,7 +81,7 @@ class PushClient implements Push, ConnectionListener {
   async start(): Promise<void> {
     if (this.#state !== 'new') return
     const config = this.#config
-    const secureContext = await this.#secureContext()
+    const secureContext = await trustedContext(config.ca)
     this.#provider = await createProviderToken(config)
     this.#tokens = await openTokenStore({
       log: this.#context.log,
@@ -163,24 +139,11 @@ class PushClient implements Push, ConnectionListener {
   }
 
   pending(): number {
-    return this.#jobs.size
+    return this.#queue.size
   }
 
-  async flush(signal: AbortSignal): Promise<{ flushed: number; left: number }> {
-    const waiting = new Set(this.#jobs)
-    if (this.#jobs.size > 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done)
-          resolve()
-        }
-        signal.addEventListener('abort', done)
-        this.#idleWaiters.push(done)
-      })
-    }
-    let flushed = 0
-    for (const job of waiting) if (!this.#jobs.has(job)) flushed += 1
-    return { flushed, left: this.#jobs.size }
+  flush(signal: AbortSignal): Promise<{ flushed: number; left: number }> {
+    return this.#queue.flush(signal)
   }
 
   refuse(on: boolean): void {
@@ -203,7 +166,7 @@ class PushClient implements Push, ConnectionListener {
       // What is still unanswered then would hold its session, and the process with it.
       const late = setTimeout(
         () => void this.#connection?.destroy(),
-        Math.min(this.#config.requestTimeoutMs, CLOSE_GRACE_MS),
+        Math.min(this.#config.requestTimeoutMs || CLOSE_GRACE_MS, CLOSE_GRACE_MS),
       )
       await this.#connection?.close()
       clearTimeout(late)
@@ -233,7 +196,7 @@ class PushClient implements Push, ConnectionListener {
     // Said when it begins, and when the reason changes; the counter tells how often.
     if (this.#dialFailure !== failure)
       this.#context.log.warn(
-        { endpoint: this.#config.host, reason: failure, waiting: this.#jobs.size },
+        { endpoint: this.#config.host, reason: failure, waiting: this.#queue.size },
         'push endpoint cannot be reached; pushes wait until their deadline',
       )
     this.#dialFailure = failure
@@ -245,25 +208,6 @@ class PushClient implements Push, ConnectionListener {
     this.#counters.invalidated(reason)
     this.#emit('push.session_invalidated', { reason, ageSeconds: Math.round(ageSeconds * 10) / 10, detail })
     this.#pump()
-  }
-
-  async #secureContext(): Promise<SecureContext> {
-    const { ca } = this.#config
-    if (ca === undefined) return createSecureContext({ minVersion: 'TLSv1.2' })
-    try {
-      return createSecureContext({
-        minVersion: 'TLSv1.2',
-        ca: [...getCACertificates('default'), await readFile(ca, 'utf8')],
-      })
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      throw new AppError(
-        'ERR_CONFIG',
-        `push.ca "${ca}" is not a readable PEM file: ${why}`,
-        { ca },
-        { cause },
-      )
-    }
   }
 
   #accept(
@@ -288,24 +232,24 @@ class PushClient implements Push, ConnectionListener {
         retryAfterTried: false,
         timer: undefined,
       }
-      this.#jobs.add(job)
+      this.#queue.accept(job)
       // The queue is empty whenever there is room, because every change of room pumps it.
-      if (this.#queue.size + this.#retries.size + this.#delayed.size >= this.#config.maxQueued) {
+      if (this.#queue.waiting >= this.#config.maxQueued) {
         this.#fail(job, 'queue_full')
         return
       }
-      this.#enqueue(job, this.#queue)
+      this.#enqueue(job, 'fresh')
     })
   }
 
-  #enqueue(job: Job, queue: Set<Job>): void {
+  #enqueue(job: Job, order: 'fresh' | 'retry'): void {
     if (this.#state === 'closed') {
       this.#fail(job, 'closed')
       return
     }
-    queue.add(job)
+    this.#queue.enqueue(job, order)
     this.#pump()
-    if (queue.has(job) && job.deadlineAt !== Number.POSITIVE_INFINITY)
+    if (this.#queue.waits(job) && job.deadlineAt !== Number.POSITIVE_INFINITY)
       job.timer = setTimeout(
         () => this.#fail(job, this.#dialFailure ?? 'queue_timeout'),
         Math.max(0, job.deadlineAt - performance.now()),
@@ -324,7 +268,7 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #pump(): void {
-    if (this.#queue.size + this.#retries.size === 0 || this.#state !== 'started') return
+    if (this.#queue.sendable === 0 || this.#state !== 'started') return
     const session = this.#connection?.ready
     if (!session) {
       this.#connection?.want()
@@ -336,11 +280,8 @@ class PushClient implements Push, ConnectionListener {
       return
     }
     while (session.ready && (this.#connection?.vacancies ?? 0) > 0) {
-      const queue = this.#retries.size > 0 ? this.#retries : this.#queue
-      const job = queue.values().next().value
+      const job = this.#queue.next()
       if (!job) return
-      queue.delete(job)
-      clearTimeout(job.timer)
       this.#counters.lastSendAt = new Date()
       this.#guarded(job, () =>
         session.request(this.#headersOf(job, jwt), job.message.body, (answer) =>
@@ -348,7 +289,7 @@ class PushClient implements Push, ConnectionListener {
         ),
       )
     }
-    if (this.#queue.size + this.#retries.size > 0) this.#connection?.want()
+    if (this.#queue.sendable > 0) this.#connection?.want()
   }
 
   #headersOf(job: Job, jwt: string): OutgoingHttpHeaders {
@@ -386,12 +327,12 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #onAnswer(job: Job, session: PushSession, jwt: string, answer: PushAnswer): void {
-    if (!this.#jobs.has(job)) return
+    if (!this.#queue.has(job)) return
     const { status } = answer
     if (status === null) this.#onNoAnswer(job, session, answer)
     else if (status < 300) {
       this.#counters.ok()
-      this.#settle(job, { token: job.fingerprint, outcome: 'delivered', status, apnsId: job.apnsId })
+      this.#queue.settle(job, { token: job.fingerprint, outcome: 'delivered', status, apnsId: job.apnsId })
     } else if (status === 403 && answer.reason === 'ExpiredProviderToken' && !job.freshTokenTried) {
       job.freshTokenTried = true
       this.#provider?.renew(jwt).then(
@@ -442,17 +383,14 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #later(job: Job, delayMs: number, reason: string): void {
-    this.#delayed.add(job)
-    job.timer = setTimeout(() => {
-      this.#delayed.delete(job)
-      this.#retry(job, reason)
-    }, delayMs)
+    this.#queue.delay(job)
+    job.timer = setTimeout(() => this.#retry(job, reason), delayMs)
   }
 
   #retry(job: Job, reason: string): void {
-    if (!this.#jobs.has(job)) return
+    if (!this.#queue.has(job)) return
     this.#countRetry(job, reason)
-    this.#enqueue(job, this.#retries)
+    this.#enqueue(job, 'retry')
   }
 
   #countRetry(job: Job, reason: string): void {
@@ -461,10 +399,10 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #fail(job: Job, reason: string): void {
-    if (!this.#jobs.has(job)) return
+    if (!this.#queue.has(job)) return
     this.#counters.failed(reason)
     this.#emit('push.failed', { reason, apnsId: job.apnsId })
-    this.#settle(job, { token: job.fingerprint, outcome: 'failed', reason, apnsId: job.apnsId })
+    this.#queue.settle(job, { token: job.fingerprint, outcome: 'failed', reason, apnsId: job.apnsId })
   }
 
   #reject(job: Job, status: number, answer: PushAnswer): void {
@@ -472,7 +410,13 @@ class PushClient implements Push, ConnectionListener {
     this.#counters.rejected(reason)
     this.#emit('push.rejected', { status, reason, token: job.fingerprint, apnsId: job.apnsId })
     this.#prune(job, status, answer)
-    this.#settle(job, { token: job.fingerprint, outcome: 'rejected', status, reason, apnsId: job.apnsId })
+    this.#queue.settle(job, {
+      token: job.fingerprint,
+      outcome: 'rejected',
+      status,
+      reason,
+      apnsId: job.apnsId,
+    })
   }
 
   /**
@@ -491,18 +435,8 @@ class PushClient implements Push, ConnectionListener {
     this.#emit('token.pruned', { reason, status, token: job.fingerprint })
   }
 
-  #settle(job: Job, outcome: PushOutcome): void {
-    clearTimeout(job.timer)
-    this.#queue.delete(job)
-    this.#retries.delete(job)
-    this.#delayed.delete(job)
-    if (!this.#jobs.delete(job)) return
-    job.settle(outcome)
-    if (this.#jobs.size === 0) for (const done of this.#idleWaiters.splice(0)) done()
-  }
-
   #failWaiting(reason: string): void {
-    for (const job of [...this.#retries, ...this.#queue, ...this.#delayed]) this.#fail(job, reason)
+    for (const job of this.#queue.notSent()) this.#fail(job, reason)
   }
 
   #emit<T extends EventType>(type: T, data: EventData<T>): void {
