@@ -25,7 +25,8 @@ export const CLOSE_REASONS = {
   evicted: 'Ended to make room when a ceiling was near: idle, or the slowest.',
   socket_timeout: 'Quiet for socketTimeoutMs with timeoutBehavior close.',
   inactivity: 'No byte either way for inactivityTimeoutMs.',
-  parity: 'One side had sent FIN for parityCheckTimeoutMs and nothing moved.',
+  parity:
+    'One side had sent FIN for parityCheckTimeoutMs (a client in the middle of an answer: responseTimeoutMs) and nothing moved.',
   stuck: 'Bytes one way, none back, and silence for stuckTimeoutMs.',
   bad_request: 'The request was not plainly valid HTTP/1.1.',
   no_route: 'No route takes this connection.',

@@ -1,51 +1,16 @@
 import type { ErrorCode } from '../../contract/errors.ts'
-import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { CloseReason } from './close-reasons.ts'
-import type { Carrier, ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import type { Carrier, ConnectionRecord } from './connection-book.ts'
 import { Delivery } from './delivery.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { HeadError, HeadReader, parseRequest, type RequestHead } from './http-head.ts'
+import type { HttpRoutes, HttpServices } from './http-services.ts'
 import { writeError } from './http-write.ts'
-import type { KernelTable } from './kernel-table.ts'
 import type { Link, LinkOwner } from './link.ts'
 import { quietVerdict } from './quiet-rules.ts'
 import { failureReason, RawPipe } from './raw-pipe.ts'
-import { type CompiledRoute, pickRoute } from './routing.ts'
-import type { Dialler, Target } from './targets.ts'
-
-/** Requests of the whole proxy, exact. */
-export class RequestCounts {
-  total = 0
-  inFlight = 0
-  readonly byStatus: Record<string, number> = {}
-
-  answered(status: number): void {
-    const key = `${Math.floor(status / 100)}xx`
-    this.byStatus[key] = (this.byStatus[key] ?? 0) + 1
-  }
-}
-
-/** What HTTP connections share. */
-export interface HttpServices {
-  readonly config: ProxyConfig
-  readonly book: ConnectionBook
-  readonly dialler: Dialler
-  readonly kernel: KernelTable
-  readonly requests: RequestCounts
-  /** HTTP connections that have become raw pipes (WebSocket). */
-  readonly upgraded: { count: number }
-  /** True from phase 2 of a drain on: every response says `Connection: close`. */
-  retiring(): boolean
-  /** Something in flight has ended. */
-  settled(): void
-}
-
-/** The listener a connection came in by: its routes may change while the connection lives. */
-export interface HttpRoutes {
-  readonly http: CompiledRoute[]
-  /** The listener is gone: the connection may finish what it has. */
-  readonly retired: boolean
-}
+import { pickRoute } from './routing.ts'
+import type { Target } from './targets.ts'
 
 /** Bytes kept of a client while its present request is served: pipelined requests, or a WebSocket's early frames. */
 const MAX_LEFTOVER_BYTES = 64 * 1024
@@ -57,8 +22,6 @@ const FRESH_GRACE_MS = 1_000
  */
 const ASK_AFTER_MS = 500
 const HEAR_AFTER_MS = [650, 850] as const
-/** A client that is not read at present is looked after when nothing has moved for this long: a reset would pass unseen. */
-const PROBE_AFTER_MS = 500
 
 /**
  * One client connection that speaks HTTP/1.x: heads are parsed strictly, one request is served at a time in order, the next one
@@ -80,6 +43,8 @@ export class HttpConnection implements Carrier, LinkOwner {
   private headStartedAt = 0
   private retiredAt: number | null = null
   private clientEndedAt: number | null = null
+  /** After its FIN it was sent something: had it gone, it would have said so. */
+  private clientAsked = false
   private requestOpen = false
   private readonly delivery: Delivery
   private closeReason: CloseReason = 'finished'
@@ -383,7 +348,9 @@ export class HttpConnection implements Carrier, LinkOwner {
         if (this.state === 'exchange') act()
       }, ms).unref()
     }
-    wait(ASK_AFTER_MS, () => this.exchange?.askClient())
+    wait(ASK_AFTER_MS, () => {
+      this.clientAsked = this.exchange?.askClient() === true
+    })
     for (const ms of HEAR_AFTER_MS) wait(ms, () => this.client.poke())
   }
 
@@ -430,8 +397,8 @@ export class HttpConnection implements Carrier, LinkOwner {
   }
 
   idleMs(now: number): number | null {
-    if (this.state === 'reading' && this.served > 0 && !this.reader.begun && !this.record.active) {
-      return now - this.record.lastActivityAt
+    if (this.state === 'reading' && this.served > 0 && !this.reader.begun) {
+      return this.record.active ? 0 : now - this.record.lastActivityAt
     }
     return this.state === 'closing' && this.takenAt !== null ? now - this.takenAt : null
   }
@@ -467,11 +434,21 @@ export class HttpConnection implements Carrier, LinkOwner {
         this.kill('stalled_reader')
         return
       }
-      if (this.clientEndedAt !== null) this.client.poke()
+      if (this.clientEndedAt !== null && this.endedClientIsGone(now)) return
     }
     const verdict = quietVerdict(config, this.record, this.clientEndedAt, now)
     if (verdict) this.kill(verdict)
-    else if (now - this.record.lastActivityAt >= PROBE_AFTER_MS) this.client.probe()
+    else this.client.probe()
+  }
+
+  /** A client that has sent FIN and could not be asked hears on while something comes. True when the connection was ended. */
+  private endedClientIsGone(now: number): boolean {
+    this.client.poke()
+    const limitMs = this.services.config.responseTimeoutMs
+    const quietMs = now - Math.max(this.record.lastActivityAt, this.clientEndedAt ?? 0)
+    if (this.clientAsked || limitMs === 0 || quietMs < limitMs) return false
+    this.kill('parity')
+    return true
   }
 
   private get leaving(): boolean {

@@ -434,14 +434,16 @@ export class HttpExchange implements LinkOwner {
 
   /**
    * Bytes that no client minds, for one that has sent FIN: whoever is gone answers them with RST, whoever only listens reads on. Before
-   * the answer an interim response (RFC 9110 §15.2), between two chunks a leading zero of the next size (RFC 9112 §7.1). Elsewhere
-   * nothing can be said, and time decides.
+   * the answer an interim response (RFC 9110 §15.2), between two chunks a leading zero of the next size (RFC 9112 §7.1). False where
+   * nothing can be said: then time decides.
    */
-  askClient(): void {
+  askClient(): boolean {
     const { client } = this.connection
-    if (this.over || this.head.version !== '1.1' || client.socket.writableLength > 0) return
-    if (!this.response) client.write('HTTP/1.1 100 Continue\r\n\r\n')
-    else if (this.responseFraming?.betweenChunks) client.write('0')
+    if (client.socket.writableLength > 0) return true
+    if (this.over || this.head.version !== '1.1') return false
+    if (this.response && !this.responseFraming?.betweenChunks) return false
+    client.write(this.response ? '0' : 'HTTP/1.1 100 Continue\r\n\r\n')
+    return true
   }
 
   sweep(now: number): void {

@@ -30,12 +30,14 @@ const system: Resolver = (name, answer) => {
  */
 export class Names {
   private readonly resolver: Resolver
+  private readonly clock: () => number
   private readonly names = new Map<string, Name>()
   private readonly queue: string[] = []
   private asked = 0
 
-  constructor(resolver: Resolver = system) {
+  constructor(resolver: Resolver = system, clock = () => performance.now()) {
     this.resolver = resolver
+    this.clock = clock
   }
 
   /** For `socket.connect({ lookup })`. */
@@ -61,7 +63,7 @@ export class Names {
   }
 
   private resolve(hostname: string, answer: Answer): void {
-    const now = performance.now()
+    const now = this.clock()
     const name = this.nameOf(hostname)
     if (name.addresses.length > 0 && now - name.answeredAt < FRESH_MS) {
       // Never in the same tick: the socket has no listeners yet.
@@ -119,7 +121,7 @@ export class Names {
     name.asking = false
     if (addresses.length > 0) name.addresses = addresses
     // Also after a failure: the last good answer is not doubted again with every connection.
-    name.answeredAt = performance.now()
+    name.answeredAt = this.clock()
     const waiting = [...name.waiting]
     name.waiting.clear()
     for (const answer of waiting) answer(name.addresses.length > 0 ? null : error, name.addresses)

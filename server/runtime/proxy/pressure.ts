@@ -60,7 +60,12 @@ export class Pressure {
         if (rate !== null && rate < SLOW_BYTES_PER_MS) slow.push({ record, rank: -rate })
       }
     }
-    const best = (list: typeof idle) => list.sort((a, b) => a.rank - b.rank).slice(-ROOM_AT_ONCE)
+    // Among equals the oldest stands last.
+    const best = (list: typeof idle) =>
+      list
+        .reverse()
+        .sort((a, b) => a.rank - b.rank)
+        .slice(-ROOM_AT_ONCE)
     return [...(idle.length < ROOM_AT_ONCE ? best(slow) : []), ...best(idle)].map(({ record }) => record)
   }
 

@@ -19,8 +19,6 @@ export const failureReason = (side: 'client' | 'target', error: NodeJS.ErrnoExce
 const WATCHED_BYTES = 64 * 1024
 /** A side that is not read for want of room: whether it has sent FIN meanwhile is looked up after this long without a byte. */
 const UNREAD_FIN_AFTER_MS = 60_000
-/** A client that is not read at present is looked after when nothing has moved for this long: a reset would pass unseen. */
-const PROBE_AFTER_MS = 500
 
 /**
  * Bytes both ways between two connected sockets: each direction ends by itself (FIN becomes FIN), a direction whose reader is
@@ -220,7 +218,7 @@ export class RawPipe implements LinkOwner {
     const verdict = quietVerdict(this.config, this.record, this.halfEndedAt, now)
     if (verdict) this.finish(verdict)
     // Only the client: what a target sent before its reset may still stand in the kernel, and is the client's.
-    else if (quietMs >= PROBE_AFTER_MS) this.client.probe()
+    else this.client.probe()
   }
 
   /** A FIN behind bytes for which there is no room cannot be read, but the kernel knows of it: parity then holds for it too. */
