@@ -18,6 +18,8 @@ const VISIT_MS = [20_000, 90_000] as const
 const PAUSE_MS = [300, 1_500] as const
 /** Visitors of a node that is no longer ready leave within this, one after the other. */
 const LEAVE_WITHIN_MS = 1_200
+/** Those who talk to a host take their time: a drain moves the host's tunnel under them, which they do not notice. */
+const LEAVE_HOST_WITHIN_MS = 5_000
 const HANDSHAKE_TIMEOUT_MS = 5_000
 const END_TIMEOUT_MS = 2_000
 
@@ -26,6 +28,7 @@ const between = ([from, to]: readonly [number, number]): number => from + Math.r
 /** One long-lived connection; `leave` ends it gently, `cut` at once. */
 interface Visit {
   node: string
+  leavesWithinMs: number
   leave(): void
   cut(): void
 }
@@ -52,7 +55,7 @@ export class Visitors {
     this.#regions = [...new Set(this.#balancer.seats().map((seat) => seat.node.region))]
     this.#balancer.onLeaving((node) => {
       for (const visit of this.#visits) {
-        if (visit.node === node) this.#after(Math.random() * LEAVE_WITHIN_MS, () => visit.leave())
+        if (visit.node === node) this.#after(Math.random() * visit.leavesWithinMs, () => visit.leave())
       }
     })
     this.#regions.forEach((region, index) => {
@@ -129,6 +132,7 @@ export class Visitors {
     })
     return {
       node: seat.node.id,
+      leavesWithinMs: LEAVE_WITHIN_MS,
       leave: () => {
         talk.stop()
         this.#end(socket)
@@ -141,7 +145,12 @@ export class Visitors {
     const seat = this.#balancer.pick(region)
     if (!seat) return
     const socket = this.#dial(seat)
-    const visit: Visit = { node: seat.node.id, leave: () => this.#end(socket), cut: () => socket.destroy() }
+    const visit: Visit = {
+      node: seat.node.id,
+      leavesWithinMs: LEAVE_WITHIN_MS,
+      leave: () => this.#end(socket),
+      cut: () => socket.destroy(),
+    }
     this.#visits.add(visit)
     socket.on('close', () => this.#visits.delete(visit))
     socket.write('hello')
@@ -164,18 +173,19 @@ export class Visitors {
   #talkThroughProxy(region: string, ended: () => void): Visit | null {
     const seat = this.#balancer.pick(region)
     if (!seat) return null
-    return this.#talkWebSocket(seat, `ws://127.0.0.1:${seat.node.httpPort}/live`, ended)
+    return this.#talkWebSocket(seat, `ws://127.0.0.1:${seat.node.httpPort}/live`, LEAVE_WITHIN_MS, ended)
   }
 
-  /** To the relay that holds the host's tunnel, so that no second relay has to be waited for when one drains. */
+  /** To the relay that holds the host's tunnel. */
   #talkToHost(ended: () => void): Visit | null {
     const hostId = DEMO_HOSTS[Math.floor(Math.random() * DEMO_HOSTS.length)] ?? ''
     const seat = this.#balancer.seat(this.#nodeOfHost(hostId) ?? '')
     if (!seat?.ready) return null
-    return this.#talkWebSocket(seat, `ws://127.0.0.1:${seat.node.relayPort}/hosts/${hostId}/live`, ended)
+    const url = `ws://127.0.0.1:${seat.node.relayPort}/hosts/${hostId}/live`
+    return this.#talkWebSocket(seat, url, LEAVE_HOST_WITHIN_MS, ended)
   }
 
-  #talkWebSocket(seat: Seat, url: string, ended: () => void): Visit {
+  #talkWebSocket(seat: Seat, url: string, leavesWithinMs: number, ended: () => void): Visit {
     const webSocket = new WebSocket(url, {
       headers: { host: DEMO_DOMAIN },
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -193,6 +203,7 @@ export class Visitors {
     })
     return {
       node: seat.node.id,
+      leavesWithinMs,
       leave: () => {
         talk.stop()
         if (webSocket.readyState !== WebSocket.OPEN) {

@@ -146,14 +146,14 @@ describe('a drain of a relay', () => {
     expect(rig.drain.health().requestsFailed).toBe(0)
   })
 
-  it('of a thousand hosts moves each of them once, and nobody is missing or double', async () => {
-    const hosts = Array.from({ length: 1_000 }, (_, index) => `host-${index}`)
+  it('of hundreds of hosts moves each of them once, and nobody is missing or double', async () => {
+    const hosts = Array.from({ length: 300 }, (_, index) => `host-${index}`)
     const { memory, rig, iad, to } = await startFleet({
       hosts,
       budget: { httpSeconds: 15, tunnelsSeconds: 15 },
     })
     const clients = hosts.map((hostId) => hostAt(hostId, [urlOf(rig), iad.url], to))
-    await until(() => expect(rig.relay?.stats().tunnels.current).toBe(1_000))
+    await until(() => expect(rig.relay?.stats().tunnels.current).toBe(300))
     const door = { hostId: 'host-7', port: iad.port, name: 'iad' }
     const visitors = hammer([door])
     await rig.drain.begin(order())
@@ -162,10 +162,10 @@ describe('a drain of a relay', () => {
     expect(visitors.failures).toEqual([])
     expect(rig.drain.status()).toMatchObject({ state: 'drained', remaining: { tunnels: 0 } })
     expect(rig.relay?.stats()).toMatchObject({
-      tunnels: { current: 0, kept: 0, lost: 1_000 },
-      closedBy: { '4001': 1_000 },
+      tunnels: { current: 0, kept: 0, lost: 300 },
+      closedBy: { '4001': 300 },
     })
-    expect(iad.relay.stats().tunnels).toMatchObject({ current: 1_000, registered: 1_000 })
+    expect(iad.relay.stats().tunnels).toMatchObject({ current: 300, registered: 300 })
     expect(new Set(Object.values(await memory.owners()))).toEqual(new Set(['iad-1']))
     const gaps = clients.flatMap((client) =>
       client
@@ -173,7 +173,7 @@ describe('a drain of a relay', () => {
         .slice(1)
         .map(({ gapMs }) => gapMs),
     )
-    expect(gaps).toHaveLength(1_000)
+    expect(gaps).toHaveLength(300)
     expect(new Set(gaps)).toEqual(new Set([0]))
   })
 
