@@ -1,10 +1,14 @@
 'use client'
 
-import { formatClock, formatNumber } from '../ui/format.ts'
+import { formatClock } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import type { ChartRow } from './chart-rows.ts'
+import { readingOf } from './reading.ts'
 import type { ChartLine } from './time-chart.tsx'
+
+/** More would make the reading larger than the plot. */
+const MARKERS = 3
 
 /** What stands under the crosshair. */
 export function ChartReading({
@@ -25,19 +29,22 @@ export function ChartReading({
   const next = rows[index + 1]?.t ?? at + 10_000
   const here = markers.filter((marker) => marker.at >= at && marker.at < next)
   return (
-    <div className="rounded-[4px] border border-hairline-strong bg-raised px-2 py-1 text-xs shadow-sm">
+    <div className="max-w-[220px] rounded-[4px] border border-hairline-strong bg-raised px-2 py-1 text-xs shadow-sm">
       <div className="num text-faint">{formatClock(at, zone)}</div>
       {lines.map((line) => (
         <div key={line.key} className="flex justify-between gap-3">
-          <span style={{ color: line.color }}>{line.label}</span>
-          <span className="num">{row[line.key] === null ? 'not measured' : formatNumber(row[line.key])}</span>
+          <span style={{ color: line.color }} className="truncate">
+            {line.label}
+          </span>
+          <span className="num text-right">{readingOf(row, line.key)}</span>
         </div>
       ))}
-      {here.map((marker) => (
-        <div key={marker.letter + marker.at} className="text-soft">
+      {here.slice(0, MARKERS).map((marker) => (
+        <div key={marker.letter + marker.at} className="line-clamp-2 text-soft">
           {marker.letter} {marker.title}
         </div>
       ))}
+      {here.length > MARKERS && <div className="text-faint">and {here.length - MARKERS} more</div>}
     </div>
   )
 }

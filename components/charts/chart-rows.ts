@@ -7,6 +7,12 @@ export interface ChartRow {
   [line: string]: number | null
 }
 
+/** Where a row holds the least and the most of a line's step; only where they differ. */
+export const bandKeys = (line: string): { min: string; max: string } => ({
+  min: `${line} min`,
+  max: `${line} max`,
+})
+
 /** `value`: as measured. `per_second`: a counter's increase by the length of its step. `per_step`: the increase itself. */
 export type Measure = 'value' | 'per_second' | 'per_step'
 
@@ -18,6 +24,8 @@ export interface LineSource {
 
 /** Two steps without a point are a hole; a single one may be the jitter of a poll. */
 const HOLE_STEPS = 2.5
+/** A line whose last point is older than this many steps has ended. */
+export const ENDED_STEPS = 3.5
 /** A poll may be stored this much after it was measured. */
 export const SETTLE_MS = 1500
 
@@ -37,11 +45,19 @@ export const chartRows = (lines: readonly LineSource[], measure: Measure): Chart
     if (!data) continue
     const { step } = data
     let previous: number | null = null
-    for (const [t, , , average] of data.series.find((series) => series.metric === metric)?.points ?? []) {
+    const band = bandKeys(key)
+    for (const [t, min, max, average] of data.series.find((series) => series.metric === metric)?.points ??
+      []) {
       // The newest step is still filling up: a rate, or a sum over nodes, would always dip at the end.
       if (measure !== 'per_step' && t + step > data.to - SETTLE_MS) continue
       if (previous !== null && t - previous > HOLE_STEPS * step) row(previous + step)
-      row(t)[key] = measure === 'per_second' ? average / (step / 1000) : average
+      const here = row(t)
+      here[key] = measure === 'per_second' ? average / (step / 1000) : average
+      // A step is coarser than a poll: what happened within it is drawn too, or a peak would vanish in the average.
+      if (measure === 'value' && max > min) {
+        here[band.min] = min
+        here[band.max] = max
+      }
       previous = t
     }
   }
@@ -80,10 +96,16 @@ export const newestOf = (rows: readonly ChartRow[]): number | null => {
   return null
 }
 
-/** The last measured value of a line. */
-export const lastValue = (rows: readonly ChartRow[], key: string): number | null => {
+/** The last measured value of a line, unless it was measured before `since` (epoch ms): a line that has ended has no present. */
+export const lastValue = (
+  rows: readonly ChartRow[],
+  key: string,
+  since = Number.NEGATIVE_INFINITY,
+): number | null => {
   for (let index = rows.length - 1; index >= 0; index--) {
-    const value = rows[index]?.[key]
+    const row = rows[index]
+    if (!row || row.t < since) return null
+    const value = row[key]
     if (typeof value === 'number') return value
   }
   return null

@@ -1,8 +1,9 @@
 'use client'
 
-import { formatClock, formatNumber } from '../ui/format.ts'
+import { formatClock } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
 import type { ChartRow } from './chart-rows.ts'
+import { readingOf } from './reading.ts'
 import type { ChartLine } from './time-chart.tsx'
 
 /** The chart's data as a table, newest first, for reading aloud and copying. */
@@ -32,7 +33,7 @@ export function ChartTable({ rows, lines, title }: { rows: ChartRow[]; lines: Ch
               <td className="num px-2">{formatClock(row.t, zone)}</td>
               {lines.map((line) => (
                 <td key={line.key} className="num px-2 text-right">
-                  {row[line.key] === null ? 'not measured' : formatNumber(row[line.key])}
+                  {readingOf(row, line.key)}
                 </td>
               ))}
             </tr>

@@ -10,17 +10,21 @@ export function EndLabels({
   rows,
   lines,
   ceiling,
+  since,
   top,
   height,
 }: {
   rows: ChartRow[]
   lines: ChartLine[]
   ceiling: number
+  /** Epoch ms; a line that was measured last before it has ended, and shows no value. */
+  since: number
   top: number
   height: number
 }) {
-  const values = lines.map((line) => lastValue(rows, line.key))
-  const wanted = values.map((value) => (1 - (value ?? 0) / ceiling) * height - LINE_HEIGHT / 2)
+  const values = lines.map((line) => lastValue(rows, line.key, since))
+  const wanting = lines.map((line, index) => values[index] ?? lastValue(rows, line.key))
+  const wanted = wanting.map((value) => (1 - (value ?? 0) / ceiling) * height - LINE_HEIGHT / 2)
   const placed = spreadLabels(wanted, LINE_HEIGHT, height)
   return (
     <div className="relative w-28 shrink-0 text-xs max-sm:w-24" aria-hidden="true">
@@ -31,7 +35,9 @@ export function EndLabels({
           style={{ top: top + (placed[index] ?? 0), color: line.color }}
         >
           <span className="truncate">{line.label}</span>
-          <span className="num font-semibold">{formatNumber(values[index])}</span>
+          <span className="num font-semibold">
+            {values[index] === null && wanting[index] !== null ? 'ended' : formatNumber(values[index])}
+          </span>
         </span>
       ))}
     </div>

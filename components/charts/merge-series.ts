@@ -1,4 +1,5 @@
 import type { Point, SeriesAnswer, SeriesGap } from '@/server/contract/series.ts'
+import { SETTLE_MS } from './chart-rows.ts'
 
 /** An answer with the span it covers. */
 export interface SeriesData extends SeriesAnswer {
@@ -9,6 +10,17 @@ export interface SeriesData extends SeriesAnswer {
 
 /** Start of the last step that can still change: from here on an incremental fetch must ask again. */
 export const openFrom = (data: SeriesData): number => Math.floor(data.to / data.step) * data.step - data.step
+
+/** When the next point will be worth asking for, epoch ms: its step has ended, and its polls are stored. */
+export const nextPointAt = (data: SeriesData): number =>
+  (Math.floor((data.to - SETTLE_MS) / data.step) + 1) * data.step + SETTLE_MS
+
+/** Whether two answers draw the same picture, give or take less than a step of the window. */
+export const sameSeries = (a: SeriesData, b: SeriesData): boolean =>
+  a.step === b.step &&
+  Math.abs(a.to - b.to) < a.step &&
+  Math.abs(a.from - b.from) < a.step &&
+  JSON.stringify([a.series, a.gaps]) === JSON.stringify([b.series, b.gaps])
 
 const mergePoints = (
   old: readonly Point[],

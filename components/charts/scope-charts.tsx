@@ -1,6 +1,8 @@
 'use client'
 
-import { useMemo } from 'react'
+import { type ReactNode, useMemo } from 'react'
+import type { MetricName } from '@/server/contract/series.ts'
+import { useKnown } from '../live/known.ts'
 import { errorText } from '../queries/error-text.ts'
 import { useEvents } from '../queries/events.ts'
 import { useSeries } from '../queries/series.ts'
@@ -30,6 +32,7 @@ export function ScopeCharts({
   instant,
   node,
   region,
+  current,
 }: {
   scopes: readonly ChartScope[]
   specs: readonly ChartSpec[]
@@ -39,6 +42,8 @@ export function ScopeCharts({
   /** Restricts the event markers. */
   node?: string
   region?: string
+  /** Numbers of now by metric, as the rest of the page shows them; for live charts of one scope. */
+  current?: Partial<Record<MetricName, number | null>> | undefined
 }) {
   const [ref, onScreen] = useOnScreen<HTMLDivElement>()
   const metrics = useMemo(
@@ -58,7 +63,8 @@ export function ScopeCharts({
     () => markersOf(events.data?.items ?? [], (span.to - span.from) / 20),
     [events.data, span.from, span.to],
   )
-  const failed = results.find((result) => result.error)
+  const { known } = useKnown()
+  const failed = known ? results.find((result) => result.error) : undefined
 
   return (
     <div ref={ref} className="grid min-w-0 gap-3">
@@ -67,7 +73,7 @@ export function ScopeCharts({
           {errorText(failed.error)} The charts show what was there before.
         </p>
       )}
-      <div className="grid min-w-0 gap-x-8 gap-y-6 md:grid-cols-2 xl:grid-cols-3">
+      <ChartGrid>
         {specs.map((spec) => (
           <SpecChart
             key={spec.id}
@@ -78,11 +84,12 @@ export function ScopeCharts({
             to={span.to}
             markers={markers}
             loading={newestTo === 0}
+            current={isLive(range) ? current : undefined}
             {...(instant === undefined ? {} : { instant })}
             {...(onZoom ? { onZoom } : {})}
           />
         ))}
-      </div>
+      </ChartGrid>
       <p className="text-faint text-xs">
         Marks:{' '}
         {Object.values(MARKED_EVENTS)
@@ -95,18 +102,41 @@ export function ScopeCharts({
   )
 }
 
+function ChartGrid({ children }: { children: ReactNode }) {
+  return <div className="grid min-w-0 gap-x-8 gap-y-6 md:grid-cols-2 xl:grid-cols-3">{children}</div>
+}
+
+/** As large as a chart that is drawn, so that nothing jumps when it is. */
+function ChartPlace() {
+  return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
+}
+
+/** The room that a block of charts will take, before it is known what they are of. */
+export function ChartPlaces({ count }: { count: number }) {
+  return (
+    <ChartGrid>
+      {Array.from({ length: count }, (_, place) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: empty places have no identity
+        <ChartPlace key={place} />
+      ))}
+    </ChartGrid>
+  )
+}
+
 function SpecChart({
   spec,
   scopes,
   data,
   loading,
   markers,
+  current,
   ...rest
 }: {
   spec: ChartSpec
   scopes: readonly ChartScope[]
   data: readonly Parameters<typeof chartRows>[0][number]['data'][]
   loading: boolean
+  current: Partial<Record<MetricName, number | null>> | undefined
   from: number
   to: number
   markers: ReturnType<typeof markersOf>
@@ -151,7 +181,9 @@ function SpecChart({
     [markers, aboutPush],
   )
   const only = single && scopes[0]?.scope.startsWith('node:') ? scopes[0].scope.slice('node:'.length) : null
-  if (loading) return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
+  const step = Math.max(0, ...data.map((entry) => entry?.step ?? 0))
+  const metric = single ? spec.metrics[0]?.metric : undefined
+  if (loading) return <ChartPlace />
   return (
     <TimeChart
       id={spec.id}
@@ -162,6 +194,8 @@ function SpecChart({
       lines={lines}
       gaps={gaps}
       only={only}
+      {...(step > 0 ? { step } : {})}
+      current={metric && current?.[metric]}
       markers={relevant}
       syncId="span"
       {...rest}

@@ -16,12 +16,13 @@ import {
   YAxis,
 } from 'recharts'
 import type { SeriesGap } from '@/server/contract/series.ts'
+import { useKnown } from '../live/known.ts'
 import { formatClock, formatMinute, formatNumber } from '../ui/format.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'
 import { useZone } from '../ui/zone.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import { ChartReading } from './chart-reading.tsx'
-import { type ChartRow, lastValue, newestOf } from './chart-rows.ts'
+import { bandKeys, type ChartRow, ENDED_STEPS, lastValue, newestOf, SETTLE_MS } from './chart-rows.ts'
 import { ChartTable } from './chart-table.tsx'
 import { EndLabels } from './end-labels.tsx'
 import { GapHatch } from './gap-hatch.tsx'
@@ -50,6 +51,10 @@ export interface TimeChartProps {
   markers?: readonly ChartMarker[]
   /** An instant pointed at elsewhere. */
   instant?: number | null
+  /** Milliseconds of one step: tells a line that has ended from one that waits for its next point. */
+  step?: number
+  /** The number that the rest of the page shows of now; where given, the head shows it too instead of the last step's. */
+  current?: number | null | undefined
   onZoom?: (from: number, to: number) => void
   syncId?: string
   /** The node whose chart this is: its gaps fill the height. A gap of one node among several is a strip along the ground. */
@@ -61,6 +66,14 @@ const MARGIN = { top: 14, right: 4, bottom: 0, left: 0 }
 const X_AXIS_HEIGHT = 20
 const Y_AXIS_WIDTH = 40
 const PARTIAL_GAP = 0.05
+const TICK = { fill: 'var(--ink-faint)', fontSize: 11, fontFamily: 'var(--font-mono)' }
+const X_LINE = { stroke: 'var(--hairline-strong)' }
+const CURSOR = { stroke: 'var(--ink-faint)', strokeWidth: 1, fill: 'transparent' }
+const ABOVE_LABELS = { zIndex: 20 }
+const ACTIVE_DOT = { r: 3, strokeWidth: 0 }
+const PLOT_STYLE = { width: '100%', height: HEIGHT }
+const inNumbers = (value: number) => formatNumber(value)
+
 /** A drag shorter than this is a click. */
 const MIN_ZOOM_MS = 10_000
 
@@ -79,7 +92,11 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
   const [asTable, setAsTable] = useState(false)
   const newest = useMemo(() => newestOf(shown.rows), [shown.rows])
   const caption = useId()
-  const total = shown.lines.length === 1 && shown.lines[0] ? lastValue(shown.rows, shown.lines[0].key) : null
+  const { known } = useKnown()
+  const [only] = shown.lines
+  const since = endedBefore(shown)
+  const measured = shown.lines.length === 1 && only ? lastValue(shown.rows, only.key, since) : null
+  const total = measured === null ? null : (props.current ?? measured)
   return (
     <figure
       ref={ref}
@@ -96,7 +113,12 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
           <span className="truncate text-faint text-xs">{props.unit}</span>
         </span>
         <span className="flex items-center gap-1">
-          {total !== null && <span className="num font-semibold text-base">{formatNumber(total)}</span>}
+          {total !== null && (
+            <span className={`num font-semibold text-base ${known ? '' : 'text-unknown'}`}>
+              {!known && 'was '}
+              {formatNumber(total)}
+            </span>
+          )}
           <button
             type="button"
             aria-pressed={asTable}
@@ -118,7 +140,11 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
   )
 })
 
-function Plot({
+/** Points before this, epoch ms, are not of the line's end any more. */
+const endedBefore = ({ to, step }: Pick<TimeChartProps, 'to' | 'step'>): number =>
+  step === undefined ? Number.NEGATIVE_INFINITY : to - ENDED_STEPS * step - SETTLE_MS
+
+const Plot = memo(function Plot({
   id,
   kind,
   rows,
@@ -133,13 +159,17 @@ function Plot({
   title,
   unit,
   only,
-}: TimeChartProps) {
+  step,
+}: Omit<TimeChartProps, 'current'>) {
   const zone = useZone()
+  // Every chart of the block shows the crosshair; the reading stands at the one that is pointed at.
+  const [pointed, setPointed] = useState(false)
   const hatch = `hatch-${useId()}`
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null)
   const ceiling = useMemo(() => {
     let most = 0
-    for (const row of rows) for (const line of lines) most = Math.max(most, row[line.key] ?? 0)
+    for (const row of rows)
+      for (const line of lines) most = Math.max(most, row[line.key] ?? 0, row[bandKeys(line.key).max] ?? 0)
     return kind === 'bars' ? countCeiling(most) : niceCeiling(most * 1.05)
   }, [rows, lines, kind])
   const ticks = useMemo(() => timeTicks(from, to, 5), [from, to])
@@ -163,6 +193,8 @@ function Plot({
       className="relative flex select-none"
       role="img"
       aria-label={`${title}, ${unit}; the same data is in the table`}
+      onPointerEnter={() => setPointed(true)}
+      onPointerLeave={() => setPointed(false)}
     >
       <div className="min-w-0 flex-1">
         <ComposedChart
@@ -171,7 +203,7 @@ function Plot({
           data={rows}
           margin={MARGIN}
           barCategoryGap={1}
-          style={{ width: '100%', height: HEIGHT }}
+          style={PLOT_STYLE}
           {...(syncId ? { syncId, syncMethod: 'value' as const } : {})}
           onMouseDown={(state) => {
             const t = asTime(state)
@@ -195,16 +227,16 @@ function Plot({
             allowDataOverflow
             height={X_AXIS_HEIGHT}
             tickFormatter={(t: number) => formatMinute(t, zone)}
-            tick={{ fill: 'var(--ink-faint)', fontSize: 11, fontFamily: 'var(--font-mono)' }}
+            tick={TICK}
             tickLine={false}
-            axisLine={{ stroke: 'var(--hairline-strong)' }}
+            axisLine={X_LINE}
           />
           <YAxis
             width={Y_AXIS_WIDTH}
             domain={[0, ceiling]}
             ticks={[0, ceiling / 2, ceiling]}
-            tickFormatter={(value: number) => formatNumber(value)}
-            tick={{ fill: 'var(--ink-faint)', fontSize: 11, fontFamily: 'var(--font-mono)' }}
+            tickFormatter={inNumbers}
+            tick={TICK}
             tickLine={false}
             axisLine={false}
           />
@@ -242,13 +274,33 @@ function Plot({
           )}
           <Tooltip
             isAnimationActive={false}
-            cursor={{ stroke: 'var(--ink-faint)', strokeWidth: 1, fill: 'transparent' }}
+            cursor={CURSOR}
+            wrapperStyle={ABOVE_LABELS}
             content={({ active, label }) =>
-              active ? <ChartReading rows={rows} lines={lines} at={Number(label)} markers={markers} /> : null
+              active && pointed ? (
+                <ChartReading rows={rows} lines={lines} at={Number(label)} markers={markers} />
+              ) : null
             }
             formatter={(value) => formatNumber(Number(value))}
             labelFormatter={(label) => formatClock(Number(label), zone)}
           />
+          {kind !== 'bars' &&
+            lines.map((line) => (
+              <Area
+                key={`${line.key} band`}
+                dataKey={bandOf(line.key)}
+                isAnimationActive={false}
+                type="linear"
+                connectNulls={false}
+                dot={false}
+                activeDot={false}
+                stroke="none"
+                fill={line.color}
+                fillOpacity={0.16}
+                tooltipType="none"
+                legendType="none"
+              />
+            ))}
           {lines.map((line) => {
             const common = { dataKey: line.key, name: line.label, isAnimationActive: false } as const
             if (kind === 'bars')
@@ -261,7 +313,7 @@ function Plot({
                   type="linear"
                   connectNulls={false}
                   dot={false}
-                  activeDot={{ r: 3, strokeWidth: 0 }}
+                  activeDot={ACTIVE_DOT}
                   stroke={line.color}
                   strokeWidth={1.5}
                   fill={line.color}
@@ -275,7 +327,7 @@ function Plot({
                 type="linear"
                 connectNulls={false}
                 dot={false}
-                activeDot={{ r: 3, strokeWidth: 0 }}
+                activeDot={ACTIVE_DOT}
                 stroke={line.color}
                 strokeWidth={1.5}
                 {...(line.dash ? { strokeDasharray: line.dash } : {})}
@@ -299,10 +351,27 @@ function Plot({
           rows={rows}
           lines={lines}
           ceiling={ceiling}
+          since={endedBefore({ to, ...(step === undefined ? {} : { step }) })}
           top={MARGIN.top}
           height={HEIGHT - MARGIN.top - X_AXIS_HEIGHT}
         />
       )}
     </div>
   )
+})
+
+const bands = new Map<string, (row: ChartRow) => [number, number] | null>()
+
+/** Reads a line's band out of a row; the same function each time, because another one would make the chart anew. */
+const bandOf = (key: string): ((row: ChartRow) => [number, number] | null) => {
+  const known = bands.get(key)
+  if (known) return known
+  const { min, max } = bandKeys(key)
+  const read = (row: ChartRow): [number, number] | null => {
+    const low = row[min]
+    const high = row[max]
+    return typeof low === 'number' && typeof high === 'number' ? [low, high] : null
+  }
+  bands.set(key, read)
+  return read
 }

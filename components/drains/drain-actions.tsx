@@ -1,7 +1,9 @@
 'use client'
 
 import { useState } from 'react'
-import type { Drain } from '@/server/contract/drains.ts'
+import { toast } from 'sonner'
+import { nodesOut, whyNot } from '@/server/contract/drain-rules.ts'
+import type { Drain, DrainAction } from '@/server/contract/drains.ts'
 import { useDrainAction } from '../queries/drains.ts'
 import { errorText } from '../queries/error-text.ts'
 import { useMay, useMe } from '../queries/me.ts'
@@ -9,7 +11,8 @@ import { Button } from '../ui/button.tsx'
 import { AbortDialog } from './abort-dialog.tsx'
 import { subjectOf } from './drain-look.tsx'
 
-const ABORTABLE = new Set(['planned', 'running', 'paused', 'drained', 'resuming'])
+const listed = (nodes: readonly string[]): string =>
+  `${nodes.join(', ')} ${nodes.length === 1 ? 'is' : 'are'}`
 
 /** The levers, with the version that is on screen. Abort stays in sight as long as it can be pulled. */
 export function DrainActions({ drain }: { drain: Drain }) {
@@ -18,39 +21,48 @@ export function DrainActions({ drain }: { drain: Drain }) {
   const action = useDrainAction(drain.id)
   const [aborting, setAborting] = useState(false)
   const { state, version } = drain
-  const abortable = ABORTABLE.has(state) && !(state === 'drained' && drain.strategy.mode === 'exit')
-  if (!abortable && state !== 'aborting') return null
+  const can = (verb: DrainAction) => whyNot(drain, verb) === null
+  const abortable = state !== 'aborting' && can('abort')
+  const resumable = state !== 'resuming' && can('resume')
+  if (!abortable && !resumable && state !== 'aborting') return null
+  const act = (verb: DrainAction, said: string) => {
+    if (!action.isPending) action.mutate({ action: verb, version }, { onSuccess: () => toast(said) })
+  }
+  const pending = action.isPending || undefined
   if (me.data && !may)
     return <p className="text-faint">You watch; pausing, aborting and resuming need the role operator.</p>
   return (
     <div className="sticky top-12 z-20 -mx-1 grid gap-2 border-hairline border-y bg-canvas px-1 py-2">
       <div className="flex flex-wrap items-center gap-2">
         {state === 'running' && (
-          <Button disabled={action.isPending} onClick={() => action.mutate({ action: 'pause', version })}>
+          <Button aria-disabled={pending} onClick={() => act('pause', 'Paused.')}>
             Pause
           </Button>
         )}
         {state === 'paused' && (
-          <Button
-            tone="primary"
-            disabled={action.isPending}
-            onClick={() => action.mutate({ action: 'continue', version })}
-          >
+          <Button tone="primary" aria-disabled={pending} onClick={() => act('continue', 'It goes on.')}>
             Continue
           </Button>
         )}
-        {state === 'drained' && (
-          <Button
-            tone="primary"
-            disabled={action.isPending}
-            onClick={() => action.mutate({ action: 'resume', version })}
-          >
-            Resume {subjectOf(drain)}
-          </Button>
+        {resumable && (
+          <>
+            <Button
+              tone="primary"
+              aria-disabled={pending}
+              onClick={() => act('resume', `${subjectOf(drain)} is going back into service.`)}
+            >
+              Resume {subjectOf(drain)}
+            </Button>
+            {state !== 'drained' && (
+              <span className="min-w-0 text-faint">
+                The drain has ended, and {listed(nodesOut(drain))} out of service until somebody resumes.
+              </span>
+            )}
+          </>
         )}
         {abortable && state !== 'drained' && (
           <>
-            <Button tone="danger" disabled={action.isPending} onClick={() => setAborting(true)}>
+            <Button tone="danger" aria-disabled={pending} onClick={() => setAborting(true)}>
               Abort…
             </Button>
             <span className="min-w-0 text-faint">

@@ -1,7 +1,7 @@
 'use client'
 
 import { useRouter } from 'next/navigation'
-import { useMemo, useState } from 'react'
+import { useMemo, useRef, useState } from 'react'
 import type { DrainCreateRequest, DrainPreviewRequest, Strategy } from '@/server/contract/drains.ts'
 import { useDrainPlan, useStartDrain } from '../queries/drains.ts'
 import { useMay, useMe } from '../queries/me.ts'
@@ -11,6 +11,7 @@ import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { Panel } from '../ui/panel.tsx'
 import { DrainPlanView } from './drain-plan-view.tsx'
+import { drainProblems } from './drain-problems.ts'
 import { StartProblem } from './start-problem.tsx'
 import { StrategyFields } from './strategy-fields.tsx'
 import { useDrainChoice } from './use-drain-choice.ts'
@@ -38,9 +39,18 @@ export function DrainForm() {
   )
   const plan = useDrainPlan(request)
   const blocked = (plan.data?.blockers.length ?? 0) > 0
-  const ready = Boolean(
-    choice.id && reason.trim() && confirm === choice.id && plan.data && (!blocked || force),
-  )
+  const [pressed, setPressed] = useState(false)
+  const fields = useRef<HTMLFormElement>(null)
+  const problems = drainProblems({
+    id: choice.id,
+    reason,
+    confirm,
+    planned: Boolean(plan.data),
+    blocked,
+    force,
+  })
+  const ready = choice.id !== null && Object.keys(problems).length === 0
+  const shown = pressed ? problems : {}
 
   if (me.data && !may) {
     return (
@@ -52,7 +62,14 @@ export function DrainForm() {
   }
 
   const submit = () => {
-    if (!ready || !request) return
+    if (start.isPending) return
+    if (!ready || !request) {
+      // A grey button explains nothing: each field says what it still needs, and the first of them gets the focus.
+      setPressed(true)
+      const first = problems.reason ? 'reason' : problems.confirm ? 'confirm' : null
+      if (first) fields.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
+      return
+    }
     const body: DrainCreateRequest = {
       ...request,
       reason: reason.trim(),
@@ -64,6 +81,8 @@ export function DrainForm() {
 
   return (
     <form
+      ref={fields}
+      noValidate
       className="grid gap-6 lg:grid-cols-[22rem_minmax(0,1fr)] lg:gap-10"
       onSubmit={(event) => {
         event.preventDefault()
@@ -81,6 +100,7 @@ export function DrainForm() {
                 choice.choose(event.target.value)
                 setConfirm('')
                 setForce(false)
+                setPressed(false)
                 start.reset()
               }}
             >
@@ -102,10 +122,11 @@ export function DrainForm() {
             </select>
           )}
         </Field>
-        <Field label="Reason" hint="Others see it, for example: kernel update.">
+        <Field label="Reason" hint="Others see it, for example: kernel update." problem={shown.reason}>
           {(ids) => (
             <input
               {...ids}
+              name="reason"
               className={controlClass}
               maxLength={500}
               value={reason}
@@ -125,10 +146,12 @@ export function DrainForm() {
               <Field
                 label={`Type ${choice.id} to confirm`}
                 hint={`All traffic of ${choice.id} moves elsewhere. It stays out of service until somebody resumes it.`}
+                problem={shown.confirm}
               >
                 {(ids) => (
                   <input
                     {...ids}
+                    name="confirm"
                     className={`${controlClass} num`}
                     autoComplete="off"
                     autoCapitalize="none"
@@ -148,9 +171,14 @@ export function DrainForm() {
                   Override the blockers. This is written to the audit log.
                 </label>
               )}
+              {shown.plan && (
+                <p role="alert" className="text-down">
+                  {shown.plan}
+                </p>
+              )}
               <StartProblem error={start.error} />
               <div>
-                <Button type="submit" tone="danger" disabled={!ready || start.isPending}>
+                <Button type="submit" tone="danger" aria-disabled={!ready || start.isPending || undefined}>
                   {start.isPending ? 'Asking…' : `Drain ${choice.id}`}
                 </Button>
               </div>

@@ -23,8 +23,8 @@ export function DrainList() {
     >
       <DataTable
         label="Drains"
-        head={['State', 'Of', 'Reason', 'Started', 'By', 'Took', 'Moved', 'Gap p99', 'Missing']}
-        numeric={[5, 6, 7, 8]}
+        head={['State', 'Of', 'Reason', 'Started', 'By', 'Took', 'Moved', 'Stayed', 'Gap p99', 'Missing']}
+        numeric={[5, 6, 7, 8, 9]}
       >
         {items.map((drain) => (
           <tr key={drain.id}>
@@ -42,7 +42,8 @@ export function DrainList() {
             </td>
             <td>{drain.createdBy}</td>
             <td className="num">{formatDuration(drain.report?.durationMs)}</td>
-            <td className="num">{formatNumber(drain.report?.gaps.count)}</td>
+            <td className="num">{formatNumber(drain.report?.gaps.moved ?? drain.report?.gaps.count)}</td>
+            <td className="num">{formatNumber(drain.report?.gaps.stayed)}</td>
             <td className="num">{formatDuration(drain.report?.gaps.p99Ms)}</td>
             <td className={`num ${drain.report && drain.report.gaps.missing > 0 ? 'text-down' : ''}`}>
               {formatNumber(drain.report?.gaps.missing)}

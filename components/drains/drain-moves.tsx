@@ -7,7 +7,7 @@ import { Time } from '../ui/time.tsx'
 import { moveState } from './drain-left.ts'
 
 const MAX_ROWS = 500
-const WORDS = { here: 'still here', between: 'nowhere yet', missing: 'missing' } as const
+const WORDS = { here: 'still here', between: 'on its way', missing: 'missing' } as const
 
 /** Every tunnel that was here at the start, by name; those not yet elsewhere first. */
 export function DrainMoves({ drain }: { drain: Drain }) {

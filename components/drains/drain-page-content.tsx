@@ -19,7 +19,10 @@ export function DrainPageContent({ id }: { id: string }) {
     return drain.error ? (
       <PageHeading title="This drain cannot be shown" intro={errorText(drain.error)} />
     ) : (
-      <Skeleton rows={6} />
+      <>
+        <PageHeading title="Drain" intro="Reading it…" />
+        <Skeleton rows={6} height={600} />
+      </>
     )
   return (
     <>

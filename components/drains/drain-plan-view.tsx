@@ -1,8 +1,16 @@
-import type { DrainPlan } from '@/server/contract/drains.ts'
+import type { DrainPlan, PlannedPhase } from '@/server/contract/drains.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { NoticeList } from './notice-list.tsx'
 import { PhaseBars } from './phase-bars.tsx'
+
+/** What happens to what takes longer than the plan. */
+const limitWords = (phases: readonly PlannedPhase[]): string => {
+  const limits = phases.flatMap((phase) => phase.limitSeconds ?? [])
+  return limits.length === 0
+    ? 'What takes longer is waited for; nothing is cut.'
+    : `What takes longer than ${formatDuration(Math.max(...limits) * 1000)} is ended.`
+}
 
 /** What would move, where to, and how long it would take. */
 export function DrainPlanView({ plan }: { plan: DrainPlan }) {
@@ -12,7 +20,8 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
     <div className="grid gap-5">
       <p className="font-medium text-base">
         {plural(sum('tunnels'), 'tunnel')} and {plural(sum('connections'), 'connection')} move off{' '}
-        {plural(plan.moves.length, 'node')}, in at most {formatDuration(plan.totalSeconds * 1000)}.
+        {plural(plan.moves.length, 'node')}, within {formatDuration(plan.totalSeconds * 1000)}.{' '}
+        <span className="font-normal text-soft">{limitWords(plan.phases)}</span>
       </p>
       <NoticeList blockers={plan.blockers} warnings={plan.warnings} />
       <div className="grid gap-5 xl:grid-cols-2">
@@ -59,7 +68,7 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
         </div>
       </div>
       <div>
-        <h3 className="mb-2 text-faint text-xs">How long at most, node by node</h3>
+        <h3 className="mb-2 text-faint text-xs">How long, node by node</h3>
         <PhaseBars
           rows={nodes.map((node) => ({
             node,

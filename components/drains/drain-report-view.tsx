@@ -3,21 +3,21 @@ import { DataTable } from '../ui/data-table.tsx'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
+import { movedWords } from './drain-left.ts'
 
-/** What the drain cost, in numbers. What did not come back is the headline. */
+/** What the drain cost, in numbers. What moved, stayed and did not come back is the headline. */
 export function DrainReportView({ report }: { report: DrainReport }) {
   const { gaps } = report
   return (
     <Panel title="Report">
       <div className="grid gap-4" data-report>
         <p className={`font-semibold text-base ${gaps.missing > 0 ? 'text-down' : ''}`}>
-          {gaps.missing > 0 ? `${formatNumber(gaps.missing)} missing. ` : 'None missing. '}
-          {gaps.count > 0 &&
-            `${formatNumber(gaps.count)} tunnels moved, 99 of 100 within ${formatDuration(gaps.p99Ms)}.`}
+          {movedWords(gaps)}.{gaps.count > 0 && ` The longest gap was ${formatDuration(gaps.maxMs)}.`}
         </p>
         <Facts
           items={[
-            ['Tunnels moved', formatNumber(gaps.count)],
+            ['Tunnels moved', formatNumber(gaps.moved ?? gaps.count)],
+            ['Stayed', formatNumber(gaps.stayed ?? 0)],
             ['Gap p50', formatDuration(gaps.p50Ms)],
             [
               'Gap p99',
@@ -55,7 +55,9 @@ export function DrainReportView({ report }: { report: DrainReport }) {
                 >
                   {formatDuration(phase.actualMs)}
                 </td>
-                <td className="num">{phase.budgetMs === null ? 'none' : formatDuration(phase.budgetMs)}</td>
+                <td className="num">
+                  {phase.budgetMs === null ? 'no limit' : formatDuration(phase.budgetMs)}
+                </td>
               </tr>
             ))}
           </DataTable>

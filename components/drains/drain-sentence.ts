@@ -1,6 +1,6 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { plural } from '../ui/format.ts'
-import { leftOf, moveState } from './drain-left.ts'
+import { leftOf, movedWords, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 /** Where a drain stands, in one sentence. */
@@ -30,8 +30,10 @@ export const drainSentence = (drain: Drain): string => {
     case 'aborting':
       return 'Aborting: what can be restored is being restored.'
     case 'aborted':
-      return `Aborted. Tunnels that had moved stay where they are.`
+      return drain.report
+        ? `Aborted: ${movedWords(drain.report.gaps)}. What had moved stays where it is.`
+        : 'Aborted. Tunnels that had moved stay where they are.'
     case 'failed':
-      return `The drain failed.`
+      return drain.report ? `The drain failed: ${movedWords(drain.report.gaps)}.` : 'The drain failed.'
   }
 }

@@ -9,6 +9,7 @@ import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { leftOf } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'
+import { HeldParts } from './held-parts.tsx'
 
 const OVER = new Set(['resumed', 'aborted', 'failed'])
 const FORGOTTEN_MS = 4 * 3_600_000
@@ -17,14 +18,19 @@ const FORGOTTEN_MS = 4 * 3_600_000
 export function RunningDrains() {
   const overview = useOverview()
   const active = overview.data?.drains.filter((drain) => !OVER.has(drain.state)) ?? []
-  if (active.length === 0) return null
+  const known = new Set(active.map((drain) => drain.id))
+  const held = (overview.data?.held ?? []).filter((part) => !known.has(part.drainId))
+  if (active.length + held.length === 0) return null
   return (
-    <Panel title="Drains under way" query={overview}>
-      <ul className="grid gap-2">
-        {active.map((drain) => (
-          <Row key={drain.id} drain={drain} />
-        ))}
-      </ul>
+    <Panel title={active.length > 0 ? 'Drains under way' : 'Held out of service'} query={overview}>
+      <div className="grid gap-2">
+        <HeldParts parts={held} />
+        <ul className="grid gap-2">
+          {active.map((drain) => (
+            <Row key={drain.id} drain={drain} />
+          ))}
+        </ul>
+      </div>
     </Panel>
   )
 }

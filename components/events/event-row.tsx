@@ -8,13 +8,22 @@ import { EventGlyph } from './event-glyph.tsx'
 import { eventSentence } from './event-sentence.ts'
 
 /** One event on one line: when, where, what. */
-export const EventRow = memo(function EventRow({ event, alike = 0 }: { event: FleetEvent; alike?: number }) {
+export const EventRow = memo(function EventRow({
+  event,
+  alike = 0,
+  fixed = false,
+}: {
+  event: FleetEvent
+  alike?: number
+  /** One height for all, in a list whose rows change their contents instead of moving. */
+  fixed?: boolean
+}) {
   const incident = typeof event.data.incidentId === 'string' ? event.data.incidentId : null
   const drain =
     event.type.startsWith('drain.') && typeof event.data.drainId === 'string' ? event.data.drainId : null
   return (
     <li
-      className="grid grid-cols-[auto_auto_minmax(0,1fr)] items-baseline gap-x-3 border-hairline border-t py-1.5 sm:grid-cols-[5rem_1rem_6rem_13rem_minmax(0,1fr)]"
+      className={`grid grid-cols-[auto_auto_minmax(0,1fr)] items-baseline gap-x-3 border-hairline border-t py-1.5 sm:grid-cols-[5rem_1rem_6rem_13rem_minmax(0,1fr)] ${fixed ? 'h-14 overflow-hidden sm:h-8' : ''}`}
       data-event={event.type}
     >
       <span className="text-faint">
@@ -32,7 +41,10 @@ export const EventRow = memo(function EventRow({ event, alike = 0 }: { event: Fl
         <span className="ml-2 text-faint sm:hidden">{event.type}</span>
       </span>
       <span className="num truncate text-soft max-sm:hidden">{event.type}</span>
-      <span className="min-w-0 break-words max-sm:col-span-3">
+      <span
+        className={`min-w-0 max-sm:col-span-3 ${fixed ? 'truncate' : 'break-words'}`}
+        {...(fixed ? { title: eventSentence(event) } : {})}
+      >
         {eventSentence(event)}
         {alike > 0 && <span className="text-faint"> and {alike} more before</span>}
         {incident && (

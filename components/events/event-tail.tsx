@@ -24,6 +24,8 @@ const KINDS = [
   'operator.*',
 ]
 const RATE_MS = 60_000
+/** Further down than this somebody reads, and does not watch. */
+const SCROLLED_PX = 160
 const SHOWN = 200
 const select = `${controlClass} sm:w-40`
 
@@ -48,16 +50,31 @@ export function EventTail() {
   const { data: overview } = useOverview()
   const now = useNow()
   const [held, setHeld] = useState<EventList | null>(null)
+  const [resting, setResting] = useState<EventList | null>(null)
   const paused = held !== null
   const fresh = events.data?.items ?? []
-  const items = (held?.items ?? fresh).slice(0, SHOWN)
-  const waiting = held ? fresh.filter((event) => event.id > (held.items[0]?.id ?? 0)).length : 0
+  // Nothing moves under the pointer, nor under the eyes of somebody who has scrolled down to read.
+  const kept = held ?? resting
+  const items = (kept?.items ?? fresh).slice(0, SHOWN)
+  const waiting = kept ? fresh.filter((event) => event.id > (kept.items[0]?.id ?? 0)).length : 0
+  const rest = () => setResting((known) => known ?? events.data ?? null)
   const recent = fresh.filter((event) => now - Date.parse(event.receivedAt) < RATE_MS).length
+
+  const { data } = events
+  useEffect(() => {
+    const follow = () =>
+      setResting((known) => (window.scrollY < SCROLLED_PX ? null : (known ?? data ?? null)))
+    window.addEventListener('scroll', follow, { passive: true })
+    return () => window.removeEventListener('scroll', follow)
+  }, [data])
 
   // Another filter is another question: what was held answers the old one.
   const last = useRef(query)
   useEffect(() => {
-    if (last.current !== query) setHeld(null)
+    if (last.current !== query) {
+      setHeld(null)
+      setResting(null)
+    }
     last.current = query
   }, [query])
 
@@ -119,7 +136,14 @@ export function EventTail() {
         </Button>
       </div>
       <Panel
-        title={paused ? 'Paused' : 'Live tail'}
+        title={
+          paused
+            ? 'Paused'
+            : resting
+              ? `Held while you read${waiting > 0 ? `, ${formatNumber(waiting)} new` : ''}`
+              : 'Live tail'
+        }
+        reserve={SHOWN * 32}
         query={events}
         aside={
           <span className="text-faint">
@@ -131,9 +155,17 @@ export function EventTail() {
           events.data && items.length === 0 && 'No event matches. They appear here the moment they happen.'
         }
       >
-        <ol className="grid" aria-label="Events">
-          {items.map((event) => (
-            <EventRow key={event.id} event={event} />
+        <ol
+          className="grid"
+          aria-label="Events"
+          onPointerEnter={(event) => event.pointerType === 'mouse' && rest()}
+          onPointerLeave={() => window.scrollY < SCROLLED_PX && setResting(null)}
+          onFocus={rest}
+          onBlur={() => setResting(null)}
+        >
+          {items.map((event, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a row is a place in the list; were it the event, each new one would push all others down
+            <EventRow key={place} event={event} fixed />
           ))}
         </ol>
       </Panel>

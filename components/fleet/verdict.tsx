@@ -50,11 +50,6 @@ export function Verdict() {
         </h1>
         <p className="text-faint">
           As of <Time at={data.at} />
-          {!known && (
-            <>
-              , <Time at={data.at} as="ago" />
-            </>
-          )}
         </p>
       </div>
       <dl className="flex flex-wrap gap-x-8 gap-y-2" data-known={known ? undefined : 'no'}>

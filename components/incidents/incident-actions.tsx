@@ -1,6 +1,7 @@
 'use client'
 
 import { Download } from 'lucide-react'
+import { toast } from 'sonner'
 import type { Incident } from '@/server/contract/incidents.ts'
 import { errorText } from '../queries/error-text.ts'
 import { useIncidentAction } from '../queries/incidents.ts'
@@ -12,6 +13,11 @@ const NEXT = {
   acknowledged: ['mitigate', 'resolve'],
   mitigated: ['resolve'],
   resolved: [],
+} as const
+const SAID = {
+  acknowledge: 'Acknowledged. You have it.',
+  mitigate: 'Marked mitigated.',
+  resolve: 'Resolved.',
 } as const
 const LABEL = { acknowledge: 'Acknowledge', mitigate: 'Mark mitigated', resolve: 'Resolve' } as const
 
@@ -27,8 +33,10 @@ export function IncidentActions({ incident }: { incident: Incident }) {
             <Button
               key={name}
               tone={index === 0 ? 'primary' : 'plain'}
-              disabled={action.isPending}
-              onClick={() => action.mutate(name)}
+              aria-disabled={action.isPending || undefined}
+              onClick={() => {
+                if (!action.isPending) action.mutate(name, { onSuccess: () => toast(SAID[name]) })
+              }}
             >
               {LABEL[name]}
             </Button>

@@ -2,18 +2,13 @@
 
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
-import { useRef } from 'react'
-import { toast } from 'sonner'
 import type { Incident } from '@/server/contract/incidents.ts'
 import { useKnown } from '../live/known.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useIncidentAction } from '../queries/incidents.ts'
-import { useMay } from '../queries/me.ts'
 import { useOverview } from '../queries/overview.ts'
-import { Button } from '../ui/button.tsx'
 import { formatDuration } from '../ui/format.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
+import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { worstFirst } from './worst-first.ts'
 
 /** What is open, on every page: one line, the worst first. Where the page shows it anyway, the line would only repeat it. */
@@ -28,9 +23,6 @@ export function IncidentLine() {
 
 function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf: number }) {
   const { known } = useKnown()
-  const may = useMay('operator')
-  const action = useIncidentAction(incident.id)
-  const link = useRef<HTMLAnchorElement>(null)
   const critical = incident.severity === 'critical'
   return (
     <section
@@ -42,7 +34,6 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
         <span className={`flex min-w-0 items-baseline gap-2 ${critical ? 'text-down' : 'text-degraded'}`}>
           <StateGlyph shape={known ? (critical ? 'down' : 'degraded') : 'unknown'} />
           <Link
-            ref={link}
             href={`/incidents/${incident.id}`}
             className="min-w-0 py-1 font-semibold underline-offset-2 hover:underline"
           >
@@ -64,23 +55,7 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
               {incident.acknowledgedBy ? `${incident.acknowledgedBy} has it` : incident.state}
             </span>
           )}
-          {may && incident.state === 'open' && (
-            <Button
-              aria-disabled={action.isPending || undefined}
-              onClick={() => {
-                if (action.isPending) return
-                action.mutate('acknowledge', {
-                  onSuccess: () => {
-                    toast(`Acknowledged: ${incident.title}. You have it.`)
-                    link.current?.focus()
-                  },
-                  onError: (error) => toast.error(errorText(error)),
-                })
-              }}
-            >
-              Acknowledge
-            </Button>
-          )}
+          <AcknowledgeButton incident={incident} />
           <Link
             href={`/incidents/${incident.id}`}
             className="py-1 font-medium text-accent underline underline-offset-2"

@@ -20,7 +20,10 @@ export function IncidentPageContent({ id }: { id: string }) {
     return error ? (
       <PageHeading title="This incident cannot be shown" intro={errorText(error)} />
     ) : (
-      <Skeleton rows={6} />
+      <>
+        <PageHeading title="Incident" intro="Reading it…" />
+        <Skeleton rows={6} height={600} />
+      </>
     )
   return (
     <>

@@ -14,16 +14,23 @@ export function NoteForm({ incident }: { incident: Incident }) {
   const may = useMay('operator')
   const add = useAddNote(incident.id)
   const [text, setText] = useState('')
+  const [pressed, setPressed] = useState(false)
+  const missing = pressed && !text.trim() ? 'Write what you saw, tried or decided.' : undefined
   if (!may) return null
   return (
     <form
       className="grid max-w-3xl gap-2"
       onSubmit={(event) => {
         event.preventDefault()
-        add.mutate(text.trim(), { onSuccess: () => setText('') })
+        setPressed(!text.trim())
+        if (!text.trim()) {
+          event.currentTarget.querySelector('textarea')?.focus()
+          return
+        }
+        if (!add.isPending) add.mutate(text.trim(), { onSuccess: () => setText('') })
       }}
     >
-      <Field label="Note" problem={add.error ? errorText(add.error) : undefined}>
+      <Field label="Note" problem={missing ?? (add.error ? errorText(add.error) : undefined)}>
         {(ids) => (
           <textarea
             {...ids}
@@ -37,7 +44,7 @@ export function NoteForm({ incident }: { incident: Incident }) {
         )}
       </Field>
       <div>
-        <Button type="submit" disabled={!text.trim() || add.isPending}>
+        <Button type="submit" aria-disabled={add.isPending || undefined}>
           {add.isPending ? 'Adding…' : 'Add note'}
         </Button>
       </div>

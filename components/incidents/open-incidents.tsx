@@ -2,14 +2,18 @@
 
 import Link from 'next/link'
 import { useOverview } from '../queries/overview.ts'
+import { formatDuration } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
+import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { IncidentMark } from './incident-look.tsx'
+import { worstFirst } from './worst-first.ts'
 
 /** Only while there are any: what needs somebody. */
 export function OpenIncidents() {
   const overview = useOverview()
-  const open = overview.data?.incidents.filter((incident) => incident.state !== 'resolved') ?? []
+  const open = worstFirst(overview.data?.incidents ?? [])
+  const asOf = overview.data ? Date.parse(overview.data.at) : 0
   if (open.length === 0) return null
   return (
     <Panel title="Open incidents" query={overview}>
@@ -17,7 +21,7 @@ export function OpenIncidents() {
         {open.map((incident) => (
           <li
             key={incident.id}
-            className={`flex flex-wrap items-baseline gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' ? 'bg-down-wash' : 'bg-degraded-wash'}`}
+            className={`flex flex-wrap items-center gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' ? 'bg-down-wash' : 'bg-degraded-wash'}`}
           >
             <IncidentMark incident={incident} />
             <Link
@@ -28,8 +32,10 @@ export function OpenIncidents() {
             </Link>
             {incident.impact && <span className="text-soft">{incident.impact}</span>}
             <span className="text-soft">
-              since <Time at={incident.startedAt} /> (<Time at={incident.startedAt} as="for" />)
+              since <Time at={incident.startedAt} /> (
+              <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
             </span>
+            <AcknowledgeButton incident={incident} />
             {incident.acknowledgedBy && <span className="text-soft">{incident.acknowledgedBy} has it</span>}
           </li>
         ))}

@@ -12,11 +12,8 @@ export interface CacheReader {
   eventLists(): { key: CacheKey; filter: EventFilter }[]
 }
 
-/** What a frame does to the cache. `stale` marks for a refetch of what is on screen; `advance` lets the charts fetch what is new. */
-export type CacheChange =
-  | { do: 'set'; key: CacheKey; data: unknown }
-  | { do: 'stale'; key: CacheKey }
-  | { do: 'advance'; nodes: string[] }
+/** What a frame does to the cache. `stale` marks for a refetch of what is on screen; charts ask for themselves when a step has ended. */
+export type CacheChange = { do: 'set'; key: CacheKey; data: unknown } | { do: 'stale'; key: CacheKey }
 
 export interface EventList {
   items: FleetEvent[]
@@ -94,7 +91,6 @@ export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheC
       return changes
     }
     case 'sample':
-      return [{ do: 'advance', nodes: frame.points.map((point) => point.node) }]
     case 'error':
     case 'ping':
       return []

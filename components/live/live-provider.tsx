@@ -19,7 +19,6 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient()
   const ended = useSessionEnded()
   const [{ value, throttle }] = useState(() => {
-    const advanceListeners = new Set<(nodes: string[]) => void>()
     const throttle = new Throttle(REFETCH_EVERY_MS)
     const cache = {
       get: (key: CacheKey) => client.getQueryData(key),
@@ -40,19 +39,12 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       onFrame: (frame) => {
         for (const change of applyEvent(cache, frame)) {
           if (change.do === 'set') client.setQueryData(change.key, change.data)
-          else if (change.do === 'advance') for (const listener of advanceListeners) listener(change.nodes)
           else
             throttle.run(JSON.stringify(change.key), () => client.invalidateQueries({ queryKey: change.key }))
         }
       },
     })
-    const value: LiveContextValue = {
-      connection,
-      onAdvance: (listener) => {
-        advanceListeners.add(listener)
-        return () => advanceListeners.delete(listener)
-      },
-    }
+    const value: LiveContextValue = { connection }
     return { value, throttle }
   })
 

@@ -5,14 +5,14 @@ import { useNode } from '../queries/nodes.ts'
 import { formatDuration } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
 
-/** How long a drain of this node may take, against the ceiling at which it would be killed. */
+/** How long it takes to stop this node's process, against the ceiling at which it would be killed. A drain by an operator has a plan of its own. */
 export function NodeDrainBudget({ node: id }: { node: string }) {
   const node = useNode(id)
   const drain = node.data?.health?.drain
   if (!drain) return null
   const { preDrain, http, tunnels, margin } = drain.budgetSeconds
   return (
-    <Panel title="Drain budget" query={node}>
+    <Panel title="If its process is stopped" query={node}>
       <PhaseBars
         rows={[
           {
@@ -29,7 +29,7 @@ export function NodeDrainBudget({ node: id }: { node: string }) {
       />
       <p className={`mt-2 ${drain.fits ? 'text-soft' : 'text-down'}`}>
         {drain.fits
-          ? `Fits: ${formatDuration((preDrain + http + tunnels + margin) * 1000)} of ${formatDuration(drain.ceilingSeconds * 1000)}.`
+          ? `It drains within ${formatDuration((preDrain + http + tunnels + margin) * 1000)}, and would be killed after ${formatDuration(drain.ceilingSeconds * 1000)}. A drain that an operator starts has its own plan, shown before it begins.`
           : `Does not fit: the phases and the margin exceed the ceiling of ${formatDuration(drain.ceilingSeconds * 1000)}, so a drain may be killed half-way.`}
       </p>
     </Panel>

@@ -3,13 +3,20 @@
 import Link from 'next/link'
 import type { Node } from '@/server/contract/fleet.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import type { Strip } from '../queries/heartbeats.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { Time } from '../ui/time.tsx'
 
 /** Nodes side by side. */
-export function NodeTable({ nodes }: { nodes: Node[] }) {
+export function NodeTable({
+  nodes,
+  strips,
+}: {
+  nodes: Node[]
+  strips: ReadonlyMap<string, Strip> | undefined
+}) {
   return (
     <DataTable
       label="Nodes"
@@ -21,7 +28,7 @@ export function NodeTable({ nodes }: { nodes: Node[] }) {
         'Connections',
         'Pushes delivered',
         'Poll',
-        'Last 6 min',
+        'Heartbeat',
         'Problems',
       ]}
       numeric={[3, 4, 5, 6]}
@@ -44,10 +51,12 @@ export function NodeTable({ nodes }: { nodes: Node[] }) {
           <td className="num">{formatNumber(node.numbers.connections)}</td>
           <td className="num">{formatNumber(node.numbers.pushDelivered)}</td>
           <td className="num" title={node.lastOutcome ?? undefined}>
-            {node.latencyMs === null ? (node.lastOutcome ?? '–') : formatDuration(node.latencyMs)}
+            {node.latencyMs === null || node.lastOutcome !== 'ok'
+              ? (node.lastOutcome ?? '–')
+              : formatDuration(node.latencyMs)}
           </td>
           <td className="min-w-36">
-            <HeartbeatStrip scope={`node:${node.id}`} label={`Heartbeat of ${node.id}`} />
+            <HeartbeatStrip strip={strips?.get(`node:${node.id}`)} label={`Heartbeat of ${node.id}`} />
           </td>
           <td className={node.problems.length > 0 ? 'text-degraded' : 'text-faint'}>
             {node.problems.join('; ') || 'none'}

@@ -1,16 +1,14 @@
 import { type QueryClient, useQueries, useQueryClient } from '@tanstack/react-query'
-import { useContext, useEffect, useMemo, useRef } from 'react'
+import { useMemo } from 'react'
 import type { MetricName, SeriesAnswer } from '@/server/contract/series.ts'
-import { mergeSeries, openFrom, type SeriesData } from '../charts/merge-series.ts'
+import { mergeSeries, nextPointAt, openFrom, type SeriesData, sameSeries } from '../charts/merge-series.ts'
 import { isLive, LIVE_POINTS, type Range, STILL_POINTS, spanOf } from '../charts/range.ts'
-import { LiveContext } from '../live/live-context.ts'
 import { serverNow } from '../ui/clock.ts'
 import { get, query } from './http.ts'
 import { keepUnused } from './query-client.ts'
 
-/** Live charts fetch at most this often, and at least every `IDLE_MS` when no sample frame says that there is more. */
+/** Live charts fetch when a step has ended, at most this often; a step that came late is asked for again after as long. */
 const LIVE_MS = 1000
-const IDLE_MS = 2500
 const STILL_MS = 15_000
 /** A few more than asked for may be kept at the edges of the window. */
 const MAX_LIVE_POINTS = LIVE_POINTS + 10
@@ -56,12 +54,17 @@ const readSeries = async (
     if (merged?.series.every((series) => series.points.length <= MAX_LIVE_POINTS)) return merged
   }
   const answer = await fetchSpan(scope, metrics, from, to, isLive(range) ? LIVE_POINTS : STILL_POINTS, signal)
-  return { ...answer, from, to }
+  const whole = { ...answer, from, to }
+  // Nothing new: the same object, so that nothing is drawn again.
+  return kept && sameSeries(kept, whole) ? kept : whole
 }
 
+const untilNextPoint = (data: SeriesData | undefined): number =>
+  data === undefined ? LIVE_MS : Math.max(LIVE_MS, nextPointAt(data) - serverNow())
+
 /**
- * One query a scope for all its metrics. While live and on screen it fetches what is new whenever the collector has polled,
- * at most once a second.
+ * One query a scope for all its metrics. While live and on screen it fetches what is new when a step has ended:
+ * sooner there is nothing to draw.
  */
 export const useSeries = (
   scopes: readonly string[],
@@ -70,7 +73,6 @@ export const useSeries = (
   onScreen: boolean,
 ) => {
   const client = useQueryClient()
-  const live = useContext(LiveContext)
   const moving = isLive(range)
   const still = !moving && range.to !== null && range.to < Date.now() - 60_000
   const metricList = metrics.join(',')
@@ -87,21 +89,14 @@ export const useSeries = (
       staleTime: moving ? 0 : STILL_MS,
       gcTime: keepUnused(60_000),
       enabled: onScreen,
-      refetchInterval: still ? (false as const) : moving ? IDLE_MS : STILL_MS,
+      refetchInterval: still
+        ? (false as const)
+        : moving
+          ? ({ state }: { state: { data: SeriesData | undefined } }) => untilNextPoint(state.data)
+          : STILL_MS,
       structuralSharing: false as const,
     })),
   })
-
-  const lastAdvance = useRef(0)
-  useEffect(() => {
-    if (!live || !moving || !onScreen) return
-    return live.onAdvance(() => {
-      if (document.visibilityState !== 'visible' || Date.now() - lastAdvance.current < LIVE_MS) return
-      lastAdvance.current = Date.now()
-      for (const key of keys)
-        void client.refetchQueries({ queryKey: key, exact: true }, { cancelRefetch: false })
-    })
-  }, [live, moving, onScreen, keys, client])
 
   return results
 }

@@ -1,11 +1,20 @@
 import Link from 'next/link'
 import type { Node, Region } from '@/server/contract/fleet.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import type { Strip } from '../queries/heartbeats.ts'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 
 /** One region: its state, what it carries, and how its nodes are. */
-export function RegionCard({ region, nodes }: { region: Region; nodes: Node[] }) {
+export function RegionCard({
+  region,
+  nodes,
+  strip,
+}: {
+  region: Region
+  nodes: Node[]
+  strip: Strip | undefined
+}) {
   const full = region.capacity?.tunnels
   return (
     <li className="grid min-w-0 gap-2" data-region={region.id}>
@@ -27,7 +36,7 @@ export function RegionCard({ region, nodes }: { region: Region; nodes: Node[] })
         />
         <Figure name="Connections" value={formatNumber(region.connections)} />
       </dl>
-      <HeartbeatStrip scope={`region:${region.id}`} label={`Heartbeat of ${region.name}`} />
+      <HeartbeatStrip strip={strip} label={`Heartbeat of ${region.name}`} />
       <ul className="flex flex-wrap gap-x-4 gap-y-1">
         {nodes.map((node) => (
           <li key={node.id} className="flex min-h-6 items-center gap-2 text-xs">

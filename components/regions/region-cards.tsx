@@ -1,17 +1,20 @@
 'use client'
 
+import { useHeartbeats } from '../queries/heartbeats.ts'
 import { useOverview } from '../queries/overview.ts'
 import { Panel } from '../ui/panel.tsx'
 import { RegionCard } from './region-card.tsx'
 
 export function RegionCards() {
   const overview = useOverview()
+  const { data: strips } = useHeartbeats()
   const regions = overview.data?.regions ?? []
   return (
     <Panel
       title="Regions"
       query={overview}
       rows={4}
+      reserve={140}
       empty={
         overview.data && regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
       }
@@ -21,6 +24,7 @@ export function RegionCards() {
           <RegionCard
             key={region.id}
             region={region}
+            strip={strips?.get(`region:${region.id}`)}
             nodes={overview.data?.nodes.filter((node) => node.region === region.id) ?? []}
           />
         ))}

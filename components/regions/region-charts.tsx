@@ -3,7 +3,7 @@
 import { useMemo } from 'react'
 import { REGION_CHARTS } from '../charts/chart-specs.ts'
 import { RangePicker } from '../charts/range-picker.tsx'
-import { ScopeCharts } from '../charts/scope-charts.tsx'
+import { ChartPlaces, ScopeCharts } from '../charts/scope-charts.tsx'
 import { useRange } from '../charts/use-range.ts'
 import { Panel } from '../ui/panel.tsx'
 import { useRegion } from './use-region.ts'
@@ -13,7 +13,7 @@ const MAX_LINES = 6
 /** One line a node. */
 export function RegionCharts({ region: id }: { region: string }) {
   const { range, zoom } = useRange()
-  const { nodes } = useRegion(id)
+  const { overview, nodes } = useRegion(id)
   const ids = nodes
     .slice(0, MAX_LINES)
     .map((node) => node.id)
@@ -24,6 +24,7 @@ export function RegionCharts({ region: id }: { region: string }) {
   )
   return (
     <Panel title="Charts" aside={<RangePicker />}>
+      {scopes.length === 0 && !overview.data && <ChartPlaces count={REGION_CHARTS.length} />}
       {scopes.length > 0 && (
         <ScopeCharts scopes={scopes} specs={REGION_CHARTS} range={range} onZoom={zoom} region={id} />
       )}

@@ -1,22 +1,25 @@
 'use client'
 
 import { NodeTable } from '../nodes/node-table.tsx'
+import { useHeartbeats } from '../queries/heartbeats.ts'
 import { Panel } from '../ui/panel.tsx'
 import { useRegion } from './use-region.ts'
 
 export function RegionNodes({ region: id }: { region: string }) {
   const { overview, nodes } = useRegion(id)
+  const { data: strips } = useHeartbeats(id)
   return (
     <Panel
       title="Nodes"
       query={overview}
+      reserve={128}
       empty={
         overview.data &&
         nodes.length === 0 &&
         'This region has no nodes. Add one in tidegate.yaml under nodes.'
       }
     >
-      <NodeTable nodes={nodes} />
+      <NodeTable nodes={nodes} strips={strips} />
     </Panel>
   )
 }

@@ -2,6 +2,7 @@
 
 import Link from 'next/link'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import { useHeartbeats } from '../queries/heartbeats.ts'
 import { useOverview } from '../queries/overview.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
@@ -10,17 +11,19 @@ import { StateMark } from '../ui/state-mark.tsx'
 
 export function RegionTable() {
   const overview = useOverview()
+  const { data: strips } = useHeartbeats()
   return (
     <Panel
       title="All regions"
       query={overview}
+      reserve={160}
       empty={
         overview.data?.regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
       }
     >
       <DataTable
         label="Regions"
-        head={['Region', 'State', 'Wanted', 'Up', 'Tunnels', 'Connections', 'Last 6 min']}
+        head={['Region', 'State', 'Wanted', 'Up', 'Tunnels', 'Connections', 'Heartbeat']}
         numeric={[3, 4, 5]}
       >
         {overview.data?.regions.map((region) => (
@@ -41,7 +44,10 @@ export function RegionTable() {
             <td className="num">{formatNumber(region.tunnels)}</td>
             <td className="num">{formatNumber(region.connections)}</td>
             <td className="min-w-40">
-              <HeartbeatStrip scope={`region:${region.id}`} label={`Heartbeat of ${region.name}`} />
+              <HeartbeatStrip
+                strip={strips?.get(`region:${region.id}`)}
+                label={`Heartbeat of ${region.name}`}
+              />
             </td>
           </tr>
         ))}

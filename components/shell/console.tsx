@@ -6,6 +6,7 @@ import { IncidentLine } from '../incidents/incident-line.tsx'
 import { LiveProvider } from '../live/live-provider.tsx'
 import { Announcer } from './announcer.tsx'
 import { DemoBanner } from './demo-banner.tsx'
+import { FocusKeeper } from './focus-keeper.tsx'
 import { Header } from './header.tsx'
 import { Keyboard } from './keyboard.tsx'
 import { NotKnownLine } from './not-known-line.tsx'
@@ -36,6 +37,7 @@ export function Console({ demo, children }: { demo: boolean; children: ReactNode
         {children}
       </main>
       <Keyboard />
+      <FocusKeeper />
       <Announcer />
       <SignInAgain />
     </LiveProvider>

@@ -24,7 +24,11 @@ export function NotKnownLine() {
               ).{' '}
             </>
           )}
-          {!ended && 'Is the server running, and is this machine online? The page tries again by itself.'}
+          {!ended && (
+            <span className="max-sm:hidden">
+              Is the server running, and is this machine online? The page tries again by itself.
+            </span>
+          )}
         </span>
       </p>
     </div>

@@ -22,7 +22,8 @@ export function YouMenu() {
   const theme = useTheme()
   const zone = useZone()
   return (
-    <DropdownMenu.Root>
+    // Not modal: a modal menu hides the page behind it from assistive technology while its links can still have focus.
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger
         aria-label={me ? `${me.email}, ${me.role}; settings` : 'Settings'}
         className="grid size-8 shrink-0 place-items-center rounded-[4px] text-soft hover:bg-sunken max-sm:size-10"

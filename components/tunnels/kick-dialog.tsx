@@ -14,6 +14,8 @@ import { Modal } from '../ui/modal.tsx'
 export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () => void }) {
   const kick = useKick()
   const [reason, setReason] = useState('')
+  const [pressed, setPressed] = useState(false)
+  const missing = pressed && !reason.trim() ? 'Say why; others see it.' : undefined
   return (
     <Modal
       open
@@ -25,6 +27,12 @@ export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () =>
         className="grid gap-4"
         onSubmit={(event) => {
           event.preventDefault()
+          setPressed(true)
+          if (!reason.trim()) {
+            event.currentTarget.querySelector('input')?.focus()
+            return
+          }
+          if (kick.isPending) return
           kick.mutate(
             { hostId: tunnel.hostId, reason: reason.trim() },
             {
@@ -36,7 +44,7 @@ export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () =>
           )
         }}
       >
-        <Field label="Reason" problem={kick.error ? errorText(kick.error) : undefined}>
+        <Field label="Reason" problem={missing ?? (kick.error ? errorText(kick.error) : undefined)}>
           {(ids) => (
             <input
               {...ids}
@@ -49,7 +57,7 @@ export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () =>
         </Field>
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Keep it</Button>
-          <Button type="submit" tone="danger" disabled={!reason.trim() || kick.isPending}>
+          <Button type="submit" tone="danger" aria-disabled={kick.isPending || undefined}>
             {kick.isPending ? 'Kicking…' : `Kick ${tunnel.hostId}`}
           </Button>
         </div>

@@ -2,9 +2,9 @@
 
 import { X } from 'lucide-react'
 import { Dialog } from 'radix-ui'
-import type { ReactNode } from 'react'
+import { type ReactNode, useRef } from 'react'
 
-/** A dialog: focus stays inside, Escape closes, the title names the object. */
+/** A dialog: focus stays inside and returns to what opened it, Escape closes, the title names the object. */
 export function Modal({
   open,
   onOpenChange,
@@ -20,12 +20,22 @@ export function Modal({
   children: ReactNode
   closable?: boolean
 }) {
+  const opener = useRef<Element | null>(null)
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="fixed inset-0 z-40 bg-black/45" />
         <Dialog.Content
           className="fixed top-[12vh] left-1/2 z-50 grid max-h-[80vh] w-[min(30rem,calc(100vw-2rem))] -translate-x-1/2 gap-4 overflow-y-auto rounded-[6px] border border-hairline bg-raised p-5 shadow-xl"
+          onOpenAutoFocus={() => {
+            opener.current = document.activeElement
+          }}
+          onCloseAutoFocus={(event) => {
+            // The dialog is opened by state, not by a trigger that it knows: without this, focus would fall to the body.
+            if (!(opener.current instanceof HTMLElement) || !opener.current.isConnected) return
+            event.preventDefault()
+            opener.current.focus()
+          }}
           {...(description ? {} : { 'aria-describedby': undefined })}
         >
           <div className="grid gap-1 pr-8">

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { chartRows, lastValue, newestOf } from '@/components/charts/chart-rows.ts'
 import { distinctGaps } from '@/components/charts/distinct-gaps.ts'
-import { mergeSeries, openFrom, type SeriesData } from '@/components/charts/merge-series.ts'
+import {
+  mergeSeries,
+  nextPointAt,
+  openFrom,
+  type SeriesData,
+  sameSeries,
+} from '@/components/charts/merge-series.ts'
+import { readingOf } from '@/components/charts/reading.ts'
 import { countCeiling, niceCeiling, spreadLabels, timeTicks } from '@/components/charts/scale.ts'
 import type { Point } from '@/server/contract/series.ts'
 
@@ -35,6 +42,20 @@ describe('chartRows', () => {
     const points = [point(0, 4), point(1_000, 4), point(2_000, 1)]
     expect(rowsOf(points, 'value', { to: 3_000 }).map((row) => row.t)).toEqual([0])
     expect(rowsOf(points, 'per_step', { to: 3_000 }).map((row) => row.t)).toEqual([0, 1_000, 2_000])
+  })
+  it('keeps the peak that an average would hide, and reads it out', () => {
+    const [row] = rowsOf([[0, 3, 1_314, 29]])
+    expect(row).toEqual({ t: 0, a: 29, 'a min': 3, 'a max': 1_314 })
+    expect(readingOf(row ?? { t: 0 }, 'a')).toBe('29 (3 to 1\u202f314)')
+    expect(readingOf({ t: 0, a: 5 }, 'a')).toBe('5')
+    expect(readingOf({ t: 0, a: null }, 'a')).toBe('not measured')
+    // The increase of a counter stands in all three: there is no band of it.
+    expect(rowsOf([[0, 3, 9, 4]], 'per_second')[0]).toEqual({ t: 0, a: 4 })
+  })
+  it('gives a line that has ended no present value', () => {
+    const rows = rowsOf([point(0, 5), point(1_000, 6)])
+    expect(lastValue(rows, 'a', 1_000)).toBe(6)
+    expect(lastValue(rows, 'a', 1_001)).toBeNull()
   })
   it('turns an increase into a rate by the length of its step', () => {
     expect(rowsOf([point(0, 12)], 'per_second', { step: 4_000 })[0]?.a).toBe(3)
@@ -74,6 +95,13 @@ describe('mergeSeries', () => {
   })
   it('refuses to mix steps', () => {
     expect(mergeSeries(kept, { step: 2_000, level: 'raw', gaps: [], series: [] }, 2_000, 0, 4_000)).toBeNull()
+  })
+  it('asks when the next step has ended and its polls are stored, and draws nothing twice', () => {
+    expect(nextPointAt(data([], { step: 4_000, to: 9_000 }))).toBe(9_500)
+    expect(nextPointAt(data([], { step: 4_000, to: 9_600 }))).toBe(13_500)
+    expect(sameSeries(kept, { ...kept, to: kept.to + 900 })).toBe(true)
+    expect(sameSeries(kept, { ...kept, to: kept.to + 1_000 })).toBe(false)
+    expect(sameSeries(kept, { ...kept, series: data([point(0, 2)]).series })).toBe(false)
   })
   it('keeps the longer length of a gap that grew', () => {
     const gap = { from: 500, to: 900, reason: 'no samples', node: 'fra-1' }

@@ -106,12 +106,12 @@ describe('applyEvent', () => {
     expect(memory().apply(frameOf(event(1, { type, data: {} })))).toContainEqual({ do: 'stale', key })
   })
 
-  it('lets the charts advance on a sample and changes nothing on a ping', () => {
+  it('changes nothing on a sample, for which charts do not wait, nor on a ping', () => {
     const { apply } = memory()
     const points = [{ node: 'fra-1', region: 'fra', at: 1, values: {} }]
     expect(
       apply({ type: 'sample', hub: 'h', seq: 1, topic: 'overview', topics: ['overview'], points }),
-    ).toEqual([{ do: 'advance', nodes: ['fra-1'] }])
+    ).toEqual([])
     expect(apply({ type: 'ping' })).toEqual([])
   })
 })

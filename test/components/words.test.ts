@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { leftOf, moveState } from '@/components/drains/drain-left.ts'
+import { leftOf, movedWords, moveState, stepLook } from '@/components/drains/drain-left.ts'
 import { drainSentence } from '@/components/drains/drain-sentence.ts'
 import { foldRuns } from '@/components/events/fold-runs.ts'
 import { timelineRows } from '@/components/incidents/timeline-rows.ts'
@@ -131,6 +131,16 @@ describe('lists', () => {
 })
 
 describe('a drain in words', () => {
+  it('that was aborted says moved, stayed, missing, and never counts as missing what never left', () => {
+    expect(movedWords({ count: 6, moved: 6, stayed: 6, missing: 0 })).toBe('6 moved, 6 stayed, none missing')
+    expect(movedWords({ count: 7, moved: 8, stayed: 0, missing: 1 })).toBe('8 moved, 1 missing')
+    expect(stepLook({ state: 'aborted' }, { phase: 'proving' }).word).toBe('kept serving')
+    expect(stepLook({ state: 'aborted' }, { phase: 'done', outcome: 'held' }).word).toBe(
+      'held out of service',
+    )
+    expect(stepLook({ state: 'running' }, { phase: 'proving' }).word).toBe('proving it empty')
+  })
+
   const step = (node: string, phase: DrainStep['phase'], remaining: DrainStep['remaining']): DrainStep => ({
     node,
     phase,

@@ -1,0 +1,26 @@
+/** What keeps a drain from being started, field by field, in words for the one who pressed the button; empty where nothing does. */
+export const drainProblems = (form: {
+  id: string | null
+  reason: string
+  confirm: string
+  /** The plan has been read. */
+  planned: boolean
+  blocked: boolean
+  force: boolean
+}): { reason?: string; confirm?: string; plan?: string } => ({
+  ...(form.reason.trim() ? {} : { reason: 'Say why; others see it.' }),
+  ...(form.confirm === form.id
+    ? {}
+    : {
+        confirm: form.confirm
+          ? `That is not ${form.id}. Type exactly the id of what shall be drained.`
+          : `Type ${form.id} here, so that nobody drains by mistake.`,
+      }),
+  ...(form.planned
+    ? form.blocked && !form.force
+      ? {
+          plan: 'The plan above names what blocks this drain. Clear it, or let an administrator override it.',
+        }
+      : {}
+    : { plan: 'The plan is not there yet. Wait for it, or read above why it cannot be made.' }),
+})
