@@ -23,7 +23,7 @@ export const EventRow = memo(function EventRow({
     event.type.startsWith('drain.') && typeof event.data.drainId === 'string' ? event.data.drainId : null
   return (
     <li
-      className={`grid grid-cols-[auto_auto_minmax(0,1fr)] items-baseline gap-x-3 border-hairline border-t py-1.5 sm:grid-cols-[5rem_1rem_6rem_13rem_minmax(0,1fr)] ${fixed ? 'h-14 overflow-hidden sm:h-8' : ''}`}
+      className={`grid grid-cols-[auto_auto_minmax(0,1fr)] items-baseline gap-x-3 border-hairline border-t py-1.5 sm:grid-cols-[5rem_1rem_6rem_13rem_minmax(0,1fr)] ${fixed ? 'h-14 overflow-hidden [contain-intrinsic-height:2rem] [content-visibility:auto] sm:h-8' : ''}`}
       data-event={event.type}
     >
       <span className="text-faint">

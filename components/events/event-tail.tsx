@@ -2,7 +2,8 @@
 
 import { Pause, Play } from 'lucide-react'
 import { parseAsString, useQueryStates } from 'nuqs'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
+import type { FleetEvent } from '@/server/contract/events.ts'
 import type { EventList } from '../live/apply-event.ts'
 import { useEvents } from '../queries/events.ts'
 import { useOverview } from '../queries/overview.ts'
@@ -23,10 +24,11 @@ const KINDS = [
   'connection.*',
   'operator.*',
 ]
+const NO_EVENTS: readonly FleetEvent[] = []
 const RATE_MS = 60_000
 /** Further down than this somebody reads, and does not watch. */
 const SCROLLED_PX = 160
-const SHOWN = 200
+const SHOWN = 120
 const select = `${controlClass} sm:w-40`
 
 /** The fleet's events as they come, newest on top. Pausing keeps what is on screen; what comes meanwhile is counted. */
@@ -52,10 +54,12 @@ export function EventTail() {
   const [held, setHeld] = useState<EventList | null>(null)
   const [resting, setResting] = useState<EventList | null>(null)
   const paused = held !== null
-  const fresh = events.data?.items ?? []
+  const fresh = events.data?.items ?? NO_EVENTS
   // Nothing moves under the pointer, nor under the eyes of somebody who has scrolled down to read.
   const kept = held ?? resting
-  const items = (kept?.items ?? fresh).slice(0, SHOWN)
+  // A burst is drawn once, not once an event.
+  const shown = kept?.items ?? fresh
+  const items = useDeferredValue(useMemo(() => shown.slice(0, SHOWN), [shown]))
   const waiting = kept ? fresh.filter((event) => event.id > (kept.items[0]?.id ?? 0)).length : 0
   const rest = () => setResting((known) => known ?? events.data ?? null)
   const recent = fresh.filter((event) => now - Date.parse(event.receivedAt) < RATE_MS).length
