@@ -5,10 +5,9 @@ import type { ReactNode } from 'react'
 import { Providers } from '@/components/shell/providers.tsx'
 import { ThemeScript } from '@/components/shell/theme-script.tsx'
 
-// The title is written by the page itself, because it carries the fleet's state.
+// Title and icon are written by the page itself, because they carry the fleet's state; a second icon here would win over it.
 export const metadata: Metadata = {
   description: 'Control room for fleets of proxies and tunnels',
-  icons: { icon: '/icon-unknown.svg' },
 }
 export const viewport: Viewport = {
   width: 'device-width',

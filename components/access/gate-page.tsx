@@ -6,6 +6,7 @@ export function GatePage({ title, intro, children }: { title: string; intro: str
   return (
     <main className="mx-auto grid min-h-dvh w-[min(22rem,calc(100vw-2rem))] content-center gap-6 py-12">
       <title>{`${title} · Tidegate`}</title>
+      <link rel="icon" href="/icon-unknown.svg" type="image/svg+xml" />
       <div className="font-semibold text-base">
         <Wordmark />
       </div>

@@ -1,7 +1,6 @@
 'use client'
 
 import { usePathname } from 'next/navigation'
-import { useEffect } from 'react'
 import { useKnown } from '../live/known.ts'
 import { useOverview } from '../queries/overview.ts'
 import { titleOf } from './title-of.ts'
@@ -12,9 +11,10 @@ export function PageTitle() {
   const { known } = useKnown()
   const path = usePathname()
   const { title, icon } = titleOf(path, data, !known)
-  useEffect(() => {
-    const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]')
-    if (link && link.getAttribute('href') !== icon) link.href = icon
-  }, [icon])
-  return <title>{title}</title>
+  return (
+    <>
+      <title>{title}</title>
+      <link rel="icon" href={icon} type="image/svg+xml" />
+    </>
+  )
 }
