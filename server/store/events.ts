@@ -16,8 +16,8 @@ const oldestPlausibleMs = 7 * 24 * 3_600_000
  */
 const orderedAt = (event: EventInput): number => {
   const received = epochMs(event.receivedAt)
-  const at = event.orderedAt ?? epochMs(event.at)
-  return at > received || at < received - oldestPlausibleMs ? received : Math.trunc(at)
+  const at = epochMs(event.at)
+  return at > received || at < received - oldestPlausibleMs ? received : at
 }
 
 const insert = (count: number): string =>
@@ -50,7 +50,7 @@ export const appendEvents = async (
     return stored
   })
   const answer: FleetEvent[] = []
-  for (const { origin, orderedAt: _, ...event } of events) {
+  for (const { origin, ...event } of events) {
     const key = keyOf(origin, event.epoch, event.seq)
     const id = ids.get(key)
     if (id === undefined) continue

@@ -26,12 +26,6 @@ export interface SampleRow {
 /** An event on its way into the store. `origin` is the node's id, or `@collector`; `(origin, epoch, seq)` is unique. */
 export interface EventInput extends Omit<FleetEvent, 'id'> {
   origin: string
-  /**
-   * The time by which it is listed, kept and pruned, epoch ms: where a node's clock is known to be wrong, its own time put right.
-   * Left out, that is `at`, unless no clock that is about right could have said it: then it is `receivedAt`. `at` itself is kept
-   * as the node said it.
-   */
-  orderedAt?: number
 }
 
 /** Who asks for a read of many rows: each kind has places of its own to wait. */

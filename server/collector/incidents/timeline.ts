@@ -18,7 +18,10 @@ export const AFTER_MS = 60_000
 const HIGH_RATE: readonly EventType[] = ['connection.closed', 'connections.counted', 'connection.refused']
 const TOLD_TYPES = EVENT_TYPES.filter((type) => !HIGH_RATE.includes(type))
 const PAGE = 1_000
-const MAX_PAGES = 20
+/** Events from either end of the time: how it began, and how it ended. */
+const MAX_END = 10_000
+/** Answers for one end; a search for rare events may take several for few. */
+const MAX_ANSWERS = 40
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 
@@ -37,6 +40,8 @@ export const gatherTimeline = async (
   store: TimelineStore,
   incident: Incident,
   now: number,
+  /** Events from either end of its time. */
+  maxEnd: number = MAX_END,
 ): Promise<{ items: TimelineItem[]; gaps: SeriesGap[]; from: string; to: string }> => {
   const fromMs = Date.parse(incident.startedAt) - BEFORE_MS
   const toMs = incident.resolvedAt === undefined ? now + 1_000 : Date.parse(incident.resolvedAt) + AFTER_MS
@@ -45,9 +50,9 @@ export const gatherTimeline = async (
   const regions = new Set(incident.regions)
   const nodes = new Set(incident.nodes)
 
-  const own = await readAll(store, { from, to, regions: [...regions], types: TOLD_TYPES })
+  const own = await readEnds(store, { from, to, regions: [...regions], types: TOLD_TYPES }, maxEnd)
   // Where the tunnels went is told by the nodes that took them.
-  const returns = await readAll(store, { from, to, types: ['tunnel.registered'] })
+  const returns = await readEnds(store, { from, to, types: ['tunnel.registered'] }, maxEnd)
   const [notes, annotations, gaps] = await Promise.all([
     store.timelineItems(incident.id),
     store.annotations({ from, to }),
@@ -75,9 +80,7 @@ export const gatherTimeline = async (
     })
   }
   const known = gaps.filter((gap) => gap.node === undefined || nodes.has(gap.node))
-  if (own.cut || returns.cut) {
-    known.push({ from: fromMs, to: toMs, reason: `only the first ${PAGE * MAX_PAGES} events are shown` })
-  }
+  for (const hole of [own.hole, returns.hole]) if (hole !== null) known.push(hole)
   return { items: items.sort(inOrder), gaps: known, from, to }
 }
 
@@ -117,24 +120,49 @@ export const itemOf = (event: FleetEvent): TimelineItem => ({
   data: { type: event.type, node: event.node, region: event.region, ...event.data },
 })
 
-const readAll = async (
+/** Both ends of a time: all of it where it is short, else its first and its last events and what lies between as a hole. */
+const readEnds = async (
   store: Pick<Store, 'events'>,
   filter: EventFilter,
-): Promise<{ events: FleetEvent[]; cut: boolean }> => {
+  maxEnd: number,
+): Promise<{ events: FleetEvent[]; hole: SeriesGap | null }> => {
+  const first = await readSome(store, { ...filter, order: 'asc' }, maxEnd)
+  if (first.whole) return { events: first.events, hole: null }
+  const last = await readSome(store, { ...filter, order: 'desc' }, maxEnd)
+  const seen = new Set(first.events.map(({ id }) => id))
+  const rest = last.events.filter(({ id }) => !seen.has(id)).reverse()
+  const events = [...first.events, ...rest]
+  // The two ends met: what is later than the one is earlier than the other.
+  if (last.whole || rest.length < last.events.length) return { events, hole: null }
+  const hole: SeriesGap = {
+    from: Date.parse(first.reachedAt ?? filter.from ?? ''),
+    to: Date.parse(last.reachedAt ?? filter.to ?? ''),
+    reason: `only the first ${first.events.length} and the last ${last.events.length} events are shown; /events has those between`,
+  }
+  return { events, hole }
+}
+
+/** Events in one direction, up to a number of them. `reachedAt` is how far it looked. */
+const readSome = async (
+  store: Pick<Store, 'events'>,
+  filter: EventFilter,
+  max: number,
+): Promise<{ events: FleetEvent[]; whole: boolean; reachedAt: string | null }> => {
   const events: FleetEvent[] = []
   let cursor: string | undefined
-  for (let page = 0; page < MAX_PAGES; page += 1) {
+  let searchedTo: string | undefined
+  for (let answers = 0; answers < MAX_ANSWERS && events.length < max; answers += 1) {
     const answer = await store.events({
       ...filter,
-      order: 'asc',
-      limit: PAGE,
+      limit: Math.min(PAGE, max - events.length),
       ...(cursor === undefined ? {} : { cursor }),
     })
     events.push(...answer.items)
-    if (answer.nextCursor === null) return { events, cut: false }
+    searchedTo = answer.partial?.searchedTo
+    if (answer.nextCursor === null) return { events, whole: true, reachedAt: null }
     cursor = answer.nextCursor
   }
-  return { events, cut: true }
+  return { events, whole: false, reachedAt: searchedTo ?? events.at(-1)?.at ?? null }
 }
 
 const matches = (row: TimelineItem, filter: TimelineFilter): boolean => {
