@@ -207,6 +207,27 @@ program
   .addOption(jsonOption())
   .action(run((options: Json) => demoCommand(api(), options.json === true)))
 
+program
+  .command('backup <file>')
+  .description(
+    'copy the database into a new file, while the server runs or not; on the machine of the collector',
+  )
+  .addOption(jsonOption())
+  .action(
+    run(async (file: string, options: Json) => {
+      const { backUpStore } = await import('./main.ts')
+      const note = await backUpStore(process.env, file)
+      const size =
+        note.bytes < 1e6 ? `${Math.ceil(note.bytes / 1e3)} kB` : `${(note.bytes / 1e6).toFixed(1)} MB`
+      print(
+        options.json === true
+          ? JSON.stringify(note, null, 2)
+          : `The database is in ${note.path}: ${size}, in ${(note.durationMs / 1_000).toFixed(1)} s`,
+      )
+      return EXIT.ok
+    }),
+  )
+
 const user = program.command('user').description('manage users')
 user
   .command('add <email>')

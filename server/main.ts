@@ -1,7 +1,9 @@
+import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import packageJson from '../package.json' with { type: 'json' }
 import { createApi } from './api/api.ts'
 import { createFrontDoor } from './api/front-door.ts'
@@ -9,6 +11,7 @@ import { createHostRule } from './api/host-rule.ts'
 import { openWithoutTls } from './api/open-without-tls.ts'
 import { hasPageSubject } from './api/page-subject.ts'
 import { createSnapshots } from './api/snapshots.ts'
+import { answerWaiting, type WaitingFor } from './api/waiting-room.ts'
 import { createWebServer } from './api/web-server.ts'
 import { type Auth, createAuth } from './auth/auth.ts'
 import { type ClientAddresses, createClientAddresses } from './auth/client-address.ts'
@@ -16,6 +19,7 @@ import { type Collector, createCollector } from './collector/collector.ts'
 import { createDrainDesk } from './collector/drains/drain-desk.ts'
 import { type DataFolder, openDataFolder } from './config/data-folder.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
+import { FolderLock } from './config/folder-lock.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { readDrainBudget } from './contract/drain-budget.ts'
@@ -28,6 +32,9 @@ import { LiveSocket } from './live/socket.ts'
 import { LastResort } from './observe/last-resort.ts'
 import { createLog, type Log } from './observe/log.ts'
 import { EmbeddedFleet } from './runtime/embedded-fleet.ts'
+import { type BackupNote, backUp } from './store/backup.ts'
+import { databasePath } from './store/connection.ts'
+import { faultOf, remedyOf } from './store/faults.ts'
 import { createPrismaStore, type PrismaStore } from './store/prisma-store.ts'
 
 type ProcessEnvironment = Record<string, string | undefined>
@@ -36,6 +43,8 @@ type ProcessEnvironment = Record<string, string | undefined>
 const DEMO_POLLING = { intervalMs: 2_000, timeoutMs: 1_500, allow: [] }
 /** After the drain, every room gets some seconds to close; beyond this a process whose state is unknown ends all the same. */
 const CLOSE_SECONDS = 20
+/** A store that could not be opened is tried again after so long. */
+const STORE_RETRY_MS = 1_000
 const DEMO_URL_HINT = 'Point it at your own nodes: see "Your own nodes" in README.md'
 
 /**
@@ -101,6 +110,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   const startedAt = Date.now()
   const host = settings.host ?? config?.server.host ?? '127.0.0.1'
   let notReady: string | null = 'starting'
+  let waitingFor: WaitingFor | null = null
   let pages: Awaited<ReturnType<typeof openPages>> | null = null
   let live: LiveSocket | null = null
   let collector: Collector | null = null
@@ -108,14 +118,8 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
 
   const server = createWebServer({
     request(request, response) {
-      if (frontDoor !== null) return frontDoor.request(request, response)
-      const live = request.url === '/healthz/live'
-      response
-        .writeHead(live ? 200 : 503, {
-          'Content-Type': 'application/json',
-          ...(live ? {} : { 'Retry-After': '2' }),
-        })
-        .end(live ? '{"live":true}' : '{"ready":false,"reason":"starting"}')
+      if (frontDoor !== null) frontDoor.request(request, response)
+      else answerWaiting(request, response, waitingFor)
     },
     upgrade(request, socket, head) {
       if (frontDoor !== null) frontDoor.upgrade(request, socket, head)
@@ -141,16 +145,39 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
 
   const polling = config?.polling ?? DEMO_POLLING
   const store = openStore(settings, config, dataDir, log, polling.intervalMs)
-  await store.open()
   rooms.add('store', () => store.close())
-  const auth = await openAuth({ settings, store, dataDir, url, origins, clients, log })
-  rooms.add('auth', () => auth.close())
+  const memory = new Opening(
+    async () => {
+      await store.open()
+      return openAuth({ settings, store, dataDir, url, origins, clients, log })
+    },
+    store,
+    log,
+  )
+  await memory.attempt()
 
   const fleet =
     config === null ? createDemoFleet({ dataDir, env, log: createLog('demo', env.LOG_LEVEL) }) : null
   const embedded = config === null ? null : openEmbedded(config, dataDir, env)
   rooms.add('nodes', () => fleet?.close() ?? embedded?.close())
   await (fleet?.start() ?? embedded?.start())
+
+  const leaving = {
+    drainSeconds:
+      config === null
+        ? totalDrainSeconds({ ...DEMO_BUDGET_ENV, ...env }, DEMO_MARGIN_SECONDS)
+        : totalDrainSeconds(env),
+    async drain() {
+      notReady = 'stopping'
+      await (fleet?.drainForSignal() ?? embedded?.drainForSignal())
+    },
+  }
+  // The data plane serves; what is wrong with the store is told until it can be opened.
+  const auth = await memory.opened(wish, (waiting) => {
+    waitingFor = waiting
+  })
+  if (auth === null) return leaving
+  rooms.add('auth', () => auth.close())
 
   const hub = new Hub({
     log: createLog('live', env.LOG_LEVEL),
@@ -191,6 +218,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
     version: packageJson.version,
     startedAt,
     ready: readiness,
+    measure: () => store.measure(),
     clients,
     log: createLog('api', env.LOG_LEVEL),
     live: {
@@ -223,16 +251,76 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   if (!wish.isAsked)
     announce({ url, demo: config === null, setupLink: auth.setupLink(), openProblem, startedAt })
 
-  return {
-    drainSeconds:
-      config === null
-        ? totalDrainSeconds({ ...DEMO_BUDGET_ENV, ...env }, DEMO_MARGIN_SECONDS)
-        : totalDrainSeconds(env),
-    async drain() {
-      notReady = 'stopping'
-      await (fleet?.drainForSignal() ?? embedded?.drainForSignal())
-    },
+  return leaving
+}
+
+/**
+ * The store and what begins with it, which may have to wait for a disk or for somebody: a full disk or a damaged file is no reason to
+ * take the embedded nodes down. It is tried again each second, and said once for each reason.
+ */
+class Opening {
+  readonly #open: () => Promise<Auth>
+  readonly #store: PrismaStore
+  readonly #log: Log
+  #auth: Auth | null = null
+  #told: string | null = null
+
+  constructor(open: () => Promise<Auth>, store: PrismaStore, log: Log) {
+    this.#open = open
+    this.#store = store
+    this.#log = log
   }
+
+  /** Tries once. Throws what no waiting mends, for example `ERR_DATABASE_NEWER`. */
+  async attempt(): Promise<WaitingFor | null> {
+    try {
+      this.#auth ??= await this.#open()
+      if (this.#told !== null) this.#log.info('the store could be opened; the room opens')
+      return null
+    } catch (error) {
+      if (!isStoreFault(error)) throw error
+      const path = this.#store.health().path ?? ''
+      const reason = String(error.facts.reason ?? error.message)
+      const waiting = {
+        text: `The store cannot be opened: ${reason}${reason.includes(path) ? '' : ` (${path})`}.`,
+        remedy: remedyOf(reason),
+      }
+      if (this.#told !== waiting.text) {
+        this.#log.error(
+          { path, reason, remedy: waiting.remedy },
+          'the store cannot be opened: embedded nodes serve, the room waits',
+        )
+        process.stderr.write(`  ${waiting.text} ${waiting.remedy}\n`)
+      }
+      this.#told = waiting.text
+      return waiting
+    }
+  }
+
+  /** Waits until it is open; null where the wish to stop came first. */
+  async opened(wish: StopWish, say: (waiting: WaitingFor) => void): Promise<Auth | null> {
+    while (this.#auth === null && !wish.isAsked) {
+      const waiting = await this.attempt()
+      if (waiting === null) break
+      say(waiting)
+      await Promise.race([sleep(STORE_RETRY_MS), wish.asked])
+    }
+    return this.#auth
+  }
+}
+
+/** A fault of the store or of its disk, which may be over by the next attempt. */
+const isStoreFault = (error: unknown): error is AppError =>
+  error instanceof AppError &&
+  (error.code === 'ERR_STORE_UNAVAILABLE' ||
+    (error.code === 'ERR_DATA_FOLDER' && faultOf(error.cause) !== null))
+
+/** Copies the database into a file, while the server runs or not. */
+export const backUpStore = (env: ProcessEnvironment, file: string): Promise<BackupNote> => {
+  const settings = readEnvironment(env)
+  const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
+  const dataDir = config === null ? join(settings.dataDir, 'demo') : settings.dataDir
+  return backUp(databasePath(storeUrl(settings, config, dataDir)), file)
 }
 
 /** Sets a user's password directly in the store: for the machine's owner, while the collector is stopped. */
@@ -264,11 +352,38 @@ export const resetPassword = async (
   }
 }
 
-const takeDataFolder = (settings: Environment, config: Config | null, log: Log): Promise<DataFolder> =>
-  openDataFolder(settings.dataDir, config === null, settings.demoAsked, {
-    onWait: (owner) =>
-      log.warn({ owner }, 'another process holds the data folder; its end is waited for, at most 10 s'),
-  })
+/** Takes the data folder, and a database that stands elsewhere as well: two folders may name the same one. */
+const takeDataFolder = async (
+  settings: Environment,
+  config: Config | null,
+  log: Log,
+): Promise<DataFolder> => {
+  const onWait = (owner: string | null) =>
+    log.warn({ owner }, 'another process holds the data folder; its end is waited for, at most 10 s')
+  const folder = await openDataFolder(settings.dataDir, config === null, settings.demoAsked, { onWait })
+  const database = databasePath(storeUrl(settings, config, folder.path))
+  if (dirname(database) === resolve(folder.path)) return folder
+  try {
+    mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
+    const lock = await FolderLock.take(`${database}.lock`, `the database ${database}`, { onWait })
+    return {
+      path: folder.path,
+      release() {
+        lock.release()
+        folder.release()
+      },
+    }
+  } catch (error) {
+    folder.release()
+    throw error
+  }
+}
+
+/** The demo never writes into a database that somebody named for real use. */
+const storeUrl = (settings: Environment, config: Config | null, dataDir: string): string => {
+  const named = config === null ? null : (settings.databaseUrl ?? config.store.url ?? null)
+  return named ?? `file:${join(dataDir, 'tidegate.db')}`
+}
 
 const openStore = (
   settings: Environment,
@@ -276,14 +391,28 @@ const openStore = (
   dataDir: string,
   log: Log,
   intervalMs: number,
-): PrismaStore => {
-  // The demo never writes into a database that somebody named for real use.
-  const named = config === null ? null : (settings.databaseUrl ?? config.store.url ?? null)
-  return createPrismaStore({
-    url: named ?? `file:${join(dataDir, 'tidegate.db')}`,
+): PrismaStore =>
+  createPrismaStore({
+    url: storeUrl(settings, config, dataDir),
     log,
     expectedIntervalMs: intervalMs,
+    retention: {
+      ...(config?.retention.raw === undefined ? {} : { samplesMs: config.retention.raw }),
+      ...(config?.retention.events === undefined ? {} : { eventsMs: config.retention.events }),
+      ...(config?.retention.size === undefined ? {} : { maxBytes: config.retention.size }),
+    },
   })
+
+/** What pages and the verdict say while the store does not record. */
+const storeProblem = (store: PrismaStore): RoomProblem | null => {
+  const { ok, reason, path, remedy, since } = store.health()
+  if (ok) return null
+  return {
+    code: 'store_not_recording',
+    text: `Nothing is recorded: ${reason ?? 'the store cannot be used'}${path === undefined ? '' : ` (${path})`}.`,
+    remedy: remedy ?? 'Look at the log of the server; it tries again by itself.',
+    since: since ?? new Date().toISOString(),
+  }
 }
 
 const openAuth = (options: {
@@ -346,7 +475,7 @@ const openCollector = (options: {
     detect: config?.detect ?? {},
     demo: config === null,
     version: packageJson.version,
-    roomProblems: () => (openProblem === null ? [] : [openProblem]),
+    roomProblems: () => [storeProblem(store), openProblem].filter((problem) => problem !== null),
     drains: (internals) => createDrainDesk({ store, fleet: internals.fleet, live: hub, log }),
   })
   const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })

@@ -6,6 +6,11 @@ import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 
+const usedOf = (used: number | null | undefined, allowed: number | undefined): string =>
+  used == null || allowed === undefined
+    ? '–'
+    : `${formatBytes(used)} of ${formatBytes(allowed)} (${Math.round((used / allowed) * 100)} %)`
+
 /** How the collector itself does. */
 export function SystemFigures() {
   const system = useSystem()
@@ -15,7 +20,9 @@ export function SystemFigures() {
       {data && (
         <div className="grid gap-4">
           {!data.store.ok && (
-            <p className="text-down">The store fails: {data.store.reason ?? 'for an unknown reason'}</p>
+            <p className="text-down">
+              The store fails: {data.store.reason ?? 'for an unknown reason'}. {data.store.remedy}
+            </p>
           )}
           <Facts
             items={[
@@ -28,7 +35,23 @@ export function SystemFigures() {
               ['Browsers watching', formatNumber(data.live.subscribers)],
               ['Cut for being slow', formatNumber(data.live.slowClosed)],
               ['Store', formatBytes(data.store.bytes)],
+              [
+                'Grows a day',
+                data.store.growthBytesPerDay == null
+                  ? 'not known yet'
+                  : formatBytes(Math.max(0, data.store.growthBytesPerDay)),
+              ],
               ['Raw data kept for', data.retention.raw],
+              ['Events kept for', data.retention.events ?? '–'],
+              ['Of the size allowed', usedOf(data.store.usedBytes, data.retention.sizeBytes)],
+              [
+                'Events since',
+                data.store.oldest?.events ? <Time key="e" at={data.store.oldest.events} as="full" /> : '–',
+              ],
+              [
+                'Last backup',
+                data.store.backup ? <Time key="b" at={data.store.backup.at} as="full" /> : 'none known',
+              ],
               ...Object.entries(data.store.rows).map(
                 ([table, rows]) => [`Rows: ${table}`, formatNumber(rows)] as const,
               ),

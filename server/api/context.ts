@@ -6,6 +6,7 @@ import type { CollectorHandle } from '../collector/handle.ts'
 import type { DemoInfo, Scenario, ScenarioName } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { MetricsPage } from '../observe/metrics.ts'
+import type { StoreMeasure } from '../store/prisma-store.ts'
 import type { Store } from '../store/store.ts'
 
 export type Env = { Bindings: HttpBindings; Variables: { requestId: string } }
@@ -33,6 +34,8 @@ export interface ApiOptions {
   version: string
   /** Epoch ms at which the process began; default now. */
   startedAt?: number
+  /** Size, growth and retention of the store, for the system page. */
+  measure?: () => Promise<StoreMeasure>
   ready(): { ok: boolean; reason: string | null }
   /** Text of `/metrics`; without one the API answers a page of its own figures. */
   metrics?: MetricsPage

@@ -25,6 +25,18 @@ const definitions: MetricDefinition<ApiOptions>[] = [
     read: ({ store }) => one(store.health().samplesDropped ?? 0),
   },
   {
+    name: 'tidegate_store_reads_refused_total',
+    kind: 'counter',
+    help: 'Long reads refused because too many waited.',
+    read: ({ store }) => one(store.health().reads?.refused ?? 0),
+  },
+  {
+    name: 'tidegate_store_reads_too_slow_total',
+    kind: 'counter',
+    help: 'Long reads given up at their deadline.',
+    read: ({ store }) => one(store.health().reads?.tooSlow ?? 0),
+  },
+  {
     name: 'tidegate_live_subscribers',
     kind: 'gauge',
     help: 'Open live streams.',

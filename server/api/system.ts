@@ -1,7 +1,37 @@
-import type { Me, SystemInfo } from '../contract/index.ts'
+import { AppError, type Me, type SystemInfo } from '../contract/index.ts'
+import type { StoreMeasure } from '../store/prisma-store.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiOptions } from './context.ts'
 import { given, pageQuery, readQuery } from './input.ts'
+
+const isoOrNull = (ms: number | null | undefined): string | null =>
+  ms === null || ms === undefined ? null : new Date(ms).toISOString()
+
+/** A span as the configuration writes it. */
+const spanText = (ms: number): string => {
+  const hours = Math.round(ms / 3_600_000)
+  return hours > 48 && hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`
+}
+
+const retentionOf = (measured: StoreMeasure | null): SystemInfo['retention'] => {
+  if (measured === null) return { raw: '48h' }
+  const { retention, pruned } = measured
+  return {
+    raw: spanText(retention.samplesMs),
+    events: spanText(retention.eventsMs),
+    incidents: 'forever',
+    sizeBytes: retention.maxBytes,
+    last:
+      pruned === null
+        ? null
+        : {
+            at: new Date(pruned.at).toISOString(),
+            samples: pruned.samples,
+            events: pruned.events,
+            forSize: pruned.forSize,
+          },
+  }
+}
 
 /** Who is signed in, what the server is doing, and what was done. */
 export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): void => {
@@ -18,17 +48,34 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
   app.get(
     '/system',
     needs('viewer', async (c) => {
-      const { ok, reason, bytes } = store.health()
-      // Counting needs the store; the page that says it is away must not fail for it.
-      const rows = await store.rowCounts().catch((error: unknown) => {
-        if (store.health().ok) throw error
-        return {}
+      // Measuring needs the store; the page that says it is away must not fail for it.
+      const measured = await options.measure?.().catch((error: unknown) => {
+        if (error instanceof AppError) return null
+        throw error
       })
+      // After the measuring: it may have been what found the fault.
+      const { ok, reason, bytes, path, remedy, since, reads } = store.health()
       const info: SystemInfo = {
         version: options.version,
         startedAt: new Date(startedAt).toISOString(),
         uptimeSeconds: Math.round((Date.now() - startedAt) / 1_000),
-        store: { ok, reason, bytes, rows },
+        store: {
+          ok,
+          reason,
+          bytes,
+          rows: measured?.rows ?? {},
+          ...(path === undefined ? {} : { path }),
+          remedy: remedy ?? null,
+          since: since ?? null,
+          usedBytes: measured?.usedBytes ?? null,
+          growthBytesPerDay: measured?.growthBytesPerDay ?? null,
+          oldest: {
+            events: isoOrNull(measured?.oldest.events),
+            samples: isoOrNull(measured?.oldest.samples),
+          },
+          ...(reads === undefined ? {} : { reads }),
+          backup: measured?.backup ?? null,
+        },
         collector: collector.figures(),
         live: {
           hub: live.hub(),
@@ -36,7 +83,7 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
           subscribers: live.subscribers(),
           slowClosed: live.slowClosed(),
         },
-        retention: { raw: '48h' },
+        retention: retentionOf(measured ?? null),
       }
       return c.json(info)
     }),

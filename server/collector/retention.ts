@@ -1,7 +1,8 @@
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 
-const HOUR_MS = 3_600_000
+/** Often, because a burst may reach the ceiling by size within minutes; with nothing to remove it costs next to nothing. */
+const EVERY_MS = 5 * 60_000
 /** The first run waits, so that a start is never slowed by it. */
 const FIRST_MS = 60_000
 
@@ -12,7 +13,7 @@ interface PruningStore {
 const prunes = (store: Store): store is Store & PruningStore =>
   'prune' in store && typeof (store as { prune?: unknown }).prune === 'function'
 
-/** Asks the store once an hour to forget what is older than it should keep. */
+/** Asks the store every few minutes to forget what is older, or more, than it should keep. */
 export const createRetention = (store: Store, log: Log): { start(): void; close(): void } => {
   let timer: NodeJS.Timeout | null = null
   const run = (): void => {
@@ -20,13 +21,13 @@ export const createRetention = (store: Store, log: Log): { start(): void; close(
     store
       .prune()
       .catch((error: unknown) =>
-        log.warn({ err: error }, 'old data could not be removed; the next try is in an hour'),
+        log.warn({ err: error }, 'old data could not be removed; the next try is in five minutes'),
       )
   }
   const arm = (ms: number): void => {
     timer = setTimeout(() => {
       run()
-      arm(HOUR_MS)
+      arm(EVERY_MS)
     }, ms)
     timer.unref()
   }

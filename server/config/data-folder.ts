@@ -17,8 +17,8 @@ const OLD_LOCK = 'collector.pid'
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 
-/** Nothing fits on the disk, or in the quota: the folder is right all the same, and the store says what is wrong. */
-const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(error))
+/** Nothing fits on the disk, in the quota, or in the limit of a file: the folder is right all the same, and the store says what is wrong. */
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error))
 
 /**
  * Takes the data folder for one collector, and waits up to 10 s for one that is just ending. Throws `ERR_DATA_FOLDER` in one

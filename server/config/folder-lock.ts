@@ -89,7 +89,8 @@ const hold = (file: string, what: string): DatabaseSync | null => {
   let database: DatabaseSync | null = null
   try {
     database = new DatabaseSync(file, { timeout: 0 })
-    database.exec('BEGIN EXCLUSIVE')
+    // A journal on disk would need room, and have to be rolled back after a kill.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return database
   } catch (cause) {
     database?.close()

@@ -75,6 +75,36 @@ const nodeSchema = z
   })
   .strict()
 
+const unitsMs = { h: 3_600_000, d: 86_400_000 }
+const unitsBytes = { MB: 1e6, GB: 1e9, TB: 1e12 }
+
+/** A span such as `48h` or `14d`, between two others; read as milliseconds. */
+const span = (leastMs: number, mostMs: number, says: string) =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,5}[hd]$/, `must be ${says}`)
+    .transform((text) => Number(text.slice(0, -1)) * unitsMs[text.slice(-1) as keyof typeof unitsMs])
+    .refine((ms) => ms >= leastMs && ms <= mostMs, { message: `must be ${says}` })
+
+/** How long things are kept; what lies around an incident is kept longer. */
+const retentionSchema = z
+  .object({
+    /** Samples as they were polled. Default 48h. */
+    raw: span(unitsMs.h, 30 * unitsMs.d, 'from 1h to 30d, for example 48h').optional(),
+    /** Default 14d. */
+    events: span(unitsMs.h, 400 * unitsMs.d, 'from 1h to 400d, for example 14d').optional(),
+    /** Incidents are never removed. */
+    incidents: z.literal('forever', { error: 'must be forever; incidents are never removed' }).optional(),
+    /** What samples, events and everything else may take on the disk together; beyond it the oldest go. Default 10GB. */
+    size: z
+      .string()
+      .regex(/^[1-9]\d{0,5}(?:MB|GB|TB)$/, 'must be at least 50MB, for example 10GB')
+      .transform((text) => Number(text.slice(0, -2)) * unitsBytes[text.slice(-2) as keyof typeof unitsBytes])
+      .refine((bytes) => bytes >= 50e6, { message: 'must be at least 50MB, for example 10GB' })
+      .optional(),
+  })
+  .strict()
+
 /** Thresholds of signals; what is absent keeps its default. Times in seconds. */
 const detectSchema = z
   .object({
@@ -114,6 +144,7 @@ export const configSchema = z
     nodes: z.array(nodeSchema).max(10_000).default([]),
     embedded: z.array(nodeConfigSchema).max(64).default([]),
     detect: detectSchema.prefault({}),
+    retention: retentionSchema.prefault({}),
   })
   .strict()
 

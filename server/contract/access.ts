@@ -63,10 +63,40 @@ export interface SystemInfo {
   version: string
   startedAt: IsoTime
   uptimeSeconds: number
-  store: { ok: boolean; reason: string | null; bytes: number; rows: Record<string, number> }
+  store: {
+    ok: boolean
+    reason: string | null
+    /** On disk, the journal included. */
+    bytes: number
+    rows: Record<string, number>
+    /** The file. */
+    path?: string
+    /** One sentence: what to do; null while it is well. */
+    remedy?: string | null
+    /** Since when it is not well. */
+    since?: IsoTime | null
+    /** What rows and indexes take; freed pages of the file are used again. Null where it cannot be read. */
+    usedBytes?: number | null
+    /** At the pace of the last hours; null before that can be told. */
+    growthBytesPerDay?: number | null
+    /** Since when there are events and samples. */
+    oldest?: { events: IsoTime | null; samples: IsoTime | null }
+    /** Long reads: under way, waiting; refused and given up since the start. */
+    reads?: { running: number; waiting: number; refused: number; tooSlow: number }
+    /** The last backup by `tidegate backup`. */
+    backup?: { at: IsoTime; path: string; bytes: number; durationMs: number } | null
+  }
   collector: { latenessP99Ms: number; pollsMissed: number; targets: number; streams: number }
   live: { hub: string; seq: number; subscribers: number; slowClosed: number }
-  retention: { raw: string }
+  retention: {
+    raw: string
+    events?: string
+    incidents?: 'forever'
+    /** Bytes beyond which the oldest rows go, whatever their age. */
+    sizeBytes?: number
+    /** When old rows were last removed, how many, and how many of them because of the size. */
+    last?: { at: IsoTime; samples: number; events: number; forSize: number } | null
+  }
 }
 
 /** Who calls, after authentication. */

@@ -31,6 +31,7 @@ const BY_CODE: Record<string, Fault> = {
 const BY_ERRNO: Record<string, Fault> = {
   ENOSPC: BY_CODE.SQLITE_FULL as Fault,
   EDQUOT: BY_CODE.SQLITE_FULL as Fault,
+  EFBIG: BY_CODE.SQLITE_FULL as Fault,
   EIO: BY_CODE.SQLITE_IOERR as Fault,
 }
 
