@@ -1,10 +1,10 @@
-import type { FleetEvent } from '../contract/events.ts'
 import { type SamplePoint, TOPIC_PATTERN } from '../contract/live.ts'
+import type { EventFacts } from './frame-ring.ts'
 
 /** A subscribed topic, parsed once. */
 export interface Topic {
   readonly name: string
-  wantsEvent(event: FleetEvent): boolean
+  wantsEvent(event: EventFacts): boolean
   /** Undefined where the topic carries no samples. */
   wantsSample?(point: SamplePoint): boolean
 }

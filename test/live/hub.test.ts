@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FleetEvent } from '../../server/contract/events.ts'
+import { Budget } from '../../server/live/budget.ts'
 import { Hub } from '../../server/live/hub.ts'
 import { parseTopic, type Topic } from '../../server/live/topic.ts'
 import { createLog } from '../../server/observe/log.ts'
@@ -160,6 +161,105 @@ describe('the live hub', () => {
     await client.until(2)
     expect(client.frames[1]?.event?.seq).toBe(42)
     expect(client.frames).toHaveLength(2)
+  })
+
+  it('sends a client that comes back what changed, however many topics changed meanwhile', async () => {
+    hub = new Hub({ log, snapshot: async (topic) => topic })
+    hub.changed('overview')
+    const after = { hub: hub.hub, seq: hub.seq }
+    hub.changed('overview')
+    for (let index = 0; index < 3_000; index++) hub.changed(`node:n-${index}`)
+    const client = collect()
+    hub.join(client.send).subscribe(topics('overview', 'node:n-7'), after)
+    await client.until(2)
+    expect(client.frames.map((frame) => frame.topic)).toEqual(['overview', 'node:n-7'])
+    const nothing = collect()
+    hub.join(nothing.send).subscribe(topics('overview', 'node:n-2999'), { hub: hub.hub, seq: hub.seq })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(nothing.frames, 'and nothing to one that missed nothing').toEqual([])
+  })
+
+  it('does not keep 5 000 events of a megabyte for clients that may come back', async () => {
+    hub = new Hub({ log, snapshot: async () => null })
+    const reason = 'x'.repeat(1024 * 1024)
+    for (let index = 0; index < 100; index++) {
+      hub.event(event({ seq: index, data: { hostId: 'host-1', code: 1006, reason, heldMs: 1 } }))
+    }
+    expect(hub.figures.ringBytes).toBeLessThanOrEqual(16 * 1024 * 1024)
+    expect(hub.figures.ringFrames).toBe(15)
+    const client = collect()
+    hub.join(client.send).subscribe(topics('events'), { hub: hub.hub, seq: hub.seq - 3 })
+    await client.until(3)
+    expect(client.frames.map((frame) => frame.event?.seq)).toEqual([97, 98, 99])
+    const late = collect()
+    hub.join(late.send).subscribe(topics('events'), { hub: hub.hub, seq: 1 })
+    await late.until(1)
+    expect(late.frames[0]?.type).toBe('snapshot')
+  })
+
+  it('sends a large snapshot at most once a second while its object changes, and then the last state', async () => {
+    const large = 'x'.repeat(100 * 1024)
+    let state = 0
+    hub = new Hub({ log, snapshot: async () => ({ state, large }), changeIntervalMs: 20 })
+    const client = collect()
+    hub.join(client.send).subscribe(topics('tunnels'))
+    await client.until(1)
+    const began = Date.now()
+    while (Date.now() - began < 1_500) {
+      state++
+      hub.changed('tunnels')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(client.frames.length - 1).toBeLessThanOrEqual(Math.ceil((Date.now() - began) / 1_000))
+    await expect
+      .poll(() => (client.frames.at(-1)?.data as { state: number } | undefined)?.state, { timeout: 5_000 })
+      .toBe(state)
+  })
+
+  it('reads a topic once for all who wait for it, and in turn between callers', async () => {
+    const asked: string[] = []
+    const free: (() => void)[] = []
+    hub = new Hub({
+      log,
+      snapshot: (topic) => {
+        asked.push(topic)
+        return new Promise((resolve) => free.push(() => resolve(null)))
+      },
+    })
+    const caller = () => ({ reads: new Budget(1_000, 1_000) })
+    const greedy = caller()
+    const many = Array.from({ length: 60 }, (_, index) => `node:n-${index}`)
+    hub.join(collect().send, greedy).subscribe(topics(...many))
+    hub.join(collect().send, greedy).subscribe(topics(...many))
+    const modest = collect()
+    hub.join(modest.send, caller()).subscribe(topics('overview'))
+    while (free.length > 0) {
+      free.shift()?.()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(modest.frames.map((frame) => frame.topic)).toEqual(['overview'])
+    expect(asked.indexOf('overview'), 'after the four that had begun, not after sixty').toBeLessThan(6)
+    expect(asked.filter((topic) => topic === 'node:n-50')).toHaveLength(1)
+  })
+
+  it('does not read what nobody waits for any more', async () => {
+    let reads = 0
+    hub = new Hub({
+      log,
+      snapshot: async () => {
+        reads++
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      },
+    })
+    const subscriber = hub.join(collect().send)
+    const many = Array.from({ length: 64 }, (_, index) => `node:n-${index}`)
+    for (let round = 0; round < 100; round++) {
+      subscriber.subscribe(topics(...many))
+      subscriber.unsubscribe(many)
+    }
+    await expect.poll(() => hub.figures.readsWaiting).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(reads).toBeLessThan(10)
   })
 
   it.each(['', 'everything', 'region:', 'region:fra/../x', 'events?<script>', `node:${'x'.repeat(65)}`])(
