@@ -226,6 +226,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
       seq: () => hub.seq,
       subscribers: () => socket.clients,
       slowClosed: () => socket.slowClosed,
+      figures: () => ({ ...hub.figures, slowCut: socket.slowCut, refused: socket.refused }),
     },
   })
   rooms.add('api', () => api.close())

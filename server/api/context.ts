@@ -23,11 +23,26 @@ export interface DemoHandle {
   endScenario(name: ScenarioName): Promise<unknown>
 }
 
+export interface LiveFigures {
+  slowCut: number
+  refused: { places: number; messages: number; topics: number }
+  ringBytes: number
+  readsWaiting: number
+  readsRefused: number
+}
+
 export interface ApiOptions {
   store: Store
   auth: Auth
   collector: CollectorHandle
-  live: { hub(): string; seq(): number; subscribers(): number; slowClosed(): number }
+  live: {
+    hub(): string
+    seq(): number
+    subscribers(): number
+    slowClosed(): number
+    /** For metrics; absent where there is no live stream. */
+    figures?(): LiveFigures
+  }
   /** Null unless the demo fleet runs. */
   demo: DemoHandle | null
   demoMode: boolean

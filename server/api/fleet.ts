@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { AppError } from '../contract/index.ts'
+import { AppError, line } from '../contract/index.ts'
 import type { Access } from './access.ts'
+import { ConnectionLists } from './connection-lists.ts'
 import type { ApiApp, ApiContext, ApiOptions } from './context.ts'
 import { noSuch, pageOf, pageParameters, pageQuery, readBody, readQuery } from './input.ts'
 
-const reasonSchema = z.object({ reason: z.string().trim().min(1).max(500).optional() }).strict()
+const reasonSchema = z.object({ reason: line(500).optional() }).strict()
 const nodesQuery = z.object({ ...pageParameters, region: z.string().max(63).optional() }).strict()
 const heartbeatsQuery = z.object({ region: z.string().max(63).optional() }).strict()
 const tunnelsQuery = z
@@ -28,6 +29,11 @@ export const addFleet = (app: ApiApp, { needs }: Access, { collector }: ApiOptio
     if (node === null) throw noSuch('node', id)
     return node
   }
+
+  const lists = new ConnectionLists({
+    connections: (node, limit) => collector.connections(node, limit),
+    nodes: () => collector.nodes().map(({ id }) => id),
+  })
 
   app.get(
     '/overview',
@@ -122,19 +128,10 @@ export const addFleet = (app: ApiApp, { needs }: Access, { collector }: ApiOptio
     '/connections',
     needs('viewer', async (c) => {
       const { node, limit = 100 } = readQuery(c, connectionsQuery)
-      if (node !== undefined) {
-        return c.json({ ...(await collector.connections(knownNode(node).id, limit)), nextCursor: null })
-      }
+      if (node !== undefined)
+        return c.json({ ...(await lists.ofNode(knownNode(node).id, limit)), nextCursor: null })
       // Of the whole fleet: what a node does not tell is named, not passed off as none.
-      const nodes = collector.nodes().map(({ id }) => id)
-      const answers = await Promise.allSettled(nodes.map((id) => collector.connections(id, limit)))
-      const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
-      return c.json({
-        items: told.flatMap(({ items }) => items).slice(0, limit),
-        nextCursor: null,
-        total: told.reduce((sum, { total }) => sum + total, 0),
-        unknown: nodes.filter((_, index) => answers[index]?.status === 'rejected'),
-      })
+      return c.json({ ...(await lists.ofFleet(limit)), nextCursor: null })
     }),
   )
   app.delete(

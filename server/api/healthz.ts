@@ -1,6 +1,7 @@
 import { createMetricsPage, type MetricDefinition, type MetricsPage } from '../observe/metrics.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiOptions } from './context.ts'
+import { doorMetrics } from './door-metrics.ts'
 
 const one = (value: number) => [{ value }]
 
@@ -75,7 +76,8 @@ const definitions: MetricDefinition<ApiOptions>[] = [
 
 /** What load balancers and Prometheus ask; it tells no more than they need, because it tells everybody. */
 export const addHealthz = (app: ApiApp, { open }: Access, options: ApiOptions): void => {
-  const metrics: MetricsPage = options.metrics ?? createMetricsPage(definitions, () => options)
+  const metrics: MetricsPage =
+    options.metrics ?? createMetricsPage([...definitions, ...doorMetrics], () => options)
 
   app.get(
     '/healthz/live',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkMediaType } from '../auth/request.ts'
-import { AppError, type Page, type Problem } from '../contract/index.ts'
+import { AppError, type Page, type Problem, plainLine } from '../contract/index.ts'
 import { decodeCursor, encodeCursor } from '../store/cursor.ts'
 import type { ApiContext } from './context.ts'
 
@@ -23,12 +23,24 @@ const pathOf = (path: PropertyKey[]): string =>
     '',
   )
 
-const problemsOf = (error: z.ZodError): Problem[] =>
-  error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: 'is not known here' }))
-      : [{ path: pathOf(issue.path), message: issue.message }],
-  )
+/** Problems told at once, and characters of one path: an answer must not be larger than what was asked. */
+const maxProblems = 20
+const maxPath = 100
+
+const problemsOf = (error: z.ZodError): Problem[] => {
+  const problems: Problem[] = []
+  let more = 0
+  const note = (path: PropertyKey[], message: string) => {
+    if (problems.length === maxProblems) more++
+    else problems.push({ path: plainLine(pathOf(path)).slice(0, maxPath), message: message.slice(0, 300) })
+  }
+  for (const issue of error.issues) {
+    if (issue.code !== 'unrecognized_keys') note(issue.path, issue.message)
+    else for (const key of issue.keys) note([...issue.path, key], 'is not known here')
+  }
+  if (more > 0) problems.push({ path: '', message: `and ${more} more problems` })
+  return problems
+}
 
 /** Throws `ERR_INVALID` with every problem at once. */
 const check = <T extends z.ZodType>(what: string, schema: T, value: unknown): z.output<T> => {

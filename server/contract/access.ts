@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { IsoTime } from './ids.ts'
 import { ROLES, type Role } from './states.ts'
+import { line } from './text.ts'
 
 export const emailSchema = z.email('must be an e-mail address, for example ana@example.com').max(254)
 /** At least 8 characters, as NIST SP 800-63B §5.1.1 asks; length rules beyond that make people write passwords down. */
@@ -14,7 +15,7 @@ export const userPatchSchema = z
   .strict()
 export const tokenCreateSchema = z
   .object({
-    name: z.string().trim().min(1).max(100),
+    name: line(100),
     role: z.enum(ROLES),
     expiresAt: z.iso.datetime().optional(),
   })

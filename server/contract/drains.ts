@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { IsoTime } from './ids.ts'
 import type { DrainPhase, DrainState, DrainStepPhase } from './states.ts'
+import { line } from './text.ts'
 
 /** How an operator wants a drain done; every field has a default. */
 export const strategySchema = z
@@ -31,7 +32,7 @@ export type DrainPreviewRequest = z.infer<typeof drainPreviewSchema>
 export const drainCreateSchema = z
   .object({
     ...subject,
-    reason: z.string().trim().min(1, 'say why, for example kernel update').max(500),
+    reason: line(500, 'say why, for example kernel update'),
     /** The id of that region or node, typed by the operator. */
     confirm: z.string().max(63),
     force: z.boolean().optional(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { IsoTime } from './ids.ts'
 import type { SeriesGap } from './series.ts'
 import type { IncidentState, Severity } from './states.ts'
+import { line, lines, moment, plainLine } from './text.ts'
 
 /** Signals that this version knows. */
 export const SIGNAL_KINDS = ['push.stuck', 'tunnel.storm', 'node.down', 'region.unreachable'] as const
@@ -67,20 +68,23 @@ export interface Timeline {
   nextCursor: string | null
 }
 
-export const noteSchema = z.object({ text: z.string().trim().min(1, 'write something').max(10_000) }).strict()
-export const incidentActionSchema = z.object({ reason: z.string().max(500).optional() }).strict()
+export const noteSchema = z.object({ text: lines(10_000, 'write something') }).strict()
+export const incidentActionSchema = z
+  .object({ reason: z.string().max(500).overwrite(plainLine).optional() })
+  .strict()
 export const incidentPatchSchema = z
   .object({
-    title: z.string().trim().min(1).max(200).optional(),
+    title: line(200).optional(),
     severity: z.enum(['info', 'warning', 'critical']).optional(),
-    startedAt: z.iso.datetime().optional(),
+    startedAt: moment(60_000).optional(),
   })
   .strict()
 export type IncidentPatch = z.infer<typeof incidentPatchSchema>
 export const annotationSchema = z
   .object({
-    at: z.iso.datetime().optional(),
-    title: z.string().trim().min(1).max(200),
+    /** Up to a year ahead: a deployment may be announced. */
+    at: moment(366 * 24 * 3_600_000).optional(),
+    title: line(200),
     kind: z.enum(['deploy', 'note']),
     regions: z.array(z.string().max(63)).max(100).optional(),
   })

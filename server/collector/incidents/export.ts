@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Incident, SeriesGap, TimelineItem } from '../../contract/index.ts'
+import { type Incident, plainLine, type SeriesGap, type TimelineItem } from '../../contract/index.ts'
 import { spanWords } from '../words.ts'
 import { foldRows } from './fold-rows.ts'
 
@@ -122,8 +122,7 @@ export const canonicalJson = (value: unknown): string => {
 
 /** Text that somebody else wrote, so that it stays text: nothing in it formats, links or breaks a table. */
 const text = (raw: string): string =>
-  raw
-    .replace(/\p{Cc}+/gu, ' ')
+  plainLine(raw)
     .replace(/[\\`*_{}[\]()#+!|~]/g, '\\$&')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
