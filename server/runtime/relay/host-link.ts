@@ -6,6 +6,7 @@ import { clipReason } from './close-reason.ts'
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from './frames.ts'
 import type { HostTarget } from './host-target.ts'
 import type { HostTimings } from './host-timings.ts'
+import { answerPings, faultCode } from './socket-fault.ts'
 import { StreamSet } from './tunnel-streams.ts'
 
 const registeredSchema = z.object({
@@ -60,6 +61,8 @@ export class HostLink {
   #heardAtMs: number
   #closingSinceMs: number | null = null
   #lastError = ''
+  /** What the relay did wrong, as the close code that it was sent. */
+  #fault: number | null = null
   #ended = false
   #toldToLeaveAtMs = Number.NEGATIVE_INFINITY
 
@@ -140,6 +143,7 @@ export class HostLink {
     const options = {
       headers: { authorization: `Bearer ${token}` },
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: MAX_MESSAGE_BYTES,
       followRedirects: false,
       // Known to ws 8.19 and later, not yet to its types.
@@ -147,8 +151,9 @@ export class HostLink {
     }
     const ws = new WebSocket(url, [SUBPROTOCOL], options)
     this.#ws = ws
-    ws.on('error', (error) => {
+    ws.on('error', (error: Error & { code?: string }) => {
       this.#lastError = error.message
+      this.#fault ??= faultCode(error)
       this.#options.log.debug({ err: error }, 'the tunnel socket failed')
     })
     ws.on('unexpected-response', (_request, answer) => {
@@ -156,6 +161,7 @@ export class HostLink {
       this.fail(1006, `The relay answered the upgrade with HTTP ${answer.statusCode}`)
     })
     ws.on('upgrade', (answer) => {
+      answerPings(ws, answer.socket as Socket)
       this.#streams = new StreamSet({
         ws,
         socket: answer.socket as Socket,
@@ -173,7 +179,7 @@ export class HostLink {
     })
     ws.on('close', (code, reason) => {
       const text = reason.toString('utf8')
-      this.#end(code, text === '' ? this.#lastError : text)
+      this.#end(this.#fault ?? code, text === '' ? this.#lastError : text)
     })
   }
 

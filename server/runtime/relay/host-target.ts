@@ -1,10 +1,12 @@
 import { Agent, type ClientRequest, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Log } from '../../observe/log.ts'
 import { endToEndHeaders, headerObject, headerValue } from './forwarded-headers.ts'
 import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from './frames.ts'
 import { bridgeSocket } from './public-sockets.ts'
+import { answerPings } from './socket-fault.ts'
 import type { TunnelStream } from './tunnel-streams.ts'
 
 /** Dialling the target: it is on this machine or near it. */
@@ -154,6 +156,7 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
     const options = {
       headers: headerObject(headers),
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: MAX_MESSAGE_BYTES,
       maxFragments: 1_024,
       followRedirects: false,
@@ -165,14 +168,17 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
     const ws = offered.length > 0 ? new WebSocket(address, offered, options) : new WebSocket(address, options)
     let answerHeaders: HeaderList = []
     let failed = false
+    let opened = false
     ws.on('error', (error) => {
-      if (ws.readyState === ws.OPEN || failed || stream.over) return
+      // Once it is open the bridge says what went wrong, with its own close code.
+      if (opened || failed || stream.over) return
       failed = true
       log.debug({ err: error }, "the target's WebSocket failed")
       stream.reset('target_failed', 'The target did not complete the WebSocket handshake')
     })
     stream.handler = { reset: () => ws.terminate(), closed: () => ws.terminate() }
     ws.on('upgrade', (answer) => {
+      answerPings(ws, answer.socket as Socket)
       answerHeaders = endToEndHeaders(answer.rawHeaders)
     })
     ws.on('open', () => {
@@ -180,6 +186,7 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
         ws.terminate()
         return
       }
+      opened = true
       stream.open({ protocol: ws.protocol, headers: answerHeaders })
       bridgeSocket(ws, stream)
     })

@@ -9,6 +9,7 @@ import { type HeaderList, MAX_MESSAGE_BYTES } from './frames.ts'
 import { refusedUpgradeResponse } from './public-answer.ts'
 import { responseWriter } from './public-requests.ts'
 import { watchReader } from './reader-watch.ts'
+import { answerPings, faultCode } from './socket-fault.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelStream } from './tunnel-streams.ts'
 
@@ -47,9 +48,7 @@ export const bridgeSocket = (ws: WebSocket, stream: TunnelStream): void => {
   })
   ws.on('error', (error: Error & { code?: string }) => {
     // `ws` answers the peer by itself; the far end learns the same code.
-    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') failure = 1009
-    else if (error.code === 'WS_ERR_INVALID_UTF8') failure = 1007
-    else if (error.code?.startsWith('WS_ERR_')) failure = 1002
+    failure ??= faultCode(error)
   })
   ws.on('close', (code, reason) => {
     stream.close(failure ?? sendableCloseCode(code), clipReason(reason.toString('utf8')))
@@ -58,7 +57,7 @@ export const bridgeSocket = (ws: WebSocket, stream: TunnelStream): void => {
     message(chunk, part) {
       // The callback comes when the bytes have left for the kernel.
       ws.send(chunk, { binary: !part.text, fin: part.last, compress: false }, () =>
-        stream.consumed(chunk.length),
+        stream.consumed(chunk.length, 1),
       )
     },
     closed(code, reason) {
@@ -97,6 +96,7 @@ export const createSocketForwarder = () => {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    autoPong: false,
     maxPayload: MAX_MESSAGE_BYTES,
     // A message of the largest size, in the smallest parts that browsers and common libraries make.
     maxFragments: 1_024,
@@ -173,6 +173,7 @@ export const createSocketForwarder = () => {
         server.handleUpgrade(req, socket, early.take(), (ws) => {
           accepted = ws
           settle(101)
+          answerPings(ws, socket)
           watchReader(socket, options.readerIdleTimeoutMs, () => ws.terminate())
           bridgeSocket(ws, stream)
         })

@@ -12,6 +12,7 @@ import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL } from './frames.ts'
 import { createHostTokens, type HostTokens } from './host-tokens.ts'
 import { LeavingTunnels } from './leaving-tunnels.ts'
 import type { RelayTimings } from './relay-timings.ts'
+import { answerPings } from './socket-fault.ts'
 import { type HostReport, Tunnel } from './tunnel.ts'
 
 /** Refused sockets that may linger in their close handshake; beyond it they are cut at once. */
@@ -89,6 +90,7 @@ export class TunnelRegistry {
     const serverOptions = {
       noServer: true,
       clientTracking: false,
+      autoPong: false,
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
       maxFragments: 64,
@@ -157,6 +159,7 @@ export class TunnelRegistry {
   accept(req: IncomingMessage, socket: Socket, head: Buffer): void {
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       ws.on('error', (error) => this.#options.context.log.debug({ err: error }, 'tunnel socket failed'))
+      answerPings(ws, socket)
       this.#admit(ws, req, socket).catch((error: unknown) => {
         this.#options.context.log.error({ err: error }, 'a tunnel could not be admitted')
         this.#refuse(ws, null, 1011, 'The relay failed to register this tunnel')

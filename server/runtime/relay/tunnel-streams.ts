@@ -26,6 +26,11 @@ const STREAM_QUEUE_BYTES = 64 * 1024
 const SOCKET_QUEUE_BYTES = 256 * 1024
 /** Bytes in the tunnel's socket, heads and resets among them, above which nothing new is begun. */
 const MAX_SOCKET_QUEUE_BYTES = 4 * 1024 * 1024
+/** What a queued frame costs beside its payload: one of no bytes is not free. */
+const FRAME_COST_BYTES = 64
+/** Parts of messages that may wait to leave, of one stream and of all streams of a tunnel: credit counts bytes, and a part may have none. */
+const MAX_UNREAD_PARTS = 16_384
+const MAX_UNREAD_PARTS_PER_TUNNEL = 65_536
 /** Credit is granted in portions of this size, so that grants cost little beside data. */
 const GRANT_BYTES = INITIAL_WINDOW_BYTES / 4
 
@@ -37,7 +42,7 @@ export interface StreamHandler {
   data?(chunk: Buffer): void
   /** The other side's body is complete. */
   end?(): void
-  /** A part of a WebSocket message; call `stream.consumed(bytes)` once it has left. */
+  /** A part of a WebSocket message; call `stream.consumed(bytes, 1)` once it has left. */
   message?(chunk: Buffer, part: { text: boolean; last: boolean }): void
   closed?(code: number, reason: string): void
   /** The stream is over before its time: the peer reset it, or the tunnel went. Called once. */
@@ -63,6 +68,7 @@ export class TunnelStream {
   #queuedBytes = 0
   #credit = INITIAL_WINDOW_BYTES
   #unread = 0
+  #unreadParts = 0
   #toGrant = 0
   #wantsWritable = false
   #localEnded = false
@@ -143,10 +149,12 @@ export class TunnelStream {
     this.#owner.send(FRAME.reset, 0, this.id, Buffer.from(JSON.stringify({ code, message })))
   }
 
-  /** These bytes have left: the peer may send as many more. */
-  consumed(bytes: number): void {
+  /** These bytes, and so many parts of messages, have left: the peer may send as many more. */
+  consumed(bytes: number, parts = 0): void {
     if (this.#over) return
     this.#unread -= bytes
+    this.#unreadParts -= parts
+    this.#owner.unreadParts -= parts
     this.#toGrant += bytes
     if (this.#toGrant < GRANT_BYTES || this.#remoteEnded) return
     const grant = Buffer.allocUnsafe(4)
@@ -160,12 +168,12 @@ export class TunnelStream {
     while (this.#queue.length > 0 && !this.#over) {
       const next = this.#queue[0] as QueuedFrame
       const size = next.payload.byteLength
-      if (!next.credited || size === 0) {
+      if (!next.credited) {
         this.#queue.shift()
         this.#send(next.type, next.flags, next.payload)
         continue
       }
-      if (this.#credit <= 0) return
+      if (this.#credit <= 0 && size > 0) return
       if (this.#owner.congested) {
         this.#owner.wait(this)
         return
@@ -175,6 +183,7 @@ export class TunnelStream {
       this.#queuedBytes -= portion
       if (portion === size) {
         this.#queue.shift()
+        this.#queuedBytes -= FRAME_COST_BYTES
         this.#send(next.type, next.flags, next.payload)
       } else {
         // A split part is not the last one: its END flag goes with the rest.
@@ -223,6 +232,12 @@ export class TunnelStream {
           return
         }
         if (frame.type === FRAME.message) {
+          this.#unreadParts += 1
+          this.#owner.unreadParts += 1
+          if (this.#unreadParts > MAX_UNREAD_PARTS || this.#owner.unreadParts > MAX_UNREAD_PARTS_PER_TUNNEL) {
+            this.#violated('more parts of messages than may wait')
+            return
+          }
           const part = { text: (frame.flags & FLAG_TEXT) !== 0, last: (frame.flags & FLAG_END) !== 0 }
           if (this.handler.message) this.handler.message(frame.payload, part)
           else this.#violated('a message outside a WebSocket')
@@ -290,7 +305,7 @@ export class TunnelStream {
   #enqueue(type: FrameType, flags: number, payload: Uint8Array, credited: boolean): boolean {
     if (this.#over || this.#localEnded) return true
     this.#queue.push({ type, flags, payload, credited })
-    if (credited) this.#queuedBytes += payload.byteLength
+    if (credited) this.#queuedBytes += payload.byteLength + FRAME_COST_BYTES
     if (this.#queue.length === 1) this.flush()
     if (this.#queuedBytes < STREAM_QUEUE_BYTES) return true
     this.#wantsWritable = true
@@ -312,6 +327,8 @@ export class TunnelStream {
 
   #finish(): void {
     this.#over = true
+    this.#owner.unreadParts -= this.#unreadParts
+    this.#unreadParts = 0
     this.#queue.length = 0
     this.#queuedBytes = 0
     this.#owner.forget(this)
@@ -337,6 +354,8 @@ export class StreamSet {
   readonly #streams = new Map<number, TunnelStream>()
   readonly #waiting = new Set<TunnelStream>()
   readonly #onDrain: () => void
+  /** Parts of messages that have come and not left yet, of all streams. */
+  unreadParts = 0
   #nextId = 0
   #corked = false
   #closed = false

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { NodeTunnel } from '../../contract/node-api.ts'
 import type { Log } from '../../observe/log.ts'
 import { clipReason } from './close-reason.ts'
+import { faultCode } from './socket-fault.ts'
 import { StreamSet } from './tunnel-streams.ts'
 
 /** What only the host knows of how it came here. */
@@ -103,6 +104,11 @@ export class Tunnel {
       this.#missed = 0
       this.fresh = true
       this.lastPongAt = new Date()
+    })
+    ws.on('error', (error: Error & { code?: string }) => {
+      // `ws` has sent this code already and would tell 1006 when the socket has closed.
+      const code = faultCode(error)
+      if (code !== null) this.retire(code, `The host broke the protocol: ${error.message}`)
     })
     this.closed = new Promise((resolve) => {
       ws.on('close', (code, reason) => {

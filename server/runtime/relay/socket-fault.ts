@@ -1,0 +1,29 @@
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+
+/** Answers to pings that may wait in a socket together with everything else; a peer that takes none of it gets no more. */
+const MAX_PONG_QUEUE_BYTES = 1024 * 1024
+
+/**
+ * The close code of what a peer did wrong (RFC 6455 §7.4.1); null for an error of the network. `ws` sends this code by itself and
+ * then tells its user 1006, because the peer has not closed.
+ */
+export const faultCode = (error: Error & { code?: string }): number | null => {
+  switch (error.code) {
+    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
+      return 1009
+    case 'WS_ERR_INVALID_UTF8':
+      return 1007
+    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
+      return 1008
+    default:
+      return error.code?.startsWith('WS_ERR_') ? 1002 : null
+  }
+}
+
+/** Answers pings of a socket made with `autoPong: false`, but not those of a peer that sends and never reads. */
+export const answerPings = (ws: WebSocket, socket: Socket): void => {
+  ws.on('ping', (data: Buffer) => {
+    if (socket.writableLength <= MAX_PONG_QUEUE_BYTES && ws.readyState === ws.OPEN) ws.pong(data)
+  })
+}
