@@ -279,25 +279,37 @@ export const createCollector = (options: CollectorOptions): Collector => {
   }
 
   const saveTunnels = async (): Promise<void> => {
+    if (fleet.hosts.forgetLost(now())) live.changed('tunnels')
+    const gone = fleet.hosts.takeGone()
     const rows = fleet.hosts.takeDirty()
-    if (rows.length === 0) return
     try {
+      await store.forgetTunnels(gone)
       await store.saveTunnels(rows)
     } catch (error) {
+      fleet.hosts.giveBackGone(gone)
       fleet.hosts.giveBack(rows)
-      log.warn({ err: error }, 'the host map could not be saved; the next try is in a second')
+      throw error
     }
   }
 
-  /** Runs `work` every `ms`, never twice at once. */
+  /** Runs `work` every `ms`, never twice at once. A failure is said when it begins and when it ends, not each time. */
   const every = (ms: number, name: string, work: () => Promise<void>): void => {
     let busy = false
+    let failing = false
+    const tell = (error: unknown): void => {
+      if (!failing) log.error({ err: error }, `${name} failed; it is tried again every ${ms} ms`)
+      failing = true
+    }
+    const succeed = (): void => {
+      if (failing) log.info(`${name} works again`)
+      failing = false
+    }
     timers.push(
       setInterval(() => {
         if (busy) return
         busy = true
         work()
-          .catch((error: unknown) => log.error({ err: error }, `${name} failed; it is tried again`))
+          .then(succeed, tell)
           .finally(() => {
             busy = false
           })
@@ -307,7 +319,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
 
   const load = async (): Promise<void> => {
     await fleet.loadIntents()
-    fleet.hosts.load(await store.tunnels())
+    fleet.hosts.load(await store.tunnels(), now())
     await book.load(now())
     watch.seed(announcedFrom(book, fleet))
     const newest = Math.max(0, ...(await store.lastSampleAt()).values())

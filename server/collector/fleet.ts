@@ -22,6 +22,7 @@ import type { Absence } from './drains/absences.ts'
 import type { DrainFleet } from './drains/drain-fleet.ts'
 import { HostMap } from './host-map.ts'
 import { type Judgement, unknownJudgement } from './judge.ts'
+import type { NetworkDoubt } from './network-doubt.ts'
 import { NodeClock } from './node-clock.ts'
 import { regionState, regionWords } from './overview.ts'
 import type { PollResult, PollTarget } from './probe/poll.ts'
@@ -58,6 +59,10 @@ export interface FleetNode extends PollTarget {
   /** The newest good document, and when it was read (epoch ms). */
   document: Health | null
   documentAt: number | null
+  /** What increases are counted from. */
+  counted: Health | null
+  /** Since when it is not known whether it, or our own way to it, is gone. */
+  doubt: NetworkDoubt | null
   /** When its event stream broke, epoch ms: numbers measured before that are not of now. Null while it never did. */
   brokeAt: number | null
   /** Largest gap reported by a registration since the last sample. */
@@ -94,6 +99,8 @@ export class Fleet implements DrainFleet {
   readonly record: RecordFleetEvent
   readonly #options: FleetOptions
   readonly #nodes = new Map<string, FleetNode>()
+  readonly #members: readonly FleetNode[]
+  readonly #byRegion: ReadonlyMap<string, readonly FleetNode[]>
   readonly #intents = new Map<string, Intent>()
   readonly #eventListeners = new Set<(event: FleetEvent) => void>()
   readonly #pollListeners = new Set<(node: string, poll: PollResult) => void>()
@@ -110,12 +117,16 @@ export class Fleet implements DrainFleet {
         poll: null,
         document: null,
         documentAt: null,
+        counted: null,
+        doubt: null,
         brokeAt: null,
         gapMs: null,
         stream: null,
         clock: new NodeClock(),
       })
     }
+    this.#members = [...this.#nodes.values()]
+    this.#byRegion = Map.groupBy(this.#members, (node) => node.region)
   }
 
   async loadIntents(): Promise<void> {
@@ -134,8 +145,8 @@ export class Fleet implements DrainFleet {
     }
   }
 
-  members(): FleetNode[] {
-    return [...this.#nodes.values()]
+  members(): readonly FleetNode[] {
+    return this.#members
   }
 
   member(id: string): FleetNode | null {
@@ -149,8 +160,8 @@ export class Fleet implements DrainFleet {
     return node
   }
 
-  nodesOf(region: string): FleetNode[] {
-    return this.members().filter((node) => node.region === region)
+  nodesOf(region: string): readonly FleetNode[] {
+    return this.#byRegion.get(region) ?? []
   }
 
   nodes(): Node[] {

@@ -9,7 +9,7 @@ const RETRY_MS = 1_000
 const CLOSE_MS = 3_000
 const ROOM_MS = 1_000
 
-/** Where the intake stands. Times are epoch ms. */
+/** Where the intake stands. */
 export interface IntakeFigures {
   queued: number
   queuedBytes: number
@@ -17,8 +17,9 @@ export interface IntakeFigures {
   dropped: number
   /** Events stored since the start. */
   stored: number
-  /** When the oldest event that is not stored yet came in; null while none waits. */
-  oldestAt: number | null
+  /** Milliseconds that the oldest event that is not stored has waited; null while none does. */
+  oldestAgeMs: number | null
+  /** Epoch ms. */
   lastStoredAt: number | null
 }
 
@@ -74,7 +75,7 @@ export const createIntake = (options: {
   const keyOf = (event: { epoch: string; seq: number }) => `${event.epoch}:${event.seq}`
 
   const enqueue = (event: EventInput, bytes: number): void => {
-    queue.push({ event, bytes, since: now() })
+    queue.push({ event, bytes, since: performance.now() })
     queuedBytes += bytes
     queuedOf.set(event.origin, (queuedOf.get(event.origin) ?? 0) + 1)
   }
@@ -215,7 +216,7 @@ export const createIntake = (options: {
       queuedBytes,
       dropped,
       stored,
-      oldestAt: queue[0]?.since ?? null,
+      oldestAgeMs: queue[0] ? performance.now() - queue[0].since : null,
       lastStoredAt,
     }),
     async close() {

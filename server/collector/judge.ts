@@ -11,9 +11,17 @@ export interface JudgeThresholds {
   slowFactor: number
   /** … and above this many milliseconds. */
   slowMs: number
+  /** Above this many milliseconds a poll is slow whatever the node's median. */
+  slowAlwaysMs: number
 }
 
-export const JUDGE_DEFAULTS: JudgeThresholds = { rise: 2, fall: 3, slowFactor: 4, slowMs: 500 }
+export const JUDGE_DEFAULTS: JudgeThresholds = {
+  rise: 2,
+  fall: 3,
+  slowFactor: 4,
+  slowMs: 500,
+  slowAlwaysMs: 2_000,
+}
 
 /** What is held of a node, and the counts on the way to a change. */
 export interface Judgement {
@@ -32,12 +40,20 @@ export interface Judgement {
   /** True for the one judgement that saw a new epoch: the process restarted. */
   restarted: boolean
   problems: string[]
-  /** Durations of recent good polls, the node's own baseline, in ms. */
+  /** Durations of recent good polls that were not slow, the node's own baseline, in ms. */
   baseline: number[]
+  /** The newest polls since it was last down, oldest first: true for a bad one. */
+  recent: boolean[]
+  /** Bad polls come between good ones, again and again. */
+  flapping: boolean
 }
 
 const BASELINE_SIZE = 31
 const BASELINE_NEEDED = 5
+/** A node flaps from three bad ones in so many polls on, until fewer than two are left in them. */
+const FLAP_WINDOW = 9
+const FLAP_BEGINS = 3
+const FLAP_ENDS = 2
 
 export const unknownJudgement = (at: number): Judgement => ({
   state: 'unknown',
@@ -51,6 +67,8 @@ export const unknownJudgement = (at: number): Judgement => ({
   restarted: false,
   problems: [],
   baseline: [],
+  recent: [],
+  flapping: false,
 })
 
 /** The collector itself was away: what it held is not known any more, and a bad poll of that time says nothing. */
@@ -72,28 +90,35 @@ export const judge = (
     const next: Judgement = {
       ...previous,
       bad,
+      recent: [...previous.recent, true].slice(-FLAP_WINDOW),
       badSince: previous.badSince ?? poll.at,
       serving: 0,
       agree: 0,
       candidate: null,
       restarted: false,
-      problems: [`${poll.outcome}: ${poll.reason}`],
+      problems: [`${poll.outcome}: ${poll.reason}`, ...flapWords(previous)],
     }
-    return bad >= thresholds.fall ? enter(next, 'down', poll.at) : next
+    // What it does before it is down and after that are two stories.
+    return bad >= thresholds.fall
+      ? enter({ ...next, recent: [], flapping: false, problems: next.problems.slice(0, 1) }, 'down', poll.at)
+      : next
   }
 
   const document = poll.document
   const problems = [...(document.problems ?? [])]
   if (!document.ok && problems.length === 0) problems.push('the node says that it is not ok')
   for (const part of poll.partial ?? []) problems.push(`the ${part} part of the health document is malformed`)
+  const recent = [...previous.recent, false].slice(-FLAP_WINDOW)
+  const badOnes = recent.filter(Boolean).length
+  const flapping = badOnes >= (previous.flapping ? FLAP_ENDS : FLAP_BEGINS)
+  problems.push(...flapWords({ recent, flapping }))
   const median = medianOf(previous.baseline)
-  const slow =
-    median !== null &&
-    previous.baseline.length >= BASELINE_NEEDED &&
-    poll.durationMs > thresholds.slowMs &&
-    poll.durationMs > thresholds.slowFactor * median
+  const tookMs = Math.max(0, poll.durationMs - (poll.ownLagMs ?? 0))
+  const slow = isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
   if (slow)
-    problems.push(`slow: ${Math.round(poll.durationMs)} ms against a median of ${Math.round(median)} ms`)
+    problems.push(
+      `slow: ${Math.round(tookMs)} ms${median === null ? '' : ` against a median of ${Math.round(median)} ms`}`,
+    )
 
   const base: Judgement = {
     ...previous,
@@ -102,7 +127,10 @@ export const judge = (
     epoch: document.epoch,
     restarted: previous.epoch !== null && previous.epoch !== document.epoch,
     problems,
-    baseline: [...previous.baseline.slice(-(BASELINE_SIZE - 1)), poll.durationMs],
+    // A sick node's own slowness must not become what is usual for it.
+    baseline: slow ? previous.baseline : [...previous.baseline.slice(-(BASELINE_SIZE - 1)), tookMs],
+    recent,
+    flapping,
   }
   // What the node says of its own drain is its to say: nobody else knows better, so it holds at once.
   if (document.state === 'draining' || document.state === 'stopping') {
@@ -113,6 +141,8 @@ export const judge = (
   }
   if (document.state === 'starting') return { ...base, serving: 0, agree: 0, candidate: null }
 
+  // It answers often enough never to be down, and not often enough to be relied on: two that agree may never come.
+  if (flapping) return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'degraded', poll.at)
   const candidate = !document.ok || slow || (poll.partial?.length ?? 0) > 0 ? 'degraded' : 'up'
   const agree = previous.candidate === candidate ? previous.agree + 1 : 1
   const serving = previous.serving + 1
@@ -121,6 +151,15 @@ export const judge = (
   const settled = previous.state === 'up' || previous.state === 'degraded'
   // Polls that disagree about how well it serves agree that it serves.
   return !settled && serving >= thresholds.rise ? enter(next, 'degraded', poll.at) : next
+}
+
+const isSlow = (tookMs: number, median: number | null, thresholds: JudgeThresholds): boolean =>
+  tookMs > thresholds.slowAlwaysMs ||
+  (median !== null && tookMs > thresholds.slowMs && tookMs > thresholds.slowFactor * median)
+
+const flapWords = ({ recent, flapping }: Pick<Judgement, 'recent' | 'flapping'>): string[] => {
+  if (!flapping) return []
+  return [`flapping: ${recent.filter(Boolean).length} of the last ${recent.length} polls failed`]
 }
 
 const enter = (judgement: Judgement, state: ObservedState, at: number): Judgement =>

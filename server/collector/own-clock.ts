@@ -4,12 +4,17 @@ export interface OwnClock {
   close(): void
   /** True where the event loop stood still for a good part of this span (monotonic ms), so that a timeout in it proves nothing. */
   stoodStill(from: number, to: number): boolean
+  /** Milliseconds of this span (monotonic ms) for which our own event loop kept others waiting: no fault of whom we asked. */
+  lagBetween(from: number, to: number): number
 }
 
 const TICK_MS = 250
 /** A pause of the event loop that can make a healthy node look silent. */
 const HICCUP_MS = 500
 const MAX_HICCUPS = 50
+/** Lateness of a tick that every busy process has now and then. */
+const LAG_MS = 20
+const MAX_LAGS = 200
 
 /**
  * Ticks four times a second and compares. A tick that is more than two poll intervals late, or a wall clock that jumped
@@ -28,6 +33,7 @@ export const createOwnClock = (options: {
   let lastWall = 0
   let lastMonotonic = 0
   const hiccups: { from: number; to: number }[] = []
+  const lags: { from: number; to: number }[] = []
 
   const tick = (): void => {
     const nowWall = wall()
@@ -36,6 +42,10 @@ export const createOwnClock = (options: {
     if (passed > TICK_MS + HICCUP_MS) {
       hiccups.push({ from: lastMonotonic, to: nowMonotonic })
       if (hiccups.length > MAX_HICCUPS) hiccups.shift()
+    }
+    if (passed > TICK_MS + LAG_MS) {
+      lags.push({ from: lastMonotonic + TICK_MS, to: nowMonotonic })
+      if (lags.length > MAX_LAGS) lags.shift()
     }
     const from = lastWall
     lastWall = nowWall
@@ -59,6 +69,14 @@ export const createOwnClock = (options: {
       // The tick that would notice may itself still be waiting behind the callback that asks.
       const waiting = timer !== null && to - lastMonotonic > TICK_MS + HICCUP_MS
       return waiting || hiccups.some((hiccup) => hiccup.from < to && hiccup.to > from)
+    },
+    lagBetween(from, to) {
+      const due = lastMonotonic + TICK_MS
+      const waiting = timer !== null && to - due > LAG_MS ? [{ from: due, to }] : []
+      return [...lags, ...waiting].reduce(
+        (sum, lag) => sum + Math.max(0, Math.min(lag.to, to) - Math.max(lag.from, from)),
+        0,
+      )
     },
   }
 }

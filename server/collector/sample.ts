@@ -28,6 +28,8 @@ export const sampleOf = (previous: Health | null, current: Health, context: Samp
 
   const increase = (name: MetricName, now: number | undefined, then: number | undefined): void => {
     if (now === undefined || !countable) return
+    // Of the same run, and never read before: a part that was missing or malformed till now. When it counted that is not known.
+    if (before !== null && then === undefined) return
     values[name] = Math.max(0, now - (then ?? 0))
   }
 
@@ -37,7 +39,7 @@ export const sampleOf = (previous: Health | null, current: Health, context: Samp
     increase(
       'connections_refused',
       sumOf(current.proxy.connections.rejected),
-      sumOf(before?.proxy?.connections.rejected),
+      before?.proxy && sumOf(before.proxy.connections.rejected),
     )
     increase('bytes_up', current.proxy.bytes.upstream, before?.proxy?.bytes.upstream)
     increase('bytes_down', current.proxy.bytes.downstream, before?.proxy?.bytes.downstream)
@@ -48,15 +50,18 @@ export const sampleOf = (previous: Health | null, current: Health, context: Samp
     increase('reconnects', current.relay.tunnels.reconnected, before?.relay?.tunnels.reconnected)
   }
   if (current.proxy || current.relay) {
-    increase('requests', requestsOf(current), before ? requestsOf(before) : undefined)
-    increase('requests_failed', failedOf(current), before ? failedOf(before) : undefined)
+    // Their sum over the parts of which both ends are known.
+    const then = before && ofParts(before, current)
+    const now = before ? ofParts(current, before) : current
+    increase('requests', requestsOf(now), then ? requestsOf(then) : undefined)
+    increase('requests_failed', failedOf(now), then ? failedOf(then) : undefined)
   }
   if (current.push) {
     const push = current.push
     const then = before?.push
     increase('push_received', push.received, then?.received)
     increase('push_delivered', push.sendOk, then?.sendOk)
-    increase('push_rejected', sumOf(push.sendRejected), sumOf(then?.sendRejected))
+    increase('push_rejected', sumOf(push.sendRejected), then && sumOf(then.sendRejected))
     increase('push_failed', push.sendFail, then?.sendFail)
     increase('session_invalidations', push.sessionInvalidations, then?.sessionInvalidations)
     increase('tokens_pruned', prunedOf(push), then ? prunedOf(then) : undefined)
@@ -67,10 +72,25 @@ export const sampleOf = (previous: Health | null, current: Health, context: Samp
 export const sumOf = (counts: Record<string, number> | undefined): number =>
   counts === undefined ? 0 : Object.values(counts).reduce((sum, count) => sum + count, 0)
 
-const requestsOf = (health: Health): number =>
+type Counting = Pick<Health, 'proxy' | 'relay'>
+
+/** Proxy and relay of one document, as far as the other one has them too. */
+const ofParts = (one: Counting, other: Counting): Counting => ({
+  proxy: other.proxy && one.proxy,
+  relay: other.relay && one.relay,
+})
+
+/**
+ * What the next sample counts from: the newest document, with parts that it lacks as they were last read in the same run, so
+ * that a part that is missing once does not come back as everything it ever counted.
+ */
+export const countedBase = (base: Health | null, current: Health): Health =>
+  base !== null && base.epoch === current.epoch ? { ...base, ...current } : current
+
+const requestsOf = (health: Counting): number =>
   (health.proxy?.requests.total ?? 0) + (health.relay?.requests.total ?? 0)
 
-const failedOf = (health: Health): number =>
+const failedOf = (health: Counting): number =>
   serverErrors(health.proxy?.requests.byStatus) + serverErrors(health.relay?.requests.byStatus)
 
 /** Counts of 5xx, whether kept as `5xx` or by exact status. */

@@ -4,13 +4,14 @@ import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import type { Fleet, FleetNode } from './fleet.ts'
 import type { Detector } from './incidents/detector.ts'
-import { type JudgeThresholds, judge, judgeStall } from './judge.ts'
+import { type Judgement, type JudgeThresholds, judge, judgeStall } from './judge.ts'
+import { DOUBT_MS, isNetworkPoll, networkDoubt } from './network-doubt.ts'
 import { type Announced, announce } from './outages.ts'
 import { createOwnClock } from './own-clock.ts'
-import type { PollOutcome, PollResult } from './probe/poll.ts'
+import type { PollResult } from './probe/poll.ts'
 import type { Probe } from './probe/tidegate.ts'
-import { sampleOf } from './sample.ts'
-import { createSchedule } from './schedule.ts'
+import { countedBase, sampleOf } from './sample.ts'
+import { createSchedule, type ScheduleFigures } from './schedule.ts'
 
 export interface Watch {
   /**
@@ -20,7 +21,9 @@ export interface Watch {
   settle(limitMs: number): Promise<void>
   start(): void
   close(): void
-  figures(): { latenessP99Ms: number; missed: number }
+  figures(): ScheduleFigures
+  /** True while nodes are not known because our own network may be gone. */
+  networkLost(): boolean
   /** What is told of nodes and regions that went away. */
   announced(): Announced
   /** Takes up what was told before a restart of the collector. */
@@ -30,8 +33,8 @@ export interface Watch {
 const SETTLE_AT_ONCE = 32
 const SETTLE_PAUSE_MS = 20
 
-/** Outcomes that say nothing about the node when every node of the fleet has them: our own network is gone. */
-const NETWORK_OUTCOMES: readonly PollOutcome[] = ['timeout', 'dns']
+/** A poll of which our own event loop took this share of the deadline proves nothing by a timeout. */
+const BLIND_SHARE = 1 / 3
 
 /** Polls every node, judges, samples, and tells what changed. */
 export const createWatch = (options: {
@@ -93,15 +96,12 @@ export const createWatch = (options: {
     if (result.saidAt !== undefined) {
       node.clock.sawDate(result.saidAt, result.at + result.durationMs, result.durationMs)
     }
+    const ended = performance.now()
+    const ownLagMs = ownClock.lagBetween(began, ended)
+    if (ownLagMs > 0) result.ownLagMs = ownLagMs
     // A timeout that our own event loop slept through proves nothing about the node.
-    const blind = result.outcome === 'timeout' && ownClock.stoodStill(began, performance.now())
-    if (!blind) node.judgement = judge(before, result, options.thresholds)
-    if (node.judgement.state === 'down' && before.state !== 'down' && ownNetworkGone()) {
-      node.judgement = {
-        ...judgeStall(before, result.at),
-        problems: ['the collector reaches no node of any region; its own network may be gone'],
-      }
-    }
+    const slept = ownClock.stoodStill(began, ended) || ownLagMs > (ended - began) * BLIND_SHARE
+    if (result.outcome !== 'timeout' || !slept) node.judgement = judgeOf(node, result)
     if (result.document) sample(node, result)
     if (node.judgement.state !== before.state) {
       const { state, problems } = node.judgement
@@ -111,34 +111,54 @@ export const createWatch = (options: {
       )
       if (state === 'down' && fleet.hosts.nodeDown(node.id, result.at)) live.changed('tunnels')
     }
-    tell()
+    // What is told depends on these two alone.
+    if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) tell()
     live.changed('overview')
     live.changed(`node:${node.id}`)
     live.changed(`region:${node.region}`)
     fleet.tellPoll(node.id, result)
   }
 
-  const ownNetworkGone = (): boolean => {
-    const members = fleet.members()
-    const regions = new Set(members.map((node) => node.region))
-    return (
-      regions.size >= 2 &&
-      members.length >= 3 &&
-      members.every((node) => node.poll !== null && NETWORK_OUTCOMES.includes(node.poll.outcome))
-    )
+  /** Judges one poll, our own faults first. */
+  const judgeOf = (node: FleetNode, result: PollResult): Judgement => {
+    const before = node.judgement
+    const judged = judge(before, result, options.thresholds)
+    if (result.outcome === 'ok') {
+      node.doubt = null
+      return judged
+    }
+    // Who was proved to be down stays so; who is on its way there, or not known already, gets the benefit of the doubt.
+    const falling = judged.state === 'down' && before.state !== 'down'
+    if (!falling && node.doubt === null) return judged
+    if (node.doubt?.over === true) return judged
+    const why = networkDoubt(node, result, fleet.members(), node.doubt?.since ?? null)
+    if (why !== null) {
+      node.doubt ??= { since: result.at, badSince: judged.badSince ?? result.at, over: false }
+      return { ...judgeStall(before, result.at), problems: [why] }
+    }
+    if (node.doubt === null) return judged
+    const { since, badSince } = node.doubt
+    if (result.at - since < DOUBT_MS || !isNetworkPoll(result)) {
+      // Our network stands, and this node still does not answer: its own polls count from here on.
+      node.doubt = null
+      return judged
+    }
+    node.doubt = { since, badSince, over: true }
+    return { ...judged, state: 'down', since: result.at, badSince }
   }
 
   const sample = (node: FleetNode, result: PollResult): void => {
     const document = result.document
     if (!document) return
-    const values = sampleOf(node.document, document, {
-      latencyMs: result.durationMs,
+    const values = sampleOf(node.counted, document, {
+      latencyMs: Math.max(0, result.durationMs - (result.ownLagMs ?? 0)),
       gapMs: node.gapMs,
       // Embedded nodes begin with this process: everything they counted, they counted since.
       freshProcess: node.embedded || document.uptimeSeconds * 1_000 <= 2 * options.intervalMs,
     })
     node.gapMs = null
     node.document = document
+    node.counted = countedBase(node.counted, document)
     node.documentAt = result.at
     const point: SamplePoint = { node: node.id, region: node.region, at: result.at, values }
     store.writeSamples([point])
@@ -201,6 +221,7 @@ export const createWatch = (options: {
       ownClock.close()
     },
     figures: () => schedule.figures(),
+    networkLost: () => fleet.members().some((node) => node.doubt !== null && !node.doubt.over),
     announced: () => announced,
     seed(seeded) {
       announced = seeded

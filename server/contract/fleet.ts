@@ -72,9 +72,55 @@ export interface NodeDetail extends Node {
   health: Health | null
 }
 
+/**
+ * Codes of what can be wrong with the control room itself. Where one holds, the verdict is `attention` at least.
+ * `store_not_recording` the store cannot be written; `events_stand_still` events wait and are not stored; `events_dropped` events
+ * were given up; `streams_stand_still` the events of a node are not read; `polls_late` polls begin late or not at all;
+ * `network_lost` no node is reached, and the reason is most likely here; `detection_stands_still` conditions are not looked at;
+ * `drains_stand_still` a drain is not driven; `live_stands_still` pages get nothing new; `clock_skew` a node's clock is wrong;
+ * `hosts_overflow` there are more hosts than are kept.
+ */
+export const ROOM_PROBLEM_CODES = [
+  'store_not_recording',
+  'network_lost',
+  'events_stand_still',
+  'polls_late',
+  'detection_stands_still',
+  'drains_stand_still',
+  'streams_stand_still',
+  'live_stands_still',
+  'events_dropped',
+  'hosts_overflow',
+  'clock_skew',
+] as const
+export type RoomProblemCode = (typeof ROOM_PROBLEM_CODES)[number]
+
+/** How the control room itself is doing. */
+export interface RoomCheck {
+  problems: RoomProblem[]
+  events: {
+    /** Read from nodes or made here, and not stored yet. */
+    queued: number
+    queuedBytes: number
+    /** Refused by the store one by one and given up, since the start. */
+    dropped: number
+    stored: number
+    /** Milliseconds that the oldest unstored event has waited; null while none does. */
+    oldestAgeMs: number | null
+    lastStoredAt: IsoTime | null
+    /** Events of nodes that were refused since the start, by reason. */
+    refused: Record<string, number>
+    /** Milliseconds for which nodes were read more slowly because they sent too much. */
+    throttledMs: number
+  }
+  hosts: { known: number; overflowed: number; forgotten: number }
+  /** Milliseconds since each part last made progress; a part that has nothing to do is absent. */
+  parts: Record<string, number>
+}
+
 /** Something that is wrong with the control room itself, or with what it can know: a banner on every page. */
 export interface RoomProblem {
-  /** Stable, for example `store_not_recording`, `events_stand_still`, `polls_late`, `clock_skew`. */
+  /** Stable, one of `ROOM_PROBLEM_CODES`. */
   code: string
   /** One sentence: what is wrong. */
   text: string

@@ -25,7 +25,7 @@ import { defaultRetention, type Pruned, Pruner, type Retention, usedBytes } from
 import { SampleWriter } from './samples.ts'
 import { SeriesReader } from './series.ts'
 import type { Store } from './store.ts'
-import { readTunnels, saveTunnels } from './tunnels.ts'
+import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
 
 export type { PrismaClient } from './generated/client.ts'
 
@@ -277,6 +277,7 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
     gaps: (filter) => guard(() => series.gaps(filter)),
 
     saveTunnels: (rows) => saveTunnels(connection, rows),
+    forgetTunnels: (hostIds) => forgetTunnels(connection, hostIds),
     tunnels: () => guard(() => readTunnels(prisma)),
 
     saveIncident: (incident) => guard(() => saveIncident(prisma, incident)),

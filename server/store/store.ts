@@ -119,6 +119,7 @@ export interface Store {
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>
 
   saveTunnels(rows: readonly Tunnel[]): Promise<void>
+  forgetTunnels(hostIds: readonly string[]): Promise<void>
   tunnels(): Promise<Tunnel[]>
 
   saveIncident(incident: Incident): Promise<void>

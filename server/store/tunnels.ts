@@ -27,5 +27,16 @@ export const saveTunnels = async (connection: Connection, tunnels: readonly Tunn
   })
 }
 
+/** Removes hosts that nobody needs to know of any more. */
+export const forgetTunnels = async (connection: Connection, hostIds: readonly string[]): Promise<void> => {
+  if (hostIds.length === 0) return
+  await connection.transaction(async (run) => {
+    for (let start = 0; start < hostIds.length; start += rowsPerStatement) {
+      const batch = hostIds.slice(start, start + rowsPerStatement)
+      await run(`DELETE FROM "tunnels" WHERE "hostId" IN (${batch.map(() => '?').join(', ')})`, batch)
+    }
+  })
+}
+
 export const readTunnels = async (prisma: PrismaClient): Promise<Tunnel[]> =>
   (await prisma.tunnel.findMany({ orderBy: { hostId: 'asc' } })).map((row) => JSON.parse(row.data) as Tunnel)

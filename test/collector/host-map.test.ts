@@ -157,4 +157,99 @@ describe('the host map', () => {
     next.load(rows)
     expect(next.get('host-1')?.presence.relay).toBe(false)
   })
+
+  it('does not give a host away on the word of another node alone, and not a second time after that was refuted', () => {
+    const map = mapOf(registered(1, 'fra-1', { fence: 7 }))
+    map.apply(registered(5, 'iad-1', { fence: 3 }))
+    expect(map.get('host-1')?.node).toBe('fra-1')
+    const directory = { 'host-1': 'fra-1' }
+    map.reconcile('fra-1', 'fra', [listed(1, { fence: 7, lastPongAt: iso(8) })], directory, start + 9_000)
+    map.apply(registered(10, 'iad-1', { fence: 1_000_000 }))
+    map.reconcile('iad-1', 'iad', [listed(10, { fence: 1_000_000 })], { 'host-1': 'iad-1' }, start + 11_000)
+    expect(map.get('host-1')).toMatchObject({ node: 'fra-1', state: 'registered' })
+  })
+
+  it.each([
+    ['tells of its end', (map: HostMap) => void map.apply(lost(6, 'fra-1'))],
+    ['lists it no more', (map: HostMap) => void map.reconcile('fra-1', 'fra', [], {}, start + 6_000)],
+    ['is down', (map: HostMap) => void map.nodeDown('fra-1', start + 6_000)],
+    [
+      'holds it half-open for a minute',
+      (map: HostMap) =>
+        void map.reconcile('fra-1', 'fra', [listed(1, { fence: 7 })], { 'host-1': 'fra-1' }, start + 66_000),
+    ],
+  ])('gives a claimed host to who claimed it when its holder %s', (_, happens) => {
+    const map = mapOf(registered(1, 'fra-1', { fence: 7 }), registered(5, 'iad-1', { fence: 3 }))
+    happens(map)
+    expect(map.get('host-1')).toMatchObject({ node: 'iad-1', state: 'registered', previousNode: 'fra-1' })
+  })
+
+  it('counts the hosts of a node and of a region through all that happens to them', () => {
+    const map = new HostMap()
+    const on = (seconds: number, node: string, hostId: string) => registered(seconds, node, { hostId })
+    for (let host = 0; host < 100; host += 1) map.apply(on(1, 'fra-1', `host-${host}`))
+    for (let host = 0; host < 30; host += 1) map.apply(on(2, 'iad-1', `host-${host}`))
+    map.apply(event('tunnel.lost', 3, 'fra-1', { hostId: 'host-99', code: 1006, reason: '', heldMs: 1 }))
+    map.reconcile('iad-1', 'iad', [listed(2, { hostId: 'host-0' })], undefined, start + 5_000)
+    map.nodeDown('sjc-1', start)
+    for (const [node, region] of [
+      ['fra-1', 'fra'],
+      ['iad-1', 'iad'],
+    ] as const) {
+      const walked = map.list().filter((tunnel) => tunnel.node === node && tunnel.state === 'registered')
+      expect(map.registeredOn(node)).toBe(walked.length)
+      expect([...map.registeredHosts(region)].sort()).toEqual(walked.map((tunnel) => tunnel.hostId).sort())
+    }
+    expect([map.registeredOn('fra-1'), map.registeredOn('iad-1')]).toEqual([69, 1])
+    map.nodeDown('fra-1', start + 6_000)
+    expect([map.registeredOn('fra-1'), map.registeredHosts('fra').size]).toEqual([0, 0])
+  })
+
+  it('answers who is on a thousand nodes without walking all hosts for each', () => {
+    const map = new HostMap()
+    for (let host = 0; host < 20_000; host += 1)
+      map.apply(registered(1, `fra-${host % 1_000}`, { hostId: `host-${host}` }))
+    const began = performance.now()
+    let counted = 0
+    for (let node = 0; node < 10_000; node += 1) counted += map.registeredOn(`fra-${node % 1_000}`)
+    expect(performance.now() - began).toBeLessThan(500)
+    expect(counted).toBe(200_000)
+  })
+
+  it('forgets hosts that were lost a day ago, and makes room for a new one when it is full', () => {
+    const map = new HostMap(3)
+    const day = 86_400
+    const on = (seconds: number, hostId: string) => registered(seconds, 'fra-1', { hostId })
+    const off = (seconds: number, hostId: string) =>
+      event('tunnel.lost', seconds, 'fra-1', { hostId, code: 1006, reason: '', heldMs: 1 })
+    for (const each of [on(1, 'a'), on(1, 'b'), on(1, 'c'), off(2, 'b'), off(3, 'a')]) map.apply(each)
+    map.apply(on(4, 'd'))
+    expect(
+      map
+        .list()
+        .map((tunnel) => tunnel.hostId)
+        .sort(),
+    ).toEqual(['a', 'c', 'd'])
+    expect(map.takeGone()).toEqual(['b'])
+    expect(map.forgetLost(start + (day - 10) * 1_000)).toBe(false)
+    expect(map.forgetLost(start + (day + 10) * 1_000)).toBe(true)
+    expect(map.takeGone()).toEqual(['a'])
+    map.apply(on(5, 'e'))
+    expect(map.apply(on(6, 'f'))).toBe(false)
+    expect(map).toMatchObject({ size: 3, overflowed: 1, forgotten: 2 })
+  })
+
+  it('loads no host that was lost a day ago, and none from the future', () => {
+    const map = new HostMap()
+    const now = Date.now()
+    const row = (hostId: string, since: number, state: 'registered' | 'lost') => ({
+      ...mapOf(registered(1, 'fra-1', { hostId })).list()[0]!,
+      state,
+      since: new Date(since).toISOString(),
+    })
+    map.load([row('a', now - 90_000_000, 'lost'), row('b', now + 600_000, 'registered')], now)
+    expect(map.takeGone()).toEqual(['a'])
+    map.apply({ ...registered(1, 'iad-1', { hostId: 'b' }), at: new Date(now + 1_000).toISOString() })
+    expect(map.get('b')?.node).toBe('iad-1')
+  })
 })

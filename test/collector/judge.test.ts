@@ -54,6 +54,22 @@ describe('judge', () => {
       'degraded',
     ],
     ['is not degraded by one of them', () => [good(), good(), good({ ok: false })], 'up'],
+    [
+      'is degraded when two of three polls fail, again and again',
+      () => [good(), good(), ...times(5, () => [bad('timeout'), bad('timeout'), good()]).flat()],
+      'degraded',
+    ],
+    [
+      'is degraded when one of three polls fails, again and again',
+      () => [good(), good(), ...times(5, () => [bad('timeout'), good(), good()]).flat()],
+      'degraded',
+    ],
+    [
+      'is up again when the failing has ended',
+      () => [good(), good(), ...times(5, () => [bad(), bad(), good()]).flat(), ...times(9, good)],
+      'up',
+    ],
+    ['is up after an outage that has ended, not flapping', () => [...times(4, bad), good(), good()], 'up'],
     ['is draining as soon as it says so', () => [good(), good(), good({ state: 'draining' })], 'draining'],
     ['is drained as soon as it says so', () => [good({ state: 'drained' })], 'drained'],
     ['serves again only after two polls that agree', () => [good({ state: 'drained' }), good()], 'drained'],
@@ -116,5 +132,28 @@ describe('judge', () => {
     expect(stalled.state).toBe('unknown')
     expect(judge(stalled, bad()).state).toBe('unknown')
     expect(run([good(), good()], stalled).state).toBe('up')
+  })
+
+  it('says that it flaps, and how much', () => {
+    const judged = run([good(), good(), ...times(5, () => [bad('timeout'), bad('timeout'), good()]).flat()])
+    expect(judged.problems).toEqual(['flapping: 6 of the last 9 polls failed'])
+  })
+
+  it('does not take the slowness of a sick node for what is usual', () => {
+    const judged = run([...times(20, good), ...times(60, () => good({}, { durationMs: 1_900 }))])
+    expect(judged).toMatchObject({ state: 'degraded', problems: ['slow: 1900 ms against a median of 5 ms'] })
+  })
+
+  it('calls a node slow that was so since the collector started', () => {
+    expect(run(times(60, () => good({}, { durationMs: 2_900 })))).toMatchObject({
+      state: 'degraded',
+      problems: ['slow: 2900 ms'],
+    })
+  })
+
+  it("does not call a node slow for the collector's own lag", () => {
+    const judged = run([...times(20, good), ...times(5, () => good({}, { durationMs: 900, ownLagMs: 880 }))])
+    expect(judged).toMatchObject({ state: 'up', problems: [] })
+    expect(Math.max(...judged.baseline)).toBeLessThan(50)
   })
 })

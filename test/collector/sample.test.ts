@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sampleOf } from '../../server/collector/sample.ts'
+import { countedBase, sampleOf } from '../../server/collector/sample.ts'
 import { healthDocument } from './health-document.ts'
 
 const context = { latencyMs: 4, gapMs: null, freshProcess: false }
@@ -57,4 +57,28 @@ describe('sampleOf', () => {
     })
     expect(Object.keys(values).sort()).toEqual(['event_loop_delay_ms', 'latency_ms', 'open_fds', 'rss_bytes'])
   })
+
+  it.each(['push', 'proxy', 'relay'] as const)(
+    'does not bring a %s part that was missing in one poll back as everything it ever counted',
+    (part) => {
+      const counting = (many: number) => ({
+        push: { received: 1_000_000 + many },
+        proxy: { requests: { total: 5_000_000 + many, byStatus: {} } },
+        relay: {
+          tunnels: { current: 5, registered: 1, lost: 3_000_000 + many, reconnected: 2, refused: {} },
+        },
+      })
+      const first = healthDocument(counting(0))
+      const { [part]: _, ...without } = healthDocument(counting(5))
+      const again = healthDocument(counting(7))
+      const base = countedBase(countedBase(null, first), without)
+      const between = sampleOf(countedBase(null, first), without, context)
+      const after = sampleOf(base, again, context)
+      for (const values of [between, after])
+        for (const [name, value] of Object.entries(values))
+          if (!/bytes|fds|latency|delay/.test(name)) expect(value, name).toBeLessThan(20)
+      if (part === 'push') expect(after.push_received).toBe(7)
+      if (part === 'relay') expect(after.tunnels_lost).toBe(7)
+    },
+  )
 })

@@ -81,8 +81,68 @@ describe('the schedule', () => {
     now = 5_500 + offsetOf('a', 1_000)
     await vi.advanceTimersByTimeAsync(offsetOf('a', 1_000) + 1)
     schedule.close()
-    expect(run).toHaveBeenCalledTimes(1)
-    expect(schedule.figures()).toEqual({ latenessP99Ms: 5_500, missed: 5 })
+    expect(run).not.toHaveBeenCalled()
+    expect(schedule.figures()).toMatchObject({ latenessP99Ms: 5_500, recentLatenessMs: 5_500, missed: 6 })
+  })
+
+  it.each([
+    ['thirty seconds', 30_000],
+    ['most of an interval', 4_900],
+  ])('spreads its polls after a pause of %s, and does not fire them at once', async (_, pauseMs) => {
+    let now = 0
+    const starts: number[] = []
+    const targets = Array.from({ length: 200 }, (_, index) => `node-${index}`)
+    const run = async () => void starts.push(now)
+    const schedule = createSchedule({ targets, intervalMs: 5_000, run, now: () => now })
+    const pass = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 10) {
+        now += 10
+        await vi.advanceTimersByTimeAsync(10)
+      }
+    }
+    schedule.start()
+    await pass(10_000)
+    starts.length = 0
+    now += pauseMs
+    await pass(10_000)
+    schedule.close()
+    expect(starts.length).toBeGreaterThan(190)
+    const slices = new Map<number, number>()
+    for (const at of starts) slices.set(Math.floor(at / 100), (slices.get(Math.floor(at / 100)) ?? 0) + 1)
+    // Four in each tenth of a second is the fair share of 200 in five seconds.
+    expect(Math.max(...slices.values())).toBeLessThanOrEqual(24)
+  })
+
+  it('goes on polling on a machine that is always late by more than an interval', async () => {
+    let now = 0
+    const run = vi.fn(() => Promise.resolve())
+    const schedule = createSchedule({ targets: ['a', 'b'], intervalMs: 1_000, run, now: () => now })
+    schedule.start()
+    for (let round = 0; round < 20; round += 1) {
+      now += 2_500
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    schedule.close()
+    expect(run.mock.calls.length).toBeGreaterThan(10)
+  })
+
+  it('knows its lateness of the last minute also of more polls than ten thousand', async () => {
+    let now = 0
+    const targets = Array.from({ length: 1_000 }, (_, index) => `node-${index}`)
+    const schedule = createSchedule({
+      targets,
+      intervalMs: 1_000,
+      run: async () => undefined,
+      now: () => now,
+    })
+    schedule.start()
+    for (let second = 0; second < 30; second += 1) {
+      // For its first two seconds it is 300 ms late.
+      now = second * 1_000 + (second < 2 ? 700 : 400)
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    schedule.close()
+    expect(schedule.figures().latenessP99Ms).toBeGreaterThan(250)
   })
 })
 

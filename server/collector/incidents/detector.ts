@@ -1,15 +1,13 @@
-import type { Drain, FleetEvent, Health } from '../../contract/index.ts'
-import type { Fleet } from '../fleet.ts'
+import type { Drain, FleetEvent, Health, SignalKind } from '../../contract/index.ts'
+import type { Fleet, FleetNode } from '../fleet.ts'
 import type { Announced } from '../outages.ts'
 import type { IncidentBook } from './book.ts'
+import { TunnelLosses } from './losses.ts'
 import { nodeDown } from './node-down.ts'
 import { type PushTrack, pushStuck, trackPush } from './push-stuck.ts'
 import { regionUnreachable } from './region-unreachable.ts'
 import type { DetectThresholds } from './signal-rule.ts'
-import { type TunnelLoss, tunnelStorm } from './tunnel-storm.ts'
-
-const LOSSES_KEPT_MS = 10 * 60_000
-const MAX_LOSSES = 10_000
+import { tunnelStorm } from './tunnel-storm.ts'
 
 /** Collects what the rules look at, and puts each rule's verdict into the book once a second. */
 export class Detector {
@@ -19,7 +17,7 @@ export class Detector {
   readonly #activeDrains: () => Drain[]
   readonly #announced: () => Announced
   readonly #pushes = new Map<string, PushTrack>()
-  #losses: TunnelLoss[] = []
+  readonly #losses = new TunnelLosses()
 
   constructor(options: {
     fleet: Fleet
@@ -42,7 +40,8 @@ export class Detector {
       this.#pushes.delete(node)
       return
     }
-    const lastOkAt = push.lastOkAt === null ? Number.NaN : Date.parse(push.lastOkAt)
+    const saidAt = push.lastOkAt === null ? Number.NaN : Date.parse(push.lastOkAt)
+    const lastOkAt = this.#fleet.member(node)?.clock.toOurs(saidAt) ?? saidAt
     const track = trackPush(
       this.#pushes.get(node) ?? null,
       {
@@ -64,7 +63,7 @@ export class Detector {
     if (node === null || region === null || typeof data.hostId !== 'string') return
     const at = Date.parse(event.at)
     if (event.type === 'tunnel.lost') {
-      this.#lose({
+      this.#losses.add({
         hostId: data.hostId,
         node,
         region,
@@ -80,11 +79,8 @@ export class Detector {
     const code = numberOrNull(data.previousCloseCode)
     if (!previous || gapMs === null || gapMs === 0 || code === null) return
     const lostAt = at - gapMs
-    const known = this.#losses.some(
-      (loss) => loss.hostId === data.hostId && Math.abs(loss.at - lostAt) < 5_000,
-    )
-    if (known) return
-    this.#lose({
+    if (this.#losses.knows(data.hostId, lostAt)) return
+    this.#losses.add({
       hostId: data.hostId,
       node: previous.id,
       region: previous.region,
@@ -96,24 +92,53 @@ export class Detector {
 
   /** One look at everything. */
   async evaluate(now: number): Promise<void> {
-    this.#losses = this.#losses.filter((loss) => now - loss.at <= LOSSES_KEPT_MS).slice(-MAX_LOSSES)
+    this.#losses.prune(now)
     const announced = this.#announced()
+    const faults: unknown[] = []
+    // What cannot be written of one condition must not hide all others.
+    const look = async (work: Promise<void>): Promise<void> => {
+      await work.catch((error: unknown) => void faults.push(error))
+    }
     for (const region of new Set(this.#fleet.members().map((node) => node.region))) {
       const members = this.#fleet.nodesOf(region)
-      if (members.length >= 2) await this.#region(region, announced, now)
-      await this.#storm(region, now)
+      const serving = members.filter(isServing).length
+      if (members.length >= 2) await look(this.#region(region, announced, now))
+      await look(this.#storm(region, now))
       for (const node of members) {
-        await this.#node(node.id, announced, now)
-        await this.#push(node.id, now)
+        await look(this.#node(node.id, announced, serving - (isServing(node) ? 1 : 0), now))
+        await look(this.#push(node.id, now))
       }
     }
+    await look(this.#closeLeft(now))
     const drains = this.#activeDrains().map((drain) => ({
       id: drain.id,
       ...(drain.region === undefined ? {} : { region: drain.region }),
       nodes: drain.steps.map((step) => step.node),
     }))
-    await this.#book.relateDrains(drains)
-    await this.#book.settle(now)
+    await look(this.#book.relateDrains(drains))
+    await look(this.#book.settle(now))
+    if (faults.length > 0) throw faults[0]
+  }
+
+  /** Nobody looks at what left the configuration any more: what was open of it would be open for ever. */
+  async #closeLeft(now: number): Promise<void> {
+    for (const incident of this.#book.open()) {
+      for (const { kind, scope, closedAt } of incident.signals) {
+        const [of, id = ''] = scope.split(/:(.*)/s)
+        const members = of === 'node' ? this.#fleet.member(id) : this.#fleet.nodesOf(id)[0]
+        if (closedAt !== undefined || members || (of !== 'node' && of !== 'region')) continue
+        await this.#book.observe(
+          {
+            kind: kind as SignalKind,
+            scope,
+            region: incident.regions[0] ?? '',
+            nodes: of === 'node' ? [id] : incident.nodes,
+          },
+          { state: 'closed', because: `${id} is not in the configuration any more` },
+          now,
+        )
+      }
+    }
   }
 
   async #push(id: string, now: number): Promise<void> {
@@ -134,7 +159,7 @@ export class Detector {
   async #storm(region: string, now: number): Promise<void> {
     const scope = `region:${region}`
     const verdict = tunnelStorm(
-      this.#losses,
+      this.#losses.of(region),
       {
         region,
         registered: this.#fleet.hosts.registeredHosts(region),
@@ -148,7 +173,8 @@ export class Detector {
         ? [
             ...new Set(
               this.#losses
-                .filter((loss) => loss.region === region && !loss.explained && loss.at >= verdict.startedAt)
+                .of(region)
+                .filter((loss) => !loss.explained && loss.at >= verdict.startedAt)
                 .map((loss) => loss.node),
             ),
           ]
@@ -156,12 +182,10 @@ export class Detector {
     const wasOpen = this.#book.signal('tunnel.storm', scope) !== null
     await this.#book.observe({ kind: 'tunnel.storm', scope, region, nodes }, verdict, now)
     // The losses of a storm that is over must not open the next one.
-    if (wasOpen && verdict.state === 'closed') {
-      this.#losses = this.#losses.filter((loss) => loss.region !== region)
-    }
+    if (wasOpen && verdict.state === 'closed') this.#losses.forget(region)
   }
 
-  async #node(id: string, announced: Announced, now: number): Promise<void> {
+  async #node(id: string, announced: Announced, othersUp: number, now: number): Promise<void> {
     const node = this.#fleet.require(id)
     const scope = `node:${id}`
     const verdict = nodeDown({
@@ -171,12 +195,7 @@ export class Detector {
       downSince: announced.nodes.get(id) ?? null,
       regionUnreachable: announced.regions.has(node.region),
       explained: this.#fleet.away(id) !== null || this.#fleet.intent(id) === 'maintenance',
-      othersUp: this.#fleet
-        .nodesOf(node.region)
-        .filter(
-          (other) =>
-            other.id !== id && (other.judgement.state === 'up' || other.judgement.state === 'degraded'),
-        ).length,
+      othersUp,
       reason: node.judgement.problems[0] ?? 'no answer',
       open: this.#book.signal('node.down', scope) !== null,
       now,
@@ -208,11 +227,9 @@ export class Detector {
       (drain) => drain.node === node || drain.steps.some((step) => step.node === node),
     )
   }
-
-  #lose(loss: TunnelLoss): void {
-    this.#losses.push(loss)
-    if (this.#losses.length > MAX_LOSSES) this.#losses = this.#losses.slice(-MAX_LOSSES / 2)
-  }
 }
+
+const isServing = (node: FleetNode): boolean =>
+  node.judgement.state === 'up' || node.judgement.state === 'degraded'
 
 const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null)

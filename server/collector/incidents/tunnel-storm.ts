@@ -23,49 +23,87 @@ const LOOK_BACK_MS = 60_000
 const counts = (loss: TunnelLoss): boolean =>
   !loss.explained && !(loss.code !== null && WANTED.has(loss.code))
 
+/** How many of a row of losses each host has, and how many hosts there are. */
+class HostCounts {
+  readonly #counts = new Map<string, number>()
+
+  get hosts(): number {
+    return this.#counts.size
+  }
+
+  add(hostId: string): void {
+    this.#counts.set(hostId, (this.#counts.get(hostId) ?? 0) + 1)
+  }
+
+  remove(hostId: string): void {
+    const left = (this.#counts.get(hostId) ?? 0) - 1
+    if (left > 0) this.#counts.set(hostId, left)
+    else this.#counts.delete(hostId)
+  }
+}
+
 /**
  * `tunnel.storm`: more than `share` of a region's tunnels lost within `withinSeconds`, outside a drain. The window slides over
- * the losses' own times, so that it does not matter when they were read. Closes when `quietSeconds` passed without a loss.
+ * the losses' own times, so that it does not matter when they were read; one pass, because a storm is when there are many.
+ * Closes when `quietSeconds` passed without a loss.
  */
 export const tunnelStorm = (
   losses: readonly TunnelLoss[],
-  context: { region: string; registered: readonly string[]; now: number; openSince: number | null },
+  context: { region: string; registered: ReadonlySet<string>; now: number; openSince: number | null },
   thresholds: Thresholds,
 ): SignalVerdict => {
-  const relevant = losses
-    .filter((loss) => loss.region === context.region && counts(loss))
-    .sort((a, b) => a.at - b.at)
-  const registered = new Set(context.registered)
+  const { registered, now, openSince } = context
+  const windowMs = thresholds.withinSeconds * 1000
+  const from = openSince ?? now - 2 * LOOK_BACK_MS - windowMs
+  const relevant = inOrder(
+    losses.filter((loss) => loss.at >= from && loss.region === context.region && counts(loss)),
+  )
 
-  if (context.openSince !== null) {
-    const since = context.openSince
-    const during = relevant.filter((loss) => loss.at >= since)
-    const last = during.at(-1)?.at ?? since
-    if (context.now - last >= thresholds.quietSeconds * 1000) {
+  if (openSince !== null) {
+    const last = relevant.at(-1)?.at ?? openSince
+    if (now - last >= thresholds.quietSeconds * 1000) {
       return { state: 'closed', because: `no tunnel was lost for ${thresholds.quietSeconds} s` }
     }
-    return during.length === 0 ? { state: 'hold' } : opened(during, registered, context)
+    return relevant.length === 0 ? { state: 'hold' } : opened(relevant, registered, context)
   }
 
-  const windowMs = thresholds.withinSeconds * 1000
+  const inWindow = new HostCounts()
+  // The region as it was: those that are there, and those that went shortly before or after.
+  const gone = new HostCounts()
+  for (const { hostId } of relevant) if (!registered.has(hostId)) gone.add(hostId)
+  let windowStart = 0
+  let goneStart = 0
   for (const end of relevant) {
-    if (end.at < context.now - LOOK_BACK_MS) continue
-    const inWindow = relevant.filter((loss) => loss.at > end.at - windowMs && loss.at <= end.at)
-    const hosts = new Set(inWindow.map((loss) => loss.hostId))
-    // The region as it was: those that are there, and those that went shortly before or after.
-    const gone = relevant.filter((loss) => loss.at > end.at - LOOK_BACK_MS)
-    const all = new Set([...registered, ...gone.map((loss) => loss.hostId)])
-    if (hosts.size >= thresholds.minimum && hosts.size > thresholds.share * all.size) {
-      const first = inWindow[0]?.at ?? end.at
-      return opened(
-        relevant.filter((loss) => loss.at >= first),
-        registered,
-        context,
-      )
+    inWindow.add(end.hostId)
+    for (
+      let loss = relevant[windowStart];
+      loss && loss.at <= end.at - windowMs;
+      loss = relevant[windowStart]
+    ) {
+      inWindow.remove(loss.hostId)
+      windowStart += 1
+    }
+    for (
+      let loss = relevant[goneStart];
+      loss && loss.at <= end.at - LOOK_BACK_MS;
+      loss = relevant[goneStart]
+    ) {
+      if (!registered.has(loss.hostId)) gone.remove(loss.hostId)
+      goneStart += 1
+    }
+    if (end.at < now - LOOK_BACK_MS) continue
+    const all = registered.size + gone.hosts
+    if (inWindow.hosts >= thresholds.minimum && inWindow.hosts > thresholds.share * all) {
+      return opened(relevant.slice(windowStart), registered, context)
     }
   }
   return { state: 'closed', because: 'no burst of losses' }
 }
+
+const inOrder = (losses: TunnelLoss[]): TunnelLoss[] =>
+  losses.every((loss, index) => index === 0 || (losses[index - 1]?.at ?? 0) <= loss.at)
+    ? losses
+    : losses.sort((a, b) => a.at - b.at)
 
 const opened = (
   losses: readonly TunnelLoss[],
@@ -73,7 +111,7 @@ const opened = (
   context: { region: string; now: number },
 ): SignalVerdict => {
   const hosts = new Set(losses.map((loss) => loss.hostId))
-  const total = new Set([...registered, ...hosts]).size
+  const total = registered.size + [...hosts].filter((hostId) => !registered.has(hostId)).length
   const first = losses[0]?.at ?? context.now
   const last = losses.at(-1)?.at ?? first
   const codes = [...new Set(losses.map((loss) => loss.code ?? 'no code'))].sort().join(', ')

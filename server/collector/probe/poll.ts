@@ -30,6 +30,10 @@ export interface PollResult {
   partial?: string[]
   /** The `Date` of the answer, epoch ms by the node's clock in whole seconds, where it had one. */
   saidAt?: number
+  /** Milliseconds of `durationMs` for which the collector itself was busy: not the node's. */
+  ownLagMs?: number
+  /** No way to the address: `here` this machine has no route at all, `beyond` somebody on the way, or the last link, says so. */
+  noRoute?: 'here' | 'beyond'
   /** One sentence for people. */
   reason: string
 }

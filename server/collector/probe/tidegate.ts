@@ -20,6 +20,7 @@ interface Exchange {
   reason: string
   text?: string
   saidAt?: number
+  noRoute?: 'here' | 'beyond'
   /** The connection failed before any byte of an answer: a kept-alive one may just have been closed under us. */
   retryable?: boolean
 }
@@ -154,12 +155,13 @@ export const createTidegateProbe = (options: {
     async probe(target) {
       const at = now()
       const began = performance.now()
-      const result = (part: Pick<Exchange, 'outcome' | 'status' | 'reason'>): PollResult => ({
+      const result = (part: Pick<Exchange, 'outcome' | 'status' | 'reason' | 'noRoute'>): PollResult => ({
         at,
         durationMs: Math.round((performance.now() - began) * 1000) / 1000,
         outcome: part.outcome,
         status: part.status,
         reason: part.reason,
+        ...(part.noRoute === undefined ? {} : { noRoute: part.noRoute }),
       })
       const refusal = options.rules.refusesUrl(target.url, target.embedded)
       if (refusal !== null) return result({ outcome: 'blocked_address', status: null, reason: refusal })
@@ -224,8 +226,13 @@ const headerRefusal = (
 const CERTIFICATE_CODES =
   /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
 
+/** This machine found no way before anything left it, or its own link is gone (connect(2), ip(7)). */
+const NO_ROUTE_HERE = ['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET', 'ENODEV']
+/** A router, or the last link, says that the host is not there: its fault, or that of the way. */
+const NO_ROUTE_BEYOND = ['EHOSTUNREACH', 'EHOSTDOWN']
+
 /** The outcome for what undici or the socket threw. */
-export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason'> => {
+export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' | 'noRoute'> => {
   const codes: string[] = []
   let message = ''
   // A dual-stack connect fails with an AggregateError whose parts say why.
@@ -255,5 +262,7 @@ export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason'> 
   ) {
     return { outcome: 'bad_body', reason: `the answer is not valid HTTP: ${reason}` }
   }
-  return { outcome: 'refused', reason }
+  const refused = { outcome: 'refused' as const, reason }
+  if (has(...NO_ROUTE_HERE)) return { ...refused, noRoute: 'here' }
+  return has(...NO_ROUTE_BEYOND) ? { ...refused, noRoute: 'beyond' } : refused
 }

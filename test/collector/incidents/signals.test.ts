@@ -174,7 +174,7 @@ describe('tunnel.storm', () => {
     registered: string[],
     now = 10_000,
     openSince: number | null = null,
-  ) => tunnelStorm(losses, { region: 'fra', registered, now, openSince }, thresholds)
+  ) => tunnelStorm(losses, { region: 'fra', registered: new Set(registered), now, openSince }, thresholds)
 
   it.each<[string, TunnelLoss[], number, string]>([
     ['opens for 3 of 10 within 10 s', hosts(3).map((id, i) => loss(id, 1_000 + i * 3_000)), 7, 'open'],
@@ -223,6 +223,21 @@ describe('tunnel.storm', () => {
     const burst = hosts(5).map((id) => loss(id, 1_000))
     expect(verdict(burst, [], 50_000).state).toBe('open')
     expect(verdict(burst, [], 3_600_000).state).toBe('closed')
+  })
+
+  it.each([
+    ['just no storm', 19, 'closed'],
+    ['a storm', 30, 'open'],
+  ])('of 50 000 tunnels is looked for without holding up everything else: %s', (_, percent, state) => {
+    const all = 50_000
+    // Spread over 10 s and 50 s: many windows, each with many losses.
+    const lost = hosts((all * percent) / 100).map((id, index, { length }) =>
+      loss(id, (index * (percent > 20 ? 10_000 : 50_000)) / length),
+    )
+    const began = performance.now()
+    const found = verdict(lost, hosts(all - lost.length, lost.length), 50_000)
+    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(found.state).toBe(state)
   })
 
   it('stays open while losses go on and closes after 30 quiet seconds', () => {
