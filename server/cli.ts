@@ -28,13 +28,26 @@ interface Json {
 
 const api = () => new ApiClient(process.env)
 let exitCode: number = EXIT.ok
+/** For commands whose options are all that can be invalid: ERR_INVALID is then a wrong command line. */
+const usageError = (error: unknown): number | null =>
+  error instanceof AppError && error.code === 'ERR_INVALID' ? EXIT.usage : null
 const run =
-  <A extends unknown[]>(command: (...args: A) => Promise<number>) =>
+  <A extends unknown[]>(
+    command: (...args: A) => Promise<number>,
+    codeOf = (_error: unknown): number | null => null,
+  ) =>
   async (...args: A): Promise<void> => {
     // `drains show ID --json`: commander gives the option to `drains`, which has it too, and the command below must see it.
     const below = args.findLast((arg) => arg instanceof Command)
     if (below !== undefined) Object.assign(args.at(-2) ?? {}, below.optsWithGlobals())
-    exitCode = await command(...args)
+    try {
+      exitCode = await command(...args)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === null || !(error instanceof AppError)) throw error
+      process.stderr.write(`${error.code}: ${error.message}\n`)
+      exitCode = code
+    }
   }
 
 const program = new Command('tidegate')
@@ -90,7 +103,7 @@ program
       const { runHost } = await import('./runtime/relay/host-command.ts')
       stopWithLauncher()
       return runHost({ relays: options.relay, hostId: options.id, to: options.to, token })
-    }),
+    }, usageError),
   )
 
 program

@@ -46,6 +46,17 @@ export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => 
       message: 'is not a known key here',
     }))
   }
+  if (issue.code === 'invalid_key') {
+    // The key itself is what is wrong, not the value below it: that may be a secret, a name of something is none.
+    const rules = issue.issues.map(({ message }) => lower(message)).join('; ')
+    const name = String(issue.path.at(-1) ?? '')
+    return [
+      {
+        path: pathOf(issue.path.slice(0, -1)) || 'file',
+        message: `has the key ${JSON.stringify(name.slice(0, 80))}, which is not allowed here: ${rules}`,
+      },
+    ]
+  }
   const key = String(issue.path.findLast((segment) => typeof segment === 'string') ?? '')
   const value = issue.path.reduce<unknown>(
     (at, segment) => (at as Record<PropertyKey, unknown> | undefined)?.[segment],

@@ -10,4 +10,11 @@ export { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed
 export type { EventLog } from './event-log.ts'
 export { createNode, type NodeOptions } from './node.ts'
 export { createMemoryDirectory, type Directory } from './relay/directory.ts'
+export {
+  createHostClient,
+  type HostClient,
+  type HostClientOptions,
+  type HostEvent,
+  type HostState,
+} from './relay/host-client.ts'
 export type { TidegateNode } from './tidegate-node.ts'

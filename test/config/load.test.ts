@@ -102,6 +102,21 @@ nodes:
     expect(problems[0]?.message).toContain('[redacted]')
   })
 
+  it('says which host id of relay.tokens is not one, and the rule, but no token', () => {
+    const problems = checkConfig(
+      file(`${GOOD}
+embedded: [{ id: e, region: fra, relay: { port: 0, tokens: { Host_A: hunter2-hunter2, host-b: short } } }]
+`),
+      { FRA1_TOKEN: '0123456789abcdef' },
+    )
+    const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
+    expect(by['embedded[0].relay.tokens']).toBe(
+      'has the key "Host_A", which is not allowed here: host ids match [a-z0-9-]{1,63}',
+    )
+    expect(by['embedded[0].relay.tokens.host-b']).toContain('[redacted]')
+    expect(JSON.stringify(problems)).not.toContain('hunter2')
+  })
+
   it('prints no password of a URL, no secret below a part of the wrong shape, and nothing of the environment', () => {
     const problems = checkConfig(
       file(`

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { closeCode } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
@@ -7,7 +8,7 @@ import { createHostTarget } from './host-target.ts'
 import { backoffMs, HOST_TIMINGS, type HostTimings } from './host-timings.ts'
 import { RelayChoice, tunnelUrl } from './relay-choice.ts'
 
-export type HostState = 'idle' | 'connecting' | 'waiting' | 'registered' | 'replaced' | 'closed'
+export type HostState = 'idle' | 'connecting' | 'waiting' | 'registered' | 'draining' | 'replaced' | 'closed'
 
 export type HostEvent =
   | {
@@ -48,9 +49,21 @@ export interface HostClient {
   state(): HostState
   /** The relay node that holds the tunnel now. */
   node(): string | null
-  /** Closes the tunnel with 1000; nothing leads back after it. */
+  /**
+   * Takes no new work: the relay is told, requests in flight finish within `budgetMs`, WebSockets are then closed with 1001, and the
+   * tunnel with 1000. Nothing leads back after it. Safe to call twice.
+   */
+  drain(options?: { budgetMs?: number }): Promise<void>
+  /** Closes the tunnel with 1000, now; nothing leads back after it. */
   close(): Promise<void>
 }
+
+/** What requests in flight get when the host stops, where nothing else is said: the same as a node's. */
+const DRAIN_BUDGET_MS = 45_000
+/** How long the relay may take to read that the host is stopping. */
+const LEAVE_WAIT_MS = 2_000
+const DRAIN_CHECK_MS = 20
+const CLOSE_GRACE_MS = 2_000
 
 /**
  * The far end of a tunnel: dials relays, serves what comes through from `to`, and finds its way back. Unless it was replaced or
@@ -91,8 +104,9 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
   let previous: { node: string | null; code: number | null } | null = null
   /** 4409 came while a new tunnel was being made: perhaps that one replaced the old one, perhaps a stranger did. */
   let replacedBy: HostLink | null = null
+  let draining: Promise<void> | null = null
 
-  const over = (): boolean => state === 'replaced' || state === 'closed'
+  const over = (): boolean => state === 'draining' || state === 'replaced' || state === 'closed'
 
   const tell = (event: HostEvent): void => {
     try {
@@ -276,6 +290,45 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     if (!current && !dialing && !timer) armBackoff()
   }
 
+  const stopTimers = (): void => {
+    if (timer) clearTimeout(timer)
+    if (watchdog) clearInterval(watchdog)
+    timer = null
+  }
+
+  const close = async (graceMs: number): Promise<void> => {
+    if (state === 'closed') return
+    state = 'closed'
+    stopTimers()
+    const links = [current, dialing, ...retiring].filter((link) => link !== null)
+    await Promise.all(links.map((link) => link.close(1000, 'The host ends its tunnel', graceMs)))
+    current = null
+    dialing = null
+    target.close()
+  }
+
+  const drain = async (budgetMs: number): Promise<void> => {
+    if (state === 'closed') return
+    const untilMs = now() + budgetMs
+    const leftMs = (): number => Math.max(0, untilMs - now())
+    const replaced = state === 'replaced'
+    state = 'draining'
+    stopTimers()
+    const unfinished = dialing
+    dialing = null
+    unfinished?.fail(1000, 'The host is stopping')
+    log.info({ hostId, pending: target.pending(), budgetMs }, 'the host takes no new requests')
+    if (!replaced) await current?.leave(Math.min(leftMs(), LEAVE_WAIT_MS))
+    const ended = (): boolean => (current === null || current.ended) && retiring.size === 0
+    while (leftMs() > 0 && target.pending().requests > 0 && !ended()) await delay(DRAIN_CHECK_MS)
+    target.goAway()
+    const left = target.pending().requests
+    if (left > 0) log.warn({ hostId, requests: left }, 'requests that did not finish in time are cut')
+    else log.info({ hostId }, 'every request in flight has finished')
+    // What is queued for a slow relay still leaves, as long as there is time.
+    await close(Math.max(CLOSE_GRACE_MS, leftMs()))
+  }
+
   return {
     start() {
       if (state !== 'idle') return
@@ -285,17 +338,10 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     },
     state: () => state,
     node: () => current?.registered?.node ?? null,
-    async close() {
-      if (state === 'closed') return
-      state = 'closed'
-      if (timer) clearTimeout(timer)
-      if (watchdog) clearInterval(watchdog)
-      timer = null
-      const links = [current, dialing, ...retiring].filter((link) => link !== null)
-      await Promise.all(links.map((link) => link.close(1000, 'The host ends its tunnel')))
-      current = null
-      dialing = null
-      target.close()
+    drain({ budgetMs = DRAIN_BUDGET_MS } = {}) {
+      draining ??= drain(budgetMs)
+      return draining
     },
+    close: () => close(CLOSE_GRACE_MS),
   }
 }

@@ -1,3 +1,4 @@
+import { readDrainBudget } from '../../contract/drain-budget.ts'
 import { createLog, type Log } from '../../observe/log.ts'
 import { createHostClient } from './host-client.ts'
 
@@ -10,16 +11,22 @@ export interface HostCommandOptions {
   token: string | (() => Promise<string>)
   to: string
   log?: Log
+  /** Where `SHUTDOWN_HTTP_DRAIN_SECS` is read; default: this process's environment. */
+  env?: Record<string, string | undefined>
   /** Ends the command like SIGTERM does. */
   signal?: AbortSignal
 }
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 /**
- * The command `tidegate host`: holds a tunnel until SIGTERM or SIGINT (closes with 1000, exit code 0) or until it is replaced
- * (exit code 9). Throws `ERR_INVALID` for options that cannot work.
+ * The command `tidegate host`: holds a tunnel until SIGTERM, SIGINT or SIGHUP (requests in flight finish, then it closes with 1000,
+ * exit code 0; a second signal is ignored) or until it is replaced (exit code 9). The budget of what is in flight is
+ * `SHUTDOWN_HTTP_DRAIN_SECS`. Throws `ERR_INVALID` for options that cannot work.
  */
 export const runHost = async (options: HostCommandOptions): Promise<number> => {
   const log = options.log ?? createLog('host')
+  const { budget } = readDrainBudget(options.env ?? process.env)
   let finish: (code: number) => void = () => undefined
   const finished = new Promise<number>((resolve) => {
     finish = resolve
@@ -35,15 +42,14 @@ export const runHost = async (options: HostCommandOptions): Promise<number> => {
     },
   })
   const end = (): void => finish(0)
-  process.on('SIGTERM', end)
-  process.on('SIGINT', end)
+  for (const signal of SIGNALS) process.on(signal, end)
   options.signal?.addEventListener('abort', end, { once: true })
   if (options.signal?.aborted) end()
   client.start()
   const code = await finished
-  await client.close()
-  process.off('SIGTERM', end)
-  process.off('SIGINT', end)
+  // What a newer tunnel has replaced finishes too: its requests are still this host's.
+  await client.drain({ budgetMs: budget.httpSeconds * 1_000 })
+  for (const signal of SIGNALS) process.off(signal, end)
   options.signal?.removeEventListener('abort', end)
   return code
 }

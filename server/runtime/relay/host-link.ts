@@ -107,13 +107,35 @@ export class HostLink {
     } else ws.terminate()
   }
 
-  /** Ends the tunnel on purpose and resolves when its socket is closed, after 2 s at the latest. */
-  async close(code: number, reason: string): Promise<void> {
+  /**
+   * Tells the relay that this host takes no new request. Resolves when the relay has read it, so that every request that it sent
+   * before has arrived; or after `ms`.
+   */
+  async leave(ms: number): Promise<void> {
+    const ws = this.#ws
+    if (!this.registered || ws?.readyState !== WebSocket.OPEN) return
+    this.sendText({ type: 'drain' })
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        clearTimeout(timer)
+        ws.off('pong', settle)
+        ws.off('close', settle)
+        resolve()
+      }
+      const timer = setTimeout(settle, ms)
+      ws.once('pong', settle)
+      ws.once('close', settle)
+      ws.ping()
+    })
+  }
+
+  /** Ends the tunnel on purpose and resolves when its socket is closed, after `graceMs` at the latest. */
+  async close(code: number, reason: string, graceMs = 2_000): Promise<void> {
     const ws = this.#ws
     this.fail(code, reason)
     if (!ws || ws.readyState === WebSocket.CLOSED) return
     await new Promise<void>((resolve) => {
-      const cut = setTimeout(() => ws.terminate(), 2_000)
+      const cut = setTimeout(() => ws.terminate(), graceMs)
       ws.once('close', () => {
         clearTimeout(cut)
         resolve()

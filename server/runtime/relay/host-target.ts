@@ -19,6 +19,10 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 /** Serves what arrives on a tunnel's streams from one HTTP server. */
 export interface HostTarget {
   accept(stream: TunnelStream, head: RequestHead, hasBody: boolean): void
+  /** What it serves now: WebSockets, and everything else. */
+  pending(): { requests: number; sockets: number }
+  /** Closes every WebSocket with 1001, on both sides. */
+  goAway(): void
   close(): void
 }
 
@@ -54,6 +58,32 @@ const targetHeaders = (head: RequestHead, host: string, hasBody: boolean): Heade
   return headers
 }
 
+/** As often as a path may be decoded on its way to whoever reads it. */
+const MAX_DECODINGS = 3
+
+/**
+ * True where a path, put behind a base, may leave that base for some server: by `..`, also in encoded forms, with `\\` for `/`, with
+ * parameters (`..;x`), or where repeated slashes count as one. What a server makes of such a path is its own affair; nobody needs one.
+ */
+export const leavesBase = (path: string): boolean => {
+  let seen = path.split('?', 1)[0] ?? ''
+  for (let round = 0; round <= MAX_DECODINGS; round += 1) {
+    let depth = 0
+    for (const part of seen.split(/[/\\]/)) {
+      const name = part.split(';', 1)[0]?.trim()
+      if (name === '..') depth -= 1
+      else if (name !== '' && name !== '.') depth += 1
+      if (depth < 0) return true
+    }
+    const decoded = seen.replace(/%(?:2e|2f|5c|3b|25)/gi, (code) =>
+      String.fromCharCode(Number.parseInt(code.slice(1), 16)),
+    )
+    if (decoded === seen) return false
+    seen = decoded
+  }
+  return true
+}
+
 /** `to` is the server that answers, for example `http://localhost:8080`; a path in it goes before every request's. */
 export const createHostTarget = (to: URL, log: Log): HostTarget => {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 64, scheduling: 'lifo' })
@@ -61,6 +91,17 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
   const port = to.port === '' ? 80 : Number(to.port)
   const base = to.pathname.replace(/\/$/, '')
   let open = 0
+  const sockets = new Map<TunnelStream, WebSocket>()
+
+  /** A path that would lead out of the base is nobody's: the target never sees it. */
+  const refusePath = (stream: TunnelStream): void => {
+    const text = Buffer.from('The path leads out of what this host serves\n')
+    const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)]
+    stream.handler = { reset: () => undefined, data: (chunk) => stream.consumed(chunk.length) }
+    stream.respond({ status: 400, message: 'Bad Request', headers }, true)
+    stream.write(text)
+    stream.end()
+  }
 
   const limitConnecting = (out: ClientRequest): void => {
     const timer = setTimeout(
@@ -166,6 +207,7 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
     }
     const address = `ws://${to.host}${base}${head.path}`
     const ws = offered.length > 0 ? new WebSocket(address, offered, options) : new WebSocket(address, options)
+    sockets.set(stream, ws)
     let answerHeaders: HeaderList = []
     let failed = false
     let opened = false
@@ -219,7 +261,12 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
       open += 1
       stream.onOver(() => {
         open -= 1
+        sockets.delete(stream)
       })
+      if (base !== '' && leavesBase(head.path)) {
+        refusePath(stream)
+        return
+      }
       try {
         if (head.upgrade === 'websocket') serveSocket(stream, head)
         else serveRequest(stream, head, hasBody)
@@ -227,6 +274,18 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
         // Node refuses what is not a valid request (a method or path it would not send).
         log.debug({ err: error }, 'a request could not be sent to the target')
         stream.reset('protocol_error', 'The request cannot be sent to the target')
+      }
+    },
+    pending: () => ({ requests: open - sockets.size, sockets: sockets.size }),
+    goAway() {
+      for (const [stream, ws] of [...sockets]) {
+        if (ws.readyState === ws.OPEN) {
+          stream.close(1001, 'The host is stopping')
+          ws.close(1001)
+        } else {
+          stream.reset('draining', 'The host is stopping')
+          ws.terminate()
+        }
       }
     },
     close() {

@@ -110,7 +110,7 @@ export class TunnelRegistry {
   /** The tunnel that takes new requests for this host. */
   get(hostId: string): Tunnel | undefined {
     const tunnel = this.#tunnels.get(hostId)
-    return tunnel?.entryRemoved ? undefined : tunnel
+    return tunnel?.entryRemoved || tunnel?.saysLeaving ? undefined : tunnel
   }
 
   /** A tunnel that is there although its host has moved: where the move came to nothing it still serves. */
@@ -181,6 +181,7 @@ export class TunnelRegistry {
     const removed: Tunnel[] = []
     for (const tunnel of this.all()) {
       tunnel.toldAtMs = null
+      if (tunnel.saysLeaving) continue
       if (tunnel.entryRemoved) removed.push(tunnel)
       tunnel.entryRemoved = false
     }
@@ -311,6 +312,10 @@ export class TunnelRegistry {
       closeGraceMs: timings.closeGraceMs,
       onSaysMoved: () => {
         this.lastMovedMs = performance.now()
+      },
+      onSaysLeaving: (leaving) => {
+        leaving.entryRemoved = true
+        this.ask(() => directory.unregister(hostId, leaving.fence)).catch(() => undefined)
       },
       onRegistered: (registered, report) => this.#tellRegistered(registered, report, returning),
       onLost: (lost, code, reason, heldMs) => this.#tellLost(lost, code, reason, heldMs),

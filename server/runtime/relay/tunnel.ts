@@ -26,6 +26,12 @@ const reportSchema = z.object({
 /** The host stands elsewhere now: what a relay that shares no directory with the other could not know. */
 const movedSchema = z.object({ type: z.literal('moved'), node: z.string().max(63).nullish() })
 
+/** The host is stopping: it finishes what it has and wants no more. */
+const drainSchema = z.object({ type: z.literal('drain') })
+
+/** No control message is longer; what is, is not read. */
+const MAX_TEXT_BYTES = 16 * 1024
+
 const NO_REPORT: HostReport = { gapMs: null, previousNode: null, previousCloseCode: null, attempt: null }
 
 /** Pings without an answer before the tunnel counts as lost. */
@@ -47,6 +53,8 @@ export interface TunnelOptions {
   onRegistered(tunnel: Tunnel, report: HostReport): void
   /** Called once: the host was told to leave and says that it stands elsewhere. */
   onSaysMoved(): void
+  /** Called once: the host is stopping and takes no new request. */
+  onSaysLeaving(tunnel: Tunnel): void
   /** Called once, at the moment when the tunnel stops serving (not when its socket has closed). */
   onLost(tunnel: Tunnel, code: number, reason: string, heldMs: number): void
 }
@@ -66,6 +74,8 @@ export class Tunnel {
   movedAtMs = 0
   /** The node at which the host says that it stands now. */
   saysMovedTo: string | null = null
+  /** The host said that it is stopping: no new request is given to it. */
+  saysLeaving = false
   lastPongAt: Date | null = null
   /** The directory's entry is gone already (a drain removes a slice's entries in one call); no new request is given to it. */
   entryRemoved = false
@@ -98,7 +108,7 @@ export class Tunnel {
     ws.on('message', (data, isBinary) => {
       this.#missed = 0
       if (isBinary) this.streams.receive(data)
-      else this.#readText(data.toString())
+      else if ((data as Buffer).length <= MAX_TEXT_BYTES) this.#readText(data.toString())
     })
     ws.on('pong', () => {
       this.#missed = 0
@@ -188,6 +198,10 @@ export class Tunnel {
     if (moved.success && this.wasTold && this.saysMovedTo === null) {
       this.saysMovedTo = moved.data.node ?? 'unknown'
       this.#options.onSaysMoved()
+    }
+    if (!this.saysLeaving && drainSchema.safeParse(message).success) {
+      this.saysLeaving = true
+      this.#options.onSaysLeaving(this)
     }
     const parsed = reportSchema.safeParse(message)
     if (!parsed.success) return
