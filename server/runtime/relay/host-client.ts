@@ -283,6 +283,7 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     current?.check()
     for (const link of retiring) {
       link.check()
+      if (link.pending > 0) link.retiredAtMs = now()
       const idleMs = now() - (link.retiredAtMs ?? now())
       if (link.pending === 0 && idleMs >= timings.retiredIdleMs) link.fail(1000, 'Its successor serves')
     }

@@ -50,7 +50,7 @@ export class HostLink {
   registeredAtMs = 0
   /** The relay has said that it drains. */
   draining = false
-  /** A successor registered then; this one only finishes what it has. */
+  /** A successor registered, or something still ran here, then; this one only finishes what it has. */
   retiredAtMs: number | null = null
   readonly #options: HostLinkOptions
   #ws: WebSocket | null = null

@@ -231,6 +231,6 @@ export const createRelay = (
       movingTunnels = true
       return await tunnelDrain.finish(drainOptions)
     },
-    endTunnels: () => registry.closeAll(4001, 'This relay is draining', timings.closeGraceMs),
+    endTunnels: () => tunnelDrain.end(),
   } satisfies Relay & { listeners(): Listener[] }
 }

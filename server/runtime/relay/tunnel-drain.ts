@@ -13,6 +13,8 @@ const SLICE_STAGGER_MS = 10
 const PACED_SLICES_PER_SECOND = 10
 /** How often a slice looks whether its hosts have registered elsewhere, and whether their streams have ended. */
 const LOOK_EVERY_MS = 25
+/** What the directory gets to remove entries when the budget is over already. */
+const LAST_CALL_MS = 1_000
 
 export interface DrainTunnelsOptions {
   /** Tunnels told to leave a second; without it all slices overlap. */
@@ -89,6 +91,28 @@ export class TunnelDrain {
     return { moved, left: this.#registry.size }
   }
 
+  /** The end of the budget: what is left is taken from the directory in one call, which gets a moment, and closed. */
+  async end(): Promise<void> {
+    const removed = this.#takeFromDirectory(this.#registry.all())
+    await Promise.race([removed, delay(LAST_CALL_MS, undefined, { ref: false })])
+    await this.#registry.closeAll(4001, 'This relay is draining', this.#timings.closeGraceMs)
+  }
+
+  async #takeFromDirectory(tunnels: readonly Tunnel[]): Promise<void> {
+    for (const tunnel of tunnels) tunnel.entryRemoved = true
+    const holdings = tunnels.map(({ hostId, fence }) => ({ hostId, fence }))
+    if (holdings.length === 0) return
+    try {
+      await this.#registry.ask(() => this.#directory.removeMany(holdings))
+    } catch (error) {
+      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end all the same.
+      this.#log.warn(
+        { err: error, tunnels: tunnels.length },
+        "a slice's directory entries could not be removed",
+      )
+    }
+  }
+
   /** True where the slice is over; false where `signal` came first. */
   async #endSlice(slice: readonly Tunnel[], signal: AbortSignal): Promise<boolean> {
     const { drainNoticeMs, lastStreamsMs } = this.#timings
@@ -99,14 +123,7 @@ export class TunnelDrain {
     if (signal.aborted) return false
 
     const left = slice.filter((tunnel) => !tunnel.lost && tunnel.movedTo === null)
-    for (const tunnel of left) tunnel.entryRemoved = true
-    try {
-      const holdings = left.map(({ hostId, fence }) => ({ hostId, fence }))
-      if (holdings.length > 0) await this.#registry.ask(() => this.#directory.removeMany(holdings))
-    } catch (error) {
-      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end all the same.
-      this.#log.warn({ err: error, tunnels: left.length }, "a slice's directory entries could not be removed")
-    }
+    await this.#takeFromDirectory(left)
     const lastMs = performance.now() + lastStreamsMs
     await waitFor(
       () => left.every(({ lost, streams }) => lost || streams.size === 0),

@@ -20,6 +20,9 @@ const MAX_REFUSED_SOCKETS = 1_000
 /** Events of refusals a second; the counters stay exact. */
 const MAX_REFUSAL_EVENTS_PER_SECOND = 50
 
+/** A host comes back so soon after a drain that was called off, if it finds no other relay. */
+const TOLD_LATELY_MS = 60_000
+
 export interface TunnelCounts {
   registered: number
   lost: number
@@ -286,8 +289,10 @@ export class TunnelRegistry {
     const giveBack = (): void => {
       this.ask(() => directory.unregister(hostId, fence)).catch(() => undefined)
     }
-    // The drain may have begun, and the host may have left, while the directory was asked.
-    const drainedMeanwhile = this.#options.refusal()
+    // The drain may have begun, and the host may have left, while the directory was asked. One that has been taken from a tunnel which
+    // stands is let in all the same, and leaves with the others: sent away, it would be nowhere.
+    const takenOver = previous !== null && (previous.node !== context.node || this.#tunnels.has(hostId))
+    const drainedMeanwhile = takenOver ? null : this.#options.refusal()
     if (drainedMeanwhile !== null || ws.readyState !== ws.OPEN) {
       giveBack()
       if (drainedMeanwhile !== null) this.#refuse(ws, hostId, 4001, drainedMeanwhile)
@@ -333,8 +338,10 @@ export class TunnelRegistry {
       fence,
       pingIntervalMs: config.pingIntervalMs,
     })
-    // Told to leave in a drain that was called off, and back: asked for as well.
-    if (older?.wasTold) this.#letGo(older, context.node)
+    if (this.#options.refusal() !== null) tunnel.sendDrain()
+    // Told to leave in a drain that was called off just now, and back: asked for as well. Later it is a stranger of that name.
+    const told = older?.lastToldMs ?? Number.NEGATIVE_INFINITY
+    if (older && performance.now() - told < TOLD_LATELY_MS) this.#letGo(older, context.node)
     else older?.retire(4409, 'Replaced by a newer tunnel of the same host')
   }
 

@@ -67,8 +67,8 @@ export class Tunnel {
   readonly streams: StreamSet
   /** When the host was told to leave, on the monotonic clock; null again where that drain was called off. */
   toldAtMs: number | null = null
-  /** It was told to leave once: a tunnel elsewhere is what was asked for, also where that drain was called off. */
-  wasTold = false
+  /** When it was told last, whatever became of that drain: a tunnel elsewhere is what was asked for. */
+  lastToldMs: number | null = null
   /** The node at which the directory has the host now. New requests go there; this tunnel finishes what it has. */
   movedTo: string | null = null
   movedAtMs = 0
@@ -135,6 +135,10 @@ export class Tunnel {
     return this.#lost
   }
 
+  get wasTold(): boolean {
+    return this.lastToldMs !== null
+  }
+
   row(): NodeTunnel {
     return {
       hostId: this.hostId,
@@ -156,7 +160,7 @@ export class Tunnel {
   sendDrain(): void {
     if (this.toldAtMs !== null) return
     this.toldAtMs = performance.now()
-    this.wasTold = true
+    this.lastToldMs = this.toldAtMs
     this.sendText({ type: 'drain' })
   }
 

@@ -66,6 +66,18 @@ describe.each([
     expect(await directory.clearNode('iad-1')).toBe(0)
   })
 
+  it('remembers for a minute who owned a host whose entry is gone', async () => {
+    const directory = make()
+    const { fence } = await directory.register('a', fra)
+    expect(await directory.formerOwner('a')).toBeNull()
+    await directory.unregister('a', fence)
+    expect(await directory.formerOwner('a')).toBe('fra-1')
+    await directory.register('a', iad)
+    expect(await directory.formerOwner('a')).toBeNull()
+    await directory.clearNode('iad-1')
+    expect([await directory.formerOwner('a'), await directory.formerOwner('b')]).toEqual(['iad-1', null])
+  })
+
   it('tells the owner of a superseded registration, and says at a refresh what is missing or lost', async () => {
     const directory = make()
     const lost: LostHolding[] = []
@@ -102,6 +114,9 @@ describe('the memory directory', () => {
     await vi.waitFor(async () => expect(await directory.owners()).toEqual({ a: 'fra-1' }))
     nowMs = 151_000
     await vi.waitFor(() => expect(directory.entries()).toBe(0))
+    expect(await directory.formerOwner('a')).toBe('fra-1')
+    nowMs = 212_000
+    expect(await directory.formerOwner('a')).toBeNull()
   })
 })
 

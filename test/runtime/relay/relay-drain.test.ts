@@ -113,6 +113,36 @@ describe('phase 3 of a drain', () => {
     expect((await dialRaw(test, 'h0').closed).code).toBe(4001)
   })
 
+  it('at the end of its budget takes what is left from the directory in one call, and what visitors lose by that is counted', async () => {
+    const memory = createMemoryDirectory()
+    const calls: number[] = []
+    const directory = {
+      ...memory,
+      removeMany: async (holdings: readonly Holding[]) => {
+        calls.push(holdings.length)
+        return await memory.removeMany(holdings)
+      },
+    }
+    const test = await startRelay({ directory })
+    const hosts = ['a', 'b', 'c'].map((hostId) => dialRaw(test, hostId))
+    await Promise.all(hosts.map((host) => host.registered))
+    // These hosts never answer.
+    const asked = ask(test, '/hosts/a/')
+    const ws = new WebSocket(`ws://127.0.0.1:${test.port}/hosts/b/`)
+    ws.on('error', () => undefined)
+    await vi.waitFor(() => expect(test.relay.inFlight()).toEqual({ connections: 1, requests: 1 }))
+    await test.relay.drainTunnels({ signal: AbortSignal.timeout(50) })
+    await test.relay.endTunnels()
+    expect(calls).toEqual([3])
+    expect(memory.entries()).toBe(0)
+    expect(await Promise.all(hosts.map(async ({ closed }) => (await closed).code))).toEqual([
+      4001, 4001, 4001,
+    ])
+    expect((await asked).status).toBe(502)
+    await vi.waitFor(() => expect(test.relay.inFlight()).toEqual({ connections: 0, requests: 0 }))
+    expect(test.relay.stats().requests.failed).toEqual({ draining: 2 })
+  })
+
   it('keeps the pace, and stops where it is when its signal says so', async () => {
     const hosts = Array.from({ length: 10 }, (_, index) => `h${index}`)
     const test = await startRelay({ hosts })

@@ -118,6 +118,25 @@ describe('a tunnel handshake', () => {
     expect(host.texts).toEqual([])
   })
 
+  it('is let in when the cordon comes while the directory takes the host from another relay, and told to go on: refused, it would be nowhere', async () => {
+    const memory = createMemoryDirectory()
+    const first = await startRelay({ directory: memory })
+    const host = dialRaw(first, 'a')
+    await host.registered
+    const relay = await startRelay({ directory: memory, node: 'iad-1' })
+    const register = memory.register
+    memory.register = async (...given) => {
+      const answer = await register(...given)
+      relay.relay.setCordon(true)
+      return answer
+    }
+    const moved = dialRaw(relay, 'a')
+    await moved.registered
+    await vi.waitFor(() => expect(moved.texts.at(-1)).toEqual({ type: 'drain' }))
+    expect(await memory.owners()).toEqual({ a: 'iad-1' })
+    expect(relay.relay.stats().tunnels).toMatchObject({ current: 1, refused: {} })
+  })
+
   it('ends with 1011 after three tries at a directory that fails, and says when it is back', async () => {
     const memory = createMemoryDirectory()
     let tries = 0
