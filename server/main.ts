@@ -14,7 +14,7 @@ import { createSnapshots } from './api/snapshots.ts'
 import { answerWaiting, type WaitingFor } from './api/waiting-room.ts'
 import { createWebServer } from './api/web-server.ts'
 import { type Auth, createAuth } from './auth/auth.ts'
-import { type ClientAddresses, createClientAddresses } from './auth/client-address.ts'
+import { type ClientAddresses, createClientAddresses, isLoopback } from './auth/client-address.ts'
 import { type Collector, createCollector } from './collector/collector.ts'
 import { createDrainDesk } from './collector/drains/drain-desk.ts'
 import { type DataFolder, openDataFolder } from './config/data-folder.ts'
@@ -116,7 +116,9 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   let collector: Collector | null = null
   let frontDoor: ReturnType<typeof createFrontDoor> | null = null
 
-  const server = createWebServer({
+  const clients = createClientAddresses(config?.server.trustedProxies ?? [])
+  const refused = { connections: 0, connections_of_source: 0 }
+  const handlers: Parameters<typeof createWebServer>[0] = {
     request(request, response) {
       if (frontDoor !== null) frontDoor.request(request, response)
       else answerWaiting(request, response, waitingFor)
@@ -125,12 +127,17 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
       if (frontDoor !== null) frontDoor.upgrade(request, socket, head)
       else socket.destroy()
     },
+  }
+  const server = createWebServer(handlers, {
+    isShared: (address) => isLoopback(address) || clients.isProxy(address),
+    onRefused: (ceiling) => {
+      refused[ceiling]++
+    },
   })
   const port = await listen(server, settings.port ?? config?.server.port ?? 3000, host)
   rooms.add('web server', () => closeServer(server))
   const url = config?.server.url ?? `http://localhost:${port}`
   const origins = config?.server.url === undefined ? localOrigins(port) : [new URL(config.server.url).origin]
-  const clients = createClientAddresses(config?.server.trustedProxies ?? [])
   const isTls = new URL(url).protocol === 'https:'
   const openProblem = openWithoutTls({
     host,
@@ -220,6 +227,7 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
     ready: readiness,
     measure: () => store.measure(),
     clients,
+    connectionsRefused: () => refused,
     log: createLog('api', env.LOG_LEVEL),
     live: {
       hub: () => hub.hub,

@@ -56,6 +56,8 @@ export interface ApiOptions {
   metrics?: MetricsPage
   /** Where requests come from. Default: no proxy is believed. */
   clients?: ClientAddresses
+  /** Connections of the web server that were closed at once, by ceiling. */
+  connectionsRefused?(): Readonly<Record<string, number>>
   log: Log
   /** Milliseconds a handler may take; default 30 000. */
   deadlineMs?: number

@@ -41,6 +41,17 @@ export const doorMetrics: MetricDefinition<ApiOptions>[] = [
     read: live(({ readsWaiting }) => [{ value: readsWaiting }]),
   },
   {
+    name: 'tidegate_web_connections_refused_total',
+    kind: 'counter',
+    help: 'Connections that were closed at once, by the ceiling that they reached.',
+    labels: ['ceiling'],
+    read: ({ connectionsRefused }) =>
+      Object.entries(connectionsRefused?.() ?? {}).map(([ceiling, value]) => ({
+        labels: { ceiling },
+        value,
+      })),
+  },
+  {
     name: 'tidegate_passwords_waiting',
     kind: 'gauge',
     help: 'Sign-ins that wait for their turn.',

@@ -4,8 +4,10 @@ import { AppError, type Page, type Problem, plainLine } from '../contract/index.
 import { decodeCursor, encodeCursor } from '../store/cursor.ts'
 import type { ApiContext } from './context.ts'
 
-/** Largest body in bytes. */
+/** Largest body in bytes, of those who have shown who they are. */
 const maxBodyBytes = 1024 * 1024
+/** Of strangers: thousands of them may drip a body each. */
+export const maxStrangerBytes = 16 * 1024
 
 const invalid = (what: string, problems: Problem[]): AppError =>
   new AppError(
@@ -49,18 +51,18 @@ const check = <T extends z.ZodType>(what: string, schema: T, value: unknown): z.
   return parsed.data
 }
 
-const tooLarge = () =>
-  new AppError('ERR_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`, { limit: maxBodyBytes })
+const tooLarge = (limit: number) =>
+  new AppError('ERR_TOO_LARGE', `The body is larger than ${limit} bytes`, { limit })
 
-const readText = async (context: ApiContext): Promise<string> => {
-  if (Number(context.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge()
+const readText = async (context: ApiContext, limit: number): Promise<string> => {
+  if (Number(context.req.header('content-length') ?? 0) > limit) throw tooLarge(limit)
   const body = context.req.raw.body
   if (body === null) return ''
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength
-    if (size > maxBodyBytes) throw tooLarge()
+    if (size > limit) throw tooLarge(limit)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -70,9 +72,13 @@ const readText = async (context: ApiContext): Promise<string> => {
  * The body, checked. No body counts as `{}`, so that an action without fields needs none. Throws `ERR_MEDIA_TYPE`,
  * `ERR_TOO_LARGE`, `ERR_INVALID`.
  */
-export const readBody = async <T extends z.ZodType>(context: ApiContext, schema: T): Promise<z.output<T>> => {
+export const readBody = async <T extends z.ZodType>(
+  context: ApiContext,
+  schema: T,
+  maxBytes = maxBodyBytes,
+): Promise<z.output<T>> => {
   checkMediaType({ method: context.req.method, headers: context.req.raw.headers, address: null })
-  const text = await readText(context)
+  const text = await readText(context, maxBytes)
   let value: unknown = {}
   if (text.trim() !== '') {
     try {

@@ -1,9 +1,5 @@
-import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import { isLoopback } from '../auth/client-address.ts'
 import type { RoomProblem } from '../contract/fleet.ts'
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || (isIP(host) !== 0 && ipaddr.process(host).range() === 'loopback')
 
 /** The problem of a server that is open to a network, with nothing known that encrypts; null where there is none. */
 export const openWithoutTls = (facts: {
@@ -15,7 +11,7 @@ export const openWithoutTls = (facts: {
   isProxied: boolean
   since: string
 }): RoomProblem | null =>
-  facts.isTls || facts.isProxied || isLoopback(facts.host)
+  facts.isTls || facts.isProxied || facts.host === 'localhost' || isLoopback(facts.host)
     ? null
     : {
         code: 'open_without_tls',

@@ -3,7 +3,7 @@ import { checkOrigin } from '../auth/request.ts'
 import { AppError, setupSchema } from '../contract/index.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiContext, ApiOptions } from './context.ts'
-import { readBody } from './input.ts'
+import { maxStrangerBytes, readBody } from './input.ts'
 
 /** Not strict: clients of the sign-in library send fields of its own. */
 const signInSchema = z.object({
@@ -20,7 +20,10 @@ export const addSignIn = (app: ApiApp, { open, requestOf }: Access, { auth }: Ap
   app.post(
     '/sign-in/email',
     open(async (c) => {
-      const { user, cookies } = await auth.signIn(requestOf(c), await readBody(c, signInSchema))
+      const { user, cookies } = await auth.signIn(
+        requestOf(c),
+        await readBody(c, signInSchema, maxStrangerBytes),
+      )
       setCookies(c, cookies)
       return c.json({ user })
     }),
@@ -58,7 +61,7 @@ export const addSetup = (app: ApiApp, { open, requestOf }: Access, { auth }: Api
       if (!auth.needsSetup())
         throw new AppError('ERR_NOT_FOUND', 'The first administrator exists already', {})
       checkOrigin(request, auth.origins, false)
-      return c.json(await auth.setUp(await readBody(c, setupSchema), request.address), 201)
+      return c.json(await auth.setUp(await readBody(c, setupSchema, maxStrangerBytes), request.address), 201)
     }),
   )
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { isLoopback, sourceOf } from '../auth/client-address.ts'
 
 export interface WebServerOptions {
   /** From the first byte of a connection to the end of a request's head, in ms. */
@@ -10,6 +11,12 @@ export interface WebServerOptions {
   checkIntervalMs?: number
   /** Open connections; further ones are closed at once. */
   maxConnections?: number
+  /** Of one source: an IPv4 address or an IPv6 /64. Whoever holds more keeps others out. */
+  maxConnectionsPerSource?: number
+  /** Who has many clients behind them, and so no ceiling of their own. Default: this machine. */
+  isShared?(address: string | undefined): boolean
+  /** Told of each connection that was closed at once, and by which ceiling. */
+  onRefused?(ceiling: 'connections' | 'connections_of_source'): void
 }
 
 /** The server of the one port. Nothing that a client does or leaves undone keeps a connection for long, or ends the process. */
@@ -37,6 +44,8 @@ export const createWebServer = (
     },
   )
   server.maxConnections = options.maxConnections ?? 5_000
+  server.on('drop', () => options.onRefused?.('connections'))
+  limitBySource(server, options)
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
     handlers.upgrade(request, socket, head)
@@ -48,4 +57,26 @@ export const createWebServer = (
     setTimeout(() => socket.destroy(), 1_000).unref()
   })
   return server
+}
+
+const limitBySource = (server: Server, options: WebServerOptions): void => {
+  const { isShared = isLoopback, maxConnectionsPerSource: limit = 1_000 } = options
+  const open = new Map<string, number>()
+  server.on('connection', (socket) => {
+    const address = socket.remoteAddress
+    if (isShared(address)) return
+    const source = sourceOf(address ?? null)
+    const count = (open.get(source) ?? 0) + 1
+    if (count > limit) {
+      socket.destroy()
+      options.onRefused?.('connections_of_source')
+      return
+    }
+    open.set(source, count)
+    socket.once('close', () => {
+      const left = (open.get(source) ?? 1) - 1
+      if (left === 0) open.delete(source)
+      else open.set(source, left)
+    })
+  })
 }

@@ -8,6 +8,8 @@ export interface ClientAddresses {
   addressOf(request: IncomingMessage): string | null
   /** True where the browser's connection is encrypted, by the word of a trusted proxy. */
   isEncrypted(request: IncomingMessage): boolean
+  /** True for the address of a trusted proxy, behind which there are many clients. */
+  isProxy(address: string | undefined): boolean
 }
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
@@ -72,6 +74,10 @@ export const createClientAddresses = (trustedProxies: readonly string[]): Client
       const said = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').at(-1)
       return said?.trim().toLowerCase() === 'https'
     },
+    isProxy(address) {
+      const peer = hopOf(address ?? '')
+      return peer !== null && isTrusted(peer)
+    },
   }
 }
 
@@ -79,6 +85,10 @@ const forwardedFor = (request: IncomingMessage): string => {
   const header = request.headers['x-forwarded-for']
   return Array.isArray(header) ? header.join(',') : (header ?? '')
 }
+
+/** True for an address of this machine. */
+export const isLoopback = (address: string | undefined): boolean =>
+  address !== undefined && isIP(address) !== 0 && ipaddr.process(address).range() === 'loopback'
 
 /**
  * Who counts as one source of guesses: an IPv4 address, and of IPv6 the /64, which is the smallest network that one subscriber is

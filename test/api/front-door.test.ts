@@ -14,6 +14,8 @@ describe('the front door', () => {
   let signedIn: boolean
   let needsSetup: boolean
   let ready: boolean
+  let shared: boolean
+  let refused: string[]
   let rendered: { url: string; nonce: unknown; policy: unknown }[]
 
   beforeEach(async () => {
@@ -41,7 +43,15 @@ describe('the front door', () => {
       dev: false,
       log: createLog('test', 'silent'),
     })
-    server = createWebServer(door, { headersTimeoutMs: 300, checkIntervalMs: 100 })
+    shared = true
+    refused = []
+    server = createWebServer(door, {
+      headersTimeoutMs: 300,
+      checkIntervalMs: 100,
+      maxConnectionsPerSource: 5,
+      isShared: () => shared,
+      onRefused: (ceiling) => refused.push(ceiling),
+    })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     port = (server.address() as AddressInfo).port
   })
@@ -198,6 +208,16 @@ describe('the front door', () => {
 
   it('answers CONNECT, and closes', async () => {
     expect(statusOf(await raw('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'))).toBe(405)
+  })
+
+  it('one stranger does not take the connections of the others', async () => {
+    shared = false
+    const all = await Promise.all(
+      Array.from({ length: 12 }, () => raw('GET /healthz/live HTTP/1.1\r\n').catch(() => '')),
+    )
+    expect(all.filter((said) => said.startsWith('HTTP/1.1 408'))).toHaveLength(5)
+    expect(refused).toEqual(Array.from({ length: 7 }, () => 'connections_of_source'))
+    expect((await get('/login')).status, 'and has them again when they are over').toBe(200)
   })
 
   it('does not let a head drip for ever', async () => {

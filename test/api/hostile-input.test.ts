@@ -75,6 +75,8 @@ describe('what operators write', () => {
     expect(answer.text.length).toBeLessThan(10_000)
     expect(answer.json.error.facts.problems).toHaveLength(21)
     expect(answer.json.error.facts.problems.at(-1).message).toMatch(/^and \d+ more problems$/)
+    const stranger = await server.call('POST', '/api/auth/sign-in/email', { body: { x: 'y'.repeat(20_000) } })
+    expect([stranger.status, stranger.json.error.facts]).toEqual([413, { limit: 16 * 1024 }])
     const long = await server.asAdmin('POST', '/api/v1/annotations', { ['\u202e'.repeat(500_000)]: 1 })
     expect(long.text.length).toBeLessThan(1_000)
   })
