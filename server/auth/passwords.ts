@@ -12,8 +12,10 @@ export interface PasswordsOptions {
   maxWaiting?: number
   /** Places beside those, for callers who are known. */
   maxKnownWaiting?: number
-  /** How long one key may take, its turn included, in ms; then the worker is replaced. */
+  /** How long one key may take, in ms; then the worker is replaced. */
   timeoutMs?: number
+  /** How long a turn may last, in ms. Work that hangs elsewhere, as in the store, lets the next one begin then. */
+  turnMs?: number
   /** scrypt's N. A cheaper one reads no password that was stored with another; for tests. */
   cost?: number
 }
@@ -48,7 +50,14 @@ export class Passwords {
   #closed = false
 
   constructor(options: PasswordsOptions = {}) {
-    this.#options = { maxWaiting: 32, maxKnownWaiting: 32, timeoutMs: 20_000, cost: usualN, ...options }
+    this.#options = {
+      maxWaiting: 32,
+      maxKnownWaiting: 32,
+      timeoutMs: 10_000,
+      turnMs: 10_000,
+      cost: usualN,
+      ...options,
+    }
   }
 
   /** How many wait, and how many were sent away since the start. */
@@ -62,15 +71,20 @@ export class Passwords {
    */
   async inTurn<T>(caller: 'known' | 'stranger', work: () => Promise<T>): Promise<T> {
     await this.#turn(caller)
+    let isOver = false
+    const end = () => {
+      if (isOver) return
+      isOver = true
+      const next = this.#known.shift() ?? this.#strangers.shift()
+      if (next === undefined) this.#isBusy = false
+      else next.start()
+    }
+    const timer = setTimeout(end, this.#options.turnMs)
     try {
       return await work()
     } finally {
-      this.#isBusy = false
-      const next = this.#known.shift() ?? this.#strangers.shift()
-      if (next !== undefined) {
-        this.#isBusy = true
-        next.start()
-      }
+      clearTimeout(timer)
+      end()
     }
   }
 

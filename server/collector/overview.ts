@@ -218,6 +218,9 @@ const storeProblem = (since: string): RoomProblem => ({
   since,
 })
 
+/** About how the room was set up: every page says so, and the verdict, which is about what happens, does not change with it. */
+const SET_UP: ReadonlySet<string> = new Set(['open_without_tls'])
+
 export const overviewOf = (facts: {
   regions: Region[]
   nodes: Node[]
@@ -242,7 +245,7 @@ export const overviewOf = (facts: {
       : values.reduce<number>((total, value) => total + (value ?? 0), 0)
   return {
     at,
-    verdict: verdictOf({ ...rest, problems, now }),
+    verdict: verdictOf({ ...rest, problems: problems.filter(({ code }) => !SET_UP.has(code)), now }),
     ...rest,
     problems,
     totals: {

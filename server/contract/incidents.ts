@@ -86,7 +86,7 @@ export const annotationSchema = z
     at: moment(366 * 24 * 3_600_000).optional(),
     title: line(200),
     kind: z.enum(['deploy', 'note']),
-    regions: z.array(z.string().max(63)).max(100).optional(),
+    regions: z.array(z.string().max(63).overwrite(plainLine)).max(100).optional(),
   })
   .strict()
 export type AnnotationRequest = z.infer<typeof annotationSchema>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { openWithoutTls } from '../../server/api/open-without-tls.ts'
 import { overviewOf, regionState, regionWords, verdictOf } from '../../server/collector/overview.ts'
 import { roughSpanWords, spanWords } from '../../server/collector/words.ts'
 import type { Incident, Node, ObservedState, Region, RoomProblem } from '../../server/contract/index.ts'
@@ -203,5 +204,30 @@ describe('the overview', () => {
     })
     expect(overview.problems).toMatchObject([{ code: 'store_not_recording' }])
     expect(overview.verdict.level).toBe('attention')
+  })
+
+  it('names an address that is open without TLS, and the fleet does its job all the same', () => {
+    const nodes = nodesOf(fine)
+    const open = openWithoutTls({
+      host: '0.0.0.0',
+      isTls: false,
+      isProxied: false,
+      since: 'now',
+    }) as RoomProblem
+    const overview = overviewOf({
+      regions: regionsOf(nodes),
+      nodes,
+      incidents: [],
+      drains: [],
+      held: [],
+      live: { hub: 'h', seq: 1 },
+      collector: { latenessP99Ms: 0, storeOk: true, startedAt: '2026-04-27T17:00:00Z' },
+      problems: [open],
+      demo: false,
+      now,
+    })
+    expect(overview.problems).toMatchObject([{ code: 'open_without_tls' }])
+    expect(overview.verdict.level).toBe('ok')
+    expect(overview.verdict.text).not.toContain('TLS')
   })
 })
