@@ -21,6 +21,8 @@ const NOWHERE = 'http://127.0.0.1:9'
 interface Place {
   readonly config: NodeConfig
   node: EmbeddedNode | null
+  /** A start that is under way; it never rejects. */
+  starting: Promise<void> | null
   failures: number
   timer: NodeJS.Timeout | null
 }
@@ -38,12 +40,18 @@ export class EmbeddedFleet {
 
   constructor(options: EmbeddedFleetOptions) {
     this.#options = options
-    this.#places = options.nodes.map((config) => ({ config, node: null, failures: 0, timer: null }))
+    this.#places = options.nodes.map((config) => ({
+      config,
+      node: null,
+      starting: null,
+      failures: 0,
+      timer: null,
+    }))
   }
 
   /** Starts all; resolves when each has started or failed for the first time. */
   async start(): Promise<void> {
-    await Promise.all(this.#places.map((place) => this.#startOne(place)))
+    await Promise.all(this.#places.map((place) => this.#begin(place)))
   }
 
   /** Every node as the collector reaches it; one that could not start yet has an address where nothing answers. */
@@ -65,12 +73,12 @@ export class EmbeddedFleet {
 
   /** All nodes through their four phases, in parallel under one budget. */
   async drainForSignal(): Promise<void> {
-    this.#stop()
+    await this.#stop()
     await Promise.all(this.#running().map((node) => node.drainForSignal()))
   }
 
   async close(): Promise<void> {
-    this.#stop()
+    await this.#stop()
     await Promise.all(this.#running().map((node) => node.close()))
     this.#directory.close()
   }
@@ -79,9 +87,18 @@ export class EmbeddedFleet {
     return this.#places.flatMap((place) => (place.node === null ? [] : [place.node]))
   }
 
-  #stop(): void {
+  /** No node is started any more, and none is half-way when this resolves: it would come up behind the back of whoever stops. */
+  async #stop(): Promise<void> {
     this.#stopping = true
     for (const place of this.#places) if (place.timer !== null) clearTimeout(place.timer)
+    await Promise.all(this.#places.map(({ starting }) => starting))
+  }
+
+  async #begin(place: Place): Promise<void> {
+    if (this.#stopping) return
+    place.starting = this.#startOne(place)
+    await place.starting
+    place.starting = null
   }
 
   async #startOne(place: Place): Promise<void> {
@@ -123,6 +140,6 @@ export class EmbeddedFleet {
     if (this.#stopping) return
     const pause = RESTART_MS[Math.min(place.failures, RESTART_MS.length - 1)] ?? 10_000
     place.failures += 1
-    place.timer = setTimeout(() => void this.#startOne(place), pause)
+    place.timer = setTimeout(() => void this.#begin(place), pause)
   }
 }

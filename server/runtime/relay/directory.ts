@@ -100,7 +100,8 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
   }
 
   const sweep = setInterval(() => {
-    const oldest = now() - ttlMs
+    // 0 switches the limit off, as everywhere.
+    const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : now() - ttlMs
     for (const [hostId, entry] of entries) if (entry.refreshedAt < oldest) drop(hostId, entry)
     for (const [hostId, { at }] of former) {
       if (now() - at < FORMER_OWNER_MS) break

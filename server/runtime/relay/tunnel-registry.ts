@@ -154,7 +154,10 @@ export class TunnelRegistry {
     const removed = await this.ask(() => directory.clearNode(context.node)).catch(() => 0)
     if (removed > 0) context.emit('directory.stale_cleared', { entries: removed })
     if (this.#refresher) return
-    const usual = Math.min(config.pingIntervalMs || 30_000, config.directoryTtlMs / 3)
+    const usual = Math.min(
+      config.pingIntervalMs || 30_000,
+      config.directoryTtlMs / 3 || Number.POSITIVE_INFINITY,
+    )
     this.#refresher = setInterval(() => void this.#refresh(), Math.max(1, timings.refreshMs ?? usual))
   }
 

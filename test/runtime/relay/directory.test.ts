@@ -102,6 +102,24 @@ describe.each([
 })
 
 describe('the memory directory', () => {
+  it('forgets nothing where its time to live is 0', async () => {
+    let nowMs = 0
+    let sweeps = 0
+    const directory = createMemoryDirectory({
+      ttlMs: 0,
+      sweepMs: 5,
+      now: () => {
+        sweeps += 1
+        return nowMs
+      },
+    })
+    onTestFinished(() => directory.close())
+    await directory.register('a', fra)
+    nowMs = 1e9
+    await new Promise((resolve) => setTimeout(resolve, 40))
+    expect([directory.entries(), sweeps > 0]).toEqual([1, true])
+  })
+
   it('forgets what was not refreshed within its time to live', async () => {
     let nowMs = 0
     const directory = createMemoryDirectory({ ttlMs: 90_000, sweepMs: 5, now: () => nowMs })
