@@ -97,18 +97,6 @@ test.describe('an operator who drains', () => {
     })
   })
 
-  test('aborts a drain half-way, and the region serves', async () => {
-    const { page } = operator
-    await page.goto('/drains/new?region=iad')
-    await page.getByLabel('Reason').fill('wrong region')
-    await page.getByLabel('Type iad to confirm').fill('iad')
-    await page.getByRole('button', { name: 'Drain iad' }).click()
-    await page.getByRole('button', { name: /Abort/ }).click()
-    await page.getByRole('dialog').getByRole('button', { name: /Abort/ }).click()
-    await expect(page.getByText('aborted', { exact: true }).first()).toBeVisible({ timeout: 30_000 })
-    await expect.poll(async () => (await tidegate.api<Region>('GET', '/regions/iad')).state).toBe('up')
-  })
-
   test('leaves no complaint in the console', () => {
     expect([...operator.complaints, ...colleague.complaints]).toEqual([])
   })

@@ -1,6 +1,6 @@
 import { expect, type Page, test } from '@playwright/test'
 import type { Drain } from '../server/contract/drains.ts'
-import type { Overview } from '../server/contract/fleet.ts'
+import type { Overview, Region } from '../server/contract/fleet.ts'
 import { type Operator, seriousFindings, signIn } from './operator.ts'
 import { Tidegate } from './tidegate.ts'
 
@@ -131,7 +131,7 @@ test.describe('an operator at three in the morning', () => {
     await page.keyboard.press('Escape')
   })
 
-  test('reads of an aborted drain what moved, stayed and is missing', async () => {
+  test('aborts a drain half-way, reads what moved, stayed and is missing, and the region serves', async () => {
     const { page } = operator
     await page.goto('/drains/new?region=sjc')
     await page.getByLabel('Reason').fill('wrong region')
@@ -148,7 +148,9 @@ test.describe('an operator at three in the morning', () => {
     await expect(page.locator('[data-report]')).toContainText(/\d+ moved, \d+ stayed, none missing/, {
       timeout: 40_000,
     })
+    await expect(page.getByText('aborted', { exact: true }).first()).toBeVisible()
     await expect(page.getByText(/proving it empty|nowhere yet/)).toHaveCount(0)
+    await expect.poll(async () => (await tidegate.api<Region>('GET', '/regions/sjc')).state).toBe('up')
     expect(await page.locator(':focus').count()).toBe(1)
   })
 

@@ -16,7 +16,7 @@ export function NodeParts({ node: id }: { node: string }) {
       node={id}
       title="Now"
       nowTitle="Now"
-      reserve={156}
+      reserve={86}
       empty={node.data && !health && 'This node has not answered a poll yet, so nothing is known of it.'}
     >
       <Facts

@@ -12,7 +12,7 @@ export function RegionNodes({ region: id }: { region: string }) {
     <Panel
       title="Nodes"
       query={overview}
-      reserve={128}
+      reserve={111}
       empty={
         overview.data &&
         nodes.length === 0 &&
