@@ -9,7 +9,7 @@ import { formatDuration } from '../ui/format.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { AcknowledgeButton } from './acknowledge-button.tsx'
-import { worstFirst } from './worst-first.ts'
+import { quietSince, worstFirst } from './worst-first.ts'
 
 /** What is open, on every page: one line, the worst first. Where the page shows it anyway, the line would only repeat it. */
 export function IncidentLine() {
@@ -23,7 +23,8 @@ export function IncidentLine() {
 
 function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf: number }) {
   const { known } = useKnown()
-  const critical = incident.severity === 'critical'
+  const quiet = quietSince(incident)
+  const critical = incident.severity === 'critical' && quiet === null
   return (
     <section
       aria-label="Open incident"
@@ -41,6 +42,11 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
           </Link>
         </span>
         <span className="text-soft">
+          {quiet !== null && (
+            <>
+              quiet since <Time at={quiet} />, open{' '}
+            </>
+          )}
           since <Time at={incident.startedAt} /> (
           <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
         </span>

@@ -1,13 +1,14 @@
 'use client'
 
 import Link from 'next/link'
+import type { Incident } from '@/server/contract/incidents.ts'
 import { useOverview } from '../queries/overview.ts'
 import { formatDuration } from '../ui/format.ts'
 import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { IncidentMark } from './incident-look.tsx'
-import { worstFirst } from './worst-first.ts'
+import { quietSince, worstFirst } from './worst-first.ts'
 
 /** Only while there are any: what needs somebody. */
 export function OpenIncidents() {
@@ -21,7 +22,7 @@ export function OpenIncidents() {
         {open.map((incident) => (
           <li
             key={incident.id}
-            className={`flex flex-wrap items-center gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' ? 'bg-down-wash' : 'bg-degraded-wash'}`}
+            className={`flex flex-wrap items-center gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' && quietSince(incident) === null ? 'bg-down-wash' : 'bg-degraded-wash'}`}
           >
             <IncidentMark incident={incident} />
             <Link
@@ -32,6 +33,7 @@ export function OpenIncidents() {
             </Link>
             {incident.impact && <span className="text-soft">{incident.impact}</span>}
             <span className="text-soft">
+              <Quiet incident={incident} />
               since <Time at={incident.startedAt} /> (
               <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
             </span>
@@ -41,5 +43,15 @@ export function OpenIncidents() {
         ))}
       </ul>
     </Panel>
+  )
+}
+
+/** Its title says what was; that it is over, as far as anybody can see, stands beside it. */
+function Quiet({ incident }: { incident: Incident }) {
+  const quiet = quietSince(incident)
+  return quiet === null ? null : (
+    <>
+      quiet since <Time at={quiet} />, open{' '}
+    </>
   )
 }

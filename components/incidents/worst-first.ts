@@ -12,6 +12,12 @@ export const worstFirst = (incidents: readonly Incident[]): Incident[] =>
         Date.parse(a.startedAt) - Date.parse(b.startedAt),
     )
 
+/** When the last of its signals closed, epoch ms; null while one is open, and of one without signals. */
+export const quietSince = ({ signals }: Pick<Incident, 'signals'>): number | null =>
+  signals.length === 0 || signals.some((signal) => signal.closedAt === undefined)
+    ? null
+    : Math.max(...signals.map((signal) => Date.parse(signal.closedAt ?? signal.openedAt)))
+
 /** Those that concern a node, or a region as a whole. */
 export const concerning = (
   incidents: readonly Incident[],

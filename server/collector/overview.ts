@@ -9,6 +9,7 @@ import type {
   RoomProblem,
   VerdictLevel,
 } from '../contract/index.ts'
+import { quietSince } from './incidents/folding.ts'
 import { listWords, plural, roughSpanWords } from './words.ts'
 
 /** Order of badness among nodes that do not serve, or not well. */
@@ -88,7 +89,7 @@ export const verdictOf = (facts: {
     trouble.needy > 0
       ? needing(nodes, trouble, unknown.length)
       : unknown.length + incidents.length > 0
-        ? unsettled(incidents, unknown.length)
+        ? unsettled(facts, unknown.length)
         : doingTheirJob(regions, nodes)
   return { level, ...withProblem(said, problems) }
 }
@@ -163,14 +164,25 @@ const needing = (nodes: readonly Node[], { causes, needy }: Trouble, unknown: nu
 }
 
 /** No node needs anybody, yet an incident is open or something is not known. */
-const unsettled = (incidents: readonly Incident[], unknown: number): Said => {
+const unsettled = (
+  facts: { regions: readonly Region[]; nodes: readonly Node[]; incidents: readonly Incident[]; now: number },
+  unknown: number,
+): Said => {
+  const { incidents } = facts
+  const notKnown = unknown > 0 ? [`${plural(unknown, 'node')} unknown`] : []
   const [open] = incidents
+  if (!open) return { text: `${notKnown}.`, was: `${notKnown}` }
+  const count = plural(incidents.length, 'incident')
+  const quiet = incidents.map(quietSince)
+  if (unknown === 0 && quiet.every((since) => since !== null)) {
+    // Its title says what was; what is belongs into the headline.
+    const held = roughSpanWords(facts.now - Math.max(...quiet.map(Number)))
+    const job = doingTheirJob(facts.regions, facts.nodes)
+    const again = `${job.text.charAt(0).toLowerCase()}${job.text.slice(1).replace(/ do their job/, ' do their job again')}`
+    return { text: `${count} open, quiet for ${held}: ${again}`, was: `${count} open, quiet; ${job.was}` }
+  }
   const more = incidents.length > 1 ? ` and ${incidents.length - 1} more` : ''
-  const parts = [
-    ...(open ? [`${open.title}${more}`] : []),
-    ...(unknown > 0 ? [`${plural(unknown, 'node')} unknown`] : []),
-  ].join('; ')
-  const what = `${incidents.length > 0 ? `${plural(incidents.length, 'incident')} open: ` : ''}${parts}`
+  const what = `${count} open: ${[`${open.title}${more}`, ...notKnown].join('; ')}`
   return { text: `${what}.`, was: what }
 }
 
@@ -206,7 +218,11 @@ const leavingWords = (
 const withProblem = (said: Said, problems: readonly RoomProblem[]): Said => {
   const [problem] = problems
   if (!problem) return said
-  const what = `${problem.text.charAt(0).toLowerCase()}${problem.text.slice(1).replace(/\.$/, '')}`
+  // An abbreviation keeps its capitals.
+  const first = /^[A-Z](?![A-Z])/.test(problem.text)
+    ? problem.text.charAt(0).toLowerCase()
+    : problem.text.charAt(0)
+  const what = `${first}${problem.text.slice(1).replace(/\.$/, '')}`
   return { ...said, text: `${said.text.replace(/\.$/, '')}, but ${what}.` }
 }
 

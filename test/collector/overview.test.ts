@@ -163,9 +163,14 @@ describe('the verdict', () => {
       ...stuck,
       signals: stuck.signals.map((signal) => ({ ...signal, closedAt: '2026-04-27T18:09:30Z' })),
     }
-    expect(verdict(fine, [settled])).toMatchObject({
+    expect(verdict(fine, [settled])).toEqual({
       level: 'attention',
-      text: expect.stringContaining('1 incident open'),
+      text: '1 incident open, quiet for 30 s: all 4 nodes in 2 regions do their job again.',
+      was: '1 incident open, quiet; all 4 nodes did their job',
+    })
+    const other = { ...stuck, signals: [], id: 'j' }
+    expect(verdict({ ...fine, 'fra-1': 'unknown' }, [settled, other])).toMatchObject({
+      text: '2 incidents open: fra-1 receives pushes but delivers none and 1 more; 1 node unknown.',
     })
     expect(verdict({ ...fine, 'fra-1': 'degraded' })).toMatchObject({ level: 'attention' })
     expect(verdict({ ...fine, 'fra-1': 'unknown' })).toEqual({
