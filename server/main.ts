@@ -412,9 +412,19 @@ const openStore = (
     },
   })
 
-/** What pages and the verdict say while the store does not record. */
+const loadedAt = new Date().toISOString()
+
+/** What pages and the verdict say while the store does not record, or not everything in it can be read. */
 const storeProblem = (store: PrismaStore): RoomProblem | null => {
-  const { ok, reason, path, remedy, since } = store.health()
+  const { ok, reason, path, remedy, since, unreadable } = store.health()
+  if (ok && unreadable !== undefined && unreadable.count > 0)
+    return {
+      code: 'store_rows_unreadable',
+      text: `${unreadable.count === 1 ? 'A row of the database cannot be read and is' : `${unreadable.count} rows of the database cannot be read and are`} left out (${unreadable.example}).`,
+      remedy:
+        'Mend the row in a copy of the database, or put a backup back (docs/runbook.md, "The database is damaged").',
+      since: loadedAt,
+    }
   if (ok) return null
   return {
     code: 'store_not_recording',

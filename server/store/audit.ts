@@ -5,7 +5,15 @@ import { epochMs, isoTime } from './time.ts'
 
 const text = (value: unknown): string | null =>
   value === undefined || value === null ? null : JSON.stringify(value)
-const parsed = (value: string | null): unknown => (value === null ? null : JSON.parse(value))
+/** A value that is no JSON is shown as the text that stands there: who did what matters more. */
+const parsed = (value: string | null): unknown => {
+  if (value === null) return null
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
+}
 
 const toRow = (row: Row): AuditRow => ({
   id: row.id,

@@ -298,6 +298,9 @@ export class Connection {
   #reasonOf(error: unknown): string | null {
     const fault = faultOf(error)
     if (fault !== null) return fault.reason
+    // What this connection itself refused comes back from Prisma as the text of an error of its own.
+    const refused = error instanceof Error ? /The store is unavailable: ([^\n(]+)/.exec(error.message) : null
+    if (refused?.[1] !== undefined) return refused[1].trim()
     // Prisma wraps what the driver said; the driver's own error passed through here first. P2xxx are about the query itself.
     const code = (error as { code?: unknown } | null)?.code
     if (this.#fault !== null && !(typeof code === 'string' && code.startsWith('P2'))) return this.#fault

@@ -45,12 +45,13 @@ export const toPage = <Row, Item>(
   rows: Row[],
   size: number,
   position: (row: Row) => Position,
-  item: (row: Row) => Item,
+  /** Null for a row that cannot be read: it is left out, and the page goes on behind it. */
+  item: (row: Row) => Item | null,
 ): { items: Item[]; nextCursor: string | null } => {
   const shown = rows.slice(0, size)
   const last = shown.at(-1)
   return {
-    items: shown.map(item),
+    items: shown.map(item).filter((each) => each !== null),
     nextCursor: rows.length > size && last !== undefined ? encodeCursor(list, position(last)) : null,
   }
 }

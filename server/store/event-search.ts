@@ -58,6 +58,15 @@ const selected = columns.map((name) => `"${name}"`).join(', ')
 
 const iso = (value: unknown): string => new Date(Number(value)).toISOString()
 
+/** An event whose data was damaged on disk is told all the same, as one whose data cannot be read. */
+const dataOf = (text: unknown): Record<string, unknown> => {
+  try {
+    return JSON.parse(String(text)) as Record<string, unknown>
+  } catch {
+    return { unreadable: true }
+  }
+}
+
 const toEvent = (row: unknown[]): FleetEvent => {
   const [id, source, seq, epoch, node, region, type, at, receivedAt, data] = row
   return {
@@ -70,7 +79,7 @@ const toEvent = (row: unknown[]): FleetEvent => {
     type: type as EventType,
     at: iso(at),
     receivedAt: iso(receivedAt),
-    data: JSON.parse(String(data)) as Record<string, unknown>,
+    data: dataOf(data),
   }
 }
 

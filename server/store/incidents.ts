@@ -10,6 +10,7 @@ import type { Connection } from './connection.ts'
 import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import { epochMs } from './time.ts'
+import type { UnreadableRows } from './unreadable-rows.ts'
 
 /** Rows of one incident's timeline that are not events; a flapping tunnel must not fill the disk with notes. */
 const maxTimelineItems = 10_000
@@ -34,9 +35,13 @@ export const saveIncident = async (prisma: PrismaClient, incident: Incident): Pr
   })
 }
 
-export const readIncident = async (prisma: PrismaClient, id: string): Promise<Incident | null> => {
+export const readIncident = async (
+  prisma: PrismaClient,
+  id: string,
+  unreadable: UnreadableRows,
+): Promise<Incident | null> => {
   const row = await prisma.incident.findUnique({ where: { id } })
-  return row ? read<Incident>(row) : null
+  return row ? unreadable.read('incidents', id, () => read<Incident>(row)) : null
 }
 
 /** States of a filter such as `open`, `open,acknowledged` or `active` (all but resolved). */
@@ -51,6 +56,7 @@ const statesOf = (status: string): string[] =>
 export const readIncidents = async (
   prisma: PrismaClient,
   filter: { status?: string; from?: string; to?: string; limit?: number; cursor?: string },
+  unreadable: UnreadableRows,
 ): Promise<Page<Incident>> => {
   const size = pageSize(filter.limit)
   const after = decodeCursor('incidents', filter.cursor, 'string')
@@ -73,7 +79,7 @@ export const readIncidents = async (
     rows,
     size,
     (row) => ({ at: Number(row.startedAt), id: row.id }),
-    (row) => read<Incident>(row),
+    (row) => unreadable.read('incidents', row.id, () => read<Incident>(row)),
   )
 }
 
@@ -108,12 +114,15 @@ export const addTimelineItem = async (
 export const readTimelineItems = async (
   prisma: PrismaClient,
   incidentId: string,
+  unreadable: UnreadableRows,
 ): Promise<TimelineItem[]> => {
   const rows = await prisma.timelineItem.findMany({
     where: { incidentId },
     orderBy: [{ at: 'asc' }, { id: 'asc' }],
   })
-  return rows.map((row) => read<TimelineItem>(row))
+  return rows
+    .map((row) => unreadable.read('timeline_items', `${incidentId} ${row.id}`, () => read<TimelineItem>(row)))
+    .filter((item) => item !== null)
 }
 
 export const addAnnotation = async (prisma: PrismaClient, annotation: Annotation): Promise<void> => {
@@ -124,11 +133,15 @@ export const addAnnotation = async (prisma: PrismaClient, annotation: Annotation
 export const readAnnotations = async (
   prisma: PrismaClient,
   filter: { from: string; to: string },
+  unreadable: UnreadableRows,
 ): Promise<Annotation[]> => {
   const rows = await prisma.annotation.findMany({
     where: { at: { gte: BigInt(epochMs(filter.from)), lt: BigInt(epochMs(filter.to)) } },
     orderBy: [{ at: 'desc' }, { id: 'desc' }],
     take: maxAnnotations,
   })
-  return rows.reverse().map((row) => read<Annotation>(row))
+  return rows
+    .reverse()
+    .map((row) => unreadable.read('annotations', row.id, () => read<Annotation>(row)))
+    .filter((annotation) => annotation !== null)
 }

@@ -26,6 +26,7 @@ import { SampleWriter } from './samples.ts'
 import { SeriesReader } from './series.ts'
 import type { Store } from './store.ts'
 import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
+import { UnreadableRows } from './unreadable-rows.ts'
 
 export type { PrismaClient } from './generated/client.ts'
 
@@ -149,6 +150,7 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
   const series = new SeriesReader({ reader, known: samples.known, pollIntervalMs, holeMs, now })
   const pruner = new Pruner({ connection, reader, nodes: () => [...samples.known.keys()], retention, now })
   const growth = new Growth(now)
+  const unreadable = new UnreadableRows(log)
   const emergency = new EmergencyLog(`${path}.emergency.jsonl`, log)
   let counts: { at: number; rows: Promise<Record<string, number>> } | null = null
   let pruned: StoreMeasure['pruned'] = null
@@ -232,6 +234,7 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
         remedy: reason === null ? null : remedyOf(reason),
         since: since === null ? null : new Date(since).toISOString(),
         reads: reader.figures,
+        unreadable: unreadable.figures,
       }
     },
     rowCounts,
@@ -278,15 +281,15 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
 
     saveTunnels: (rows) => saveTunnels(connection, rows),
     forgetTunnels: (hostIds) => forgetTunnels(connection, hostIds),
-    tunnels: () => guard(() => readTunnels(prisma)),
+    tunnels: () => guard(() => readTunnels(prisma, unreadable)),
 
     saveIncident: (incident) => guard(() => saveIncident(prisma, incident)),
-    incident: (id) => guard(() => readIncident(prisma, id)),
-    incidents: (filter) => guard(() => readIncidents(prisma, filter)),
+    incident: (id) => guard(() => readIncident(prisma, id, unreadable)),
+    incidents: (filter) => guard(() => readIncidents(prisma, filter, unreadable)),
     addTimelineItem: (incidentId, item) => addTimelineItem(connection, incidentId, item),
-    timelineItems: (incidentId) => guard(() => readTimelineItems(prisma, incidentId)),
+    timelineItems: (incidentId) => guard(() => readTimelineItems(prisma, incidentId, unreadable)),
     addAnnotation: (annotation) => guard(() => addAnnotation(prisma, annotation)),
-    annotations: (filter) => guard(() => readAnnotations(prisma, filter)),
+    annotations: (filter) => guard(() => readAnnotations(prisma, filter, unreadable)),
 
     createDrain: (stored, audit) => createDrain(connection, stored, audit),
     saveDrain: (stored, expectedVersion, audit) => saveDrain(connection, stored, expectedVersion, audit),

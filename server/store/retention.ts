@@ -98,17 +98,25 @@ export const keptSpans = (incidents: readonly IncidentRow[], now: number): KeptS
   return kept
 }
 
+const nodesOf = (data: unknown): string[] => {
+  try {
+    return (JSON.parse(String(data)) as { nodes?: string[] }).nodes ?? []
+  } catch {
+    // It cannot be read anywhere else either; nothing is kept for it.
+    return []
+  }
+}
+
 const readIncidents = async (reader: Reader, now: number): Promise<IncidentRow[]> => {
   const { rows } = await reader.lookUp(
     'SELECT "startedAt", "resolvedAt", "data" FROM "incidents" WHERE "startedAt" > ? ORDER BY "startedAt" DESC LIMIT ?',
     [now - incidentsMs, maxIncidents],
   )
   return rows.map(([startedAt, resolvedAt, data]) => {
-    const { nodes } = JSON.parse(String(data)) as { nodes?: string[] }
     return {
       startedAt: Number(startedAt),
       resolvedAt: resolvedAt === null ? null : Number(resolvedAt),
-      nodes: nodes ?? [],
+      nodes: nodesOf(data),
     }
   })
 }

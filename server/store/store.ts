@@ -88,6 +88,8 @@ export interface StoreHealth {
   since?: string | null
   /** Long reads: under way, waiting; since the start refused because too many waited, and given up because they took too long. */
   reads?: { running: number; waiting: number; refused: number; tooSlow: number }
+  /** Rows that cannot be read and are left out of every list: how many were met, and one of them. */
+  unreadable?: { count: number; example: string | null }
 }
 
 /**

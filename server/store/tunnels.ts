@@ -1,6 +1,7 @@
 import type { Tunnel } from '../contract/index.ts'
 import type { Connection } from './connection.ts'
 import type { PrismaClient } from './generated/client.ts'
+import type { UnreadableRows } from './unreadable-rows.ts'
 
 const rowsPerStatement = 1_000
 
@@ -38,5 +39,7 @@ export const forgetTunnels = async (connection: Connection, hostIds: readonly st
   })
 }
 
-export const readTunnels = async (prisma: PrismaClient): Promise<Tunnel[]> =>
-  (await prisma.tunnel.findMany({ orderBy: { hostId: 'asc' } })).map((row) => JSON.parse(row.data) as Tunnel)
+export const readTunnels = async (prisma: PrismaClient, unreadable: UnreadableRows): Promise<Tunnel[]> =>
+  (await prisma.tunnel.findMany({ orderBy: { hostId: 'asc' } }))
+    .map((row) => unreadable.read('tunnels', row.hostId, () => JSON.parse(row.data) as Tunnel))
+    .filter((tunnel) => tunnel !== null)

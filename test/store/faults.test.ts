@@ -1,12 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
-import { drain, event, log, sqlite, start } from './fixtures.ts'
+import { drain, event, incident, iso, log, sqlite, start, tunnel } from './fixtures.ts'
 
 const heals = (store: PrismaStore) => expect.poll(() => store.health().ok, { timeout: 10_000 }).toBe(true)
 
@@ -87,6 +97,81 @@ describe('a store whose disk lets it down', () => {
     await other.release()
     await heals(store)
     await expect.poll(async () => (await store.rowCounts()).samples, { timeout: 10_000 }).toBe(50_000)
+  })
+
+  it('leaves out one row that cannot be read, says which, and shows all others', async () => {
+    await store.saveIncident(incident('i1'))
+    await store.saveIncident(incident('i2'))
+    await store.saveTunnels([tunnel('host-1'), tunnel('host-2')])
+    await store.appendEvents([event(1), event(2)])
+    await store.audit({
+      at: iso(start),
+      actor: 'ana',
+      address: null,
+      action: 'a',
+      object: 'o',
+      before: null,
+      after: { a: 1 },
+      reason: null,
+    })
+    await store.close()
+    const database = new DatabaseSync(place.path)
+    database.exec(`UPDATE "incidents" SET "data" = '{"id":' WHERE "id" = 'i1';
+      UPDATE "tunnels" SET "data" = '' WHERE "hostId" = 'host-1';
+      UPDATE "events" SET "data" = 'x' WHERE "seq" = 1;
+      UPDATE "audit_rows" SET "after" = 'no json'`)
+    database.close()
+    store = createPrismaStore({ url: place.url, log })
+    await store.open()
+    expect((await store.incidents({})).items.map((each) => each.id)).toEqual(['i2'])
+    expect((await store.tunnels()).map((each) => each.hostId)).toEqual(['host-2'])
+    expect((await store.events({})).items.map((each) => each.seq)).toEqual([2, 1])
+    expect((await store.auditRows({})).items[0]!.after).toBe('no json')
+    expect(store.health()).toMatchObject({ ok: true, unreadable: { count: 2, example: 'incidents i1' } })
+    await store.prune()
+    await store.close()
+  })
+
+  it('has everything in the one file after a clean stop', async () => {
+    await store.appendEvents(Array.from({ length: 500 }, (_, seq) => event(seq)))
+    await store.events({ text: 'host' })
+    await store.close()
+    expect(statSync(`${place.path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0)
+    const copy = `${place.path}.copy`
+    copyFileSync(place.path, copy)
+    const database = new DatabaseSync(copy)
+    expect(database.prepare('SELECT COUNT(*) AS "events" FROM "events"').get()).toEqual({ events: 500 })
+    database.close()
+  })
+
+  it('stays ill after a damaged page was met, although writing goes on, until another file is in the place', async () => {
+    await store.appendEvents(Array.from({ length: 3_000 }, (_, seq) => event(seq)))
+    await store.close()
+    const whole = readFileSync(place.path)
+    const broken = Buffer.from(whole)
+    // Pages from the middle on: those of the events and their indexes.
+    broken.fill(0xee, Math.floor(broken.length / 2), broken.length - 4_096)
+    writeFileSync(place.path, broken)
+    const lines: string[] = []
+    store = createPrismaStore({
+      url: place.url,
+      log: { ...log, error: (_: unknown, msg: string) => lines.push(msg) } as never,
+    })
+    await store.open()
+    await expect(store.events({ text: 'nowhere' })).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    await expect(store.events({ text: 'nowhere' })).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    expect(store.health()).toMatchObject({ ok: false, reason: 'the database is damaged', path: place.path })
+    expect(store.health().remedy).toContain('backup')
+    await new Promise((done) => setTimeout(done, 1_500))
+    expect(store.health().ok, 'that a write works does not mend it').toBe(false)
+    expect(lines.filter((line) => line === 'the store cannot be used')).toHaveLength(1)
+    // Put back, as the runbook says for a store that runs on: another file in the place.
+    for (const suffix of ['-wal', '-shm']) rmSync(place.path + suffix, { force: true })
+    rmSync(place.path)
+    writeFileSync(place.path, whole, { mode: 0o600 })
+    await heals(store)
+    expect((await store.events({ limit: 10 })).items).toHaveLength(10)
+    await store.close()
   })
 
   it('keeps what it acknowledged when the process is killed', async () => {

@@ -164,6 +164,47 @@ describe('migrations', () => {
     expect(Object.keys(await found(connection))).toContain('half')
   })
 
+  it('give events of the version before a place that no wrong clock falsifies', async () => {
+    const [first] = readMigrations()
+    await applyMigrations(connection, log, [first!])
+    const received = Date.parse('2026-04-27T18:00:00Z')
+    const old = (seq: number, at: number) =>
+      connection.query(
+        `INSERT INTO "events" ("origin", "epoch", "seq", "source", "node", "region", "type", "at", "receivedAt", "data") VALUES ('fra-1', 'run', ?, 'node', 'fra-1', 'fra', 'node.started', ?, ?, '{"version":"1"}')`,
+        [seq, at, received + seq],
+      )
+    await old(1, Date.parse('9998-01-01T00:00:00Z'))
+    await old(2, Date.parse('1971-01-01T00:00:00Z'))
+    await old(3, received - 60_000)
+    await old(4, received + 4)
+    await connection.close()
+    const store = openStore()
+    await store.open()
+    const { items } = await store.events({})
+    expect(items.map((event) => event.seq)).toEqual([4, 2, 1, 3])
+    expect(items[2]!.at).toBe('9998-01-01T00:00:00.000Z')
+    await store.close()
+  })
+
+  it('that meet tables without a record of migrations say so in one sentence, and touch nothing', async () => {
+    await applyMigrations(connection, log)
+    await connection.query(`INSERT INTO "settings" VALUES ('kept', 'yes')`)
+    await connection.query('DROP TABLE "_prisma_migrations"')
+    await connection.close()
+    const store = openStore()
+    await expect(store.open()).rejects.toMatchObject({
+      code: 'ERR_STORE_UNAVAILABLE',
+      message: expect.stringMatching(
+        /could not be brought to this version: \d+_first: .*already exists.*tidegate\.db/,
+      ),
+    })
+    expect(store.health()).toMatchObject({ ok: false, remedy: expect.any(String) })
+    await store.close()
+    connection = new Connection(url, () => undefined)
+    await connection.open()
+    expect((await connection.query('SELECT "value" FROM "settings"')).rows).toEqual([{ value: 'yes' }])
+  })
+
   it('refuse a database that a newer version made', async () => {
     await applyMigrations(connection, log)
     await connection.query(

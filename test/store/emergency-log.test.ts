@@ -1,0 +1,85 @@
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
+import { iso, log, sqlite, start } from './fixtures.ts'
+
+const row = (object: string) => ({
+  at: iso(start),
+  actor: 'ana@example.com',
+  address: '203.0.113.7',
+  action: 'drain.create',
+  object,
+  before: null,
+  after: { state: 'running' },
+  reason: 'fire',
+})
+
+describe('who did what while the store is away', () => {
+  let place: Awaited<ReturnType<typeof sqlite.create>>
+  let store: PrismaStore
+  beforeEach(async () => {
+    place = await sqlite.create()
+    store = place.store
+  })
+  afterEach(() => place.remove())
+
+  const objects = async () => (await store.auditRows({})).items.map((each) => each.object)
+
+  it('is on disk for its owner alone, and in the audit once the store is back, each once and in order', async () => {
+    expect(await store.auditAlways!(row('fra'))).toBe('stored')
+    const away = `${place.path}.away`
+    renameSync(place.path, away)
+    expect(await store.auditAlways!(row('iad'))).toBe('logged')
+    expect(await store.auditAlways!(row('sjc'))).toBe('logged')
+    expect(statSync(store.emergency.path).mode & 0o777).toBe(0o600)
+    renameSync(away, place.path)
+    await expect.poll(objects, { timeout: 10_000 }).toEqual(['sjc', 'iad', 'fra'])
+    expect(existsSync(store.emergency.path)).toBe(false)
+    expect((await store.auditRows({})).items[0]).toMatchObject({ ...row('sjc') })
+  })
+
+  it('is not put into the audit twice when the process was killed between the audit and the removal', async () => {
+    store.emergency.append(row('iad'))
+    const path = store.emergency.path
+    await store.close()
+    const lines = readFileSync(path)
+    store = createPrismaStore({ url: place.url, log })
+    await store.open()
+    expect(await objects()).toEqual(['iad'])
+    await store.close()
+    // The file is there again, as if it had not been removed yet; and one more row was written since.
+    writeFileSync(`${path}.replaying`, lines)
+    store = createPrismaStore({ url: place.url, log })
+    store.emergency.append(row('sjc'))
+    await store.open()
+    expect(await objects()).toEqual(['sjc', 'iad'])
+    await store.close()
+    const database = new DatabaseSync(place.path)
+    expect(database.prepare('SELECT COUNT(*) AS "rows" FROM "audit_rows"').get()).toEqual({ rows: 2 })
+    database.close()
+  })
+
+  it('keeps a line that it cannot read, and puts the others into the audit', async () => {
+    const away = `${place.path}.away`
+    renameSync(place.path, away)
+    expect(await store.auditAlways!(row('iad'))).toBe('logged')
+    appendFileSync(store.emergency.path, '{"id":"01", half a li\n')
+    expect(await store.auditAlways!(row('sjc'))).toBe('logged')
+    renameSync(away, place.path)
+    await expect.poll(objects, { timeout: 10_000 }).toEqual(['sjc', 'iad'])
+    const kept = readdirSync(dirname(place.path)).filter((name) =>
+      name.startsWith(`${basename(store.emergency.path)}.unread-`),
+    )
+    expect(kept).toHaveLength(1)
+  })
+})
