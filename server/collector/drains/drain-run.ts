@@ -72,8 +72,8 @@ export class DrainRun {
   constructor(record: DrainRecord, options: DrainRunOptions) {
     this.record = record
     this.#options = options
-    const { fleet, clock } = options
-    this.#nodes = new DrainedNodes(record, fleet, clock)
+    const { fleet, floor, clock } = options
+    this.#nodes = new DrainedNodes(record, fleet, floor, clock)
     this.#startedAt = clock.monotonic()
     this.#wallAtStart = clock.now()
     this.#stateSince = this.#startedAt

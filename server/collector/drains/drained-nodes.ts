@@ -9,18 +9,21 @@ import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainRecord } from './drain-record.ts'
 import { countStep } from './drain-report.ts'
 import { NodeDriver } from './node-driver.ts'
+import type { ServingFloor } from './serving-floor.ts'
 
 /** The nodes of one drain: what they are asked, how each ended, and what is kept away or given back. */
 export class DrainedNodes {
   readonly #record: DrainRecord
   readonly #fleet: DrainFleet
   readonly #clock: DrainClock
+  readonly #floor: ServingFloor
   readonly #drivers: ReadonlyMap<string, NodeDriver>
   /** Nodes that are observed to serve, looked up once a tick. */
   #up: Set<string> | null = null
 
-  constructor(record: DrainRecord, fleet: DrainFleet, clock: DrainClock) {
+  constructor(record: DrainRecord, fleet: DrainFleet, floor: ServingFloor, clock: DrainClock) {
     this.#record = record
+    this.#floor = floor
     this.#fleet = fleet
     this.#clock = clock
     this.#drivers = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock)]))
@@ -77,8 +80,11 @@ export class DrainedNodes {
     )
   }
 
-  /** Sends the drain to a node; null where it took the order, else what it said. */
+  /** Sends the drain to a node, unless it is the last that serves; null where it took the order, else why not. */
   async ask(node: string): Promise<string | null> {
+    const { progress, drain } = this.#record
+    if (!progress.forced && this.#floor.refusal(progress.order, drain.id) !== null)
+      return `Nothing else serves, so ${node} is not asked to drain`
     const asked = await this.driver(node).drain(this.#record.drain)
     if (asked.kind !== 'accepted') return asked.why
     const known = this.#record.progress.asked[node]
