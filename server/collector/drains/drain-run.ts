@@ -89,9 +89,10 @@ export class DrainRun {
     return this.record.progress.order
   }
 
-  /** True while ticks come: also after its end, for as long as nodes are out of service because of it. */
+  /** True while ticks come: also after its end, for as long as nodes are out of service because of it, or it is not yet written. */
   get driven(): boolean {
-    return !this.#closed && (isActiveDrain(this.drain) || this.#nodes.keepsNodesAway())
+    if (this.#closed) return false
+    return isActiveDrain(this.drain) || this.#nodes.keepsNodesAway() || this.record.unwritten
   }
 
   /** Drives on. Calling it twice is harmless. */

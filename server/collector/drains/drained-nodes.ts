@@ -167,12 +167,17 @@ export class DrainedNodes {
 
   /** What serves again after the end, whoever brought it back, is out of service no more. */
   async noticeReturns(): Promise<void> {
-    for (const { node, outcome } of this.#record.drain.steps) {
+    const { drain, progress } = this.#record
+    for (const { node, outcome } of drain.steps) {
       if (outcome !== 'exited' && outcome !== 'held' && outcome !== 'out') continue
-      if (!this.isUp(node)) continue
+      // What does not answer costs a time-out; the next poll that succeeds says that it is there.
+      if (!this.isUp(node) && !(outcome === 'exited' && this.#fleet.health(node)?.outcome === 'ok')) continue
       const document = await this.driver(node).look()
+      if (outcome === 'exited' && document?.epoch === progress.asked[node]?.epoch) continue
+      // It died before it could forget its wish, and whoever starts it again wants it to serve.
+      const forgets = outcome === 'exited' && document?.drain.drainId === drain.id
+      if (forgets && document.state === 'drained') await this.driver(node).bringBack()
       if (document?.state !== 'serving' || document.relay?.cordoned === true) continue
-      if (outcome === 'exited' && document.epoch === this.#record.progress.asked[node]?.epoch) continue
       this.#record.step(node, { outcome: 'back' })
       this.#fleet.setIntent([node], 'serving')
     }

@@ -17,7 +17,8 @@ export interface ScriptedNode {
   loseAnswers: number
   /** Somebody starts the process again as soon as it ends. */
   supervised: boolean
-  /** What is open on it, as a drain in mode `exit` would end it. */
+  /** Its process ended because a drain in mode `exit` was complete. */
+  exited: boolean
   calls: string[]
   starts: number
 }
@@ -93,6 +94,7 @@ export class ScriptedFleet implements DrainFleet {
           silent: false,
           loseAnswers: 0,
           supervised: false,
+          exited: false,
           calls: [],
           starts: 1,
         })
@@ -142,6 +144,7 @@ export class ScriptedFleet implements DrainFleet {
     const held = options.keepsWish === true && node.health.drain.drainId !== null
     node.answers = true
     node.silent = false
+    node.exited = false
     node.starts += 1
     const { drain, relay } = node.health
     node.health = {
@@ -199,7 +202,9 @@ export class ScriptedFleet implements DrainFleet {
   }
 
   health(id: string) {
-    return { document: this.get(id).health, at: Date.now() + 1e12, outcome: 'ok' }
+    const { health, answers, silent } = this.get(id)
+    const outcome = answers && !silent ? 'ok' : 'refused'
+    return { document: health, at: Date.now() + 1e12, outcome }
   }
 
   tunnels(): Tunnel[] {
@@ -253,6 +258,10 @@ export class ScriptedFleet implements DrainFleet {
       node.health.state = 'drained'
       if (!this.hostsStay) this.moveHosts(id)
       if (order.mode === 'exit') {
+        // Done as wished: it forgets its wish before it ends.
+        drain.drainId = null
+        if (relay) relay.cordoned = false
+        node.exited = true
         node.answers = false
         if (node.supervised) this.start(id)
       }
