@@ -495,7 +495,14 @@ const openCollector = (options: {
     demo: config === null,
     version: packageJson.version,
     roomProblems: () => [storeProblem(store), openProblem].filter((problem) => problem !== null),
-    drains: (internals) => createDrainDesk({ store, fleet: internals.fleet, live: hub, log }),
+    drains: (internals) =>
+      createDrainDesk({
+        store,
+        fleet: internals.fleet,
+        live: hub,
+        log,
+        emergency: (row) => store.emergency.append(row),
+      }),
   })
   const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })
   fleet?.onMoved(moved)

@@ -23,7 +23,7 @@ import { type Absence, absenceIn } from './absences.ts'
 import { type DrainClock, systemClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { newProgress, progressOf } from './drain-progress.ts'
-import { type AuditInput, DrainRecord, type EmergencyNote, within } from './drain-record.ts'
+import { type AuditInput, DrainRecord, type EmergencyLog, within } from './drain-record.ts'
 import { DrainRun } from './drain-run.ts'
 import { heldParts } from './held.ts'
 import { movesAtStart } from './moves.ts'
@@ -37,8 +37,10 @@ export interface DrainDeskOptions extends Partial<DrainClock> {
   live: Pick<LivePublisher, 'changed'>
   log: Log
   tickMs?: number
-  /** Where changes of drains are taken down while the store cannot be written. */
-  emergency?: EmergencyNote | undefined
+  /** Where changes of drains are taken down while the store cannot be written. It puts them into the audit when the store is back. */
+  emergency?: EmergencyLog | undefined
+  /** A store that says nothing for so long is treated as one that says no. */
+  storePatienceMs?: number
 }
 
 /** The desk with the verbs of its own life. */
@@ -59,7 +61,7 @@ export interface RunningDrainDesk extends DrainDesk {
 /** Ended drains live in the store; only a few stay in memory. */
 const MAX_ENDED_IN_MEMORY = 50
 const LOAD_AGAIN_MS = 1_000
-const STORE_READ_MS = 5_000
+const STORE_PATIENCE_MS = 5_000
 /** So many ended drains are looked through for one that still has nodes out of service. */
 const MAX_ENDED_READ = 1_000
 
@@ -70,12 +72,15 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     now: options.now ?? systemClock.now,
     monotonic: options.monotonic ?? systemClock.monotonic,
   }
+  const storePatienceMs = options.storePatienceMs ?? STORE_PATIENCE_MS
+  const inTime = <T>(work: Promise<T>): Promise<T> => within(storePatienceMs, work)
   const runs = new Map<string, DrainRun>()
   const activeDrains = (): Drain[] => [...runs.values()].map((run) => run.drain).filter(isActiveDrain)
   const floor = new ServingFloor(fleet, activeDrains)
   let unsubscribe: (() => void) | null = null
   let closed = false
-  let loaded = false
+  /** The unfinished drains were asked for once; a store that is away does not keep anybody from draining. */
+  let asked = false
   let again: NodeJS.Timeout | null = null
 
   const activeOn = (nodes: readonly string[], except: string | null = null): Drain | null =>
@@ -116,6 +121,7 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
       log,
       clock,
       emergency: options.emergency,
+      storePatienceMs,
       storedVersion: adopted ? drain.version : 0,
     })
     return new DrainRun(record, { fleet, store, floor, log, clock, adopted, tickMs: options.tickMs ?? 250 })
@@ -132,6 +138,14 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     try {
       const run = runOf(stored.drain, stored.resume, true)
       if (!run.driven) return
+      const other = isActiveDrain(stored.drain) ? activeOn(run.nodes) : null
+      if (other !== null) {
+        log.error(
+          { drain: stored.drain.id, other: other.id },
+          'an unfinished drain is not taken up: another one was begun there while the store was away',
+        )
+        return
+      }
       log.info({ drain: stored.drain.id, state: stored.drain.state }, 'an unfinished drain goes on')
       keep(run)
       run.start()
@@ -142,9 +156,8 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
   }
 
   const load = async (): Promise<void> => {
-    const { items } = await within(STORE_READ_MS, store.drains({ active: true, limit: 1_000 }))
+    const { items } = await inTime(store.drains({ active: true, limit: 1_000 }))
     for (const stored of items) adopt(stored)
-    loaded = true
     // Ended drains that still have nodes out of service are found by what is wanted of the nodes.
     const unexplained = () =>
       fleet
@@ -154,8 +167,7 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
         )
     let cursor: string | undefined
     for (let read = 0; read < MAX_ENDED_READ && unexplained(); ) {
-      const page = await within(
-        STORE_READ_MS,
+      const page = await inTime(
         store.drains({ active: false, limit: 100, ...(cursor === undefined ? {} : { cursor }) }),
       )
       for (const stored of page.items) adopt(stored)
@@ -173,12 +185,13 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
       log.warn({ err: error }, 'unfinished drains cannot be loaded yet; it is tried again')
       again = setTimeout(() => void loadUntilItWorks(), LOAD_AGAIN_MS)
     }
+    asked = true
   }
 
   const find = async (id: string): Promise<DrainRun> => {
     const known = runs.get(id)
     if (known !== undefined) return known
-    const stored = await store.drain(id)
+    const stored = await inTime(store.drain(id))
     if (stored === null) throw new AppError('ERR_NOT_FOUND', `There is no drain ${id}`, {})
     return runs.get(id) ?? runOf(stored.drain, stored.resume, true)
   }
@@ -257,10 +270,8 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     },
 
     progress() {
-      const driven = [...runs.values()].filter((run) => run.driven)
-      const now = clock.monotonic()
-      const ages = driven.flatMap((run) => (run.lastTickAt === null ? [] : [now - run.lastTickAt]))
-      return { driven: driven.length, longestWithoutTickMs: ages.length === 0 ? null : Math.max(...ages) }
+      const ages = [...runs.values()].filter((run) => run.driven).map((run) => run.idleMs)
+      return { driven: ages.length, longestWithoutTickMs: ages.length === 0 ? null : Math.max(...ages) }
     },
 
     preview: async (request: DrainPreviewRequest) => planOf(resolve(request), strategyOf(request.strategy)),
@@ -279,7 +290,7 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
       const strategy = strategyOf(request.strategy)
       refuseEmbeddedExit(subject.nodes, strategy)
       // Without the unfinished drains nobody can say what would still serve.
-      if (!loaded)
+      if (!asked)
         throw new AppError('ERR_STARTING', 'Unfinished drains are still being loaded; try again in a moment')
       const run = await floor.decide(() => launch(subject, strategy, request, actor))
       const { drain } = run
@@ -292,11 +303,21 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     },
 
     async get(id) {
-      return runs.get(id)?.drain ?? (await store.drain(id))?.drain ?? null
+      return runs.get(id)?.drain ?? (await inTime(store.drain(id)))?.drain ?? null
     },
 
     async list(filter) {
-      const page = await store.drains(filter)
+      const page = await inTime(store.drains(filter)).catch((error: unknown) => {
+        if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
+        // Better what is in memory than nothing: these are the ones that somebody may have to abort.
+        const known = [...runs.values()].map((run) => ({ drain: run.drain }))
+        const wanted = known.filter(
+          ({ drain }) =>
+            (filter.active === undefined || isActiveDrain(drain) === filter.active) &&
+            (filter.region === undefined || drain.region === filter.region),
+        )
+        return { items: wanted.reverse().slice(0, filter.limit ?? 100), nextCursor: null }
+      })
       return {
         items: page.items.map((stored) => runs.get(stored.drain.id)?.drain ?? stored.drain),
         nextCursor: page.nextCursor,

@@ -8,8 +8,6 @@ import type { Store } from '../../store/store.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainProgress } from './drain-progress.ts'
 
-/** A store that says nothing for so long is treated as one that says no. */
-const STORE_PATIENCE_MS = 5_000
 /** What only the page wants is written so often; what decides is written at once. */
 const SAVE_MS = 1_000
 /** An operator who pressed Abort saw a page that was so old at most. */
@@ -19,23 +17,17 @@ const MAX_AUDIT_WAITING = 100
 
 export type AuditInput = Omit<AuditRow, 'id'>
 
-/** Takes down, outside the store, what happened to a drain while the store could not be written. */
-export type EmergencyNote = (entry: {
-  drainId: string
-  state: DrainState
-  version: number
-  by: string
-  at: string
-  note: string | null
-  drain: Drain
-}) => void
+/** Takes an audit row down outside the store, durably, for as long as the store cannot be written. Throws where even that fails. */
+export type EmergencyLog = (row: AuditInput) => void
 
 export interface DrainRecordOptions {
   store: Pick<Store, 'createDrain' | 'saveDrain'>
   live: Pick<LivePublisher, 'changed'>
   log: Log
   clock: DrainClock
-  emergency?: EmergencyNote | undefined
+  emergency?: EmergencyLog | undefined
+  /** A store that says nothing for so long is treated as one that says no. */
+  storePatienceMs: number
   /** Version that the store holds; 0 before the first write. */
   storedVersion: number
 }
@@ -201,50 +193,54 @@ export class DrainRecord {
       this.#unwritten = false
     } catch (error) {
       if (!isAway(error)) throw error
-      this.#audit = audit
-      this.#keepInMemory(next, why, error)
+      this.#keepInMemory(next, why, rows, error)
     }
   }
 
   async #send(next: Drain, audit: readonly AuditInput[]): Promise<void> {
-    const { store } = this.#options
+    const { store, storePatienceMs } = this.#options
     const stored = { drain: next, resume: { ...this.progress } }
     const attempt = () =>
       this.#storedVersion === 0
         ? store.createDrain(stored, audit)
         : store.saveDrain(stored, this.#storedVersion, audit)
     try {
-      await within(STORE_PATIENCE_MS, attempt())
+      await within(storePatienceMs, attempt())
     } catch (error) {
       // A write that took too long may have been done after all; nobody else writes this record.
       const version =
         error instanceof AppError && error.code === 'ERR_VERSION_CONFLICT' && error.facts.version
       if (!this.#unwritten || typeof version !== 'number') throw error
       this.#storedVersion = version
-      await within(STORE_PATIENCE_MS, attempt())
+      await within(storePatienceMs, attempt())
     }
   }
 
   /** An operator in trouble must be able to drain and to abort although nothing can be written. */
-  #keepInMemory(next: Drain, why: 'create' | 'save' | 'transition', error: unknown): void {
-    const { log, emergency, clock } = this.#options
+  #keepInMemory(
+    next: Drain,
+    why: 'create' | 'save' | 'transition',
+    rows: readonly AuditInput[],
+    error: unknown,
+  ): void {
+    const { log, clock } = this.#options
     if (!this.#unwritten)
       log.error({ drain: next.id, err: error }, 'the store cannot be written; the drain goes on without it')
     this.#unwritten = true
     this.#savedAt = clock.monotonic()
     if (why === 'save') return
+    for (const row of rows.length > 0 ? rows : [storyOf(next)]) this.#takeDown(row)
+  }
+
+  #takeDown(row: AuditInput): void {
+    const { emergency, log } = this.#options
     try {
-      emergency?.({
-        drainId: next.id,
-        state: next.state,
-        version: next.version,
-        by: next.updatedBy,
-        at: next.updatedAt,
-        note: next.note,
-        drain: next,
-      })
-    } catch (cause) {
-      log.error({ drain: next.id, err: cause }, 'the emergency log cannot be written either')
+      if (emergency === undefined) throw new AppError('ERR_STORE_UNAVAILABLE', 'there is no emergency log')
+      emergency(row)
+    } catch (error) {
+      // Then it is told by the log of the process, and kept for the store in memory.
+      log.error({ err: error, row }, 'a change of a drain could not be taken down')
+      this.#audit = [...this.#audit, row].slice(-MAX_AUDIT_WAITING)
     }
   }
 
@@ -255,6 +251,24 @@ export class DrainRecord {
     return run
   }
 }
+
+/** What the drain itself did, for the emergency log: in ordinary times its record says so. */
+const storyOf = (drain: Drain): AuditInput => ({
+  at: drain.updatedAt,
+  actor: drain.updatedBy,
+  address: null,
+  action: `drain.${drain.state}`,
+  object: `drain:${drain.id}`,
+  before: null,
+  after: {
+    state: drain.state,
+    version: drain.version,
+    region: drain.region ?? null,
+    node: drain.node ?? null,
+    steps: drain.steps.map(({ node, phase, outcome }) => ({ node, phase, outcome: outcome ?? null })),
+  },
+  reason: drain.note,
+})
 
 const isAway = (error: unknown): boolean =>
   error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE'

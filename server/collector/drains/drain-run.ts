@@ -66,15 +66,16 @@ export class DrainRun {
   #story: Promise<unknown> = Promise.resolve()
   /** What this tick has to say; the first remark becomes the note. */
   #remarks: string[] = []
-  /** When the last tick ended, monotonic ms; null before the first. */
-  lastTickAt: number | null = null
+  /** When this drain last went on: a tick ended, or a node answered or did not (monotonic ms). */
+  #beatAt: number
 
   constructor(record: DrainRecord, options: DrainRunOptions) {
     this.record = record
     this.#options = options
     const { fleet, floor, clock } = options
-    this.#nodes = new DrainedNodes(record, fleet, floor, clock)
+    this.#nodes = new DrainedNodes(record, fleet, floor, clock, () => this.#beat())
     this.#startedAt = clock.monotonic()
+    this.#beatAt = this.#startedAt
     this.#wallAtStart = clock.now()
     this.#stateSince = this.#startedAt
     this.#missedEventsRead = !options.adopted
@@ -95,6 +96,15 @@ export class DrainRun {
     return isActiveDrain(this.drain) || this.#nodes.keepsNodesAway() || this.record.unwritten
   }
 
+  /** Milliseconds since it last went on; more than some seconds means that it hangs. */
+  get idleMs(): number {
+    return this.#options.clock.monotonic() - this.#beatAt
+  }
+
+  #beat(): void {
+    this.#beatAt = this.#options.clock.monotonic()
+  }
+
   /** Drives on. Calling it twice is harmless. */
   start(): void {
     if (this.#closed || this.#timer !== null || this.#ticking !== null) return
@@ -113,7 +123,7 @@ export class DrainRun {
         })
         .finally(() => {
           this.#ticking = null
-          this.lastTickAt = this.#options.clock.monotonic()
+          this.#beat()
           if (this.driven) this.#timer = setTimeout(loop, this.#options.tickMs)
         })
     }

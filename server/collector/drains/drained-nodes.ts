@@ -21,12 +21,19 @@ export class DrainedNodes {
   /** Nodes that are observed to serve, looked up once a tick. */
   #up: Set<string> | null = null
 
-  constructor(record: DrainRecord, fleet: DrainFleet, floor: ServingFloor, clock: DrainClock) {
+  constructor(
+    record: DrainRecord,
+    fleet: DrainFleet,
+    floor: ServingFloor,
+    clock: DrainClock,
+    /** Called whenever a node has answered, or has not. */
+    beat: () => void,
+  ) {
     this.#record = record
     this.#floor = floor
     this.#fleet = fleet
     this.#clock = clock
-    this.#drivers = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock)]))
+    this.#drivers = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock, beat)]))
   }
 
   /** What was observed of the fleet is looked up anew. */

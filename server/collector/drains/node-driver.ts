@@ -6,8 +6,8 @@ import type { DrainFleet } from './drain-fleet.ts'
 import { EmptyProof } from './empty-proof.ts'
 
 const CALL_TIMEOUT_MS = 3_000
-/** Binding ports again may take a moment. */
-const RESUME_TIMEOUT_MS = 10_000
+/** Binding ports again may take a moment; asked again, a node that resumes goes on with it. */
+const RESUME_TIMEOUT_MS = 4_500
 
 /** A process that ended refuses connections: so many in a row, over so long. */
 const REFUSED = { answers: 5, ms: 5_000 }
@@ -32,12 +32,14 @@ export class NodeDriver {
   readonly #fleet: DrainFleet
   readonly #clock: DrainClock
   readonly #proof: EmptyProof
+  readonly #beat: () => void
   #silence: Silence | null = null
   #cordoned: string | null = null
   /** The last good document that was read from the node itself. */
   document: Health | null = null
 
-  constructor(id: string, fleet: DrainFleet, clock: DrainClock) {
+  constructor(id: string, fleet: DrainFleet, clock: DrainClock, beat: () => void) {
+    this.#beat = beat
     this.id = id
     this.#fleet = fleet
     this.#clock = clock
@@ -124,7 +126,7 @@ export class NodeDriver {
   }
 
   #call(method: string, path: string, body?: unknown, timeoutMs = CALL_TIMEOUT_MS) {
-    return this.#fleet.call(this.id, method, path, body, { timeoutMs })
+    return this.#fleet.call(this.id, method, path, body, { timeoutMs }).finally(this.#beat)
   }
 
   #missed(error: unknown): void {

@@ -23,6 +23,33 @@ export type PrismaStore = ReturnType<typeof createPrismaStore>
 
 const log = createLog('test', 'silent')
 
+/** What the store does at the moment. */
+export interface Weather {
+  /** Every call is refused with `ERR_STORE_UNAVAILABLE`. */
+  away: boolean
+  /** Every call takes so much longer. */
+  slowMs: number
+  /** No call ever answers. */
+  silent: boolean
+}
+
+/** A store whose calls about drains go through that weather. */
+export const inWeather =
+  (weather: Weather) =>
+  (store: PrismaStore): PrismaStore =>
+    new Proxy(store, {
+      get(target, name, receiver) {
+        const value = Reflect.get(target, name, receiver)
+        if (!['saveDrain', 'createDrain', 'drains', 'drain', 'events'].includes(String(name))) return value
+        return async (...args: unknown[]) => {
+          if (weather.silent) return new Promise(() => undefined)
+          if (weather.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, weather.slowMs))
+          if (weather.away) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
+          return (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
+        }
+      },
+    })
+
 export const refusal = async (work: Promise<unknown>): Promise<AppError> => {
   try {
     await work
@@ -61,7 +88,10 @@ export class DrainBench {
     this.store = wrap(createPrismaStore({ url: `file:${join(this.folder, 'test.db')}`, log }))
   }
 
-  readonly monotonic = (): number => (performance.now() - this.#began) * this.#speed
+  /** Since when the clocks stand still. */
+  #frozen: number | null = null
+
+  readonly monotonic = (): number => this.#frozen ?? (performance.now() - this.#began) * this.#speed
   readonly now = (): number => Math.round(this.#epoch + this.monotonic() + this.wallShiftMs)
 
   async open(): Promise<this> {
@@ -108,6 +138,11 @@ export class DrainBench {
   async pass(ms: number): Promise<void> {
     const end = this.monotonic() + ms
     while (this.monotonic() < end) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
+  /** Time stands still from now on; ticks go on. */
+  freeze(): void {
+    this.#frozen = this.monotonic()
   }
 
   serving(): string[] {

@@ -5,9 +5,10 @@ import {
   DrainBench,
   drainOf,
   drainOfNode,
-  type PrismaStore,
+  inWeather,
   refusal,
   root,
+  type Weather,
 } from './drain-bench.ts'
 import { ScriptedFleet } from './scripted-fleet.ts'
 
@@ -20,20 +21,7 @@ const open = async (options: ConstructorParameters<typeof DrainBench>[0] = {}): 
 
 afterEach(() => bench.close())
 
-/** Every write of a drain takes so long. */
-const slowly =
-  (ms: number) =>
-  (store: PrismaStore): PrismaStore =>
-    new Proxy(store, {
-      get(target, name, receiver) {
-        const value = Reflect.get(target, name, receiver)
-        if (name !== 'saveDrain' && name !== 'createDrain') return value
-        return async (...args: unknown[]) => {
-          await new Promise((resolve) => setTimeout(resolve, ms))
-          return (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
-        }
-      },
-    })
+const slowly = (slowMs: number) => inWeather({ away: false, slowMs, silent: false })
 
 const settled = async (works: Promise<unknown>[]): Promise<string[]> =>
   (await Promise.allSettled(works)).map((result) =>
@@ -319,5 +307,56 @@ describe('a drain', () => {
     expect(plan.totalSeconds).toBe(28)
     const drain = await desk.create(drainOf('fra'), ana)
     expect(drain.budget).toEqual(plan.phases)
+  })
+})
+
+describe('without a store', () => {
+  it.each<[string, Partial<Weather>]>([
+    ['that refuses every write', { away: true }],
+    ['that never answers', { silent: true }],
+  ])(
+    '%s a region is drained and an abort brings it back; it is written when the store is back',
+    async (_, bad) => {
+      const weather = { away: false, slowMs: 0, silent: false }
+      const rows: string[] = []
+      const { desk, fleet, store } = await open({
+        wrap: inWeather(weather),
+        storePatienceMs: 50,
+        emergency: (row) => rows.push(row.action),
+      })
+      Object.assign(weather, bad)
+      const { id } = await desk.create(drainOf('fra'), ana)
+      const drained = await bench.until(id, 'drained')
+      expect(
+        (await desk.list({ active: true }).catch(() => null))?.items.map((drain) => drain.id) ?? [id],
+      ).toEqual([id])
+      await desk.act(id, 'abort', { version: drained.version }, ana)
+      const aborted = await bench.until(id, 'aborted')
+      expect(fleet.serves('fra-1') && fleet.serves('fra-2')).toBe(true)
+      expect(rows).toEqual(['drain.create', 'drain.running', 'drain.drained', 'drain.abort', 'drain.aborted'])
+      Object.assign(weather, { away: false, silent: false })
+      await expect.poll(async () => (await store.drain(id))?.drain, { timeout: 10_000 }).toEqual(aborted)
+      // The emergency log brings its rows into the audit itself, once.
+      expect((await store.auditRows({})).items).toEqual([])
+    },
+  )
+})
+
+describe('an abort that was on its way', () => {
+  it('is not refused because the drain itself went one step on, but one after another operator is', async () => {
+    const { desk } = await open({ speed: 5 })
+    const { id } = await desk.create(drainOf('fra'), ana)
+    const running = await bench.until(id, 'running')
+    const drained = await bench.until(id, 'drained')
+    bench.freeze()
+    expect(drained.version).toBe(running.version + 1)
+    expect(await codeOf(desk.act(id, 'resume', { version: running.version }, ana))).toBe(
+      'ERR_VERSION_CONFLICT',
+    )
+    const aborting = await desk.act(id, 'abort', { version: running.version }, ana)
+    expect([aborting.state, aborting.version]).toEqual(['aborting', drained.version + 1])
+    expect(await codeOf(desk.act(id, 'abort', { version: drained.version }, root))).toBe(
+      'ERR_VERSION_CONFLICT',
+    )
   })
 })

@@ -4,31 +4,10 @@ import { isActiveDrain } from '../../../server/contract/drain-rules.ts'
 import type { Drain, DrainAction } from '../../../server/contract/drains.ts'
 import { AppError } from '../../../server/contract/errors.ts'
 import { FUZZ_SECONDS, fuzzSeed } from '../../fuzz.ts'
-import { ana, DrainBench, type PrismaStore, root } from './drain-bench.ts'
+import { ana, DrainBench, inWeather, root, type Weather } from './drain-bench.ts'
 import { ScriptedFleet } from './scripted-fleet.ts'
 
 const NODES = ['fra-1', 'fra-2', 'iad-1', 'iad-2'] as const
-
-/** What the store does at the moment. */
-interface Weather {
-  away: boolean
-  slowMs: number
-}
-
-const inWeather =
-  (weather: Weather) =>
-  (store: PrismaStore): PrismaStore =>
-    new Proxy(store, {
-      get(target, name, receiver) {
-        const value = Reflect.get(target, name, receiver)
-        if (!['saveDrain', 'createDrain', 'drains', 'drain', 'events'].includes(String(name))) return value
-        return async (...args: unknown[]) => {
-          if (weather.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, weather.slowMs))
-          if (weather.away) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
-          return (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
-        }
-      },
-    })
 
 type Op =
   | { op: 'create'; subject: string; mode: 'hold' | 'exit'; startInMs: number | null }
@@ -94,7 +73,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 
 /** One world: a desk, four nodes in two regions, and everything that was seen of each drain. */
 class World {
-  readonly weather: Weather = { away: false, slowMs: 0 }
+  readonly weather: Weather = { away: false, slowMs: 0, silent: false }
   readonly bench: DrainBench
   readonly ids: string[] = []
   readonly seen = new Map<string, { version: number; state: Drain['state'] }>()
@@ -287,7 +266,6 @@ it('two operators, dying nodes, lost answers and a bad store never take everythi
     }),
     {
       seed,
-      ...(process.env.FC_PATH === undefined ? {} : { path: process.env.FC_PATH }),
       numRuns: 10_000,
       interruptAfterTimeLimit: FUZZ_SECONDS * 1_000,
       endOnFailure: process.env.TIDEGATE_FUZZ_SEED === undefined,
