@@ -12,6 +12,8 @@ const TICK_MS = 250
 /** A pause of the event loop that can make a healthy node look silent. */
 const HICCUP_MS = 500
 const MAX_HICCUPS = 50
+/** However often nodes are polled: a tick of our own is no stall. */
+const MIN_STALL_MS = 1_000
 /** Lateness of a tick that every busy process has now and then. */
 const LAG_MS = 20
 const MAX_LAGS = 200
@@ -29,6 +31,7 @@ export const createOwnClock = (options: {
 }): OwnClock => {
   const wall = options.wall ?? Date.now
   const monotonic = options.monotonic ?? (() => performance.now())
+  const stallMs = Math.max(MIN_STALL_MS, 2 * options.intervalMs)
   let timer: NodeJS.Timeout | null = null
   let lastWall = 0
   let lastMonotonic = 0
@@ -50,7 +53,7 @@ export const createOwnClock = (options: {
     const from = lastWall
     lastWall = nowWall
     lastMonotonic = nowMonotonic
-    if (Math.max(passed, nowWall - from) > 2 * options.intervalMs) options.onStall(from, nowWall)
+    if (Math.max(passed, nowWall - from) > stallMs) options.onStall(from, nowWall)
   }
 
   return {
