@@ -212,9 +212,10 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
   const readiness = () => {
     const health = store.health()
     if (notReady !== null) return { ok: false, reason: notReady }
-    return health.ok
-      ? { ok: true, reason: null }
-      : { ok: false, reason: `store unavailable: ${health.reason}` }
+    if (!health.ok) return { ok: false, reason: `store unavailable: ${health.reason}` }
+    // Whoever cannot record what happens is not ready, whatever the store says of itself.
+    const still = collector?.room().problems.find((problem) => problem.code === 'events_stand_still')
+    return still ? { ok: false, reason: still.text } : { ok: true, reason: null }
   }
   const api = createApi({
     store,

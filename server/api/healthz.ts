@@ -2,6 +2,7 @@ import { createMetricsPage, type MetricDefinition, type MetricsPage } from '../o
 import type { Access } from './access.ts'
 import type { ApiApp, ApiOptions } from './context.ts'
 import { doorMetrics } from './door-metrics.ts'
+import { roomMetrics } from './room-metrics.ts'
 
 const one = (value: number) => [{ value }]
 
@@ -77,7 +78,7 @@ const definitions: MetricDefinition<ApiOptions>[] = [
 /** What load balancers and Prometheus ask; it tells no more than they need, because it tells everybody. */
 export const addHealthz = (app: ApiApp, { open }: Access, options: ApiOptions): void => {
   const metrics: MetricsPage =
-    options.metrics ?? createMetricsPage([...definitions, ...doorMetrics], () => options)
+    options.metrics ?? createMetricsPage([...definitions, ...doorMetrics, ...roomMetrics], () => options)
 
   app.get(
     '/healthz/live',

@@ -77,6 +77,7 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
           backup: measured?.backup ?? null,
         },
         collector: collector.figures(),
+        room: collector.room(),
         live: {
           hub: live.hub(),
           seq: live.seq(),

@@ -12,7 +12,14 @@ import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import { createControl } from './control.ts'
 import type { Absence } from './drains/absences.ts'
-import { Fleet, type FleetNode, type NodeTarget, type RecordFleetEvent, type RegionConfig } from './fleet.ts'
+import {
+  CLOCK_PROBLEM_MS,
+  Fleet,
+  type FleetNode,
+  type NodeTarget,
+  type RecordFleetEvent,
+  type RegionConfig,
+} from './fleet.ts'
 import type { CollectorHandle, DrainDesk } from './handle.ts'
 import { HeartbeatRings } from './heartbeats.ts'
 import { IncidentBook } from './incidents/book.ts'
@@ -22,6 +29,7 @@ import { type DetectOptions, detectThresholds } from './incidents/signal-rule.ts
 import { createIntake } from './intake.ts'
 import { JUDGE_DEFAULTS } from './judge.ts'
 import type { NodeClock } from './node-clock.ts'
+import { REFUSALS } from './node-events.ts'
 import { createNodeVerbs } from './node-verbs.ts'
 import type { Announced } from './outages.ts'
 import { overviewOf } from './overview.ts'
@@ -29,6 +37,9 @@ import { createAddressRules } from './probe/address.ts'
 import { cleanValue } from './probe/document.ts'
 import { createTidegateProbe } from './probe/tidegate.ts'
 import { createRetention } from './retention.ts'
+import { roomLooks } from './room-looks.ts'
+import { createSelfWatch, Pulse } from './self-watch.ts'
+import { createBehind } from './stream-lag.ts'
 import { createEventStream } from './streams.ts'
 import { createWatch } from './watch.ts'
 
@@ -162,6 +173,46 @@ export const createCollector = (options: CollectorOptions): Collector => {
     activeDrains: underWay,
     announced: () => watch.announced(),
   })
+  const detection = new Pulse()
+  const liveProgress = new Pulse()
+  let liveSeq = live.seq
+  const behind = createBehind(fleet, options.polling.intervalMs)
+  const selfWatch = createSelfWatch({
+    watched: roomLooks({
+      pollIntervalMs: options.polling.intervalMs,
+      storeHealth: () => store.health(),
+      intake: () => intake.figures(),
+      polls: () => watch.figures(),
+      behind,
+      networkLost: () => watch.networkLost(),
+      detectionAgeMs: () => detection.ageMs,
+      drainsAgeMs: () => drains.progress().longestWithoutTickMs,
+      liveAgeMs() {
+        if (live.seq !== liveSeq) liveProgress.beat()
+        liveSeq = live.seq
+        // Every poll is published: where none is made, nothing is due.
+        const polls = watch.figures().startedAgeMs
+        return polls !== null && polls < 2 * options.polling.intervalMs ? liveProgress.ageMs : null
+      },
+      skews: () =>
+        fleet.members().flatMap((node) => {
+          const ms = node.clock.skewMs ?? 0
+          return node.poll?.outcome === 'ok' && Math.abs(ms) >= CLOCK_PROBLEM_MS
+            ? [{ node: node.id, ms }]
+            : []
+        }),
+      overflowed: () => fleet.hosts.overflowed,
+    }),
+    graceMs: Math.max(5_000, 2 * options.polling.intervalMs),
+    log,
+    onChange: () => live.changed('overview'),
+    now,
+  })
+  /** What was told from outside is not told a second time: of the store its own room knows more. */
+  const roomProblems = (): RoomProblem[] => {
+    const told = options.roomProblems?.() ?? []
+    return [...told, ...selfWatch.problems().filter(({ code }) => !told.some((each) => each.code === code))]
+  }
   const probe = createTidegateProbe({ timeoutMs: options.polling.timeoutMs, rules, now })
   const watch = createWatch({
     fleet,
@@ -352,16 +403,21 @@ export const createCollector = (options: CollectorOptions): Collector => {
       if (closed) return
       watch.start()
       for (const node of fleet.members()) follow(node)
-      every(EVALUATE_MS, 'the look at signals', () => exclusive(() => detector.evaluate(now())))
+      every(EVALUATE_MS, 'the look at signals', () =>
+        exclusive(() => detector.evaluate(now())).then(() => detection.beat()),
+      )
       every(SAVE_TUNNELS_MS, 'saving the host map', saveTunnels)
       every(RECONCILE_MS, 'reading lists of tunnels', reconcileAll)
       retention.start()
+      detection.beat()
+      selfWatch.start()
       await drains.start()
     },
 
     async close() {
       if (closed) return
       closed = true
+      selfWatch.close()
       await drains.close()
       for (const timer of timers) clearInterval(timer)
       watch.close()
@@ -397,7 +453,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
           startedAt,
           pollIntervalMs: options.polling.intervalMs,
         },
-        problems: [...(options.roomProblems?.() ?? [])],
+        problems: roomProblems(),
         demo: options.demo,
         now: now(),
       }),
@@ -416,6 +472,41 @@ export const createCollector = (options: CollectorOptions): Collector => {
     node: (id) => fleet.node(id),
     health: (id) => fleet.member(id)?.document ?? null,
     tunnels: () => fleet.tunnels().sort((a, b) => (a.hostId < b.hostId ? -1 : 1)),
+    room() {
+      const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = intake.figures()
+      const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
+      const refused = Object.fromEntries(
+        REFUSALS.map((reason) => [reason, streams.reduce((sum, stream) => sum + stream.refused[reason], 0)]),
+      )
+      const ages = {
+        polls: watch.figures().startedAgeMs,
+        detection: detection.ageMs,
+        drains: drains.progress().longestWithoutTickMs,
+        live: liveProgress.ageMs,
+      }
+      const parts = Object.entries(ages).flatMap(([part, age]) =>
+        age === null ? [] : [[part, age] as const],
+      )
+      return {
+        problems: roomProblems(),
+        events: {
+          queued,
+          queuedBytes,
+          dropped,
+          stored,
+          oldestAgeMs,
+          lastStoredAt: lastStoredAt === null ? null : new Date(lastStoredAt).toISOString(),
+          refused,
+          throttledMs: streams.reduce((sum, stream) => sum + stream.throttledMs, 0),
+        },
+        hosts: {
+          known: fleet.hosts.size,
+          overflowed: fleet.hosts.overflowed,
+          forgotten: fleet.hosts.forgotten,
+        },
+        parts: Object.fromEntries(parts),
+      }
+    },
     figures() {
       const { latenessP99Ms, missed } = watch.figures()
       const members = fleet.members()

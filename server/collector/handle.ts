@@ -18,6 +18,7 @@ import type {
   Overview,
   Page,
   Region,
+  RoomCheck,
   SystemInfo,
   Timeline,
   TimelineItem,
@@ -39,6 +40,8 @@ export interface CollectorHandle {
   kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>
   closeConnection(node: string, id: string, reason: string, actor: Actor): Promise<void>
   invalidatePushSession(node: string, reason: string, actor: Actor): Promise<void>
+  /** How the control room itself is doing: what stands still, what waits, what was refused. */
+  room(): RoomCheck
   /** Figures of the collector for `/system`. */
   figures(): SystemInfo['collector']
   readonly drains: DrainDesk

@@ -36,11 +36,12 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
     {
       code: 'store_not_recording',
       look() {
-        const { ok, reason } = sources.storeHealth()
+        const { ok, reason, remedy } = sources.storeHealth()
         if (ok) return null
         return {
           text: `Nothing is recorded: the store cannot be written (${reason ?? 'no reason given'})`,
           remedy:
+            remedy ??
             'Nodes are still polled, and drains still work. Make room on the disk or bring the database back; recording goes on by itself.',
         }
       },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { RoomCheck } from './fleet.ts'
 import type { IsoTime } from './ids.ts'
 import { ROLES, type Role } from './states.ts'
 import { line } from './text.ts'
@@ -88,6 +89,8 @@ export interface SystemInfo {
     backup?: { at: IsoTime; path: string; bytes: number; durationMs: number } | null
   }
   collector: { latenessP99Ms: number; pollsMissed: number; targets: number; streams: number }
+  /** What stands still, what waits, what was refused. */
+  room?: RoomCheck
   live: { hub: string; seq: number; subscribers: number; slowClosed: number }
   retention: {
     raw: string

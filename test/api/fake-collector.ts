@@ -110,6 +110,24 @@ export class FakeCollector implements CollectorHandle {
     return { latenessP99Ms: 1, pollsMissed: 0, targets: 2, streams: 2 }
   }
 
+  room() {
+    return {
+      problems: [],
+      events: {
+        queued: 3,
+        queuedBytes: 300,
+        dropped: 1,
+        stored: 10,
+        oldestAgeMs: 1_500,
+        lastStoredAt: at,
+        refused: { too_large: 2 },
+        throttledMs: 2_500,
+      },
+      hosts: { known: 4, overflowed: 0, forgotten: 1 },
+      parts: { polls: 500, detection: 200 },
+    }
+  }
+
   readonly drains: DrainDesk = {
     preview: async () => {
       await this.hold

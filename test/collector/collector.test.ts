@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Collector, createCollector, type RunningDrains } from '../../server/collector/collector.ts'
+import { type Collector, createCollector } from '../../server/collector/collector.ts'
 import type { DetectOptions } from '../../server/collector/incidents/signal-rule.ts'
-import type { Actor, Drain, FleetEvent, LivePublisher, SamplePoint } from '../../server/contract/index.ts'
+import type { Actor, FleetEvent, LivePublisher, SamplePoint } from '../../server/contract/index.ts'
 import type { Store } from '../../server/store/store.ts'
 import { log, sqlite } from '../store/fixtures.ts'
+import { idleDrains } from './idle-drains.ts'
 import { type ScriptedNode, startScriptedNode } from './scripted-node.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -15,20 +16,6 @@ const actor: Actor = { name: 'ana@example.com', role: 'operator', address: '127.
 const INTERVAL_MS = 100
 /** Short waits, so that the same rules are seen in a test's time. */
 const QUICK: DetectOptions = { 'push.stuck': { forSeconds: 0.5, withinSeconds: 1 } }
-
-const nullDrains = (active: Drain[] = []): RunningDrains => ({
-  start: async () => undefined,
-  close: async () => undefined,
-  active: () => active,
-  held: () => [],
-  absence: () => null,
-  progress: () => ({ driven: 0, longestWithoutTickMs: null }),
-  preview: () => Promise.reject(new Error('not here')),
-  create: () => Promise.reject(new Error('not here')),
-  get: async () => null,
-  list: async () => ({ items: [], nextCursor: null }),
-  act: () => Promise.reject(new Error('not here')),
-})
 
 const makeNode = async (
   id: string,
@@ -70,7 +57,7 @@ const start = async (nodes: ScriptedNode[], store: Store) => {
     })),
     polling: { intervalMs: INTERVAL_MS, timeoutMs: 90, allow: [] },
     detect: QUICK,
-    drains: () => nullDrains(),
+    drains: () => idleDrains(),
     demo: true,
     version: '0.1.0',
   })
