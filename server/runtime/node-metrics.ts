@@ -159,6 +159,12 @@ const relay: NodeMetric[] = [
     read: ({ health }) => many(health.relay, (part) => one(part.tunnels.current)),
   },
   {
+    name: 'tidegate_tunnels_kept',
+    kind: 'gauge',
+    help: 'Tunnels whose hosts have moved in a drain, kept for the streams that are open on them',
+    read: ({ health }) => many(health.relay, (part) => one(part.tunnels.kept ?? 0)),
+  },
+  {
     name: 'tidegate_tunnels_registered_total',
     kind: 'counter',
     help: 'Tunnels that registered',

@@ -237,7 +237,9 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
       return
     }
     if (reaction === 'drain') choice.avoid(link.relay)
-    armBackoff()
+    // While the tunnel that it is to leave still stands, the others are tried without long pauses, each once.
+    if (current?.draining && choice.fresh) armSoon()
+    else armBackoff()
     settleState()
   }
 

@@ -49,6 +49,11 @@ export class RelayChoice {
     return chosen
   }
 
+  /** True where a relay that does not drain has not been tried in this search. */
+  get fresh(): boolean {
+    return this.#relays.some((relay) => !this.#tried.has(relay) && !this.#avoided(relay))
+  }
+
   /** A new search begins with the first relay again. */
   restart(): void {
     this.#tried.clear()

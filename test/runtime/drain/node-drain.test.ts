@@ -89,6 +89,7 @@ describe('a drain', () => {
     expect(rig.web.calls.indexOf('aborted')).toBeGreaterThan(rig.web.calls.indexOf('abortRest'))
     const exceeded = await eventOf(rig.events, 'drain.budget_exceeded')
     expect(exceeded.data).toEqual({ drainId: 'drain-1', phase: 'connections', budgetMs: 0, left: 1 })
+    expect(rig.drain.health().requestsFailed, 'a visitor lost an answer').toBe(1)
     expect(lastLine(rig)?.message).toBe(
       'drain complete with warnings: 0 connections and 1 requests were cut after 0 s',
     )

@@ -143,6 +143,27 @@ describe('a host', () => {
     expect(old.connections).toHaveLength(1)
   })
 
+  it('that is told to leave tries one relay after the other without long pauses, and tells the old one when it has moved', async () => {
+    const told: unknown[] = []
+    const old = await startFakeRelay((connection) => {
+      connection.ws.on('message', (data, isBinary) => {
+        if (!isBinary) told.push(JSON.parse(data.toString()))
+      })
+      sayRegistered(connection, 'old')
+    })
+    const refusing = await startFakeRelay(({ ws }) => ws.close(4001, 'draining too'))
+    const next = await startFakeRelay((connection) => sayRegistered(connection, 'next'))
+    const host = startHost({
+      relays: [old.url, 'ws://127.0.0.1:1', refusing.url, next.url],
+      timings: { drainJitterMs: 20, backoffBaseMs: 60_000, backoffMaxMs: 60_000 },
+    })
+    await host.registered()
+    old.connections[0]?.ws.send('{"type":"drain"}')
+    await host.registered(2)
+    expect(host.of('registered')[1]).toMatchObject({ node: 'next', gapMs: 0, attempt: 3 })
+    await vi.waitFor(() => expect(told.at(-1)).toEqual({ type: 'moved', node: 'next' }))
+  })
+
   it('dials within 500 ms after a 4001 without notice, elsewhere, and measures the gap', async () => {
     const old = await startFakeRelay((connection) => sayRegistered(connection, 'old'))
     const next = await startFakeRelay((connection) => sayRegistered(connection, 'next'))
