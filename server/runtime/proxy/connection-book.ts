@@ -108,6 +108,7 @@ const SAMPLE_ABOVE = 100
 /** Addresses whose rate is remembered; beyond it the oldest is forgotten. */
 const MAX_RATED_ADDRESSES = 100_000
 const RATE_WINDOW_MS = 60_000
+const FAULT_LOG_EVERY_MS = 1_000
 
 /**
  * All connections and their counts. `accepted − closed = active` holds at every instant: a record is opened in the tick of the
@@ -130,6 +131,8 @@ export class ConnectionBook {
 
   private readonly perIp = new Map<string, number>()
   private readonly rates = new Map<string, { since: number; count: number }>()
+  private faults = 0
+  private faultLoggedAt = Number.NEGATIVE_INFINITY
   private lastId = 0
   private emittedThisSecond = 0
   private countedAt = ''
@@ -252,6 +255,29 @@ export class ConnectionBook {
     })
   }
 
+  /** An error of ours that was met while a connection was served: it costs that connection. */
+  faulted(record: ConnectionRecord, error: unknown): void {
+    this.noteFault(error)
+    try {
+      record.carrier?.abort('internal_error')
+    } catch (again) {
+      this.noteFault(again)
+    }
+    this.close(record, 'internal_error')
+  }
+
+  /** Logs a fault, not more often than every second. */
+  noteFault(error: unknown): void {
+    this.faults += 1
+    const now = performance.now()
+    if (now - this.faultLoggedAt < FAULT_LOG_EVERY_MS) return
+    this.faultLoggedAt = now
+    this.context.log.error(
+      { err: error, count: this.faults },
+      'a fault while a connection was served; it was ended',
+    )
+  }
+
   /** Sweeps every connection. Carriers may close themselves meanwhile. */
   sweep(): void {
     this.now = performance.now()
@@ -260,7 +286,11 @@ export class ConnectionBook {
         record.active = false
         record.lastActivityAt = this.now
       }
-      record.carrier?.sweep(this.now)
+      try {
+        record.carrier?.sweep(this.now)
+      } catch (error) {
+        this.faulted(record, error)
+      }
     }
     for (const [address, rate] of this.rates) {
       // Insertion order is the order of `since`: the first that is young ends the search.

@@ -18,6 +18,9 @@ export interface LinkOwner {
   onFinish(link: Link): void
 }
 
+/** Told of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
+export type OnFault = (error: unknown) => void
+
 /** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */
 const LANDING_BYTES = 64 * 1024
 const landing = Buffer.allocUnsafeSlow(LANDING_BYTES)
@@ -43,26 +46,52 @@ export class Link {
   failed = false
   private buffer: Buffer = landing
   private readonly flushed: (error?: Error | null) => void
+  private readonly onFault: OnFault
 
-  constructor(socket: Socket, owner: LinkOwner) {
+  constructor(socket: Socket, owner: LinkOwner, onFault: OnFault) {
     this.socket = socket
     this.owner = owner
+    this.onFault = onFault
     this.flushed = (error) => {
-      if (!error) this.owner.onFlushed(this)
+      if (error) return
+      try {
+        this.owner.onFlushed(this)
+      } catch (fault) {
+        this.faulted(fault)
+      }
     }
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (this.failed) return
       this.failed = true
-      this.owner.onError(this, error)
+      this.guard(() => this.owner.onError(this, error))
     })
     socket.on('end', () => {
       this.ended = true
-      this.owner.onEnd(this)
+      this.guard(() => this.owner.onEnd(this))
     })
     socket.on('finish', () => {
       this.finished = true
-      this.owner.onFinish(this)
+      this.guard(() => this.owner.onFinish(this))
     })
+  }
+
+  /** What an outsider can reach must not be able to end the node: a fault of ours costs this one connection. */
+  private guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.faulted(error)
+    }
+  }
+
+  private faulted(error: unknown): void {
+    this.onFault(error)
+    this.reset()
+    try {
+      this.owner.onError(this, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
+    } catch (again) {
+      this.onFault(again)
+    }
   }
 
   /** For `new Socket({ onread })`. */
@@ -88,14 +117,23 @@ export class Link {
       this.socket,
       () => this.buffer,
       (length) => this.received(length),
-      (chunk) => this.owner.onBytes(this, chunk, chunk.length, true),
+      (chunk) => this.take(chunk, chunk.length, true),
     )
+  }
+
+  private take(buffer: Buffer, length: number, owned: boolean): boolean {
+    try {
+      return this.owner.onBytes(this, buffer, length, owned)
+    } catch (error) {
+      this.faulted(error)
+      return true
+    }
   }
 
   private received(length: number): boolean {
     const buffer = this.buffer
     const owned = buffer !== landing
-    const more = this.owner.onBytes(this, buffer, length, owned)
+    const more = this.take(buffer, length, owned)
     if (!more) this.paused = true
     if (!owned) {
       if (length === LANDING_BYTES) this.buffer = spareBulk.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES)

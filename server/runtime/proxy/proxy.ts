@@ -5,7 +5,7 @@ import type { NodeConnection } from '../../contract/node-api.ts'
 import type { ProxyConfig, RouteConfig } from '../../contract/node-config.ts'
 import type { PartContext, Readiness, ServingPart } from '../part.ts'
 import type { CloseReason } from './close-reasons.ts'
-import { ConnectionBook } from './connection-book.ts'
+import { ConnectionBook, type ConnectionRecord } from './connection-book.ts'
 import { HealthListener } from './health-listener.ts'
 import { HttpConnection } from './http-connection.ts'
 import { type HttpServices, RequestCounts } from './http-services.ts'
@@ -84,7 +84,7 @@ class RunningProxy implements Proxy {
     this.book.onClosed = () => this.settled()
     this.pressure = new Pressure(config, this.book)
     this.book.onOpening = (now) => this.pressure.makeRoom(now)
-    this.dialler = new Dialler(config, context)
+    this.dialler = new Dialler(config, context, (error) => this.book.noteFault(error))
     this.services = {
       config,
       book: this.book,
@@ -177,7 +177,7 @@ class RunningProxy implements Proxy {
   }
 
   private accept(socket: Socket, listener: PortListener): void {
-    const link = new Link(socket, NOBODY)
+    const link = new Link(socket, NOBODY, this.dialler.onFault)
     const clientIp = plainAddress(socket.remoteAddress ?? '')
     const protocol = listener.tcp ? 'tcp' : 'http'
     const record = this.book.open(protocol, clientIp, socket.remotePort ?? 0, listener.port)
@@ -191,6 +191,15 @@ class RunningProxy implements Proxy {
       this.book.close(record, 'client_gone_before_data')
       return
     }
+    try {
+      this.carry(link, record, listener)
+    } catch (error) {
+      link.destroy()
+      this.book.faulted(record, error)
+    }
+  }
+
+  private carry(link: Link, record: ConnectionRecord, listener: PortListener): void {
     if (listener.tcp) {
       record.route = listener.tcp.name
       new TcpConnection(link, record, this.book, this.config, this.kernel).start(

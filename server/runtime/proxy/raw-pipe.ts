@@ -11,6 +11,7 @@ const isVanished = (error: NodeJS.ErrnoException): boolean =>
 
 /** Who failed and how, as a closing reason. */
 export const failureReason = (side: 'client' | 'target', error: NodeJS.ErrnoException): CloseReason => {
+  if (error.code === 'ERR_INTERNAL') return 'internal_error'
   if (side === 'client') return isVanished(error) ? 'client_vanished' : 'client_reset'
   return isVanished(error) ? 'target_vanished' : 'target_reset'
 }

@@ -3,7 +3,7 @@ import type { ProxyHealth } from '../../contract/health.ts'
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { PartContext } from '../part.ts'
 import type { CloseReason } from './close-reasons.ts'
-import { Link, type LinkOwner } from './link.ts'
+import { Link, type LinkOwner, type OnFault } from './link.ts'
 import { isName, Names } from './names.ts'
 
 const keyOf = (route: string, host: string, port: number): string => JSON.stringify([route, host, port])
@@ -17,6 +17,8 @@ export class Target {
   readonly host: string
   readonly port: number
   readonly name: string
+  /** The host is a name, not an address. */
+  readonly named: boolean
   readonly key: string
   active = 0
   connectFailures = 0
@@ -31,6 +33,7 @@ export class Target {
     this.host = host
     this.port = port
     this.key = keyOf(route, host, port)
+    this.named = isName(host)
     this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }
 }
@@ -169,10 +172,17 @@ export class Dial implements LinkOwner {
       keepAlive: config.tcpKeepAliveMs > 0,
       keepAliveInitialDelay: config.tcpKeepAliveMs,
     })
-    const link = new Link(socket, this)
+    const link = new Link(socket, this, this.dialler.onFault)
     reader.bind(link)
     this.link = link
-    socket.once('connect', () => this.connected(link, target))
+    socket.once('connect', () => {
+      try {
+        this.connected(link, target)
+      } catch (error) {
+        this.dialler.onFault(error)
+        link.owner.onError(link, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
+      }
+    })
     this.dialler.connect(socket, target)
   }
 
@@ -241,15 +251,17 @@ export class Dial implements LinkOwner {
 /** Dials targets, keeps their passive health and the pool of idle HTTP connections. */
 export class Dialler {
   readonly config: ProxyConfig
+  readonly onFault: OnFault
   private readonly context: PartContext
   private readonly names = new Names()
   private readonly dials = new Set<Dial>()
   private readonly probes = new Map<Target, { socket: Socket; since: number }>()
   private targets = new Map<string, Target>()
 
-  constructor(config: ProxyConfig, context: PartContext) {
+  constructor(config: ProxyConfig, context: PartContext, onFault: OnFault) {
     this.config = config
     this.context = context
+    this.onFault = onFault
   }
 
   /**
@@ -281,7 +293,7 @@ export class Dialler {
 
   connect(socket: Socket, target: Target): void {
     const { host, port } = target
-    socket.connect(isName(host) ? { host, port, lookup: this.names.lookup } : { host, port })
+    socket.connect(target.named ? { host, port, lookup: this.names.lookup } : { host, port })
   }
 
   settle(dial: Dial): void {

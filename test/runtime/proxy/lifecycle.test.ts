@@ -1,5 +1,7 @@
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { HttpConnection } from '../../../server/runtime/proxy/http-connection.ts'
+import { HttpExchange } from '../../../server/runtime/proxy/http-exchange.ts'
 import {
   expectLaw,
   httpRoute,
@@ -146,6 +148,46 @@ describe('a drain', () => {
     await new Promise((resolve) => other.close(resolve))
     await proxy.resume()
     expect(port('web')).toBe(at)
+  })
+})
+
+describe('a fault of ours', () => {
+  it.each([
+    ['while a client is read', HttpConnection, 'onBytes'],
+    ['while a target is read', HttpExchange, 'onBytes'],
+    ['while a connection is swept', HttpConnection, 'sweep'],
+    ['while an end is handled', HttpConnection, 'onEnd'],
+  ] as const)('%s costs that connection and no other', async (_what, part, verb) => {
+    const target = await httpTarget((_request, response) => response.end('fine'))
+    const { proxy, port } = await startProxy({
+      routes: [httpRoute(target.port)],
+      connectTimeoutMs: 400,
+      socketCleanupGracePeriodMs: 200,
+    })
+    const [other, hit] = [new RawClient(port()), new RawClient(port())]
+    other.socket.write(get())
+    await until(() => other.text.endsWith('fine'))
+    const { prototype } = part as unknown as { prototype: Record<string, (this: unknown) => void> }
+    const right = prototype[verb]!
+    prototype[verb] = function (this: unknown, ...args: unknown[]) {
+      const port = (this as { record?: { clientPort: number } }).record?.clientPort
+      const asked = (this as { connection?: { record: { clientPort: number } } }).connection?.record
+        .clientPort
+      if ((port ?? asked) === hit.socket.localPort) throw new Error('a fault')
+      return (right as (...given: unknown[]) => void).apply(this, args)
+    }
+    onTestFinished(() => {
+      prototype[verb] = right
+    })
+    if (verb === 'onEnd') hit.socket.end()
+    else hit.socket.write(get())
+    await until(() => proxy.stats().connections.active === 1)
+    expect(proxy.stats().closedBy).toEqual({ internal_error: 1 })
+    expect(proxy.inFlight()).toEqual({ connections: 0, requests: 0 })
+    expect(proxy.stats().targets[0]!.active).toBe(0)
+    other.socket.write(get())
+    await until(() => other.text.split('fine').length === 3)
+    expectLaw(proxy)
   })
 })
 
