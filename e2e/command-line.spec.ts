@@ -57,7 +57,7 @@ test.describe('the command line', () => {
     const drain = JSON.parse(drained.out) as Drain
     expect([drain.state, drain.report?.gaps.missing]).toEqual(['drained', 0])
     expect((await run(['drain', 'iad', '--reason', 'again'])).code).toBe(5)
-    const resumed = await run(['drains', 'resume', drain.id, '--json'])
+    const resumed = await run(['drains', 'resume', 'iad', '--json'])
     expect((JSON.parse(resumed.out) as Drain).state).toBe('resumed')
   })
 

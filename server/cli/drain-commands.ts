@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Drain, DrainPlan, Strategy } from '../contract/drains.ts'
+import type { Drain, DrainOutcome, DrainPlan, Strategy } from '../contract/drains.ts'
+import { AppError } from '../contract/errors.ts'
+import type { Overview } from '../contract/fleet.ts'
 import type { Page } from '../contract/ids.ts'
 import type { ApiClient } from './api-client.ts'
 import { EXIT } from './exit-codes.ts'
@@ -18,6 +20,8 @@ export interface DrainOptions {
 }
 
 const ENDED: readonly Drain['state'][] = ['drained', 'resumed', 'aborted', 'failed']
+/** So many questions in a row may stay without an answer while a drain is followed: a collector that starts again is away for some seconds. */
+const MISSED_ANSWERS = 40
 
 /** `tidegate drain REGION --reason …`: prints the plan, starts the drain, and follows it until it is proven empty. */
 export const drainCommand = async (api: ApiClient, id: string, options: DrainOptions): Promise<number> => {
@@ -50,8 +54,19 @@ export const drainCommand = async (api: ApiClient, id: string, options: DrainOpt
 /** Prints each change of a drain until it has ended; the drain itself does not depend on this. */
 export const follow = async (api: ApiClient, id: string, json: boolean): Promise<number> => {
   let shown = ''
+  let missed = 0
   for (;;) {
-    const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`)
+    const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`).catch((error: unknown) => {
+      missed += 1
+      if (!isAway(error) || missed > MISSED_ANSWERS) throw error
+      return null
+    })
+    if (drain === null) {
+      if (missed === 1 && !json) print('The collector does not answer; the drain itself goes on')
+      await sleep(500)
+      continue
+    }
+    missed = 0
     const line = progressText(drain)
     if (line !== shown && !json) print(line)
     shown = line
@@ -89,14 +104,33 @@ export const showDrainCommand = async (api: ApiClient, id: string, json: boolean
   return EXIT.ok
 }
 
-/** abort, resume, pause and continue: sends the version just seen, so that a change by somebody else is not overruled. */
+const isAway = (error: unknown): boolean =>
+  error instanceof AppError &&
+  ['ERR_NODE_UNREACHABLE', 'ERR_STARTING', 'ERR_STORE_UNAVAILABLE'].includes(error.code)
+
+/** The drain with this id, or the one that is active in, or still holds, this region or node. */
+const findDrain = async (api: ApiClient, name: string): Promise<string> => {
+  if (/^[0-9A-HJKMNP-TV-Z]{26}$/.test(name)) return name
+  const { drains, held } = await api.get<Overview>('/overview')
+  const isOf = (part: { region?: string; node?: string }) => part.region === name || part.node === name
+  const id = drains.find(isOf)?.id ?? held.findLast(isOf)?.drainId
+  if (id === undefined)
+    throw new AppError('ERR_NOT_FOUND', `No drain of ${name} is active or holds it`, { name })
+  return id
+}
+
+/**
+ * abort, resume, pause and continue, by the drain's id or the region or node it has: sends the version just seen, so that a change by
+ * somebody else is not overruled.
+ */
 export const steerDrainCommand = async (
   api: ApiClient,
-  id: string,
+  name: string,
   action: 'abort' | 'resume' | 'pause' | 'continue',
   end: string | undefined,
   json: boolean,
 ): Promise<number> => {
+  const id = await findDrain(api, name)
   const path = `/drains/${encodeURIComponent(id)}`
   const { version } = await api.get<Drain>(path)
   const drain = await api.post<Drain>(`${path}/${action}`, { version, ...(end === undefined ? {} : { end }) })
@@ -119,7 +153,7 @@ const waitForEnd = async (api: ApiClient, id: string): Promise<Drain> => {
 
 const planText = (id: string, plan: DrainPlan): string =>
   [
-    `Plan for ${id}, at most ${plan.totalSeconds} s:`,
+    `Plan for ${id}, about ${plan.totalSeconds} s:`,
     table(
       ['node', 'tunnels', 'connections', 'requests', 'pushes'],
       plan.moves.map((move) => [move.node, move.tunnels, move.connections, move.requests, move.pushes]),
@@ -127,11 +161,12 @@ const planText = (id: string, plan: DrainPlan): string =>
     plan.forecast.length === 0
       ? ''
       : `\nWhere tunnels will probably go:\n${table(
-          ['region', 'now', 'after', 'reconnects/s'],
+          ['region', 'now', 'after', 'capacity', 'reconnects/s'],
           plan.forecast.map((entry) => [
             entry.region,
             entry.tunnelsNow,
             entry.tunnelsAfter,
+            entry.capacity ?? null,
             entry.reconnectsPerSecond,
           ]),
         )}`,
@@ -141,12 +176,22 @@ const planText = (id: string, plan: DrainPlan): string =>
     .filter((line) => line !== '')
     .join('\n')
 
+const OUTCOME_WORDS: Record<DrainOutcome, string> = {
+  empty: 'empty and held',
+  exited: 'has ended',
+  kept_serving: 'kept serving',
+  back: 'serves again',
+  held: 'held out of service',
+  out: 'could not be brought back',
+}
+
 const progressText = (drain: Drain): string => {
   const steps = drain.steps.map((step) => {
     const left =
       step.remaining === null
         ? ''
         : ` (${step.remaining.tunnels} tunnels, ${step.remaining.connections} connections left)`
+    if (step.outcome !== undefined) return `${step.node} ${OUTCOME_WORDS[step.outcome]}`
     return `${step.node} ${step.phase}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
   })
   const note = drain.note === null ? '' : ` · ${drain.note}`
@@ -159,8 +204,9 @@ const reportText = (drain: Drain): string => {
   const { gaps, connections } = report
   return [
     `Drain ${drain.id} is ${drain.state} after ${Math.round(report.durationMs / 1000)} s`,
-    `  tunnels      ${drain.moves.length} in scope, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
+    `  tunnels      ${drain.moves.length} in scope: ${gaps.moved} moved, ${gaps.stayed} stayed, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
     `  connections  ${connections.finished} finished, ${connections.aborted} aborted; ${report.requestsFailed} requests failed`,
+    ...(drain.note === null ? [] : [`  note         ${drain.note}`]),
     ...report.notes.map((note) => `  note         ${note}`),
   ].join('\n')
 }
