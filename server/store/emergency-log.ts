@@ -1,7 +1,8 @@
 import {
+  close,
   closeSync,
   existsSync,
-  fsyncSync,
+  fsync,
   openSync,
   readFileSync,
   renameSync,
@@ -9,7 +10,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { monotonicFactory } from 'ulid'
+import { ulid } from 'ulid'
 import { AppError, type AuditRow } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Connection } from './connection.ts'
@@ -20,19 +21,17 @@ const maxBytes = 8 * 1024 * 1024
 
 type Row = Omit<AuditRow, 'id'>
 interface Line {
-  /** Ascends, so that a replay that was interrupted goes on where it stopped. */
+  /** Of the first line, it names the file: what was replayed already is not replayed again. */
   id: string
   row: Row
 }
 
-const nextId = monotonicFactory()
-
 const replayedKey = 'emergency.replayed'
 
 /**
- * Who did what while the store could not be written: a file of JSON lines beside the database, for its owner's eyes. What resolved
- * from `append` is on disk. When the store can be written again, the store itself puts the rows into the audit (each once, also where a
- * crash came in between) and removes the file.
+ * Who did what while the store could not be written: a file of JSON lines beside the database, for its owner's eyes. What `append`
+ * returned from survives the end of the process, and a power cut a moment later. When the store can be written again, the store itself
+ * puts the rows into the audit (each once, also where a crash came in between) and removes the file.
  *
  * For whoever has to act although the store is away: `store.emergency.append(row)` where `store.audit(row)` was refused with
  * `ERR_STORE_UNAVAILABLE`, or `store.auditAlways(row)`, which does both.
@@ -52,19 +51,22 @@ export class EmergencyLog {
     return statSync(this.path, { throwIfNoEntry: false })?.size ?? 0
   }
 
-  /** Writes one row and waits for the disk. Throws `ERR_STORE_UNAVAILABLE` where even that fails, `ERR_CAPACITY` when it is full. */
+  /** Writes one row. Throws `ERR_STORE_UNAVAILABLE` where even that fails, `ERR_CAPACITY` when it is full. */
   append(row: Row): void {
-    const line = `${JSON.stringify({ id: nextId(), row } satisfies Line)}\n`
+    // A line of its own also behind one that a full disk cut off.
+    const line = `\n${JSON.stringify({ id: ulid(), row } satisfies Line)}\n`
     if (this.bytes + line.length > maxBytes)
       throw new AppError('ERR_CAPACITY', `The emergency log ${this.path} is full`, { limit: maxBytes })
     try {
       const file = openSync(this.path, 'a', 0o600)
       try {
         writeSync(file, line)
-        fsyncSync(file)
-      } finally {
+      } catch (error) {
         closeSync(file)
+        throw error
       }
+      // Not waited for: the disk may be what is in trouble, and the event loop must not wait for it.
+      fsync(file, () => close(file, () => undefined))
     } catch (cause) {
       throw new AppError(
         'ERR_STORE_UNAVAILABLE',
@@ -89,9 +91,10 @@ export class EmergencyLog {
     const { lines, unread } = read(readFileSync(moving, 'utf8'))
     const count = await connection.transaction(async (run) => {
       const { rows } = await run('SELECT "value" FROM "settings" WHERE "key" = ?', [replayedKey])
-      const done = String(rows[0]?.value ?? '')
-      const waiting = lines.filter(({ id }) => id > done)
-      for (const { row } of waiting) {
+      const name = lines[0]?.id
+      // Killed between the audit and the removal of the file.
+      if (name === undefined || rows[0]?.value === name) return 0
+      for (const { row } of lines) {
         const text = (value: unknown) =>
           value === undefined || value === null ? null : JSON.stringify(value)
         await run(
@@ -108,13 +111,11 @@ export class EmergencyLog {
           ],
         )
       }
-      const last = waiting.at(-1)
-      if (last !== undefined)
-        await run(
-          'INSERT INTO "settings" ("key", "value") VALUES (?, ?) ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value"',
-          [replayedKey, last.id],
-        )
-      return waiting.length
+      await run(
+        'INSERT INTO "settings" ("key", "value") VALUES (?, ?) ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value"',
+        [replayedKey, name],
+      )
+      return lines.length
     })
     if (unread > 0) {
       const kept = `${this.path}.unread-${Date.now()}`
@@ -147,5 +148,5 @@ const read = (text: string): { lines: Line[]; unread: number } => {
       unread += 1
     }
   }
-  return { lines: lines.sort((a, b) => (a.id < b.id ? -1 : 1)), unread }
+  return { lines, unread }
 }

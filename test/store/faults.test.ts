@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   copyFileSync,
@@ -201,6 +201,51 @@ describe('a store whose disk lets it down', () => {
     expect(Number(await again.setting('count'))).toBeGreaterThanOrEqual(acknowledged)
     await again.close()
   })
+})
+
+describe('a disk that fills up while the room is open', () => {
+  it('loses nothing that was acknowledged, is read on, says so once, and is written again when there is room', async ({
+    annotate,
+  }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidegate-full-'))
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=700', 'tmpfs', folder])
+    if (mounted.status !== 0) {
+      await annotate(`No disk of our own can be mounted here (${String(mounted.stderr).trim()}): not tried`)
+      return
+    }
+    const lines: string[] = []
+    const store = createPrismaStore({
+      url: `file:${join(folder, 'tidegate.db')}`,
+      log: { ...log, error: (_: unknown, line: string) => lines.push(line), info: () => undefined } as never,
+    })
+    try {
+      await store.open()
+      const filler = join(folder, 'filler')
+      spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=16k', 'count=512'])
+      let stored = 0
+      const write = async () => {
+        for (; stored < 20_000; stored += 100)
+          await store.appendEvents(Array.from({ length: 100 }, (_, index) => event(stored + index)))
+      }
+      await expect(write()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+      expect(store.health()).toMatchObject({ ok: false, reason: 'the disk is full' })
+      expect(store.health().remedy).toContain('Free space')
+      store.writeSamples([{ node: 'fra-1', region: 'fra', at: start, values: { requests: 1 } }])
+      await expect(store.flush()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+      expect((await store.events({ limit: 1_000 })).items.length, 'reads go on').toBe(Math.min(stored, 1_000))
+      await new Promise((done) => setTimeout(done, 1_500))
+      expect(lines).toEqual(['the store cannot be used'])
+      rmSync(filler)
+      await heals(store)
+      await expect.poll(async () => (await store.rowCounts()).samples, { timeout: 10_000 }).toBe(1)
+      expect((await store.rowCounts()).events).toBe(stored)
+      expect(await store.appendEvents([event(90_000)])).toHaveLength(1)
+    } finally {
+      await store.close()
+      spawnSync('umount', ['-l', folder])
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 60_000)
 })
 
 describe('a store that cannot be opened', () => {
