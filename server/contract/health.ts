@@ -97,6 +97,8 @@ export const healthSchema = z.object({
       requests: z.object({
         total: count,
         pending: count,
+        /** Pipelined requests that wait for their turn on their connections; they are in no other count yet. */
+        waiting: count.optional(),
         byStatus: counts,
         /**
          * Requests that got no answer from their host, by `RELAY_FAILURES`, since this node's start. What a visitor ended is none; what

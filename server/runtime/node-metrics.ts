@@ -217,6 +217,12 @@ const relay: NodeMetric[] = [
     read: ({ health }) => many(health.relay, (part) => one(part.requests.pending)),
   },
   {
+    name: 'tidegate_tunnel_requests_waiting',
+    kind: 'gauge',
+    help: 'Pipelined requests that wait for their turn on their connections',
+    read: ({ health }) => many(health.relay, (part) => one(part.requests.waiting ?? 0)),
+  },
+  {
     name: 'tidegate_directory_reachable',
     kind: 'gauge',
     help: '1 while the tunnel directory answers',

@@ -10,7 +10,7 @@ import {
   PASS_HEADER,
 } from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
-import { answerError, refusedUpgradeResponse } from './public-answer.ts'
+import { answerError, limitRestOfBody, refusedUpgradeResponse } from './public-answer.ts'
 
 /** Dialling a fellow relay: it is near, so a long wait only means that it is gone. */
 const CONNECT_TIMEOUT_MS = 5_000
@@ -134,14 +134,20 @@ export const passRequestOn = (
     stop()
     options.settled(status)
   }
+  let answered = false
   out.on('response', (answer) => {
     stop()
+    answered = true
     if (!writeHeadOf(res, answer)) {
       answer.destroy()
       answerFailure(res, options, false)
       return
     }
     answer.pipe(res)
+    answer.on('end', () => {
+      req.unpipe(out)
+      limitRestOfBody(req)
+    })
     answer.on('error', () => res.destroy())
     // Cut short upstream: the client must not take it for a whole response.
     answer.on('close', () => {
@@ -150,6 +156,8 @@ export const passRequestOn = (
   })
   out.on('error', () => {
     stop()
+    // The owner has answered and takes no more of the body: what it said is still on its way.
+    if (answered) return
     if (res.headersSent) res.destroy()
     else answerFailure(res, options, late)
   })

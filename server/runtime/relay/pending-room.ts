@@ -1,7 +1,7 @@
 import type { Tunnel } from './tunnel.ts'
 
 /** An exchange that is younger has had no time to show how fast its client is. */
-const SLOW_AFTER_MS = 2_000
+const SLOW_AFTER_MS = 1_000
 /** A client that moves fewer bytes a second makes room where there is none. */
 const SLOW_BYTES_PER_SECOND = 4_096
 

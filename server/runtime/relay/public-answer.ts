@@ -10,6 +10,17 @@ export const hasBody = (req: IncomingMessage): boolean =>
 /** True while a part of the request's body has not come yet. */
 export const bodyPending = (req: IncomingMessage): boolean => !req.complete && hasBody(req)
 
+/** How long the rest of a body may take whose answer is complete already, before its connection is cut. */
+const REST_OF_BODY_MS = 2_000
+
+/** The answer is complete and the body is not: the client has a moment to end it, so that it reads the answer and not a reset. */
+export const limitRestOfBody = (req: IncomingMessage): void => {
+  if (!bodyPending(req)) return
+  req.resume()
+  const cut = setTimeout(() => req.destroy(), REST_OF_BODY_MS)
+  req.once('close', () => clearTimeout(cut))
+}
+
 /**
  * Answers with a small JSON document; nothing happens when an answer has begun already. Never throws: it is what failures end in,
  * and an answer that cannot be written ends its connection. Where a body is still on its way the connection closes too: the rest of

@@ -21,11 +21,21 @@ export interface PublicHandler {
   upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void
 }
 
+export interface PublicListener {
+  server: Server
+  /** Pipelined requests that wait for their turn. */
+  waiting(): number
+}
+
 /**
  * The HTTP server of a relay's public port; it listens nowhere yet. What one connection sends costs that connection: its requests
  * are handled one at a time, what cannot be read is answered 400, and whatever a handler throws ends with it.
  */
-export const createPublicListener = (config: RelayConfig, handler: PublicHandler, log: Log): Server => {
+export const createPublicListener = (
+  config: RelayConfig,
+  handler: PublicHandler,
+  log: Log,
+): PublicListener => {
   const server = createServer({
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
@@ -103,5 +113,5 @@ export const createPublicListener = (config: RelayConfig, handler: PublicHandler
       answerError(res, 'ERR_INVALID', 'The request body is malformed', {}, true)
     }
   })
-  return server
+  return { server, waiting: () => line.waiting }
 }

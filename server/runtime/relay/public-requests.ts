@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { HeaderList, ResetCode } from './frames.ts'
-import { answerError, bodyPending, hasBody } from './public-answer.ts'
+import { answerError, bodyPending, hasBody, limitRestOfBody } from './public-answer.ts'
 import { watchReader } from './reader-watch.ts'
 import { ResponseFraming } from './response-framing.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -135,9 +135,6 @@ export interface ForwardOptions {
   settled(status: number): void
 }
 
-/** How long the rest of a body may take whose answer is complete already, before its connection is cut. */
-const REST_OF_BODY_MS = 2_000
-
 /** A public request that is forwarded: its stream, so that it can be cut, and how fast its client is. */
 export interface ForwardedRequest {
   stream: TunnelStream
@@ -213,11 +210,9 @@ export const forwardRequest = (
       stopWaiting()
       writer.end()
       if (!bodyPending(req)) return
-      // Answered before the upload was complete: the host needs no more of it, and the client has a moment to end it.
+      // Answered before the upload was complete: the host needs no more of it.
       stream.reset('client_gone')
-      req.resume()
-      const cut = setTimeout(() => req.destroy(), REST_OF_BODY_MS)
-      req.once('close', () => clearTimeout(cut))
+      limitRestOfBody(req)
     },
     reset(code, message) {
       stopWaiting()

@@ -15,7 +15,7 @@ import { FENCE_HEADER, forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from '
 import type { HeaderList } from './frames.ts'
 import { type PassOnOptions, passRequestOn, passUpgradeOn } from './pass-on.ts'
 import { clientKey, PendingRoom } from './pending-room.ts'
-import { answerError, answerJson, refusedUpgradeResponse } from './public-answer.ts'
+import { answerError, answerJson, hasBody, refusedUpgradeResponse } from './public-answer.ts'
 import { originForm, refusalOf } from './public-refusal.ts'
 import { forwardRequest } from './public-requests.ts'
 import { createSocketForwarder } from './public-sockets.ts'
@@ -215,6 +215,13 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
           { hostId, maxPendingPerTunnel: config.maxPendingPerTunnel },
         )
 
+  /** How long the owner may be silent: as long as it waits for its host, or for a body that pauses. 0 waits for ever. */
+  const ownerWaitMs = (req: IncomingMessage): number => {
+    const { responseTimeoutMs, bodyIdleTimeoutMs } = config
+    if (responseTimeoutMs === 0 || (hasBody(req) && bodyIdleTimeoutMs === 0)) return 0
+    return Math.max(responseTimeoutMs, hasBody(req) ? bodyIdleTimeoutMs : 0) + 1_000
+  }
+
   const passOptions = (
     req: IncomingMessage,
     hostId: string,
@@ -238,7 +245,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       },
       forwarded,
       // A little more than the owner itself waits, so that its answer, not ours, reaches the client.
-      responseTimeoutMs: config.responseTimeoutMs === 0 ? 0 : config.responseTimeoutMs + 1_000,
+      responseTimeoutMs: ownerWaitMs(req),
       settled,
     }
   }

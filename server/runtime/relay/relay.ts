@@ -66,6 +66,7 @@ export const createRelay = (
   const timings: RelayTimings = { ...RELAY_TIMINGS, ...options.timings }
   let server: Server | null = null
   let boundPort: number | null = null
+  let waiting = (): number => 0
   const unset: Readiness = { ready: false, reason: 'starting' }
   let readiness: Readiness = unset
   /** From phase 2 of a drain on. */
@@ -100,7 +101,9 @@ export const createRelay = (
   const tunnelDrain = new TunnelDrain(registry, directory, timings, context.log)
 
   const listen = async (port: number): Promise<void> => {
-    const next = createPublicListener(config, traffic, context.log)
+    const listener = createPublicListener(config, traffic, context.log)
+    const next = listener.server
+    waiting = listener.waiting
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
         if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') {
@@ -212,7 +215,7 @@ export const createRelay = (
         kept: registry.keptCount,
       },
       closedBy: { ...registry.counts.closedBy },
-      requests: traffic.counts(),
+      requests: { ...traffic.counts(), waiting: waiting() },
       directory: {
         backend: directory.backend,
         reachable: registry.directoryReachable,

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { relayConfigSchema } from '../../../server/contract/node-config.ts'
+import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
 import { FLAG_END, FRAME } from '../../../server/runtime/relay/frames.ts'
 import { clientKey } from '../../../server/runtime/relay/pending-room.ts'
 import {
@@ -64,6 +65,7 @@ describe('one connection', () => {
     const others = await Promise.all(Array.from({ length: 9 }, () => ask(relay, '/hosts/a/other')))
     expect(others.map(({ status }) => status)).toEqual(Array.from({ length: 9 }, () => 200))
     expect(pending(relay)).toBe(1)
+    expect(relay.relay.stats().requests).toMatchObject({ pending: 1, waiting: 999 })
     hold = false
     for (const stream of held) answer(stream, stream.head.path)
     await vi.waitFor(() => expect(greedy.text()).toContain('/slow/999'), { timeout: 15_000 })
@@ -176,6 +178,41 @@ describe('uploads that drip', () => {
     await aborted
     await vi.waitFor(() => expect(socket.text()).toMatch(/^HTTP\/1\.1 400 Bad Request/))
     await vi.waitFor(() => expect(pending(relay)).toBe(0))
+  })
+})
+
+describe('an upload by way of a fellow relay', () => {
+  const startTwo = async (config: Parameters<typeof startRelay>[0]) => {
+    const memory = createMemoryDirectory()
+    const directory = { ...memory, backend: 'shared' as const }
+    const near = await startRelay({ ...config, directory })
+    const owner = await startRelay({ ...config, directory, node: 'iad-1', region: 'iad' })
+    return { near, owner }
+  }
+
+  it('that the host does not take is 504, and its connection closes there too', async () => {
+    const { near, owner } = await startTwo({ config: { responseTimeoutMs: 150 } })
+    await startRawHost(owner, 'a', () => undefined)
+    const socket = dial(near, 'POST /hosts/a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n')
+    socket.write(Buffer.alloc(1024 * 1024))
+    await once(socket, 'close')
+    expect(socket.text()).toContain('504 Gateway Timeout')
+    await vi.waitFor(() => expect([pending(owner), near.relay.stats().requests.pending]).toEqual([0, 0]))
+  })
+
+  it('may pause for longer than a host may be silent', async () => {
+    const { near, owner } = await startTwo({ config: { responseTimeoutMs: 100, bodyIdleTimeoutMs: 10_000 } })
+    const to = await startTarget((req, res) => {
+      const chunks: Buffer[] = []
+      req.on('data', (chunk: Buffer) => chunks.push(chunk))
+      req.on('end', () => res.end(Buffer.concat(chunks)))
+    })
+    await startHost({ relays: [owner.url], to }).registered()
+    const socket = dial(near, 'POST /hosts/a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst')
+    // Beyond the second that a fellow waits in addition.
+    await new Promise((resolve) => setTimeout(resolve, 1_400))
+    socket.write('after')
+    await vi.waitFor(() => expect(socket.text()).toContain('firstafter'), { timeout: 5_000 })
   })
 })
 

@@ -112,7 +112,7 @@ it(
     const relay = await startRelay({
       config: {
         domain: 'tunnels.example',
-        responseTimeoutMs: 300,
+        responseTimeoutMs: 4_000,
         bodyIdleTimeoutMs: 300,
         readerIdleTimeoutMs: 300,
         maxPendingPerTunnel: 100,

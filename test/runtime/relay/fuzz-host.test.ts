@@ -142,7 +142,7 @@ it(
     const attack = createAttack(seededRandom(fuzzSeed('hostile host')))
     const errors = vi.spyOn(log, 'error')
     const relay: TestRelay = await startRelay({
-      config: { responseTimeoutMs: 500, bodyIdleTimeoutMs: 500, maxPendingPerTunnel: 200 },
+      config: { responseTimeoutMs: 4_000, bodyIdleTimeoutMs: 500, maxPendingPerTunnel: 200 },
     })
     const to = await startTarget(
       (req, res) => req.pipe(res),

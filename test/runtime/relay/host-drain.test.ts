@@ -15,7 +15,8 @@ describe('a host that stops', () => {
     const to = await startTarget(
       (req, res) => {
         req.resume()
-        req.on('end', () => held.push(res))
+        if (req.url === '/late') res.end()
+        else req.on('end', () => held.push(res))
       },
       (server) => {
         new WebSocketServer({ server })
@@ -94,15 +95,16 @@ describe('a host that stops', () => {
     let finish: () => void = () => undefined
     const old = startHost({
       relays: [relay.url],
-      to: await startTarget((_req, res) => {
-        finish = () => res.end('old')
+      to: await startTarget((req, res) => {
+        if (req.url === '/late') res.end()
+        else finish = () => res.end('old')
       }),
     })
     await old.registered()
     const slow = ask(relay, '/hosts/a/')
     await vi.waitFor(() => expect(relay.relay.tunnels()[0]?.pending).toBe(1))
     const drained = old.client.drain({ budgetMs: 15_000 })
-    await vi.waitFor(async () => expect((await ask(relay, '/hosts/a/')).status).toBe(503))
+    await vi.waitFor(async () => expect((await ask(relay, '/hosts/a/late')).status).toBe(503))
     finish()
     expect((await slow).body.toString()).toBe('old')
     await drained
@@ -133,15 +135,18 @@ describe('the command `tidegate host`', () => {
     'finishes what is in flight on %s, ignores a second signal, and ends with 0',
     async (signal) => {
       const held: ServerResponse[] = []
-      const to = await startTarget((_req, res) => held.push(res))
+      const to = await startTarget((req, res) => {
+        if (req.url === '/late') res.end()
+        else held.push(res)
+      })
       const relay = await startRelay()
       const host = command(relay.url, to)
       await vi.waitFor(() => expect(relay.relay.tunnels()).toHaveLength(1), { timeout: 15_000 })
       const slow = ask(relay, '/hosts/a/')
       await vi.waitFor(() => expect(held).toHaveLength(1))
       host.child.kill(signal)
-      await vi.waitFor(async () => expect((await ask(relay, '/hosts/a/')).status).toBe(503), {
-        timeout: 5_000,
+      await vi.waitFor(async () => expect((await ask(relay, '/hosts/a/late')).status).toBe(503), {
+        timeout: 10_000,
       })
       host.child.kill(signal)
       held[0]?.end('whole')
