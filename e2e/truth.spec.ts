@@ -131,7 +131,7 @@ test.describe('an operator at three in the morning', () => {
     await page.keyboard.press('Escape')
   })
 
-  test('aborts a drain half-way, reads what moved, stayed and is missing, and the region serves', async () => {
+  test('aborts a drain half-way, reads what moved, stayed and is missing, and brings back what is held', async () => {
     const { page } = operator
     await page.goto('/drains/new?region=sjc')
     await page.getByLabel('Reason').fill('wrong region')
@@ -141,17 +141,27 @@ test.describe('an operator at three in the morning', () => {
     await page.getByRole('button', { name: 'Drain sjc' }).click()
     await expect(page.locator('tr[data-moved="true"]').first()).toBeVisible({ timeout: 40_000 })
     await page.getByRole('button', { name: /Abort/ }).click()
+    await page.getByRole('dialog').getByLabel(/^held/).check()
     await page
       .getByRole('dialog')
-      .getByRole('button', { name: /Abort, end serving/ })
+      .getByRole('button', { name: /Abort, end held/ })
       .click()
     await expect(page.locator('[data-report]')).toContainText(/\d+ moved, \d+ stayed, none missing/, {
       timeout: 40_000,
     })
     await expect(page.getByText('aborted', { exact: true }).first()).toBeVisible()
     await expect(page.getByText(/proving it empty|nowhere yet/)).toHaveCount(0)
-    await expect.poll(async () => (await tidegate.api<Region>('GET', '/regions/sjc')).state).toBe('up')
     expect(await page.locator(':focus').count()).toBe(1)
+
+    // What is held is on the home page and on its own, each with the way back.
+    await page.goto('/')
+    await expect(page.locator('[data-held="sjc"]').getByRole('button', { name: 'Resume sjc' })).toBeVisible()
+    await page.goto('/regions/sjc')
+    await page.locator('[data-held="sjc"]').getByRole('button', { name: 'Resume sjc' }).click()
+    await expect(page.locator('[data-held="sjc"]')).toHaveCount(0, { timeout: 30_000 })
+    await expect
+      .poll(async () => (await tidegate.api<Region>('GET', '/regions/sjc')).state, { timeout: 30_000 })
+      .toBe('up')
   })
 
   test('finds at once that something is not there, with a 404 and a heading', async () => {

@@ -31,6 +31,11 @@ export const statusCommand = async (api: ApiClient, json: boolean): Promise<numb
           `held ${part.nodes.join(', ')} since ${part.since} (${part.reason}); tidegate drains resume ${part.drainId}`,
       ),
       ...overview.drains.map((drain) => `drain ${drain.id}  ${drain.state}  ${drain.region ?? drain.node}`),
+      ...overview.held.map(
+        (part) =>
+          `held  ${part.region ?? part.node}  by drain ${part.drainId} (${part.state}) since ${part.since}: ${part.reason}`,
+      ),
+      ...overview.problems.map((problem) => `problem ${problem.code}  ${problem.text} ${problem.remedy}`),
     ].join('\n'),
   )
   return overview.verdict.level === 'outage' ? EXIT.failed : EXIT.ok
