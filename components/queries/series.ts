@@ -59,8 +59,13 @@ const readSeries = async (
   return kept && sameSeries(kept, whole) ? kept : whole
 }
 
-const untilNextPoint = (data: SeriesData | undefined): number =>
-  data === undefined ? LIVE_MS : Math.max(LIVE_MS, nextPointAt(data) - serverNow())
+/** A server that does not answer is not asked more often for it. */
+const FAILED_MS = 5000
+
+const untilNextPoint = (data: SeriesData | undefined, failed: boolean): number => {
+  if (failed) return FAILED_MS
+  return data === undefined ? LIVE_MS : Math.max(LIVE_MS, nextPointAt(data) - serverNow())
+}
 
 /**
  * One query a scope for all its metrics. While live and on screen it fetches what is new when a step has ended:
@@ -92,7 +97,8 @@ export const useSeries = (
       refetchInterval: still
         ? (false as const)
         : moving
-          ? ({ state }: { state: { data: SeriesData | undefined } }) => untilNextPoint(state.data)
+          ? ({ state }: { state: { data: SeriesData | undefined; status: string } }) =>
+              untilNextPoint(state.data, state.status === 'error')
           : STILL_MS,
       structuralSharing: false as const,
     })),
