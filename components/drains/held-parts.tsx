@@ -10,11 +10,7 @@ import { Button } from '../ui/button.tsx'
 import { useNow } from '../ui/clock.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
-
-/** Held for longer than this is probably forgotten. */
-const FORGOTTEN_MS = 4 * 3_600_000
-
-const heldName = (part: Pick<HeldPart, 'region' | 'node'>): string => part.region ?? part.node ?? '?'
+import { heldName, isForgotten } from './held-words.ts'
 
 /** What is out of service although nothing moves any more, each with its way back. */
 export function HeldParts({ parts }: { parts: readonly HeldPart[] }) {
@@ -33,7 +29,7 @@ function Held({ part }: { part: HeldPart }) {
   const may = useMay('operator')
   const action = useDrainAction(part.drainId)
   const name = heldName(part)
-  const forgotten = now > 0 && now - Date.parse(part.since) > FORGOTTEN_MS
+  const forgotten = isForgotten(part, now)
   return (
     <li
       data-held={name}

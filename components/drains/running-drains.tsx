@@ -10,9 +10,9 @@ import { Time } from '../ui/time.tsx'
 import { leftOf } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 import { HeldParts } from './held-parts.tsx'
+import { isForgotten } from './held-words.ts'
 
 const OVER = new Set(['resumed', 'aborted', 'failed'])
-const FORGOTTEN_MS = 4 * 3_600_000
 
 /** Only while there are any: what is out of service, and what is left to move. */
 export function RunningDrains() {
@@ -39,7 +39,7 @@ function Row({ drain }: { drain: Drain }) {
   const now = useNow()
   const left = leftOf(drain)
   const done = drain.steps.filter((step) => step.phase === 'done').length
-  const forgotten = drain.state === 'drained' && now - Date.parse(drain.updatedAt) > FORGOTTEN_MS
+  const forgotten = drain.state === 'drained' && isForgotten({ since: drain.updatedAt }, now)
   return (
     <li className="flex flex-wrap items-baseline gap-x-4 gap-y-1 rounded-[4px] bg-draining-wash px-3 py-2">
       <DrainMark state={drain.state} />

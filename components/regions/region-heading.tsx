@@ -5,6 +5,7 @@ import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
+import { useKnown } from '../live/known.ts'
 import { formatNumber } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
@@ -12,6 +13,7 @@ import { useRegion } from './use-region.ts'
 
 export function RegionHeading({ region: id }: { region: string }) {
   const { overview, region, drain } = useRegion(id)
+  const { known } = useKnown()
   if (overview.data && !region)
     return (
       <PageHeading
@@ -31,7 +33,10 @@ export function RegionHeading({ region: id }: { region: string }) {
         intro={
           <span className="grid min-h-5 gap-1">
             {region && (
-              <span className="flex flex-wrap items-center gap-x-4 gap-y-1">
+              <span
+                className="flex flex-wrap items-center gap-x-4 gap-y-1"
+                data-known={known ? undefined : 'no'}
+              >
                 <StateMark state={region.state} words={region.words} />
                 <span>
                   {region.up} of {region.nodes} up

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { isForgotten } from '@/components/drains/held-words.ts'
 import { headlineOf } from '@/components/fleet/headline.ts'
 import { concerning, worstFirst } from '@/components/incidents/worst-first.ts'
 import { nodeNow } from '@/components/nodes/last-known.ts'
@@ -100,6 +101,14 @@ describe('what every page says', () => {
     const list = [incident('a', { nodes: ['fra-1'], regions: ['fra'] }), incident('b', { regions: ['iad'] })]
     expect(concerning(list, { node: 'fra-1' }).map(({ id }) => id)).toEqual(['a'])
     expect(concerning(list, { region: 'iad' }).map(({ id }) => id)).toEqual(['b'])
+  })
+
+  it('recalls what has been held for more than four hours', () => {
+    const now = Date.parse(at)
+    const since = (ms: number) => ({ since: new Date(now - ms).toISOString() })
+    expect(isForgotten(since(4 * 3_600_000), now)).toBe(false)
+    expect(isForgotten(since(4 * 3_600_000 + 1), now)).toBe(true)
+    expect(isForgotten(since(9e9), 0)).toBe(false)
   })
 
   it('counts what is open beside Incidents and Drains, a held region once', () => {
