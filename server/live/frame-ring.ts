@@ -65,8 +65,8 @@ export class FrameRing {
     }
   }
 
-  /** What followed `seq`, oldest first; null where some of it is gone, or it is more than `limit` entries. */
-  after(seq: number, limit: number): Entry[] | null {
+  /** What followed `seq`, oldest first; null where some of it is gone. */
+  after(seq: number): Entry[] | null {
     if (seq < this.#evictedSeq) return null
     let low = this.#first
     let high = this.#entries.length
@@ -75,6 +75,6 @@ export class FrameRing {
       if ((this.#entries[middle] as Entry).seq > seq) high = middle
       else low = middle + 1
     }
-    return this.#entries.length - low > limit ? null : this.#entries.slice(low)
+    return this.#entries.slice(low)
   }
 }

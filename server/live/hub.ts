@@ -41,8 +41,6 @@ const LARGE = 32 * 1024
 /** What changes of one topic may cost a client, in characters per ms. */
 const PACE = 256
 const MAX_INTERVAL_MS = 10_000
-/** Longest replay for a client that comes back; beyond it snapshots are less work for both sides. */
-const MAX_REPLAY = 2_000
 
 /**
  * The live stream's heart: one ascending sequence, a ring of recent frames, and subscribers by topic. What is published is written
@@ -66,7 +64,7 @@ export class Hub implements LivePublisher {
 
   constructor(options: HubOptions) {
     this.#options = {
-      ringSize: 5_000,
+      ringSize: 20_000,
       ringBytes: 16 * 1024 * 1024,
       maxMarks: 2_000,
       changeIntervalMs: 200,
@@ -153,10 +151,10 @@ export class Hub implements LivePublisher {
     this.#subscribers.delete(subscriber)
   }
 
-  /** @internal The entries after `seq`, or null where some are gone already, or too many. */
+  /** @internal The entries after `seq`, or null where some are gone already. */
   entriesAfter(after: { hub: string; seq: number }): Entry[] | null {
     if (after.hub !== this.hub || after.seq > this.#seq) return null
-    return this.#ring.after(after.seq, MAX_REPLAY)
+    return this.#ring.after(after.seq)
   }
 
   /** @internal */

@@ -49,7 +49,7 @@ export interface LiveRefusals {
 
 const MAX_BACKLOG_LENGTH = 1024 * 1024
 const MAX_TOPICS = 64
-const MAX_TOPICS_PER_CALLER = 1_024
+const MAX_TOPICS_PER_CALLER = 2_048
 /** Upgrades that are being authenticated at once. */
 const MAX_OPENING = 256
 /** Messages of one socket: at once, and per second. */
@@ -111,7 +111,7 @@ export class LiveSocket {
   constructor(options: LiveSocketOptions) {
     this.#options = {
       maxClients: 2_000,
-      maxClientsPerCaller: 64,
+      maxClientsPerCaller: 128,
       pingIntervalMs: 25_000,
       heartbeatMs: 5_000,
       maxBacklogMs: 10_000,

@@ -36,13 +36,13 @@ export class HubSubscriber implements Subscriber {
     const began = performance.now()
     // Whoever has used up the allowance gets snapshots when it is their turn, and no replay at once.
     const mayReplay = after !== undefined && (this.#reader === null || this.#reader.reads.hasLeft)
-    const missed = mayReplay ? this.#hub.entriesAfter(after) : null
-    for (const entry of missed ?? []) this.#offerTo(fresh, entry, new Map())
+    const missed = mayReplay ? this.#replay(fresh, after) : null
+    for (const text of missed ?? []) this.#put(text)
     for (const topic of fresh) {
       this.#topics.set(topic.name, topic)
       this.#hub.follow(topic.name, this)
     }
-    if (missed !== null) this.#reader?.reads.spend(performance.now() - began)
+    if (mayReplay) this.#reader?.reads.spend(performance.now() - began)
     for (const topic of fresh) {
       if (missed !== null && after !== undefined && !this.#hub.changedAfter(topic.name, after.seq)) continue
       this.#askFor(topic.name)
@@ -77,10 +77,6 @@ export class HubSubscriber implements Subscriber {
     this.#hub.leave(this)
   }
 
-  offer(entry: Entry, cache: Map<string, string>): void {
-    this.#offerTo([...this.#topics.values()], entry, cache)
-  }
-
   /** Keeps the snapshot's place in the order of the numbers until it has been read. */
   queueSnapshot(topic: string, seq: number, read: SnapshotRead): void {
     // One that has not begun will tell the same state.
@@ -96,6 +92,23 @@ export class HubSubscriber implements Subscriber {
       queued.text = result === null ? '' : this.#snapshotFrame(topic, seq, result)
       this.#flush()
     })
+  }
+
+  /** Frames of what followed; null where some is gone, or so much came that snapshots are less work for both sides. */
+  #replay(topics: readonly Topic[], after: { hub: string; seq: number }): string[] | null {
+    const frames: string[] = []
+    let length = 0
+    const entries = this.#hub.entriesAfter(after)
+    if (entries === null) return null
+    for (const entry of entries) {
+      const matching = matchingOf(topics, entry)
+      if (matching.length === 0) continue
+      const text = this.#entryFrame(entry, matching)
+      length += text.length
+      if (length > MAX_WAITING_LENGTH) return null
+      frames.push(text)
+    }
+    return frames
   }
 
   #askFor(topic: string): void {
@@ -117,12 +130,8 @@ export class HubSubscriber implements Subscriber {
     return `{"type":"snapshot","hub":"${hub}","seq":${seq},"topic":${JSON.stringify(topic)},"data":${result.json}}`
   }
 
-  #offerTo(topics: readonly Topic[], entry: Entry, cache: Map<string, string>): void {
-    const matching = topics.filter((topic) =>
-      entry.kind === 'event'
-        ? topic.wantsEvent(entry.facts)
-        : entry.points.some((point) => topic.wantsSample?.(point) ?? false),
-    )
+  offer(entry: Entry, cache: Map<string, string>): void {
+    const matching = matchingOf([...this.#topics.values()], entry)
     if (matching.length === 0) return
     const key = matching.map((topic) => topic.name).join(' ')
     let text = cache.get(key)
@@ -166,3 +175,10 @@ export class HubSubscriber implements Subscriber {
     }
   }
 }
+
+const matchingOf = (topics: readonly Topic[], entry: Entry): Topic[] =>
+  topics.filter((topic) =>
+    entry.kind === 'event'
+      ? topic.wantsEvent(entry.facts)
+      : entry.points.some((point) => topic.wantsSample?.(point) ?? false),
+  )
