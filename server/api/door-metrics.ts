@@ -52,15 +52,21 @@ export const doorMetrics: MetricDefinition<ApiOptions>[] = [
       })),
   },
   {
+    name: 'tidegate_sign_ins_failed_total',
+    kind: 'counter',
+    help: 'Sign-ins with a wrong address or password.',
+    read: ({ auth }) => [{ value: auth.signInFigures().failed }],
+  },
+  {
     name: 'tidegate_passwords_waiting',
     kind: 'gauge',
     help: 'Sign-ins that wait for their turn.',
-    read: ({ auth }) => [{ value: auth.passwordFigures().waiting }],
+    read: ({ auth }) => [{ value: auth.signInFigures().waiting }],
   },
   {
     name: 'tidegate_passwords_refused_total',
     kind: 'counter',
     help: 'Sign-ins sent away because too many waited.',
-    read: ({ auth }) => [{ value: auth.passwordFigures().refused }],
+    read: ({ auth }) => [{ value: auth.signInFigures().refused }],
   },
 ]

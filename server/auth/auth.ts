@@ -89,8 +89,8 @@ export interface Auth {
   /** Stops calling listeners. Sessions and tokens stay as they are. */
   close(): Promise<void>
   readonly origins: readonly string[]
-  /** Sign-ins that wait for their turn, and those sent away. */
-  passwordFigures(): { waiting: number; refused: number }
+  /** Sign-ins that wait for their turn, those sent away, and those that failed. */
+  signInFigures(): { waiting: number; refused: number; failed: number }
   readonly users: {
     list(): Promise<User[]>
     find(id: string): Promise<User | null>
@@ -111,6 +111,10 @@ export interface Auth {
     remove(id: string, actor: Actor): Promise<void>
   }
 }
+
+/** Rows that failed sign-ins may add to the audit within a quarter of an hour. */
+const maxFailureRows = 500
+const failureWindowMs = 15 * 60_000
 
 const withSecure = (cookie: string, secure: boolean): string =>
   secure && !/; *secure(?:;|$)/i.test(cookie) ? `${cookie}; Secure` : cookie
@@ -143,6 +147,8 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
   const sessions = new Sessions({ signIn, store, log, now })
   const setup = new SetupLink({ store, users, serverUrl: options.serverUrl, now })
   const guesses = new Guesses(now)
+  let failures = { count: 0, endsAt: 0 }
+  let signInsFailed = 0
   const isTls = new URL(options.serverUrl).protocol === 'https:'
   const listeners = new Set<(revocation: Revocation) => void>()
   let hasAdmin = false
@@ -213,6 +219,20 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
     }
   }
 
+  /** Strangers write these rows: beyond a number that somebody reads, the log counts them. */
+  const noteFailure = async ({ account, address }: Guess): Promise<void> => {
+    signInsFailed++
+    if (failures.endsAt <= now()) failures = { count: 0, endsAt: now() + failureWindowMs }
+    failures.count++
+    if (failures.count <= maxFailureRows)
+      return audit({ name: account, role: 'viewer', address }, 'auth.sign_in_failed', account)
+    if (failures.count === maxFailureRows + 1)
+      log.warn(
+        { limit: maxFailureRows },
+        'so many sign-ins failed within a quarter of an hour that the audit leaves out the rest',
+      )
+  }
+
   /** Judges one guess: the answer of the sign-in where it was right. Throws as `signIn` does. */
   const judge = async (request: AccessRequest, guess: Guess, password: string): Promise<Response> => {
     guesses.take(guess)
@@ -229,8 +249,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
       throw error
     }
     if (response.status === 401 || response.status === 400) {
-      const actor = { name: guess.account, role: 'viewer', address: guess.address } as const
-      await audit(actor, 'auth.sign_in_failed', guess.account)
+      await noteFailure(guess)
       throw wrongCredentials()
     }
     if (response.status !== 200) {
@@ -272,7 +291,7 @@ export const createAuth = async (options: AuthOptions): Promise<Auth> => {
 
   return {
     origins,
-    passwordFigures: () => passwords.figures,
+    signInFigures: () => ({ ...passwords.figures, failed: signInsFailed }),
 
     authenticate,
 

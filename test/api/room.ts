@@ -3,7 +3,6 @@ import { createFrontDoor } from '../../server/api/front-door.ts'
 import { createHostRule } from '../../server/api/host-rule.ts'
 import { createWebServer } from '../../server/api/web-server.ts'
 import { createClientAddresses } from '../../server/auth/client-address.ts'
-import { Passwords } from '../../server/auth/passwords.ts'
 import { Hub } from '../../server/live/hub.ts'
 import { LiveSocket } from '../../server/live/socket.ts'
 import { log } from '../store/fixtures.ts'
@@ -15,7 +14,7 @@ export const startRoom = async (
 ) => {
   const clients = createClientAddresses(['127.0.0.1'])
   const inner = await startServer({
-    auth: { clients, passwords: new Passwords({ cost: 16 }) },
+    auth: { clients },
     api: { clients },
   })
   const hub = new Hub({ log, snapshot })

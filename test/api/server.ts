@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { type Api, createApi } from '../../server/api/api.ts'
 import type { ApiOptions } from '../../server/api/context.ts'
 import { type Auth, type AuthOptions, createAuth } from '../../server/auth/auth.ts'
+import { Passwords } from '../../server/auth/passwords.ts'
 import { log, sqlite } from '../store/fixtures.ts'
 import { FakeCollector } from './fake-collector.ts'
 
@@ -29,6 +30,8 @@ export const startServer = async (
     adminEmail: admin.email,
     adminPassword: admin.password,
     apiToken,
+    // What a password costs is tried where it matters.
+    passwords: new Passwords({ cost: 16 }),
     log,
     ...options.auth,
   }
