@@ -6,11 +6,16 @@ const FORGET_LOST_MS = 24 * 3_600_000
 /** A claim that its present holder neither confirms nor denies is believed after so long: a half-open tunnel looks like that. */
 const CLAIM_BELIEVED_MS = 60_000
 
+/** Times of two nodes, put into our clock, are no better than this beside each other. */
+const CLOCK_SLACK_MS = 2_000
+
 interface HostEntry {
   tunnel: Tunnel
   /** Number of the registration, ascending within one directory; null where the relay gave none. */
   fence: number | null
   sinceMs: number
+  /** When it was registered where it is, or was last. */
+  heldSinceMs: number
   /** Another node says that it has the host, without proof, while this one holds it. */
   claim: Claim | null
   /** A node whose claim was refuted: its word alone is not enough any more. */
@@ -70,6 +75,7 @@ export class HostMap {
         tunnel: { ...row, presence: { ...row.presence, relay: false } },
         fence: null,
         sinceMs,
+        heldSinceMs: row.state === 'lost' ? 0 : sinceMs,
         claim: null,
         doubted: null,
       })
@@ -143,7 +149,7 @@ export class HostMap {
     const at = Date.parse(event.at)
     const known = this.#hosts.get(hostId)
     const fence = numberOrNull(event.data.fence)
-    if (known && isOlder({ at, fence }, known)) return false
+    if (known && isOlder({ at, fence, node }, known)) return false
     const closeCode = numberOrNull(event.data.previousCloseCode) ?? known?.tunnel.lastCloseCode ?? null
     const moved = known !== undefined && known.tunnel.node !== node
     const reported = typeof event.data.previousNode === 'string' ? event.data.previousNode : null
@@ -221,7 +227,7 @@ export class HostMap {
         continue
       }
       // A lost one that the relay holds is not lost; one that is registered elsewhere stays there unless this is newer.
-      if (known?.tunnel.state === 'registered' && isOlder({ at, fence: item.fence }, known)) continue
+      if (known?.tunnel.state === 'registered' && isOlder({ at, fence: item.fence, node }, known)) continue
       if (known && known.sinceMs > askedAt) continue
       if (known && known.tunnel.node !== node && needsProof(known, node, item.fence)) continue
       const moved = known !== undefined && known.tunnel.node !== node
@@ -311,7 +317,8 @@ export class HostMap {
       this.#forget(oldestLost)
     }
     const doubted = known?.tunnel.node === tunnel.node ? known.doubted : null
-    this.#set(hostId, { tunnel, fence, sinceMs, claim: null, doubted })
+    const heldSinceMs = tunnel.state === 'lost' ? (known?.heldSinceMs ?? sinceMs) : sinceMs
+    this.#set(hostId, { tunnel, fence, sinceMs, heldSinceMs, claim: null, doubted })
     this.#dirty.add(hostId)
     return true
   }
@@ -367,12 +374,20 @@ const needsProof = (known: HostEntry, node: string, fence: number | null): boole
 const numberOrNull = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null
 
-/** Whether a registration is older than what is known. Fences of one directory ascend; else the times decide. */
-const isOlder = (candidate: { at: number; fence: number | null }, known: HostEntry): boolean => {
+/**
+ * Whether a registration is older than what is known. Fences of one directory ascend; else the times decide. A loss at one node
+ * says nothing of a registration at another: a host that moves is registered there before it is let go here, and clocks differ.
+ */
+const isOlder = (
+  candidate: { at: number; fence: number | null; node: string },
+  known: HostEntry,
+): boolean => {
+  const isElsewhere = known.tunnel.state === 'lost' && known.tunnel.node !== candidate.node
+  const knownMs = isElsewhere ? known.heldSinceMs - CLOCK_SLACK_MS : known.sinceMs
   if (candidate.fence !== null && known.fence !== null && candidate.fence !== known.fence) {
     // A directory that began anew (a collector with embedded nodes restarted) counts from one again: a much later time wins.
     if (candidate.fence > known.fence) return false
-    return candidate.at <= known.sinceMs
+    return candidate.at <= knownMs
   }
-  return candidate.at < known.sinceMs
+  return candidate.at < knownMs
 }

@@ -10,6 +10,13 @@ const partOf = (value: unknown): Written =>
 
 const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value.map(partOf) : [])
 
+/** One form for all ways to write an address, without credentials: it is printed. */
+const placeOf = (url: unknown): string | null => {
+  if (typeof url !== 'string' || !URL.canParse(url)) return null
+  const { protocol, host, pathname } = new URL(url)
+  return `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
+}
+
 const pollingDefaults = configSchema.shape.polling.parse(undefined)
 
 /**
@@ -39,10 +46,12 @@ export const crossCheck = (file: unknown): Problem[] => {
   // A region that is itself misspelt would make every node of it a mistake too.
   const areRegionsKnown = regions.size > 0 && [...regions].every((id) => idSchema.safeParse(id).success)
   const nodes = new Set<string>()
+  /** Where each node is asked, and the entry that said so first: a copied line would drain the wrong machine. */
+  const places = new Map<string, string>()
   let isAnyNamed = false
   for (const list of ['nodes', 'embedded']) {
     isAnyNamed ||= config[list] !== undefined && !(Array.isArray(config[list]) && config[list].length === 0)
-    listOf(config[list]).forEach(({ id, region }, index) => {
+    listOf(config[list]).forEach(({ id, region, url }, index) => {
       if (typeof id === 'string') {
         if (nodes.has(id))
           problems.push({
@@ -51,6 +60,15 @@ export const crossCheck = (file: unknown): Problem[] => {
           })
         nodes.add(id)
       }
+      const place = list === 'nodes' ? placeOf(url) : null
+      const other = place === null ? undefined : places.get(place)
+      if (other !== undefined)
+        problems.push({
+          path: `${list}[${index}].url`,
+          message: `is ${place}, where ${other} is asked already; each node has an address of its own`,
+        })
+      else if (place !== null)
+        places.set(place, `${list}[${index}]${typeof id === 'string' ? ` (${id})` : ''}`)
       if (typeof region === 'string' && areRegionsKnown && !regions.has(region)) {
         problems.push({
           path: `${list}[${index}].region`,

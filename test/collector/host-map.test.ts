@@ -158,6 +158,14 @@ describe('the host map', () => {
     expect(next.get('host-1')?.presence.relay).toBe(false)
   })
 
+  it('knows where a host is that was registered elsewhere before it was let go, in whatever order that is heard', () => {
+    const events = [registered(5, 'iad-1', { previousNode: 'fra-1' }), lost(5.2, 'fra-1', 4001)]
+    for (const order of [events, [...events].reverse()]) {
+      const map = mapOf(registered(1, 'fra-1'), ...order)
+      expect(map.get('host-1')).toMatchObject({ node: 'iad-1', state: 'registered' })
+    }
+  })
+
   it('does not give a host away on the word of another node alone, and not a second time after that was refuted', () => {
     const map = mapOf(registered(1, 'fra-1', { fence: 7 }))
     map.apply(registered(5, 'iad-1', { fence: 3 }))

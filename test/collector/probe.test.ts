@@ -1,3 +1,4 @@
+import type { lookup } from 'node:dns'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
@@ -223,6 +224,13 @@ describe('address rules', () => {
     ['ftp://10.0.0.1/', []],
     ['relay-b', []],
     ['http://169.254.169.254/', ['0.0.0.0/0']],
+    ['http://[64:ff9b::169.254.169.254]/', ['::/0']],
+    ['http://[64:ff9b:1::a9fe:a9fe]/', []],
+    ['http://[2002:a9fe:a9fe::1]/', []],
+    ['http://[2002:7f00:1::1]/', []],
+    ['http://[2001:0:4136:e378:8000:63bf:5601:5601]/', []],
+    ['http://[::169.254.169.254]/', []],
+    ['http://[64:ff9b::100.100.100.200]/', []],
   ])('never dial %s with allow %j', async (url, allow) => {
     const result = await makeProbe(500, allow).probe(target(url))
     expect(result.outcome).toBe('blocked_address')
@@ -236,6 +244,30 @@ describe('address rules', () => {
     const named = url.replace('127.0.0.1', 'localhost')
     expect((await makeProbe(500, ['10.0.0.0/8']).probe(target(named))).outcome).toBe('blocked_address')
     expect(dialled).toBe(0)
+  })
+
+  it.each([
+    ['relay.example.com', [], false, true],
+    ['relay.example.com', ['127.0.0.0/8'], false, false],
+    ['relay.example.com', [], true, false],
+    ['localhost', [], false, false],
+    ['node.localhost', [], false, false],
+  ])(
+    'send no token to this machine for the name %s, allow %j, embedded %s',
+    async (name, allow, embedded, refused) => {
+      const resolve = ((_name: string, _options: unknown, done: (error: null, found: unknown[]) => void) =>
+        done(null, [{ address: '127.0.0.1', family: 4 }])) as unknown as typeof lookup
+      const error = await new Promise<Error | null>((done) =>
+        createAddressRules(allow, resolve).lookup(embedded)(name, {}, (error) => done(error)),
+      )
+      if (refused) expect(error?.message).toContain('this machine; name the address itself')
+      else expect(error).toBeNull()
+    },
+  )
+
+  it('reach a public address in the form of NAT64', () => {
+    expect(createAddressRules([]).refuses('64:ff9b::192.0.2.1', false)).toBeNull()
+    expect(createAddressRules([]).refuses('2002:c000:201::1', false)).toBeNull()
   })
 
   it('allow what the configuration names, what allow contains, and embedded nodes', () => {

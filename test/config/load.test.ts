@@ -69,6 +69,32 @@ embedded: nonsense
     ])
   })
 
+  it('refuses a copied line that would drain the wrong machine', () => {
+    const problems = checkConfig(
+      file(`
+regions: [{ id: fra }]
+nodes:
+  - { id: fra-1, region: fra, kind: tidegate, url: "https://A.example:443/x/", token: "0123456789abcdef" }
+  - { id: fra-2, region: fra, kind: tidegate, url: "https://a.example/x", token: "0123456789abcdef" }
+  - { id: fra-3, region: fra, kind: tidegate, url: "https://a.example:444/x", token: "0123456789abcdef" }
+  - { id: fra-4, region: fra, kind: tidegate, url: "https://ana:secret@a.example/x", token: "0123456789abcdef" }
+`),
+      {},
+    )
+    expect(problems.filter(({ message }) => message.includes('asked already'))).toEqual([
+      {
+        path: 'nodes[1].url',
+        message:
+          'is https://a.example/x, where nodes[0] (fra-1) is asked already; each node has an address of its own',
+      },
+      {
+        path: 'nodes[3].url',
+        message:
+          'is https://a.example/x, where nodes[0] (fra-1) is asked already; each node has an address of its own',
+      },
+    ])
+  })
+
   it('reports every problem at once, each with path, value, rule and example', () => {
     const path = file(`
 polling: { intervalMs: 5000, timeoutMs: "soon", retries: 3 }

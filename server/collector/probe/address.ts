@@ -5,6 +5,8 @@ import ipaddr from 'ipaddr.js'
 /** Cloud metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure's wire server. */
 const METADATA = new Set(['fd00:ec2::254', '100.100.100.200', '168.63.129.16'])
 const NEVER = new Set(['linkLocal', 'unspecified', 'broadcast', 'multicast'])
+/** Names that mean this machine by what they are (RFC 6761 §6.3); any other that leads here may be somebody's trick. */
+const LOCAL_NAME = /^(?:.+\.)?localhost\.?$/i
 
 export class BlockedAddressError extends Error {
   readonly code = 'ERR_BLOCKED_ADDRESS'
@@ -21,11 +23,15 @@ export interface AddressRules {
 
 /**
  * Where outgoing polls may go. Without `allow` that is whatever the configuration names literally; link-local and metadata
- * addresses never, because a node's name in DNS is not under our control.
+ * addresses never, in none of their forms, because a node's name in DNS is not under our control; and a name that leads to this
+ * machine only where it is allowed.
  *
  * @param allow CIDR ranges or single addresses; throws on one that is neither.
  */
-export const createAddressRules = (allow: readonly string[]): AddressRules => {
+export const createAddressRules = (
+  allow: readonly string[],
+  resolve: typeof dnsLookup = dnsLookup,
+): AddressRules => {
   const ranges = allow.map((entry) =>
     entry.includes('/') ? ipaddr.parseCIDR(entry) : wholeAddress(ipaddr.process(entry)),
   )
@@ -35,6 +41,10 @@ export const createAddressRules = (allow: readonly string[]): AddressRules => {
     if (!ipaddr.isValid(bare)) return `${address} is not an IP address`
     const parsed = ipaddr.process(bare)
     const kind = parsed.range()
+    const inner = wrappedIn(parsed)
+    const wrapped =
+      inner?.range() === 'loopback' ? 'leads to a loopback address' : inner && refuses(inner.toString(), true)
+    if (wrapped) return `${parsed.toString()} is ${inner?.toString()} in another form, and ${wrapped}`
     if (METADATA.has(parsed.toString()) || NEVER.has(kind)) {
       return `${parsed.toString()} is a ${METADATA.has(parsed.toString()) ? 'metadata' : kind} address, which is never polled`
     }
@@ -58,11 +68,16 @@ export const createAddressRules = (allow: readonly string[]): AddressRules => {
     lookup:
       (embedded): LookupFunction =>
       (hostname, options, callback) => {
-        dnsLookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+        resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
           if (error) return callback(error, '')
           for (const entry of addresses) {
             const refusal = refuses(entry.address, embedded)
             if (refusal !== null) return callback(new BlockedAddressError(`${hostname}: ${refusal}`), '')
+            // Whoever runs that name would have our token sent to whatever listens here.
+            if (!embedded && ranges.length === 0 && isLoopback(entry.address) && !LOCAL_NAME.test(hostname)) {
+              const why = `${hostname} resolves to ${entry.address}, this machine; name the address itself, or allow it in polling.allow`
+              return callback(new BlockedAddressError(why), '')
+            }
           }
           if (options.all) return callback(null, addresses)
           const first = addresses[0]
@@ -72,6 +87,25 @@ export const createAddressRules = (allow: readonly string[]): AddressRules => {
         })
       },
   }
+}
+
+const isLoopback = (address: string): boolean =>
+  ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
+
+/**
+ * The IPv4 address that an IPv6 one leads to: NAT64 (RFC 6052 §2.2, RFC 8215), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4) and the
+ * old compatible form (RFC 4291 §2.5.5.1). Null where it leads to none.
+ */
+const wrappedIn = (address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | null => {
+  if (address.kind() === 'ipv4') return null
+  const bytes = address.toByteArray()
+  const prefix = bytes.slice(0, 6).join(',')
+  const of = (from: number, flip = 0) =>
+    new ipaddr.IPv4(bytes.slice(from, from + 4).map((byte) => byte ^ flip))
+  const isNat64 = prefix === '0,100,255,155,0,0' || prefix === '0,100,255,155,0,1'
+  if (isNat64 || (bytes.slice(0, 12).every((byte) => byte === 0) && (bytes[12] ?? 0) > 0)) return of(12)
+  if (bytes[0] === 0x20 && bytes[1] === 0x02) return of(2)
+  return prefix.startsWith('32,1,0,0') ? of(12, 0xff) : null
 }
 
 const wholeAddress = (address: ipaddr.IPv4 | ipaddr.IPv6): [ipaddr.IPv4 | ipaddr.IPv6, number] => [
