@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../contract/errors.ts'
 import type { HeaderList, ResetCode } from './frames.ts'
 import { answerError, bodyPending, hasBody, limitRestOfBody } from './public-answer.ts'
 import { watchReader } from './reader-watch.ts'
+import { failureOfReset } from './request-failures.ts'
 import { ResponseFraming } from './response-framing.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { StreamHandler, TunnelStream } from './tunnel-streams.ts'
@@ -55,7 +56,9 @@ export const responseWriter = (
     stream().reset('client_gone')
     settle(res.headersSent ? res.statusCode : 499)
   })
-  const reset = (code: ResetCode, message: string): void => {
+  const reset = (given: ResetCode, message: string): void => {
+    // The tunnel was closed by this relay's own drain: the client may take that for what it is, and ask elsewhere.
+    const code = failureOfReset(given, tunnel) === 'draining' ? 'draining' : given
     // A response that has begun cannot become an error any more: cutting it is the only honest end.
     if (res.headersSent) {
       res.destroy()
