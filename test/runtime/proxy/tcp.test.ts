@@ -412,6 +412,33 @@ describe('quiet connections', () => {
     expect(proxy.stats().closedBy).toEqual({ parity: 1 })
   })
 
+  it('closes with parity also when the FIN stands behind bytes for which the target has no room', async () => {
+    const target = await tcpTarget((socket) => socket.pause())
+    const { proxy, port } = await startProxy({
+      routes: [tcpRoute(target.port)],
+      parityCheckTimeoutMs: 300,
+      parityQuietMs: 200,
+    })
+    const client = new RawClient(port())
+    const step = Buffer.alloc(64 * 1024)
+    let written = 0
+    // Until the proxy reads no more; what was written last lies in its kernel.
+    for (let still = 0; still < 20; ) {
+      const taken = proxy.stats().bytes.upstream
+      if (taken === written) {
+        client.socket.write(step)
+        written += step.length
+        still = 0
+      } else still += 1
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      if (proxy.stats().bytes.upstream !== taken) still = 0
+    }
+    client.socket.end()
+    await until(() => proxy.stats().connections.closed === 1)
+    expect(proxy.stats().closedBy).toEqual({ parity: 1 })
+    expectLaw(proxy)
+  })
+
   it.each(['reset', 'ignore'] as const)(
     'survives socketTimeoutMs with timeoutBehavior %s',
     async (timeoutBehavior) => {
