@@ -259,7 +259,11 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     },
 
     active: activeDrains,
-    held: () => heldParts([...runs.values()].map((run) => run.drain)),
+    held: () =>
+      heldParts(
+        [...runs.values()].map((run) => run.drain),
+        new Set(fleet.nodes().map((node) => node.id)),
+      ),
 
     absence(node) {
       for (const run of runs.values()) {

@@ -130,7 +130,10 @@ export class DrainRecord {
       const from = this.#drain.state
       if (end !== undefined) this.progress.end = end
       Object.assign(this.progress, options.progress)
-      if (from === to) return { from, drain: this.#drain }
+      if (from === to) {
+        this.touch()
+        return { from, drain: this.#drain }
+      }
       const change = {
         state: to,
         version: this.#drain.version + 1,

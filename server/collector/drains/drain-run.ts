@@ -58,6 +58,7 @@ export class DrainRun {
   /** Since when no receiver is known; null while one is. */
   #blindSince: number | null = null
   #knowsReceivers: boolean
+  #followAgainAt = 0
   #lookedAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | null = null
   #ticking: Promise<void> | null = null
@@ -443,7 +444,12 @@ export class DrainRun {
   }
 
   #follow(): void {
-    this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#nodes.leaving()))
+    // With very many hosts this costs milliseconds: then it comes less often, and events tell of each move meanwhile.
+    const began = performance.now()
+    if (began >= this.#followAgainAt) {
+      this.#setMoves(followMoves(this.drain.moves, this.#options.fleet.tunnels(), this.#nodes.leaving()))
+      this.#followAgainAt = began + 20 * (performance.now() - began)
+    }
     const { fleet } = this.#options
     const { progress } = this.record
     const first = progress.lost === null

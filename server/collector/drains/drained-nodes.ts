@@ -74,6 +74,10 @@ export class DrainedNodes {
     return this.#up.has(node)
   }
 
+  #isKnown(node: string): boolean {
+    return this.#fleet.nodes().some(({ id }) => id === node)
+  }
+
   /** No host may move twice: all nodes that still have tunnels refuse new ones from the start. */
   async cordonAll(): Promise<void> {
     const { strategy } = this.#record.drain
@@ -150,6 +154,11 @@ export class DrainedNodes {
       return null
     }
     if (outcome === 'exited' || outcome === 'kept_serving') return null
+    if (!this.#isKnown(node)) {
+      this.#record.progress.notes.push(`${node} is not in the configuration any more`)
+      this.endStep(node, 'out')
+      return null
+    }
     if (outcome === 'back' && (held || this.isUp(node))) return null
     if (held && phase !== 'waiting') {
       this.endStep(node, 'held')

@@ -134,6 +134,12 @@ describe('a drain explains', () => {
     const { collector, machine } = await startFleet(['fra-1', 'fra-2', 'iad-1'])
     const { id } = await collector.drains.create(drainOf('fra'), ana)
     await eventually(async () => expect(await stateOf(collector, id)).toBe('drained'))
+    const { report, budget } = (await collector.drains.get(id)) as Drain
+    expect(report?.phases.length).toBeGreaterThan(0)
+    for (const { node, phase, budgetMs } of report?.phases ?? [])
+      expect(budgetMs).toBe(
+        (budget?.find((each) => each.node === node && each.phase === phase)?.seconds ?? -1) * 1_000,
+      )
     expect(collector.overview().held).toMatchObject([
       { region: 'fra', nodes: ['fra-1', 'fra-2'], drainId: id },
     ])
