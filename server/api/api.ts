@@ -18,7 +18,7 @@ import { addSeries } from './series.ts'
 import { addSetup, addSignIn } from './sign-in.ts'
 import { addSystem } from './system.ts'
 
-export type { ApiOptions, DemoHandle } from './context.ts'
+export type { ApiOptions } from './context.ts'
 
 export interface ApiRoute {
   method: string
