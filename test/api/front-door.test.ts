@@ -46,7 +46,7 @@ describe('the front door', () => {
     shared = true
     refused = []
     server = createWebServer(door, {
-      headersTimeoutMs: 300,
+      headersTimeoutMs: 800,
       checkIntervalMs: 100,
       maxConnectionsPerSource: 5,
       isShared: () => shared,

@@ -352,7 +352,9 @@ describe('passwords at their real price', () => {
   })
   afterEach(() => server.close())
 
-  it('a hundred wrong sign-ins at once leave the pool alone on which the data plane resolves names', async () => {
+  it('a hundred wrong sign-ins at once leave the pool alone on which the data plane resolves names', {
+    timeout: 60_000,
+  }, async () => {
     let isOver = false
     const guesses = Array.from({ length: 100 }, (_, n) =>
       server.signIn({ email: `x${n}@example.com`, password: 'wrong' }),
