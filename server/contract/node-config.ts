@@ -117,6 +117,8 @@ export const relayConfigSchema = z
     bodyIdleTimeoutMs: ms(60_000),
     /** While a client takes nothing of what waits for it; 0 waits. */
     readerIdleTimeoutMs: ms(60_000),
+    /** What may wait for slow clients and hosts altogether; beyond it the slowest are ended. */
+    maxBufferedBytes: z.number().int().min(1_048_576).default(268_435_456),
     maxPendingPerTunnel: z.number().int().min(1).default(1_000),
     maxTunnels: z.number().int().min(1).default(50_000),
     directoryTtlMs: ms(90_000),

@@ -5,12 +5,17 @@ const SLOW_AFTER_MS = 1_000
 /** A client that moves fewer bytes a second makes room where there is none. */
 const SLOW_BYTES_PER_SECOND = 4_096
 
+/** How full memory is when nobody has to give way any more. */
+const RELIEVED = 7 / 8
+
 /** One exchange that holds a place on a tunnel. */
 export interface Place {
   /** Whose it is: requests with the same value share. */
   client: string
   /** Bytes a second that its client sends or takes while it is the client's turn; null while it is the host's. */
   clientPace(): number | null
+  /** Bytes that are kept for it. */
+  buffered(): number
   /** No byte of an answer has left yet. */
   waiting(): boolean
   /** Ends it, because another needs its place. */
@@ -37,6 +42,7 @@ export const clientKey = (address: string): string => {
  */
 export class PendingRoom {
   readonly #places = new WeakMap<Tunnel, Set<Held>>()
+  readonly #all = new Set<Held>()
 
   /** Takes a place. Answers the function that gives it back. */
   take(tunnel: Tunnel, place: Place): () => void {
@@ -44,7 +50,30 @@ export class PendingRoom {
     this.#places.set(tunnel, places)
     const held = { ...place, sinceMs: performance.now() }
     places.add(held)
-    return () => places.delete(held)
+    this.#all.add(held)
+    return () => {
+      places.delete(held)
+      this.#all.delete(held)
+    }
+  }
+
+  /** Where more than `maxBytes` are kept, the slowest of those for whom they are kept give way until an eighth is free. */
+  relieve(maxBytes: number): void {
+    let total = 0
+    const holders: { place: Held; bytes: number; pace: number }[] = []
+    for (const place of this.#all) {
+      const bytes = place.buffered()
+      if (bytes === 0) continue
+      total += bytes
+      holders.push({ place, bytes, pace: place.clientPace() ?? Number.POSITIVE_INFINITY })
+    }
+    if (total <= maxBytes) return
+    holders.sort((a, b) => a.pace - b.pace || b.bytes - a.bytes)
+    for (const { place, bytes } of holders) {
+      if (total <= maxBytes * RELIEVED) return
+      total -= bytes
+      place.giveWay('slow')
+    }
   }
 
   /** Makes room on a full tunnel for a request of `client`: true where somebody gave way. */

@@ -54,6 +54,9 @@ const hopsOf = (req: IncomingMessage): number => {
   return Number.isInteger(hops) && hops > 0 ? hops : MAX_HOPS
 }
 
+/** How often the memory that slow clients hold is looked at. */
+const RELIEF_MS = 500
+
 const statusClass = (status: number): string =>
   status >= 100 && status <= 599 ? `${Math.floor(status / 100)}xx` : 'other'
 
@@ -67,6 +70,8 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     if (failure !== null) failures.count(failure, formerOwner)
   })
   const room = new PendingRoom()
+  const relief = setInterval(() => room.relieve(config.maxBufferedBytes), RELIEF_MS)
+  relief.unref()
   const responses = new Set<ServerResponse>()
   const byStatus: Record<string, number> = {}
   let total = 0
@@ -206,7 +211,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
     why === 'slow'
       ? new AppError(
           'ERR_REQUEST_TIMEOUT',
-          `The tunnel of ${hostId} is full, and this request was its slowest`,
+          `Room was needed on the tunnel of ${hostId}, and this request was the slowest`,
           { hostId },
         )
       : new AppError(
@@ -296,6 +301,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       const leave = room.take(owner, {
         client,
         clientPace,
+        buffered: () => res.writableLength + stream.queuedBytes,
         waiting: () => !res.headersSent,
         giveWay(why) {
           const error = whyItGaveWay(why, hostId)
@@ -363,6 +369,7 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       const leave = room.take(owner, {
         client,
         clientPace: () => (forwarded.clientIsBehind() ? 0 : null),
+        buffered: () => socket.writableLength + forwarded.stream.queuedBytes,
         waiting: () => !accepted,
         giveWay(why) {
           const error = whyItGaveWay(why, hostId)
@@ -472,6 +479,8 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
       exchanges.retiring = on
       if (on) for (const res of responses) res.shouldKeepAlive = false
     },
+
+    dispose: () => clearInterval(relief),
 
     counts(): RelayHealth['requests'] {
       return {

@@ -193,6 +193,7 @@ export const createRelay = (
       await traffic.abortRest('all')
       await registry.closeAll(...closeCodeNow(), timings.closeGraceMs)
       registry.dispose()
+      traffic.dispose()
     },
     async destroy() {
       stopped = true
@@ -204,6 +205,7 @@ export const createRelay = (
       ])
       old?.closeAllConnections()
       registry.dispose()
+      traffic.dispose()
     },
     stats: (): RelayHealth => ({
       tunnels: {

@@ -89,6 +89,11 @@ export class TunnelStream {
     return this.#over
   }
 
+  /** Bytes that wait here for credit or for the tunnel's socket. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
   /** Calls `listener` once, when the stream is over in whatever way. */
   onOver(listener: () => void): void {
     this.#whenOver = listener

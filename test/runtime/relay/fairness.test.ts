@@ -377,6 +377,33 @@ describe('a client that reads', () => {
   })
 })
 
+it('readers that drip do not fill the memory of the relay: above its ceiling the slowest are ended, others are served whole', async () => {
+  const relay = await startRelay({ config: { maxBufferedBytes: 1024 * 1024 } })
+  const body = Buffer.alloc(24 * 1024 * 1024, 'x')
+  let cut = 0
+  const to = await startTarget((_req, res) => {
+    res.on('close', () => {
+      if (!res.writableFinished) cut += 1
+    })
+    res.writeHead(200, { 'Content-Length': body.length })
+    res.end(body)
+  })
+  await startHost({ relays: [relay.url], to }).registered()
+  const readers = Array.from({ length: 12 }, () => {
+    const socket = connect(relay.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.pause()
+    socket.write('GET /hosts/a/ HTTP/1.1\r\nHost: a\r\n\r\n')
+    return socket
+  })
+  onTestFinished(() => {
+    for (const socket of readers) socket.destroy()
+  })
+  await vi.waitFor(() => expect(cut).toBeGreaterThan(3), { timeout: 15_000 })
+  expect(pending(relay), 'nobody more than needed').toBeGreaterThan(0)
+  expect((await ask(relay, '/hosts/a/')).body.length).toBe(body.length)
+})
+
 describe('a client that gives up', () => {
   it.each([
     ['a request', 'GET /hosts/a/ HTTP/1.1\r\nHost: a\r\n\r\n'],
