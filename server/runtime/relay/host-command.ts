@@ -1,4 +1,5 @@
 import { readDrainBudget } from '../../contract/drain-budget.ts'
+import { LastResort } from '../../observe/last-resort.ts'
 import { createLog, type Log } from '../../observe/log.ts'
 import { createHostClient } from './host-client.ts'
 
@@ -17,6 +18,8 @@ export interface HostCommandOptions {
   signal?: AbortSignal
 }
 
+/** What a host may take to end itself after an error escaped; then its process ends without it. */
+const ESCAPED_DEADLINE_MS = 3_000
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 /**
@@ -41,7 +44,22 @@ export const runHost = async (options: HostCommandOptions): Promise<number> => {
       if (event.type === 'replaced') finish(EXIT_REPLACED)
     },
   })
-  const end = (): void => finish(0)
+  const lastResort = new LastResort({
+    log,
+    what: `host ${options.hostId}`,
+    deadlineMs: () => ESCAPED_DEADLINE_MS,
+    end: async () => {
+      try {
+        await client.close()
+      } finally {
+        lastResort.sayWhy()
+        process.exit(1)
+      }
+    },
+  })
+  const end = (): void => {
+    if (!lastResort.used) finish(0)
+  }
   for (const signal of SIGNALS) process.on(signal, end)
   options.signal?.addEventListener('abort', end, { once: true })
   if (options.signal?.aborted) end()
@@ -51,5 +69,6 @@ export const runHost = async (options: HostCommandOptions): Promise<number> => {
   await client.drain({ budgetMs: budget.httpSeconds * 1_000 })
   for (const signal of SIGNALS) process.off(signal, end)
   options.signal?.removeEventListener('abort', end)
+  lastResort.release()
   return code
 }

@@ -356,6 +356,7 @@ describe('a host', () => {
     await relay.relay.stopAccepting()
     await relay.relay.drainTunnels({ signal: noSignal() })
     await relay.relay.unbind()
+    await vi.waitFor(() => expect(host.of('lost')).toHaveLength(1))
     await vi.waitFor(() => expect(host.of('attempt_failed').length).toBeGreaterThan(1))
     await relay.relay.resume()
     await host.registered(2)

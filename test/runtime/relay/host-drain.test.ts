@@ -156,6 +156,18 @@ describe('the command `tidegate host`', () => {
     },
   )
 
+  it('ends once, with 1 and the reason last, when an error escapes', async () => {
+    const relay = await startRelay()
+    const defect = `process.on('SIGUSR2', () => setInterval(() => { throw new Error('the defect of this test') }, 1))`
+    const preload = `--import=data:text/javascript,${encodeURIComponent(defect)}`
+    const host = command(relay.url, 'http://127.0.0.1:9', { NODE_OPTIONS: preload })
+    await vi.waitFor(() => expect(relay.relay.tunnels()).toHaveLength(1), { timeout: 15_000 })
+    host.child.kill('SIGUSR2')
+    expect(await host.ended).toBe(1)
+    const last = JSON.parse(host.text().trim().split('\n').at(-1) ?? '{}') as { msg: string }
+    expect(last.msg).toMatch(/^host a ended because an error escaped: Error: the defect of this test/)
+  })
+
   it.each([
     ['a target that is none', 'ws://127.0.0.1:1', 'ftp://x', {}],
     ['a relay that is none', 'relay', 'http://127.0.0.1:1', {}],
