@@ -1,3 +1,6 @@
+'use client'
+
+import { useKnown } from '../live/known.ts'
 import { formatNumber } from '../ui/format.ts'
 import { type ChartRow, lastValue } from './chart-rows.ts'
 import { spreadLabels } from './scale.ts'
@@ -22,6 +25,7 @@ export function EndLabels({
   top: number
   height: number
 }) {
+  const { known } = useKnown()
   const values = lines.map((line) => lastValue(rows, line.key, since))
   const wanting = lines.map((line, index) => values[index] ?? lastValue(rows, line.key))
   const wanted = wanting.map((value) => (1 - (value ?? 0) / ceiling) * height - LINE_HEIGHT / 2)
@@ -36,6 +40,7 @@ export function EndLabels({
         >
           <span className="truncate">{line.label}</span>
           <span className="num font-semibold">
+            {!known && values[index] !== null && <span className="font-normal">was </span>}
             {values[index] === null && wanting[index] !== null ? 'ended' : formatNumber(values[index])}
           </span>
         </span>
