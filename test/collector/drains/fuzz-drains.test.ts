@@ -247,8 +247,13 @@ it('two operators, dying nodes, lost answers and a bad store never take everythi
   timeout: FUZZ_SECONDS * 1_000 + 60_000,
 }, async () => {
   const seed = fuzzSeed('drains')
+  const began = performance.now()
+  let tried = 0
   await fc.assert(
     fc.asyncProperty(fc.array(op, { minLength: 3, maxLength: 14 }), async (ops) => {
+      // One at least, however loaded the machine is.
+      if (tried > 0 && performance.now() - began > FUZZ_SECONDS * 1_000) return
+      tried += 1
       const world = new World()
       await world.bench.open()
       try {
@@ -266,9 +271,9 @@ it('two operators, dying nodes, lost answers and a bad store never take everythi
     }),
     {
       seed,
-      numRuns: 10_000,
-      interruptAfterTimeLimit: FUZZ_SECONDS * 1_000,
-      endOnFailure: process.env.TIDEGATE_FUZZ_SEED === undefined,
+      numRuns: 2_000,
+      endOnFailure: true,
     },
   )
+  process.stdout.write(`fuzz drains: ${tried} worlds\n`)
 })
