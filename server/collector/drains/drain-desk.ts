@@ -210,7 +210,7 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
       throw new AppError(
         'ERR_DRAIN_RUNNING',
         `${name} has been draining since ${since} (${by}); end drain ${drain} first`,
-        { drain, since, by },
+        { drain, drainId: drain, since, by },
       )
     }
     const { blockers, phases } = planOf(subject, strategy)
@@ -353,6 +353,7 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     if (other !== null) {
       throw new AppError('ERR_DRAIN_RUNNING', `Drain ${other.id} is active here now; steer that one`, {
         drain: other.id,
+        drainId: other.id,
       })
     }
     const blocker =

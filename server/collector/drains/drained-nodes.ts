@@ -189,7 +189,9 @@ export class DrainedNodes {
       // What does not answer costs a time-out; the next poll that succeeds says that it is there.
       if (!this.isUp(node) && !(outcome === 'exited' && this.#fleet.health(node)?.outcome === 'ok')) continue
       const document = await this.driver(node).look()
-      if (outcome === 'exited' && document?.epoch === progress.asked[node]?.epoch) continue
+      // A silence that was taken for its end was none: it is still on its way out.
+      const sameRun = document?.epoch === progress.asked[node]?.epoch
+      if (outcome === 'exited' && sameRun && document?.drain.drainId === drain.id) continue
       // It died before it could forget its wish, and whoever starts it again wants it to serve.
       const forgets = outcome === 'exited' && document?.drain.drainId === drain.id
       if (forgets && document.state === 'drained') await this.driver(node).bringBack()
