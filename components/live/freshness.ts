@@ -28,10 +28,19 @@ const LIVE: Part = { level: 'live', text: 'live', which: null, known: true }
 
 const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null): Part => {
   const silentMs = socket.heardAt === null ? null : nowMs - socket.heardAt
+  const silence: Part = {
+    level: 'stale',
+    text: silentMs === null ? 'stale' : `stale since ${formatDuration(silentMs)}`,
+    which: "This tab's connection to the server is silent",
+    known: false,
+  }
   switch (socket.phase) {
     case 'live':
-      return LIVE
+      // The socket finds out by a timer of its own, and a machine that slept has had none.
+      return silentMs !== null && silentMs > SILENT_MS + BLINK_MS ? silence : LIVE
     case 'connecting':
+      // Before the first frame plain requests are all that tells: a server that died between the two is dead all the same.
+      if (answeredAt !== null && nowMs - answeredAt > SILENT_MS) return silence
       return {
         level: 'catching_up',
         text: 'connecting',
@@ -51,12 +60,7 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
       // Where a proxy lets no socket through, plain requests still tell.
       const answers =
         answeredAt !== null && answeredAt > (socket.heardAt ?? 0) && nowMs - answeredAt < SILENT_MS
-      return {
-        level: 'stale',
-        text: silentMs === null ? 'stale' : `stale since ${formatDuration(silentMs)}`,
-        which: "This tab's connection to the server is silent",
-        known: answers || (silentMs !== null && silentMs < BLINK_MS),
-      }
+      return { ...silence, known: answers || (silentMs !== null && silentMs < BLINK_MS) }
     }
   }
 }

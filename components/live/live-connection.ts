@@ -53,6 +53,8 @@ export class LiveConnection {
   #after: { hub: string; seq: number } | null = null
   #target: number | null = null
   #attempt = 0
+  /** When the present socket was opened, or tried. */
+  #openedAt = 0
   #started = false
   #retry: ReturnType<typeof setTimeout> | null = null
   #check: ReturnType<typeof setInterval> | null = null
@@ -130,6 +132,7 @@ export class LiveConnection {
     if (!this.#started || this.#status.phase === 'ended') return
     const socket = this.#options.open()
     this.#socket = socket
+    this.#openedAt = this.#now()
     socket.onopen = () => {
       this.#sent.clear()
       this.#set({ heardAt: this.#now() })
@@ -229,8 +232,9 @@ export class LiveConnection {
 
   /** A socket that says nothing for 10 s is treated as gone, whatever its state says. */
   #listen(): void {
-    const { heardAt } = this.#status
-    if (!this.#socket || heardAt === null || this.#now() - heardAt < SILENT_MS) return
+    // A socket that still connects is counted from its own start: the silence of the one before is not its fault.
+    const since = Math.max(this.#status.heardAt ?? 0, this.#openedAt)
+    if (!this.#socket || this.#now() - since < SILENT_MS) return
     this.#drop()
     this.#lost(1006)
   }

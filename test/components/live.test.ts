@@ -192,6 +192,30 @@ describe('LiveConnection', () => {
     expect(open).not.toHaveBeenCalled()
   })
 
+  it('comes back to a server that takes some seconds to accept, and gives up on one that never does', () => {
+    const { connection, newest, sockets } = start()
+    connection.retain('overview')
+    newest().open()
+    newest().say(snapshot(1))
+    vi.advanceTimersByTime(SILENT_MS)
+    expect(connection.status.phase).toBe('stale')
+    vi.advanceTimersByTime(2_000)
+    const tries = sockets.length
+    expect(tries).toBeGreaterThan(1)
+    // Three seconds in which the new socket only connects: it is not hung up on because the old one was silent.
+    vi.advanceTimersByTime(3_000)
+    expect(sockets).toHaveLength(tries)
+    newest().open()
+    newest().say(snapshot(2))
+    expect(connection.status.phase).not.toBe('stale')
+    connection.stop()
+
+    const never = start()
+    vi.advanceTimersByTime(SILENT_MS + 2_000)
+    expect(never.sockets.length).toBeGreaterThan(1)
+    never.connection.stop()
+  })
+
   it('subscribes each topic once, and unsubscribes it when the last page has left it', () => {
     const { connection, newest } = start()
     const first = connection.retain('overview')
@@ -372,5 +396,16 @@ describe('freshnessOf', () => {
     expect(freshnessOf(lost(3_000), seen(), now, now).known).toBe(false)
     expect(freshnessOf(lost(60_000), seen(), now, now, now - 4_000).known).toBe(true)
     expect(freshnessOf(lost(60_000), seen(), now, now, now - 11_000).known).toBe(false)
+  })
+  it('does not stay green where the server died before the first frame, or while this machine slept', () => {
+    const connecting = { phase: 'connecting', behind: 0, heardAt: null } as const
+    expect(freshnessOf(connecting, seen(), now, now, now - 4_000).known).toBe(true)
+    expect(freshnessOf(connecting, seen(), now, now, now - 11_000)).toMatchObject({
+      level: 'stale',
+      known: false,
+    })
+    expect(freshnessOf(connecting, undefined, now, now, null).known).toBe(true)
+    const slept = { phase: 'live', behind: 0, heardAt: now - 600_000 } as const
+    expect(freshnessOf(slept, seen(), now, now)).toMatchObject({ level: 'stale', known: false })
   })
 })
