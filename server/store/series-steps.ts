@@ -37,7 +37,10 @@ interface Kept {
 const kept = new Map<string, Kept>()
 
 /** Forgets the steps that were added up: an old sample came late. */
-export const forgetSteps = (): void => kept.clear()
+export const forgetSteps = (): void => {
+  kept.clear()
+  unfinished.clear()
+}
 
 const partsOf = (metric: MetricName): string[] =>
   SERIES_METRICS[metric].kind === 'counter' ? ['SUM'] : ['MIN', 'MAX', 'AVG']
@@ -80,8 +83,20 @@ const merge = (
   }
 }
 
-const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: number) => {
-  const rows = new Map<number, StepRow>()
+/** What a read had added up when its time was over: whoever asks again gets on from there. */
+interface Unfinished {
+  rows: Map<number, StepRow>
+  /** Index of the node that comes next, and from when on. */
+  node: number
+  start: number
+}
+const unfinished = new Map<string, Unfinished>()
+const maxUnfinished = 8
+
+const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: number, key: string) => {
+  const name = `${key} ${from} ${to}`
+  const state = unfinished.get(name) ?? { rows: new Map<number, StepRow>(), node: 0, start: from }
+  unfinished.delete(name)
   const takesMax = [false]
   for (const metric of query.metrics) {
     for (const _ of partsOf(metric)) takesMax.push(SERIES_METRICS[metric].across === 'max')
@@ -90,22 +105,34 @@ const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: numb
   const sql = statement(query)
   const wholeSteps = (ms: number) => Math.max(query.step, Math.floor(ms / query.step) * query.step)
   let span = wholeSteps(firstSpanMs)
-  for (const node of query.nodes) {
-    for (let start = from; start < to; ) {
-      const end = Math.min(to, start + span)
-      const args: SqlValue[] = [node, start, end]
+  for (; state.node < query.nodes.length; state.node++, state.start = from) {
+    while (state.start < to) {
+      const end = Math.min(to, state.start + span)
+      const args: SqlValue[] = [query.nodes[state.node] ?? '', state.start, end]
       if (query.region !== null) args.push(query.region)
-      if (tools.leftMs() <= 0) throw new TooSlow()
+      if (tools.leftMs() <= 0) {
+        // A step that may still get samples is added up anew.
+        if (to <= query.settledUntil) keepUnfinished(name, state)
+        throw new TooSlow()
+      }
       const startedAt = performance.now()
       const table = await tools.run(sql, args)
-      merge(rows, table.rows, takesMax)
-      start = end
+      merge(state.rows, table.rows, takesMax)
+      state.start = end
       const tookMs = performance.now() - startedAt
       if (tookMs < statementMs / 4) span = wholeSteps(span * 2)
       else if (tookMs > 2 * statementMs) span = wholeSteps(span / 2)
     }
   }
-  return rows
+  return state.rows
+}
+
+const keepUnfinished = (name: string, state: Unfinished): void => {
+  unfinished.set(name, state)
+  for (const oldest of unfinished.keys()) {
+    if (unfinished.size <= maxUnfinished) break
+    unfinished.delete(oldest)
+  }
 }
 
 /** The read's time is up; who asked makes a sentence of it. */
@@ -131,7 +158,8 @@ export const addUpSteps = async (tools: ReadTools, query: StepsQuery): Promise<S
   const known = kept.get(key)
   const usable = known !== undefined && known.from <= query.from && known.to > query.from
   const fresh = usable ? Math.min(known.to, query.to) : query.from
-  const added = fresh < query.to ? await addUp(tools, query, fresh, query.to) : new Map<number, StepRow>()
+  const added =
+    fresh < query.to ? await addUp(tools, query, fresh, query.to, key) : new Map<number, StepRow>()
   const rows = new Map<number, StepRow>()
   if (usable) for (const [t, row] of known.rows) if (t >= query.from && t < query.to) rows.set(t, row)
   for (const [t, row] of added) rows.set(t, row)

@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
+import { AppError } from '../contract/errors.ts'
 import { forgetReads, READS, type ReadTools } from './reads.ts'
 import { packFailure, type SqlReply, type SqlRequest, type SqlTable, type SqlValue } from './sql-message.ts'
 
@@ -8,6 +9,9 @@ import { packFailure, type SqlReply, type SqlRequest, type SqlTable, type SqlVal
  * that calls it; here that thread is nobody's event loop. Statements are done in the order in which they come. A read of many
  * rows is cut into short statements, and between two of them everything else that waits gets its turn.
  */
+
+/** Rows of one answer: the largest that there are, all hosts of a fleet, are 200 000. */
+const maxRows = 500_000
 
 let database: DatabaseSync | null = null
 
@@ -69,6 +73,17 @@ const fromSql = (value: unknown): unknown =>
     ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
     : value
 
+/** One by one, so that a statement that finds too much ends early: nothing could end it from outside, and memory has an end. */
+const rowsOf = (found: Iterable<unknown[]>): unknown[][] => {
+  const rows: unknown[][] = []
+  for (const row of found) {
+    if (rows.length === maxRows)
+      throw new AppError('ERR_CAPACITY', `A statement found more than ${maxRows} rows`, { limit: maxRows })
+    rows.push(row.map(fromSql))
+  }
+  return rows
+}
+
 const execute = (sql: string, args: unknown): SqlTable => {
   try {
     const statement = opened().prepare(sql)
@@ -88,7 +103,7 @@ const execute = (sql: string, args: unknown): SqlTable => {
     return {
       columns: columns.map(({ name }) => name),
       columnTypes: columns.map(({ type }) => type ?? ''),
-      rows: (statement.all(...values) as unknown as unknown[][]).map((row) => row.map(fromSql)),
+      rows: rowsOf(statement.iterate(...values) as unknown as Iterable<unknown[]>),
       rowsAffected: 0,
       lastInsertRowid: undefined,
     }
