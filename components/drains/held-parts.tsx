@@ -40,7 +40,7 @@ function Held({ part }: { part: HeldPart }) {
       </span>
       <Link
         href={`/drains/${part.drainId}`}
-        className="min-w-0 font-semibold underline-offset-2 hover:underline"
+        className="min-w-0 font-semibold underline-offset-2 hover:underline max-sm:basis-full"
       >
         <span className="num">{name}</span> is held out of service: {part.reason}
       </Link>

@@ -2,8 +2,9 @@
 
 import { type KeyboardEvent, memo, type PointerEvent, useState } from 'react'
 import type { ObservedState } from '@/server/contract/states.ts'
+import { useKnown } from '../live/known.ts'
 import type { Strip } from '../queries/heartbeats.ts'
-import { formatDuration } from '../ui/format.ts'
+import { formatClock, formatDuration } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
 import { cellWords, stripWords } from './heartbeat-words.ts'
 
@@ -35,6 +36,7 @@ export const HeartbeatStrip = memo(function HeartbeatStrip({
   label: string
 }) {
   const zone = useZone()
+  const { known } = useKnown()
   const [at, setAt] = useState<number | null>(null)
   if (!strip) return <div className="h-[34px]" aria-hidden="true" />
   const { cells, from, to, cellMs } = strip
@@ -94,8 +96,8 @@ export const HeartbeatStrip = memo(function HeartbeatStrip({
       >
         {at === null ? (
           <>
-            <span>{formatDuration(to - from)} ago</span>
-            <span>now</span>
+            <span>{known ? `${formatDuration(to - from)} ago` : formatClock(from, zone)}</span>
+            <span>{known ? 'now' : formatClock(to, zone)}</span>
           </>
         ) : (
           <span className="num truncate text-ink">{read(at)}</span>

@@ -27,7 +27,7 @@ export function OpenIncidents() {
             <IncidentMark incident={incident} />
             <Link
               href={`/incidents/${incident.id}`}
-              className="min-w-0 flex-1 font-semibold underline-offset-2 hover:underline"
+              className="min-w-0 font-semibold underline-offset-2 hover:underline max-sm:basis-full sm:flex-1"
             >
               {incident.title}
             </Link>
