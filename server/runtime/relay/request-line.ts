@@ -1,31 +1,32 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Requests of one connection that wait for their turn; a client that sends more without reading is cut. */
+/** Requests of one connection that wait for their turn, by count and by bytes of their heads; a client that sends more is cut. */
 const MAX_WAITING_PER_CONNECTION = 1_024
+const MAX_WAITING_BYTES_PER_CONNECTION = 256 * 1024
 /** The same of all connections together. */
 const MAX_WAITING = 20_000
-/** From so many on a connection is not read until some have had their turn. */
-const PAUSE_AT = 16
-
-interface Waiting {
-  req: IncomingMessage
-  res: ServerResponse
-}
+const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 interface Line {
   current: ServerResponse | null
-  waiting: Waiting[]
+  waiting: number
+  waitingBytes: number
 }
+
+const headBytes = ({ url = '', rawHeaders }: IncomingMessage): number =>
+  rawHeaders.reduce((bytes, part) => bytes + part.length, url.length)
 
 /**
  * One request at a time on each connection. Node hands out pipelined requests all at once (RFC 9112 §9.3.2): one connection with a
  * thousand of them would otherwise fill a tunnel for everybody else, and a client that reads nothing would have all its answers made.
+ * The connection is read meanwhile: one that is not would not tell that its client has left.
  */
 export class RequestLine {
   readonly #handle: (req: IncomingMessage, res: ServerResponse) => void
   readonly #lines = new WeakMap<Socket, Line>()
   #waiting = 0
+  #waitingBytes = 0
 
   constructor(handle: (req: IncomingMessage, res: ServerResponse) => void) {
     this.#handle = handle
@@ -44,40 +45,49 @@ export class RequestLine {
   enter(req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req
     const line = this.#lineOf(socket)
-    if (line.current === null) {
-      this.#begin(socket, line, { req, res })
+    // Node gives the socket to one answer after the other: also behind one of its own (400 without Host, 417). An answer that never
+    // gets it would never say that it is closed, so nothing is begun for it.
+    if (res.socket !== null) {
+      this.#begin(line, req, res)
       return
     }
-    if (line.waiting.length >= MAX_WAITING_PER_CONNECTION || this.#waiting >= MAX_WAITING) {
+    const bytes = headBytes(req)
+    if (
+      line.waiting >= MAX_WAITING_PER_CONNECTION ||
+      line.waitingBytes + bytes > MAX_WAITING_BYTES_PER_CONNECTION ||
+      this.#waiting >= MAX_WAITING ||
+      this.#waitingBytes + bytes > MAX_WAITING_BYTES
+    ) {
       socket.destroy()
       return
     }
-    line.waiting.push({ req, res })
-    this.#waiting += 1
-    if (line.waiting.length >= PAUSE_AT) socket.pause()
+    this.#count(line, 1, bytes)
+    res.once('socket', () => {
+      this.#count(line, -1, -bytes)
+      this.#begin(line, req, res)
+    })
+  }
+
+  #count(line: Line, requests: number, bytes: number): void {
+    line.waiting += requests
+    line.waitingBytes += bytes
+    this.#waiting += requests
+    this.#waitingBytes += bytes
   }
 
   #lineOf(socket: Socket): Line {
     const known = this.#lines.get(socket)
     if (known) return known
-    const line: Line = { current: null, waiting: [] }
+    const line: Line = { current: null, waiting: 0, waitingBytes: 0 }
     this.#lines.set(socket, line)
-    socket.once('close', () => {
-      this.#waiting -= line.waiting.length
-      line.waiting = []
-    })
+    socket.once('close', () => this.#count(line, -line.waiting, -line.waitingBytes))
     return line
   }
 
-  #begin(socket: Socket, line: Line, { req, res }: Waiting): void {
+  #begin(line: Line, req: IncomingMessage, res: ServerResponse): void {
     line.current = res
     res.once('close', () => {
-      line.current = null
-      const next = line.waiting.shift()
-      if (next === undefined) return
-      this.#waiting -= 1
-      if (line.waiting.length < PAUSE_AT) socket.resume()
-      if (!socket.destroyed) this.#begin(socket, line, next)
+      if (line.current === res) line.current = null
     })
     this.#handle(req, res)
   }

@@ -77,12 +77,46 @@ describe('one connection', () => {
     const relay = await startRelay()
     const seen: string[] = []
     const host = await startRawHost(relay, 'a', (stream) => seen.push(stream.head.path))
-    const socket = dial(relay, 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100))
+    const socket = dial(relay, 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(900))
     await vi.waitFor(() => expect(seen).toHaveLength(1))
+    await vi.waitFor(() => expect(relay.relay.stats().requests.waiting).toBe(899))
+    const before = performance.now()
     socket.destroy()
-    await vi.waitFor(() => expect(host.frames.some(({ type }) => type === FRAME.reset)).toBe(true))
+    await vi.waitFor(() => expect(host.frames.some(({ type }) => type === FRAME.reset)).toBe(true), {
+      timeout: 10_000,
+    })
+    expect(performance.now() - before).toBeLessThan(1_000)
+    expect(relay.relay.stats().requests.waiting).toBe(0)
     await vi.waitFor(() => expect(relay.relay.stats().requests.pending).toBe(0))
     expect(seen).toHaveLength(1)
+  })
+
+  it('is cut when it sends more than may wait', async () => {
+    const relay = await startRelay()
+    await startRawHost(relay, 'a', () => undefined)
+    const many = dial(relay, 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1_100))
+    const big = dial(
+      relay,
+      `GET /hosts/a/x HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`.repeat(20),
+    )
+    await vi.waitFor(() => expect([many.destroyed, big.destroyed]).toEqual([true, true]), { timeout: 5_000 })
+    await vi.waitFor(() => expect(relay.relay.stats().requests).toMatchObject({ pending: 0, waiting: 0 }))
+  })
+
+  it.each([
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
+    ['an expectation that nobody meets', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: nonsense\r\n\r\n'],
+  ])('leaves nothing behind where Node itself answers a request before it: %s', async (_what, first) => {
+    const relay = await startRelay()
+    const seen: string[] = []
+    await startRawHost(relay, 'a', (stream) => seen.push(stream.head.path))
+    const socket = dial(relay, `${first}GET /hosts/a/ HTTP/1.1\r\nHost: a\r\n\r\n`)
+    await vi.waitFor(() => expect(socket.text()).toMatch(/^HTTP\/1\.1 4/))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    socket.destroy()
+    await vi.waitFor(() => expect(relay.relay.stats().requests.pending).toBe(0))
+    expect(relay.relay.stats().requests.waiting).toBe(0)
+    await vi.waitFor(() => expect(pending(relay)).toBe(0))
   })
 
   it('cannot end the relay with an upgrade behind a request that waits', async () => {
