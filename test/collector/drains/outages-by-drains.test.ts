@@ -71,7 +71,7 @@ class Machine {
   }
 }
 
-const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 25 })
+const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 25 })
 
 const startFleet = async (ids: readonly string[]) => {
   const machines = new Map<string, Machine>()
@@ -129,7 +129,7 @@ const stateOf = async (collector: Collector, id: string) => (await collector.dra
 /** Long enough for signals to be looked at more than once. */
 const aWhile = () => new Promise((resolve) => setTimeout(resolve, 2_200))
 
-describe('a drain explains', () => {
+describe('a drain explains', { timeout: 90_000 }, () => {
   it('the reboot for which a region is held: no incident, no outage, and the drain says so', async () => {
     const { collector, machine } = await startFleet(['fra-1', 'fra-2', 'iad-1'])
     const { id } = await collector.drains.create(drainOf('fra'), ana)
