@@ -2,6 +2,7 @@ import { isFinishedExit, nodesOut } from '../../contract/drain-rules.ts'
 import type { DrainStep } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { Health } from '../../contract/health.ts'
+import type { ObservedState } from '../../contract/states.ts'
 import { listWords } from '../words.ts'
 import { REBOOT_LIMIT_MS } from './absences.ts'
 import type { DrainClock } from './drain-clock.ts'
@@ -74,8 +75,9 @@ export class DrainedNodes {
     return this.#up.has(node)
   }
 
-  #isKnown(node: string): boolean {
-    return this.#fleet.nodes().some(({ id }) => id === node)
+  /** As the fleet sees it; null where it is not configured any more. */
+  #stateOf(node: string): ObservedState | null {
+    return this.#fleet.nodes().find(({ id }) => id === node)?.state ?? null
   }
 
   /** No host may move twice: all nodes that still have tunnels refuse new ones from the start. */
@@ -154,7 +156,7 @@ export class DrainedNodes {
       return null
     }
     if (outcome === 'exited' || outcome === 'kept_serving') return null
-    if (!this.#isKnown(node)) {
+    if (this.#stateOf(node) === null) {
       this.#record.progress.notes.push(`${node} is not in the configuration any more`)
       this.endStep(node, 'out')
       return null
@@ -166,6 +168,9 @@ export class DrainedNodes {
     }
     const driver = this.driver(node)
     const why = await driver.bringBack()
+    // Judged down until polls say otherwise: given back before that, its reboot would be told as an outage after all.
+    if (why === null && this.#stateOf(node) === 'down')
+      return { node, why: `${node} is back; polls confirm it` }
     if (why === null) {
       this.endStep(
         node,
@@ -195,6 +200,8 @@ export class DrainedNodes {
       // It died before it could forget its wish, and whoever starts it again wants it to serve.
       const forgets = outcome === 'exited' && document?.drain.drainId === drain.id
       if (forgets && document.state === 'drained') await this.driver(node).bringBack()
+      // The fleet must see it too, or it would be told as an outage between two polls.
+      if (!this.isUp(node)) continue
       if (document?.state !== 'serving' || document.relay?.cordoned === true) continue
       this.#record.step(node, { outcome: 'back' })
       this.#fleet.setIntent([node], 'serving')
