@@ -170,18 +170,20 @@ export const createEventStream = (options: StreamOptions): EventStream => {
 
   const connect = async (): Promise<void> => {
     if (closed || socket) return
-    const target = options.target()
+    const { id } = options.target()
     try {
       if (!positionKnown) {
-        position = await options.store.position(target.id)
+        position = await options.store.position(id)
         positionKnown = true
       }
     } catch (error) {
-      options.log.debug({ err: error, node: target.id }, 'the position of an event stream could not be read')
+      options.log.debug({ err: error, node: id }, 'the position of an event stream could not be read')
       return reconnect()
     }
     // Another connect, or close(), may have come while the store was asked.
     if (closed || socket) return
+    // And the node may have moved meanwhile.
+    const target = options.target()
     const refusal = options.rules.refusesUrl(target.url, target.embedded)
     if (refusal !== null) {
       options.log.debug({ node: target.id, reason: refusal }, 'an event stream is not opened')
