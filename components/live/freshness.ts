@@ -71,7 +71,7 @@ const ofCollector = (overview: Overview): Part => {
     return {
       level: 'stale',
       text: `late by ${formatDuration(late)}`,
-      which: 'The collector asks the nodes late',
+      which: 'The collector asked the nodes late within the last minute',
       known: true,
     }
   return LIVE
