@@ -102,7 +102,10 @@ export const createPublicListener = (
       } else socket.destroy()
       return
     }
-    if (res.req.complete) {
+    if (error.code === 'HPE_INVALID_EOF_STATE') {
+      // The client left in the middle of what follows: nobody waits for the answer any more.
+      socket.destroy()
+    } else if (res.req.complete) {
       // What follows a whole request cannot be read: its answer is the last one.
       res.once('finish', () => socket.destroy())
       res.shouldKeepAlive = false

@@ -8,11 +8,22 @@ const MAX_WAITING_BYTES_PER_CONNECTION = 256 * 1024
 const MAX_WAITING = 20_000
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
+/** A body that Node keeps whole while its request waits. With a larger one it would stop reading the connection. */
+const MAX_WAITING_BODY_BYTES = 16 * 1024
+
 interface Line {
   current: ServerResponse | null
+  /** The answer to the newest request that was taken. */
+  newest: ServerResponse | null
+  /** Nothing more is taken: the newest answer is the last one. */
+  ending: boolean
   waiting: number
   waitingBytes: number
 }
+
+const waitsUnread = (req: IncomingMessage): boolean =>
+  req.headers['transfer-encoding'] !== undefined ||
+  Number(req.headers['content-length'] ?? 0) > MAX_WAITING_BODY_BYTES
 
 const headBytes = ({ url = '', rawHeaders }: IncomingMessage): number =>
   rawHeaders.reduce((bytes, part) => bytes + part.length, url.length)
@@ -20,7 +31,8 @@ const headBytes = ({ url = '', rawHeaders }: IncomingMessage): number =>
 /**
  * One request at a time on each connection. Node hands out pipelined requests all at once (RFC 9112 §9.3.2): one connection with a
  * thousand of them would otherwise fill a tunnel for everybody else, and a client that reads nothing would have all its answers made.
- * The connection is read meanwhile: one that is not would not tell that its client has left.
+ * The connection is read meanwhile: one that is not would not tell that its client has left. So a large body is not taken behind an
+ * answer that is still to come; the connection ends with that answer instead.
  */
 export class RequestLine {
   readonly #handle: (req: IncomingMessage, res: ServerResponse) => void
@@ -45,10 +57,20 @@ export class RequestLine {
   enter(req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req
     const line = this.#lineOf(socket)
+    if (line.ending) {
+      req.resume()
+      return
+    }
     // Node gives the socket to one answer after the other: also behind one of its own (400 without Host, 417). An answer that never
     // gets it would never say that it is closed, so nothing is begun for it.
     if (res.socket !== null) {
+      line.newest = res
       this.#begin(line, req, res)
+      return
+    }
+    if (waitsUnread(req) && line.newest !== null) {
+      this.#endAfter(line, line.newest, socket)
+      req.resume()
       return
     }
     const bytes = headBytes(req)
@@ -61,11 +83,22 @@ export class RequestLine {
       socket.destroy()
       return
     }
+    line.newest = res
     this.#count(line, 1, bytes)
     res.once('socket', () => {
       this.#count(line, -1, -bytes)
       this.#begin(line, req, res)
     })
+  }
+
+  /**
+   * What follows `last` is not taken, and the client told so: it may ask again (RFC 9112 §9.6). What it still sends is read away, so
+   * that it is noticed when it leaves.
+   */
+  #endAfter(line: Line, last: ServerResponse, socket: Socket): void {
+    line.ending = true
+    last.shouldKeepAlive = false
+    last.once('finish', () => socket.destroySoon())
   }
 
   #count(line: Line, requests: number, bytes: number): void {
@@ -78,7 +111,7 @@ export class RequestLine {
   #lineOf(socket: Socket): Line {
     const known = this.#lines.get(socket)
     if (known) return known
-    const line: Line = { current: null, waiting: 0, waitingBytes: 0 }
+    const line: Line = { current: null, newest: null, ending: false, waiting: 0, waitingBytes: 0 }
     this.#lines.set(socket, line)
     socket.once('close', () => this.#count(line, -line.waiting, -line.waitingBytes))
     return line

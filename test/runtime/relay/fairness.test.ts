@@ -77,8 +77,9 @@ describe('one connection', () => {
     const relay = await startRelay()
     const seen: string[] = []
     const host = await startRawHost(relay, 'a', (stream) => seen.push(stream.head.path))
-    const socket = dial(relay, 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(900))
+    const socket = dial(relay, 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n')
     await vi.waitFor(() => expect(seen).toHaveLength(1))
+    socket.write('GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(899))
     await vi.waitFor(() => expect(relay.relay.stats().requests.waiting).toBe(899))
     const before = performance.now()
     socket.destroy()
@@ -89,6 +90,52 @@ describe('one connection', () => {
     expect(relay.relay.stats().requests.waiting).toBe(0)
     await vi.waitFor(() => expect(relay.relay.stats().requests.pending).toBe(0))
     expect(seen).toHaveLength(1)
+  })
+
+  it.each([
+    ['half a head', 'GET /hosts/a/y HT'],
+    ['half a body', 'POST /hosts/a/y HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx'],
+    [
+      'a large body',
+      `POST /hosts/a/y HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n${'x'.repeat(300_000)}`,
+    ],
+    ['chunks', 'POST /hosts/a/y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
+  ])(
+    'that leaves behind a request that waits is let go at once, and the host is told: %s',
+    async (_what, rest) => {
+      for (const end of ['end', 'destroy'] as const) {
+        const relay = await startRelay()
+        const host = await startRawHost(relay, 'a', () => undefined)
+        const socket = dial(relay, `GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n${rest}`)
+        await vi.waitFor(() => expect(pending(relay)).toBe(1))
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        const before = performance.now()
+        socket[end]()
+        await vi.waitFor(() => expect(host.frames.some(({ type }) => type === FRAME.reset)).toBe(true), {
+          timeout: 10_000,
+        })
+        expect(performance.now() - before).toBeLessThan(1_000)
+        await vi.waitFor(() => expect(relay.relay.stats().requests).toMatchObject({ pending: 0, waiting: 0 }))
+      }
+    },
+  )
+
+  it('gets the answers before a large body whole, and is told that they are the last', async () => {
+    const relay = await startRelay()
+    const held: RawStream[] = []
+    await startRawHost(relay, 'a', (stream) => held.push(stream))
+    const get = 'GET /hosts/a/x HTTP/1.1\r\nHost: a\r\n\r\n'
+    const post = `POST /hosts/a/y HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n${'x'.repeat(20_000)}`
+    const socket = dial(relay, get + get + post + get)
+    for (const count of [1, 2]) {
+      await vi.waitFor(() => expect(held).toHaveLength(count))
+      const stream = held[count - 1]
+      if (stream) answer(stream, `answer ${count}`)
+    }
+    await vi.waitFor(() => expect(socket.destroyed).toBe(true))
+    expect(socket.text().match(/answer \d/g)).toEqual(['answer 1', 'answer 2'])
+    expect(socket.text()).toMatch(/Connection: close\r\n[\s\S]*answer 2$/)
+    expect(held).toHaveLength(2)
   })
 
   it('is cut when it sends more than may wait', async () => {
