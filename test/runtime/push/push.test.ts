@@ -415,7 +415,7 @@ describe('an endpoint that does not answer', () => {
     endpoint.answer = (request) => {
       if (request.session !== endpoint.sessions[0]) respond(request, 200)
     }
-    const { push, ofType } = await begin({ requestTimeoutMs: 60, pingIntervalMs: 20, pingTimeoutMs: 5_000 })
+    const { push, ofType } = await begin({ requestTimeoutMs: 600, pingIntervalMs: 20, pingTimeoutMs: 15_000 })
     const tokens = Array.from({ length: 40 }, (_, i) => `t${i}`)
     const outcomes = await push.send({ tokens, payload })
     // Two streams in a row may be bad luck; the third is a verdict on the session, and what hung on it is sent once more.
@@ -430,7 +430,7 @@ describe('an endpoint that does not answer', () => {
 
   it('probes with one push at a time while nothing is answered, and the others keep their attempts', async () => {
     endpoint.answer = () => undefined
-    const { push } = await begin({ requestTimeoutMs: 60 })
+    const { push } = await begin({ requestTimeoutMs: 400 })
     const early = await push.send({ tokens: ['a', 'b'], payload })
     expect(early.map((one) => one.reason)).toEqual(['timeout', 'timeout'])
     const late = push.send({ tokens: Array.from({ length: 30 }, (_, i) => `t${i}`), payload })
