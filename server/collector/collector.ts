@@ -261,6 +261,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
     node.stream = createEventStream({
       target: () => node,
       clock: node.clock,
+      isLagging: () => watch.isLagging(),
       now,
       store,
       control,

@@ -21,9 +21,13 @@ export class NodeClock {
 
   /** Milliseconds by which the node is ahead; null before anything was measured. */
   get skewMs(): number | null {
+    const byDate = this.#date !== null && Math.abs(this.#date) >= DATE_SLACK_MS ? this.#date : null
+    if (this.#live.length === 0) return byDate
     // Delivery only ever makes an event look older, so the largest difference is the one with the least delay in it.
-    if (this.#live.length > 0) return Math.max(...this.#live)
-    return this.#date !== null && Math.abs(this.#date) >= DATE_SLACK_MS ? this.#date : null
+    const byEvents = Math.max(...this.#live)
+    const disagree = this.#date !== null && Math.abs(byEvents - this.#date) > DATE_SLACK_MS
+    // One or two events may have been on their way for long.
+    return disagree && this.#live.length < AGREEING ? byDate : byEvents
   }
 
   /** A live event: both times in epoch ms. */

@@ -51,7 +51,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
       look() {
         if (!sources.networkLost()) return null
         return {
-          text: 'The collector reaches no node at all; its own network is the most likely reason',
+          text: 'The collector reaches no node at all, and its own network may be the reason',
           remedy:
             'Look at the network of this machine first. Nodes are unknown, not down, until one answers.',
         }

@@ -69,6 +69,8 @@ export interface StreamOptions {
   allowance?: EventAllowance
   /** Wall clock in epoch ms. */
   now?: () => number
+  /** Whether we ourselves were late just now, so that when an event was received says nothing of when it was sent. */
+  isLagging?: () => boolean
   /** Takes an event; false where there is no room at the moment. */
   accept: (event: EventInput, bytes: number) => boolean
   /** Resolves when there may be room again. */
@@ -436,7 +438,8 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     const receivedAt = now()
     const live = place.seq > helloSeq
     const lagging = pendingFrames > FRAMES_A_TURN || receivedAt - throttledAt < THROTTLED_TOLD_MS
-    if (live && !lagging) options.clock.sawLive(Date.parse(event.at), receivedAt)
+    if (live && !lagging && options.isLagging?.() !== true)
+      options.clock.sawLive(Date.parse(event.at), receivedAt)
     const told = asTold(event, receivedAt)
     if (LIVE_ONLY_EVENT_TYPES.has(event.type)) {
       // What was counted while nobody read it is nothing to look at any more.

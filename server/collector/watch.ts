@@ -22,7 +22,9 @@ export interface Watch {
   start(): void
   close(): void
   figures(): ScheduleFigures
-  /** True while nodes are not known because our own network may be gone. */
+  /** True where our own event loop stood still within the last moments. */
+  isLagging(): boolean
+  /** True while no remote node is reached, and our own network may be the reason. */
   networkLost(): boolean
   /** What is told of nodes and regions that went away. */
   announced(): Announced
@@ -35,6 +37,8 @@ const SETTLE_PAUSE_MS = 20
 
 /** A poll of which our own event loop took this share of the deadline proves nothing by a timeout. */
 const BLIND_SHARE = 1 / 3
+/** How long after a standstill of our own what we receive may be late. */
+const LAGGING_MS = 2_000
 
 /** Polls every node, judges, samples, and tells what changed. */
 export const createWatch = (options: {
@@ -221,7 +225,12 @@ export const createWatch = (options: {
       ownClock.close()
     },
     figures: () => schedule.figures(),
-    networkLost: () => fleet.members().some((node) => node.doubt !== null && !node.doubt.over),
+    isLagging: () => ownClock.stoodStill(performance.now() - LAGGING_MS, performance.now()),
+    networkLost() {
+      const remote = fleet.members().filter((node) => !node.embedded)
+      const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
+      return doubted && remote.every((node) => node.poll !== null && isNetworkPoll(node.poll))
+    },
     announced: () => announced,
     seed(seeded) {
       announced = seeded
