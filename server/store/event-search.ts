@@ -17,6 +17,8 @@ export interface EventSearch {
   /** Rows wanted. */
   limit: number
   after: EventPlace | null
+  /** It looks for so long; then it answers what it has, and where to go on. */
+  searchMs: number
 }
 
 /** A place in the order of events. */
@@ -33,8 +35,6 @@ export interface EventsFound {
   stoppedAt: EventPlace | null
 }
 
-/** A search looks for so long; then it answers what it has, and where to go on. */
-const searchMs = 2_000
 /** Kept back of a read's time, to send what was found. */
 const reserveMs = 200
 /** One statement of a search should take about so long, so that nobody behind it waits. */
@@ -172,10 +172,11 @@ export const searchEvents = async (tools: ReadTools, search: EventSearch): Promi
     if (order === 'desc') to = Math.min(to, after.at + 1)
     else from = Math.max(from, after.at)
   }
-  const endsAt = performance.now() + Math.min(searchMs, tools.leftMs() - reserveMs)
+  const endsAt = performance.now() + Math.min(search.searchMs, tools.leftMs() - reserveMs)
   let span = Math.ceil(firstRows * whole.msPerRow)
-  while (from < to && found.length < limit) {
-    if (performance.now() >= endsAt)
+  // Each answer gets on by one span at least, or whoever follows the cursor would never arrive.
+  for (let spans = 0; from < to && found.length < limit; spans++) {
+    if (spans > 0 && performance.now() >= endsAt)
       return answer(order === 'desc' ? { at: to, id: 0 } : { at: from - 1, id: Number.MAX_SAFE_INTEGER })
     const startedAt = performance.now()
     if (order === 'desc') {

@@ -76,7 +76,11 @@ const exactTypes = (types: string[]): string[] => [
 ]
 
 /** A page of events by the time they are ordered by; of one instant, in the order in which they were stored. */
-export const readEvents = async (reader: Reader, filter: EventFilter): Promise<EventPage> => {
+export const readEvents = async (
+  reader: Reader,
+  filter: EventFilter,
+  searchMs: number,
+): Promise<EventPage> => {
   const order = filter.order ?? 'desc'
   const list = `events.${order}`
   const size = pageSize(filter.limit)
@@ -92,6 +96,7 @@ export const readEvents = async (reader: Reader, filter: EventFilter): Promise<E
       text: filter.text ? filter.text : null,
       order,
       limit: size + 1,
+      searchMs,
       after: after === null ? null : { at: after.at, id: Number(after.id) },
     },
     filter.caller,

@@ -39,6 +39,8 @@ export interface PrismaStoreOptions {
   retention?: Partial<Retention>
   /** A read of many rows may take so long, in ms. Default 15 000. */
   readLimitMs?: number
+  /** A search of events answers after so long what it has found, in ms. Default 2 000. */
+  searchLimitMs?: number
   /** Epoch ms; for tests. */
   now?: () => number
 }
@@ -266,7 +268,7 @@ export const createPrismaStore = (options: PrismaStoreOptions): PrismaStore => {
     lastSampleAt: async () => new Map([...samples.known].map(([node, { lastAt }]) => [node, lastAt])),
 
     appendEvents: (events) => appendEvents(connection, events),
-    events: (filter) => guard(() => readEvents(reader, filter)),
+    events: (filter) => guard(() => readEvents(reader, filter, options.searchLimitMs ?? 2_000)),
     position: (origin) => guard(() => readPosition(reader, origin)),
 
     addGap: async (gap) => {
