@@ -174,7 +174,8 @@ export class HttpConnection implements Carrier, LinkOwner {
       !head.connection.includes('close') &&
       !this.services.retiring() &&
       !this.routes.retired &&
-      this.clientEndedAt === null
+      // Requests that came before its FIN are served: the FIN says that none follow.
+      (this.clientEndedAt === null || this.leftover !== null)
     )
   }
 
@@ -233,6 +234,10 @@ export class HttpConnection implements Carrier, LinkOwner {
     if (this.state === 'closed' || this.state === 'raw') return
     if (this.state === 'reading' && this.client.ended) {
       this.closeAfterFlush(this.reader.begun ? 'client_incomplete' : 'finished')
+      return
+    }
+    if (this.exchange?.requestDone === false && this.client.ended) {
+      this.kill('client_incomplete')
       return
     }
     if (!this.holdsClient()) this.client.resume()

@@ -1,3 +1,5 @@
+import type { ClientRequest } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { HeaderList } from './frames.ts'
 
 /** Headers that belong to one connection, not to the message (RFC 9110 §7.6.1), and `Expect`, which is answered where it arrives. */
@@ -96,4 +98,18 @@ export const headerObject = (headers: HeaderList): Record<string, string | strin
     else object[name] = Array.isArray(before) ? [...before, value] : [before, value]
   }
   return object
+}
+
+/**
+ * Node keeps a request's head until the first of its body. Whoever answers before that (a refusal, a conversation both ways) would never
+ * hear of it; a body that is here already still shares the head's segment.
+ */
+export const flushHeadSoon = (out: ClientRequest, body: Readable): void => {
+  let begun = false
+  body.once('data', () => {
+    begun = true
+  })
+  setImmediate(() => {
+    if (!begun && !out.writableEnded && !out.destroyed) out.flushHeaders()
+  })
 }

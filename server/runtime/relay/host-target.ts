@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Log } from '../../observe/log.ts'
-import { endToEndHeaders, headerObject, headerValue } from './forwarded-headers.ts'
+import { endToEndHeaders, flushHeadSoon, headerObject, headerValue } from './forwarded-headers.ts'
 import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from './frames.ts'
 import { bridgeSocket } from './public-sockets.ts'
 import { answerPings } from './socket-fault.ts'
@@ -181,8 +181,10 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
           : `The target broke off before it answered${code}`,
       )
     })
-    if (upload) upload.body.pipe(out)
-    else out.end()
+    if (upload) {
+      upload.body.pipe(out)
+      flushHeadSoon(out, upload.body)
+    } else out.end()
   }
 
   const serveSocket = (stream: TunnelStream, head: RequestHead): void => {

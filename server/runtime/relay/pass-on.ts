@@ -6,11 +6,12 @@ import {
   BETWEEN_RELAYS,
   endToEndHeaders,
   FENCE_HEADER,
+  flushHeadSoon,
   HOP_HEADER,
   PASS_HEADER,
 } from './forwarded-headers.ts'
 import type { HeaderList } from './frames.ts'
-import { answerError, limitRestOfBody, refusedUpgradeResponse } from './public-answer.ts'
+import { answerError, hasBody, limitRestOfBody, refusedUpgradeResponse } from './public-answer.ts'
 
 /** Dialling a fellow relay: it is near, so a long wait only means that it is gone. */
 const CONNECT_TIMEOUT_MS = 5_000
@@ -167,6 +168,7 @@ export const passRequestOn = (
   })
   req.on('data', refresh)
   req.pipe(out)
+  if (hasBody(req)) flushHeadSoon(out, req)
   req.on('error', () => out.destroy())
   return () => {
     answerError(res, 'ERR_DRAINING', 'This relay is draining', {}, true)

@@ -390,6 +390,25 @@ describe('keep-alive', () => {
     expect(order).toEqual(Array.from({ length: 30 }, (_, at) => at))
   })
 
+  it('answers every pipelined request of a client that ends its half behind them, and cuts an upload that it left', async () => {
+    const target = await httpTarget((request, response) => {
+      setTimeout(() => response.end(request.url), 20)
+    })
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const whole = new RawClient(port())
+    whole.socket.end(get('/1') + get('/2') + get('/3'))
+    await whole.over()
+    expect([...whole.text.matchAll(/\r\n\r\n(\/\d)/g)].map((match) => match[1])).toEqual(['/1', '/2', '/3'])
+    expect(whole.text.match(/Connection: close/g)).toHaveLength(1)
+    const left = new RawClient(port())
+    left.socket.end(`${get('/1')}POST /2 HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nab`)
+    await left.over()
+    expect(left.text.match(/HTTP\/1.1/g)).toHaveLength(1)
+    await until(() => proxy.stats().connections.active === 0)
+    expect(proxy.stats().closedBy).toEqual({ finished: 1, client_incomplete: 1 })
+    expectLaw(proxy)
+  })
+
   it('serves many clients over few target connections', async () => {
     const target = await scripted(() => ok())
     const { port } = await startProxy({ routes: [httpRoute(target.port)] })

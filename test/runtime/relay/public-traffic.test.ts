@@ -11,6 +11,7 @@ import {
   dialRaw,
   errorCode,
   noSignal,
+  speak,
   startHost,
   startRelay,
   startTarget,
@@ -469,6 +470,22 @@ describe('a request at the wrong relay', () => {
     expect([code, reason.toString()]).toEqual([4567, 'over two relays'])
     expect(fra.relay.stats().requests.total).toBe(2)
     expect(iad.relay.stats().requests.total).toBe(2)
+  })
+
+  it('is answered before its upload begins where the target needs none of it, here and by way of a fellow', async () => {
+    const { fra, iad } = await startTwo()
+    const to = await startTarget((_req, res) => {
+      res.writeHead(401)
+      res.end('who are you?')
+    })
+    await startHost({ relays: [iad.url], to }).registered()
+    for (const relay of [iad, fra]) {
+      for (const framing of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
+        const head = `POST /hosts/a/x HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n`
+        const answer = await speak(relay, head, (received) => received.includes('who are you?'))
+        expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+      }
+    }
   })
 
   it('is 503 ERR_LOOP where it was passed on already, and a forged pass gives no rights', async () => {
