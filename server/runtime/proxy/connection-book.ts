@@ -41,7 +41,7 @@ export class ConnectionRecord {
   targetHalf: NodeConnection['targetHalf'] = 'connecting'
   carrier: Carrier | null = null
   open = true
-  private measuredAt = 0
+  private measuredAt: number
   private measuredBytes = 0
   private bytesPerMs = 0
 
@@ -60,6 +60,7 @@ export class ConnectionRecord {
     this.port = port
     this.openedAt = now
     this.lastActivityAt = now
+    this.measuredAt = now
   }
 
   get client(): string {
@@ -81,7 +82,8 @@ export class ConnectionRecord {
   /** Bytes a millisecond as measured last; null while the connection is younger than `afterMs`. */
   rate(now: number, afterMs: number): number | null {
     if (now - this.openedAt < afterMs) return null
-    if (this.measuredAt === 0) return (this.bytesUpstream + this.bytesDownstream) / (now - this.openedAt)
+    if (this.measuredAt === this.openedAt)
+      return (this.bytesUpstream + this.bytesDownstream) / (now - this.openedAt)
     return this.bytesPerMs
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { ConnectionRecord } from '../../../server/runtime/proxy/connection-book.ts'
 import {
   expectLaw,
   httpRoute,
@@ -103,6 +104,18 @@ describe('at the ceiling of connections', () => {
     await second.over()
     expect(client.closed).toBe(false)
     expect(proxy.stats().closedBy).toEqual({ limit_connections: 1 })
+  })
+})
+
+describe('a connection that is as fast as any', () => {
+  it('is not taken for slow because the process has run for long', () => {
+    const day = 86_400_000
+    const record = new ConnectionRecord('c1', 'http', '203.0.113.7', 50_000, 80, day)
+    record.bytesUpstream = 10_000_000
+    record.measure(day + 5_000)
+    expect(record.rate(day + 5_000, 2_000)).toBe(2_000)
+    record.measure(day + 6_000)
+    expect(record.rate(day + 6_000, 2_000)).toBe(0)
   })
 })
 
