@@ -68,8 +68,10 @@ export class RequestLine {
       this.#begin(line, req, res)
       return
     }
-    if (waitsUnread(req) && line.newest !== null) {
-      this.#endAfter(line, line.newest, socket)
+    // What stands before it is an answer of ours that is still to come, or one of Node's own, which ends by itself.
+    const last = line.newest?.writableFinished || line.newest?.destroyed ? null : line.newest
+    if (waitsUnread(req) && last !== null) {
+      this.#endAfter(line, last, socket)
       req.resume()
       return
     }

@@ -166,6 +166,20 @@ describe('one connection', () => {
     await vi.waitFor(() => expect(pending(relay)).toBe(0))
   })
 
+  it('is not held open for ever by a large body behind an answer of Node itself', async () => {
+    const relay = await startRelay()
+    await startRawHost(relay, 'a', (stream) => answer(stream))
+    const socket = dial(relay, 'GET /hosts/a/ HTTP/1.1\r\nHost: a\r\n\r\n')
+    await vi.waitFor(() => expect(socket.text()).toContain('fine'))
+    const body = 'x'.repeat(20_000)
+    socket.write(
+      `GET / HTTP/1.1\r\nHost: a\r\nExpect: nonsense\r\n\r\nPOST /hosts/a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n${body}`,
+    )
+    await vi.waitFor(() => expect(socket.text()).toContain('417'))
+    await vi.waitFor(() => expect(socket.destroyed || socket.text().match(/fine/g)?.length === 2).toBe(true))
+    expect(relay.relay.stats().requests.waiting).toBe(0)
+  })
+
   it('cannot end the relay with an upgrade behind a request that waits', async () => {
     const relay = await startRelay()
     const held: RawStream[] = []
