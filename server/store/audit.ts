@@ -1,4 +1,5 @@
 import type { AuditRow, Page } from '../contract/index.ts'
+import type { Run } from './connection.ts'
 import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { PrismaClient, AuditRow as Row } from './generated/client.ts'
 import { epochMs, isoTime } from './time.ts'
@@ -35,6 +36,23 @@ export const writeAudit = async (
   await prisma.auditRow.create({
     data: { ...row, at: BigInt(epochMs(row.at)), before: text(row.before), after: text(row.after) },
   })
+}
+
+/** The same on the store's own connection, within a transaction of its caller. */
+export const insertAudit = async (run: Run, row: Omit<AuditRow, 'id'>): Promise<void> => {
+  await run(
+    'INSERT INTO "audit_rows" ("at", "actor", "address", "action", "object", "before", "after", "reason") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    [
+      epochMs(row.at),
+      row.actor,
+      row.address,
+      row.action,
+      row.object,
+      text(row.before),
+      text(row.after),
+      row.reason,
+    ],
+  )
 }
 
 /** Newest first. */

@@ -1,5 +1,6 @@
 import { AppError, type AuditRow, type Drain, isActiveDrain, type Page } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
+import { insertAudit } from './audit.ts'
 import type { Connection, Run, SqlValue } from './connection.ts'
 import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
@@ -79,37 +80,39 @@ const refuseSecond = async (run: Run, { drain }: StoredDrain): Promise<void> => 
 
 /** Part of the transaction that changes the drain: a change that was refused leaves no row that says it happened. */
 const auditAll = async (run: Run, rows: readonly Omit<AuditRow, 'id'>[]): Promise<void> => {
-  for (const row of rows) {
-    await run(
-      'INSERT INTO "audit_rows" ("at", "actor", "address", "action", "object", "before", "after", "reason") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      [
-        epochMs(row.at),
-        row.actor,
-        row.address,
-        row.action,
-        row.object,
-        jsonOrNull(row.before),
-        jsonOrNull(row.after),
-        row.reason,
-      ],
-    )
-  }
+  for (const row of rows) await insertAudit(run, row)
 }
 
-const jsonOrNull = (value: unknown): string | null =>
-  value === undefined || value === null ? null : JSON.stringify(value)
+const conflict = (id: string, row: Record<string, unknown>, expectedVersion = 0): AppError => {
+  const now = read(row as { data: unknown; resume: unknown })?.drain
+  const version = Number(row.version)
+  return new AppError(
+    'ERR_VERSION_CONFLICT',
+    now === undefined
+      ? `Drain ${id} has version ${version}, not ${expectedVersion}, and its record is damaged`
+      : `${now.updatedBy} changed drain ${id} at ${now.updatedAt}: it is ${now.state}, version ${version}, not ${expectedVersion}`,
+    { by: now?.updatedBy ?? null, at: now?.updatedAt ?? null, version, state: now?.state ?? null },
+  )
+}
 
-/** Inserts, unless an active drain of the same region, or of one of the same nodes, exists: `ERR_DRAIN_RUNNING`. */
+/**
+ * Inserts, unless an active drain of the same region, or of one of the same nodes, exists (`ERR_DRAIN_RUNNING`), or this one does
+ * (`ERR_VERSION_CONFLICT`).
+ */
 export const createDrain = (
   connection: Connection,
   stored: StoredDrain,
   audit: readonly Omit<AuditRow, 'id'>[] = [],
 ): Promise<void> =>
   connection.transaction(async (run) => {
+    const { id } = stored.drain
+    const { rows } = await run('SELECT "data", "resume", "version" FROM "drains" WHERE "id" = ?', [id])
+    // The first write took so long that it was given up, and was done after all.
+    if (rows[0]) throw conflict(id, rows[0])
     await refuseSecond(run, stored)
     await run(
       'INSERT INTO "drains" ("region", "node", "state", "activeKey", "version", "createdAt", "data", "resume", "id") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      [...columnsOf(stored), stored.drain.id],
+      [...columnsOf(stored), id],
     )
     await auditAll(run, audit)
   })
@@ -126,17 +129,7 @@ export const saveDrain = (
     const { rows } = await run('SELECT "data", "resume", "version" FROM "drains" WHERE "id" = ?', [id])
     const row = rows[0]
     if (!row) throw new AppError('ERR_NOT_FOUND', `There is no drain ${id}`, { id })
-    if (Number(row.version) !== expectedVersion) {
-      const now = read(row as { data: unknown; resume: unknown })?.drain
-      const version = Number(row.version)
-      throw new AppError(
-        'ERR_VERSION_CONFLICT',
-        now === undefined
-          ? `Drain ${id} has version ${version}, not ${expectedVersion}, and its record is damaged`
-          : `${now.updatedBy} changed drain ${id} at ${now.updatedAt}: it is ${now.state}, version ${version}, not ${expectedVersion}`,
-        { by: now?.updatedBy ?? null, at: now?.updatedAt ?? null, version, state: now?.state ?? null },
-      )
-    }
+    if (Number(row.version) !== expectedVersion) throw conflict(id, row, expectedVersion)
     // A failed or aborted drain that is resumed becomes active again.
     await refuseSecond(run, stored)
     await run(

@@ -139,7 +139,10 @@ export interface Store {
   addAnnotation(annotation: Annotation): Promise<void>
   annotations(filter: { from: string; to: string }): Promise<Annotation[]>
 
-  /** Inserts; rejects with `ERR_DRAIN_RUNNING` where an active drain of the same region or node exists. Its audit rows stand in the same transaction. */
+  /**
+   * Inserts; rejects with `ERR_DRAIN_RUNNING` where an active drain of the same region or node exists, `ERR_VERSION_CONFLICT {version}`
+   * where this one does. Its audit rows stand in the same transaction.
+   */
   createDrain(stored: StoredDrain, audit?: readonly Omit<AuditRow, 'id'>[]): Promise<void>
   /** Replaces the record if its stored version is still `expectedVersion`; else rejects with `ERR_VERSION_CONFLICT {by, at, version}`. */
   saveDrain(

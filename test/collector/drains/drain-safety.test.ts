@@ -342,6 +342,37 @@ describe('without a store', () => {
   )
 })
 
+describe('a store that was only slow', () => {
+  it('has what it was asked for after all, and the drain can be aborted', async () => {
+    const rows: string[] = []
+    let slowMs = 0
+    const { desk, fleet, store } = await open({
+      storePatienceMs: 50,
+      emergency: (row) => rows.push(row.action),
+      wrap: (real) =>
+        new Proxy(real, {
+          get(target, name, receiver) {
+            const value = Reflect.get(target, name, receiver)
+            if (name !== 'createDrain') return value
+            return async (...args: unknown[]) => {
+              await (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
+              await new Promise((resolve) => setTimeout(resolve, slowMs))
+            }
+          },
+        }),
+    })
+    slowMs = 200
+    const { id } = await desk.create(drainOf('fra'), ana)
+    slowMs = 0
+    const drained = await bench.until(id, 'drained')
+    await desk.act(id, 'abort', { version: drained.version }, ana)
+    const aborted = await bench.until(id, 'aborted')
+    expect(fleet.serves('fra-1') && fleet.serves('fra-2')).toBe(true)
+    await expect.poll(async () => (await store.drain(id))?.drain, { timeout: 10_000 }).toEqual(aborted)
+    expect(rows).toEqual(['drain.create'])
+  })
+})
+
 describe('an abort that was on its way', () => {
   it('is not refused because the drain itself went one step on, but one after another operator is', async () => {
     const { desk } = await open({ speed: 5 })
