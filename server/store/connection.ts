@@ -367,7 +367,7 @@ export class Connection {
 
   /** One statement, with the lock held. A lock of another process is waited for while the store counts as well. */
   async #attempt(sql: string, args: unknown): Promise<SqlTable> {
-    const deadline = Date.now() + (this.#fault === null ? busyPatienceMs : 0)
+    const deadline = performance.now() + (this.#fault === null ? busyPatienceMs : 0)
     for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
       try {
         this.#refuseLostFile(sql)
@@ -385,7 +385,7 @@ export class Connection {
         }
         // libSQL leaves a statement that met a lock unfinished, and no later transaction could commit beside it.
         await this.#connect().catch((cause: unknown) => this.#note(cause))
-        if (Date.now() + waitMs >= deadline) {
+        if (performance.now() + waitMs >= deadline) {
           this.#note(error)
           throw error
         }

@@ -8,13 +8,13 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { ulid } from 'ulid'
 import { AppError, type AuditRow } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
+import { insertAudit } from './audit.ts'
 import type { Connection } from './connection.ts'
-import { epochMs } from './time.ts'
 
 /** Bytes of the file at most: some 20 000 rows. */
 const maxBytes = 8 * 1024 * 1024
@@ -60,7 +60,8 @@ export class EmergencyLog {
     try {
       const file = openSync(this.path, 'a', 0o600)
       try {
-        writeSync(file, line)
+        // All of it or an error: on a disk that is nearly full a single write may leave off in the middle and say nothing.
+        writeFileSync(file, line)
       } catch (error) {
         closeSync(file)
         throw error
@@ -94,23 +95,7 @@ export class EmergencyLog {
       const name = lines[0]?.id
       // Killed between the audit and the removal of the file.
       if (name === undefined || rows[0]?.value === name) return 0
-      for (const { row } of lines) {
-        const text = (value: unknown) =>
-          value === undefined || value === null ? null : JSON.stringify(value)
-        await run(
-          'INSERT INTO "audit_rows" ("at", "actor", "address", "action", "object", "before", "after", "reason") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-          [
-            epochMs(row.at),
-            row.actor,
-            row.address,
-            row.action,
-            row.object,
-            text(row.before),
-            text(row.after),
-            row.reason,
-          ],
-        )
-      }
+      for (const { row } of lines) await insertAudit(run, row)
       await run(
         'INSERT INTO "settings" ("key", "value") VALUES (?, ?) ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value"',
         [replayedKey, name],

@@ -1,15 +1,20 @@
+import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   existsSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { EmergencyLog } from '../../server/store/emergency-log.ts'
 import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
 import { iso, log, sqlite, start } from './fixtures.ts'
 
@@ -81,5 +86,31 @@ describe('who did what while the store is away', () => {
       name.startsWith(`${basename(store.emergency.path)}.unread-`),
     )
     expect(kept).toHaveLength(1)
+  })
+})
+
+describe('a disk that fills up in the middle of a row', () => {
+  it('takes no row of which only a part is there: whoever asked is told', async ({ annotate }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidegate-emergency-'))
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', folder])
+    if (mounted.status !== 0) {
+      await annotate(`No disk of our own can be mounted here (${String(mounted.stderr).trim()}): not tried`)
+      return
+    }
+    try {
+      const emergency = new EmergencyLog(join(folder, 'log.jsonl'), log)
+      const large = (index: number) => ({ ...row(`fra-${index}`), after: 'x'.repeat(6_000) })
+      let taken = 0
+      expect(() => {
+        for (; taken < 100; taken += 1) emergency.append(large(taken))
+      }).toThrow(expect.objectContaining({ code: 'ERR_STORE_UNAVAILABLE' }))
+      const whole = readFileSync(emergency.path, 'utf8')
+        .split('\n')
+        .filter((line) => line.endsWith('}'))
+      expect(whole).toHaveLength(taken)
+    } finally {
+      spawnSync('umount', ['-l', folder])
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
