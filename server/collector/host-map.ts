@@ -63,12 +63,13 @@ export class HostMap {
   load(rows: readonly Tunnel[], now: number = Date.now()): void {
     const isOld = (row: Tunnel): boolean =>
       row.state === 'lost' && now - Date.parse(row.since) > FORGET_LOST_MS
-    const newestFirst = [...rows].sort((a, b) => rank(b) - rank(a))
-    for (const row of newestFirst) {
-      if (isOld(row) || this.#hosts.size >= this.#maxHosts) {
-        this.#gone.add(row.hostId)
-        continue
-      }
+    const kept: Tunnel[] = []
+    for (const row of [...rows].sort((a, b) => rank(b) - rank(a))) {
+      if (isOld(row) || kept.length >= this.#maxHosts) this.#gone.add(row.hostId)
+      else kept.push(row)
+    }
+    // Oldest first: in the order in which they were lost.
+    for (const row of kept.reverse()) {
       // A node's clock that was ahead once must not make it the newest for ever.
       const sinceMs = Math.min(Date.parse(row.since), now)
       this.#set(row.hostId, {

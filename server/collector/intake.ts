@@ -62,7 +62,8 @@ export const createIntake = (options: {
   /** How many wait of each origin: one that floods must leave room for the others. */
   const queuedOf = new Map<string, number>()
   const waiting = new Map<string, (event: FleetEvent | null) => void>()
-  let roomWanted: (() => void)[] = []
+  /** What everybody who waits for room waits for: one for all, or a night without a store would fill the memory with them. */
+  let roomWanted: { promise: Promise<void>; tell: () => void } | null = null
   let timer: NodeJS.Timeout | null = null
   let flushing: Promise<void> | null = null
   let dropped = 0
@@ -88,9 +89,7 @@ export const createIntake = (options: {
       else queuedOf.set(event.origin, left)
     }
     queue = queue.slice(count)
-    const wanted = roomWanted
-    roomWanted = []
-    for (const tell of wanted) tell()
+    roomWanted?.tell()
   }
 
   const arm = (ms: number): void => {
@@ -185,14 +184,16 @@ export const createIntake = (options: {
       return true
     },
     room() {
-      return new Promise((resolve) => {
-        const tell = (): void => {
-          clearTimeout(deadline)
-          resolve()
-        }
-        const deadline = setTimeout(tell, ROOM_MS)
-        roomWanted.push(tell)
-      })
+      if (roomWanted !== null) return roomWanted.promise
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const tell = (): void => {
+        clearTimeout(deadline)
+        roomWanted = null
+        resolve()
+      }
+      const deadline = setTimeout(tell, ROOM_MS)
+      roomWanted = { promise, tell }
+      return promise
     },
     store(event) {
       // Our own events are few and tell what was done: they may pass the ceiling by a little.
@@ -230,7 +231,7 @@ export const createIntake = (options: {
       await Promise.race([flush(), late])
       clearTimeout(deadline)
       for (const settle of [...waiting.values()]) settle(null)
-      for (const tell of roomWanted.splice(0)) tell()
+      roomWanted?.tell()
     },
   }
 }

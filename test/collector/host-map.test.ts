@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { HostMap } from '../../server/collector/host-map.ts'
-import type { EventType, FleetEvent, NodeTunnel } from '../../server/contract/index.ts'
+import type { EventType, FleetEvent, NodeTunnel, Tunnel } from '../../server/contract/index.ts'
 
 const start = Date.parse('2026-04-27T18:00:00Z')
 const iso = (seconds: number) => new Date(start + seconds * 1_000).toISOString()
@@ -46,6 +46,36 @@ const mapOf = (...events: FleetEvent[]) => {
 }
 
 describe('the host map', () => {
+  it('forgets lost hosts of before a restart when their day is over, and makes room by the oldest of them', () => {
+    const hour = 3_600_000
+    const row = (hostId: string, lostAt: number): Tunnel => ({
+      hostId,
+      region: 'fra',
+      node: 'fra-1',
+      state: 'lost',
+      since: new Date(lostAt).toISOString(),
+      lastGapMs: null,
+      lastCloseCode: null,
+      lastCloseMeaning: null,
+      previousNode: null,
+      presence: { directory: null, relay: false, lastPongAt: null },
+    })
+    const rows = [row('new', start - hour), row('old', start - 23 * hour), row('middle', start - 12 * hour)]
+    const map = new HostMap()
+    map.load(rows, start)
+    expect(map.forgetLost(start + 2 * hour)).toBe(true)
+    expect(map.get('old')).toBeNull()
+    expect(map.get('middle')).not.toBeNull()
+    const full = new HostMap(3)
+    full.load(rows, start)
+    full.apply(registered(1, 'fra-1'))
+    expect(['new', 'middle', 'old', 'host-1'].filter((id) => full.get(id) !== null)).toEqual([
+      'new',
+      'middle',
+      'host-1',
+    ])
+  })
+
   it('never shows a host as lost that moved in a drain, whichever node is heard first', () => {
     const map = mapOf(registered(1, 'fra-1', { fence: 1 }))
     const end = { code: 4001, reason: '', heldMs: 1, fence: 1, movedTo: 'iad-1' }

@@ -118,3 +118,13 @@ describe('a burst of events', () => {
     expect(stored).toMatchObject({ seq: 1, source: 'collector' })
   })
 })
+
+describe('a store that is away for a night', () => {
+  it('costs nothing more with every second that somebody waits for room', async () => {
+    const { intake } = start({ appendEvents: () => new Promise(() => undefined) })
+    const rooms = new Set(Array.from({ length: 1_000 }, () => intake.room()))
+    expect(rooms.size).toBe(1)
+    await Promise.all(rooms)
+    expect(rooms.has(intake.room())).toBe(false)
+  })
+})

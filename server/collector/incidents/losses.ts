@@ -20,7 +20,7 @@ export class TunnelLosses {
     while (place > 0 && (losses[place - 1]?.at ?? 0) > loss.at) place -= 1
     if (place === losses.length) losses.push(loss)
     else losses.splice(place, 0, loss)
-    if (losses.length > MAX_LOSSES) losses.splice(0, MAX_LOSSES / 10)
+    if (losses.length > MAX_LOSSES) this.#forgetLast(losses.splice(0, MAX_LOSSES / 10))
   }
 
   /** Whether this end of a host's tunnel has been told already. */
@@ -42,9 +42,12 @@ export class TunnelLosses {
     for (const [region, losses] of this.#byRegion) {
       const old = losses.findIndex((loss) => now - loss.at <= KEPT_MS)
       if (old === 0) continue
-      const gone = losses.splice(0, old === -1 ? losses.length : old)
-      for (const { hostId, at } of gone) if (this.#lastOf.get(hostId) === at) this.#lastOf.delete(hostId)
+      this.#forgetLast(losses.splice(0, old === -1 ? losses.length : old))
       if (losses.length === 0) this.#byRegion.delete(region)
     }
+  }
+
+  #forgetLast(gone: readonly TunnelLoss[]): void {
+    for (const { hostId, at } of gone) if (this.#lastOf.get(hostId) === at) this.#lastOf.delete(hostId)
   }
 }
