@@ -5,6 +5,8 @@ export const HEARTBEAT_CELLS = 60
 /** Polls of one cell: the worst of them stands for all, so that no bad one is averaged away. */
 const POLLS_PER_CELL = 3
 const MAX_NOTE = 160
+/** A clock that is set back by less than this writes into the newest cell. */
+const MAX_AHEAD_CELLS = 1
 
 /** Worst first. A node that somebody took out is not worse than one of which nothing is known. */
 const WORST: readonly ObservedState[] = ['down', 'unknown', 'degraded', 'draining', 'drained', 'up']
@@ -24,10 +26,12 @@ export class HeartbeatRings {
     const index = Math.floor(at / this.cellMs)
     const ring = this.#rings.get(node) ?? []
     this.#rings.set(node, ring)
+    // A clock that was ahead and is right again: cells of the future would hide all that comes until then.
+    while ((ring.at(-1)?.index ?? 0) > index + MAX_AHEAD_CELLS) ring.pop()
     const last = ring.at(-1)
     const cell: HeartbeatCell = { at, state, note: note?.slice(0, MAX_NOTE) ?? null }
     if (last && index <= last.index) {
-      // A clock that was set back writes into the newest cell: order is worth more than a place.
+      // A clock that was set back a little writes into the newest cell: order is worth more than a place.
       if (!isWorse(last.cell.state, state)) last.cell = cell
       return
     }

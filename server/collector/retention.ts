@@ -16,26 +16,30 @@ const prunes = (store: Store): store is Store & PruningStore =>
 /** Asks the store every few minutes to forget what is older, or more, than it should keep. */
 export const createRetention = (store: Store, log: Log): { start(): void; close(): void } => {
   let timer: NodeJS.Timeout | null = null
-  const run = (): void => {
+  let closed = false
+  const run = async (): Promise<void> => {
     if (!prunes(store)) return
-    store
+    await store
       .prune()
       .catch((error: unknown) =>
         log.warn({ err: error }, 'old data could not be removed; the next try is in five minutes'),
       )
   }
   const arm = (ms: number): void => {
-    timer = setTimeout(() => {
-      run()
-      arm(EVERY_MS)
+    timer = setTimeout(async () => {
+      // A large one may take longer than the time between two.
+      await run()
+      if (!closed) arm(EVERY_MS)
     }, ms)
     timer.unref()
   }
   return {
     start() {
+      closed = false
       if (!timer) arm(FIRST_MS)
     },
     close() {
+      closed = true
       if (timer) clearTimeout(timer)
       timer = null
     },

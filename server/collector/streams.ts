@@ -280,6 +280,8 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     }
     // A new connection may have brought frames while the old one's last await ended.
     else if (socket && pending.length > 0) void pump(socket)
+    // Or have ended already, when nobody could be told.
+    else if (socket && ended) reconnect()
   }
 
   const take = async (from: WebSocket, item: Pending): Promise<void> => {

@@ -48,7 +48,18 @@ describe('heartbeats', () => {
   it('bears a clock that was set back', () => {
     const ring = rings()
     ring.beat('fra-1', start, 'up', null)
-    ring.beat('fra-1', start - 60_000, 'degraded', null)
+    ring.beat('fra-1', start - 6_000, 'degraded', null)
     expect(statesOf(ring, ['fra-1'], start)).toEqual([null, null, 'degraded'])
+  })
+
+  it('shows what is polled now when a clock that was an hour ahead is right again', () => {
+    const ring = rings()
+    const ahead = start + 3_600_000
+    ring.beat('fra-1', start, 'up', null)
+    ring.beat('fra-1', ahead, 'down', null)
+    ring.beat('fra-1', ahead + 6_000, 'up', null)
+    ring.beat('fra-1', start + 6_000, 'up', null)
+    ring.beat('fra-1', start + 12_000, 'down', null)
+    expect(statesOf(ring, ['fra-1'], start + 12_000)).toEqual(['up', 'up', 'down'])
   })
 })

@@ -246,4 +246,20 @@ describe('an event stream', () => {
     expect(gaps).toHaveLength(1)
     expect(stream.state).toBe('live')
   })
+
+  it('is read on soon when the new connection of a node that moved failed while the old one was still being waited for', async () => {
+    const node = await makeNode()
+    const allowance = { eventsPerSecond: 1, burstEvents: 3, bytesPerSecond: 1e6, burstBytes: 1e6 }
+    const { events, stream } = follow(node, { allowance })
+    await eventually(() => expect(stream.state).toBe('live'))
+    for (const seq of upTo(5)) node.emit('node.problem_found', problem(seq))
+    await eventually(() => expect(stream.figures().throttledMs).toBeGreaterThan(0))
+    const { url } = node
+    Object.assign(node, { url: 'http://127.0.0.1:9' })
+    stream.restart()
+    await delay(300)
+    Object.assign(node, { url })
+    await vi.waitFor(() => expect(stream.state).toBe('live'), { timeout: 10_000, interval: 10 })
+    await eventually(() => expect(seqs(events)).toEqual(upTo(5)))
+  }, 30_000)
 })
