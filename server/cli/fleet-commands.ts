@@ -26,14 +26,10 @@ export const statusCommand = async (api: ApiClient, json: boolean): Promise<numb
       ...overview.incidents.map(
         (incident) => `incident ${incident.id}  ${incident.state}  ${incident.title}`,
       ),
-      ...overview.held.map(
-        (part) =>
-          `held ${part.nodes.join(', ')} since ${part.since} (${part.reason}); tidegate drains resume ${part.drainId}`,
-      ),
       ...overview.drains.map((drain) => `drain ${drain.id}  ${drain.state}  ${drain.region ?? drain.node}`),
       ...overview.held.map(
         (part) =>
-          `held  ${part.region ?? part.node}  by drain ${part.drainId} (${part.state}) since ${part.since}: ${part.reason}`,
+          `held  ${part.nodes.join(', ')}  ${part.state} since ${part.since} (${part.reason}); tidegate drains resume ${part.drainId}`,
       ),
       ...overview.problems.map((problem) => `problem ${problem.code}  ${problem.text} ${problem.remedy}`),
     ].join('\n'),

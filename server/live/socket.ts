@@ -178,8 +178,8 @@ export class LiveSocket {
     this.#closing = true
     for (const timer of this.#timers) clearInterval(timer)
     for (const client of this.#clients) client.socket.close(1001, 'the server is stopping')
-    const limit = Date.now() + 1_000
-    while (this.#clients.size > 0 && Date.now() < limit)
+    const limit = performance.now() + 1_000
+    while (this.#clients.size > 0 && performance.now() < limit)
       await new Promise((resolve) => setTimeout(resolve, 20))
     for (const client of this.#clients) client.socket.terminate()
     this.#server.close()
@@ -306,18 +306,18 @@ export class LiveSocket {
       this.#fallBehind(client)
       return
     }
-    backlog.sent(text.length, Date.now())
+    backlog.sent(text.length, performance.now())
     // A failed send is followed by 'close', which cleans up.
-    socket.send(text, () => backlog.left(Date.now()))
+    socket.send(text, () => backlog.left(performance.now()))
   }
 
   #fallBehind(client: Client): void {
-    client.behindSince = Date.now()
+    client.behindSince = performance.now()
     this.#slowCut++
   }
 
   #checkBacklogs(): void {
-    const now = Date.now()
+    const now = performance.now()
     const { maxBacklogMs } = this.#options
     for (const client of this.#clients) {
       if (client.isEnding) continue

@@ -114,12 +114,12 @@ export class EmbeddedFleet {
         ...(config.relay?.directory === 'shared' ? { directory: this.#directory } : {}),
       })
       place.node = node
-      const startedAt = Date.now()
+      const startedAt = performance.now()
       this.#moved(config.id, node.controlUrl, node.controlToken)
       void node.exited.then(({ code, error }) => {
         place.node = null
         if (this.#stopping) return
-        if (Date.now() - startedAt > STEADY_MS) place.failures = 0
+        if (performance.now() - startedAt > STEADY_MS) place.failures = 0
         log.error(
           { node: config.id, code, error },
           `node ${config.id} ended unexpectedly; it is started again`,
