@@ -5,6 +5,7 @@ import { AppError } from '../../contract/errors.ts'
 import type { ControlConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { createMetricsPage } from '../../observe/metrics.ts'
+import { boundConnections } from '../connection-room.ts'
 import { NODE_METRICS } from '../node-metrics.ts'
 import type { TidegateNode } from '../tidegate-node.ts'
 import { ensureControlToken, refuseOrigin, requireToken } from './access.ts'
@@ -174,7 +175,7 @@ export const createControlServer = async (
       )
     },
   )
-  server.maxConnections = MAX_CONNECTIONS
+  boundConnections(server, MAX_CONNECTIONS)
 
   const refuseUpgrade = (socket: Duplex, error: unknown): void => {
     const { status, body } = errorAnswer(error)

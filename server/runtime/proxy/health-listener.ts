@@ -1,6 +1,9 @@
 import { createServer, type Server } from 'node:http'
+import { boundConnections } from '../connection-room.ts'
 import type { Readiness } from '../part.ts'
 import { bind } from './bind.ts'
+
+const MAX_CONNECTIONS = 1_000
 
 /**
  * A public listener that answers health by itself, so that balancers see readiness. It answers until the proxy is closed, also
@@ -28,7 +31,7 @@ export class HealthListener {
   async bind(): Promise<void> {
     if (this.server) return
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000 })
-    server.maxConnections = 1_000
+    boundConnections(server, MAX_CONNECTIONS)
     server.on('request', (request, response) => {
       request.resume()
       const path = (request.url ?? '/').split('?', 1)[0]!

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventEnvelopeSchema } from '../../../server/contract/events.ts'
 import { healthSchema } from '../../../server/contract/health.ts'
@@ -41,6 +41,32 @@ const ALL_PATHS: [string, string][] = [
   ['GET', '/tokens/quarantine'],
   ['POST', '/tokens/quarantine/restore'],
 ]
+
+describe('a stranger with a thousand silent connections', () => {
+  it('keeps neither the collector nor an operator from the node, and ends no stream of events', async () => {
+    const { port, hostname } = new URL(rig.url)
+    const stream = new WebSocket(`ws://${hostname}:${port}/events`, {
+      headers: { authorization: `Bearer ${CONTROL_TOKEN}` },
+    })
+    await once(stream, 'open')
+    const strangers = Array.from({ length: 1_100 }, () => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => undefined)
+      return socket
+    })
+    await vi.waitFor(() => expect(strangers.every((socket) => !socket.connecting)).toBe(true), {
+      timeout: 10_000,
+    })
+    for (let times = 0; times < 5; times += 1) {
+      const response = await fetch(`${rig.url}/health`, { headers: { connection: 'close' } })
+      expect(response.status).toBe(200)
+      await response.arrayBuffer()
+    }
+    expect(stream.readyState).toBe(WebSocket.OPEN)
+    stream.terminate()
+    for (const socket of strangers) socket.destroy()
+  })
+})
 
 describe('an offer to upgrade', () => {
   const raw = async (head: string): Promise<string> => {

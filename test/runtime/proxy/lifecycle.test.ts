@@ -36,6 +36,25 @@ const take = async (port: number): Promise<net.Server> => {
 }
 
 describe('health', () => {
+  it('is answered to a balancer while a stranger holds every place with connections that say nothing', async () => {
+    const { port } = await startProxy({ routes: [], health: { port: 0 } })
+    const strangers = Array.from({ length: 1_100 }, (_, at) => {
+      const socket = net.connect(port('health'), '127.0.0.1')
+      socket.on('error', () => undefined)
+      if (at % 2 === 0) socket.write('GET / HT')
+      return socket
+    })
+    onTestFinished(() => {
+      for (const socket of strangers) socket.destroy()
+    })
+    await until(() => strangers.every((socket) => !socket.connecting), 'every place taken')
+    for (let times = 0; times < 5; times += 1) {
+      const response = await fetch(`http://127.0.0.1:${port('health')}/healthz/ready`)
+      expect(await response.json()).toEqual({ ready: true })
+    }
+    await until(() => strangers.filter((socket) => !socket.closed).length <= 1_000, 'the ceiling')
+  })
+
   it('answers readiness to balancers, through a drain, until the proxy closes', async () => {
     const { proxy, port } = await startProxy({ routes: [], health: { port: 0 } })
     const ask = async (path: string): Promise<[number, unknown]> => {
