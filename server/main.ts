@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import packageJson from '../package.json' with { type: 'json' }
@@ -362,7 +362,9 @@ export const resetPassword = async (
   }
 }
 
-/** Takes the data folder, and a database that stands elsewhere as well: two folders may name the same one. */
+/**
+ * Takes the data folder, and the database by a lock of its own: another server may have another folder and name this database.
+ */
 const takeDataFolder = async (
   settings: Environment,
   config: Config | null,
@@ -372,10 +374,9 @@ const takeDataFolder = async (
     log.warn({ owner }, 'another process holds the data folder; its end is waited for, at most 10 s')
   const folder = await openDataFolder(settings.dataDir, config === null, settings.demoAsked, { onWait })
   const database = databasePath(storeUrl(settings, config, folder.path))
-  if (dirname(database) === resolve(folder.path)) return folder
   try {
     mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
-    const lock = await FolderLock.take(`${database}.lock`, `the database ${database}`, { onWait })
+    const lock = await FolderLock.take(`${realPath(database)}.lock`, `the database ${database}`, { onWait })
     return {
       path: folder.path,
       release() {
@@ -386,6 +387,16 @@ const takeDataFolder = async (
   } catch (error) {
     folder.release()
     throw error
+  }
+}
+
+/** One file has one lock, by whichever link it is named. */
+const realPath = (file: string): string => {
+  try {
+    return realpathSync(file)
+  } catch {
+    // It is not there yet; its folder may be a link all the same.
+    return join(realpathSync(dirname(file)), basename(file))
   }
 }
 

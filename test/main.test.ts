@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -164,6 +173,29 @@ embedded:
       spawnSync('umount', ['-l', data])
     }
   }, 60_000)
+
+  it('lets no second server with a data folder of its own write into the same database', async () => {
+    const { child, said } = await start()
+    await expect.poll(() => said('control listener is up').length, { timeout: 30_000 }).toBe(1)
+    const link = join(folder, 'link.db')
+    symlinkSync(join(data, 'tidegate.db'), link)
+    for (const database of [join(data, 'tidegate.db'), link]) {
+      const second = spawnSync(process.execPath, [cli, 'start'], {
+        encoding: 'utf8',
+        timeout: 30_000,
+        env: {
+          NODE_ENV: 'production',
+          PATH: process.env.PATH ?? '',
+          PORT: '0',
+          TIDEGATE_CONFIG: join(folder, 'tidegate.yaml'),
+          TIDEGATE_DATA: join(folder, 'other'),
+          DATABASE_URL: `file:${database}`,
+        },
+      })
+      expect(second.stderr).toMatch(new RegExp(`ERR_DATA_FOLDER.*process ${child.pid} `))
+      expect(second.status).toBe(1)
+    }
+  }, 90_000)
 
   it('can be told to stop while it waits, and drains', async () => {
     writeFileSync(join(data, 'tidegate.db'), Buffer.alloc(64 * 1024, 'no database at all '))

@@ -311,21 +311,28 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
     },
 
     async list(filter) {
+      const wanted = (drain: Drain): boolean =>
+        (filter.active === undefined || isActiveDrain(drain) === filter.active) &&
+        (filter.region === undefined || drain.region === filter.region)
+      const inMemory = (which: (run: DrainRun) => boolean): Drain[] =>
+        [...runs.values()]
+          .filter((run) => which(run) && wanted(run.drain))
+          .map((run) => run.drain)
+          .sort((a, b) => (a.id < b.id ? 1 : -1))
       const page = await inTime(store.drains(filter)).catch((error: unknown) => {
         if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
-        // Better what is in memory than nothing: these are the ones that somebody may have to abort.
-        const known = [...runs.values()].map((run) => ({ drain: run.drain }))
-        const wanted = known.filter(
-          ({ drain }) =>
-            (filter.active === undefined || isActiveDrain(drain) === filter.active) &&
-            (filter.region === undefined || drain.region === filter.region),
-        )
-        return { items: wanted.reverse().slice(0, filter.limit ?? 100), nextCursor: null }
+        return null
       })
-      return {
-        items: page.items.map((stored) => runs.get(stored.drain.id)?.drain ?? stored.drain),
-        nextCursor: page.nextCursor,
-      }
+      // Better what is in memory than nothing: these are the ones that somebody may have to abort.
+      if (page === null) return { items: inMemory(() => true).slice(0, filter.limit ?? 100), nextCursor: null }
+      const listed = new Set(page.items.map((stored) => stored.drain.id))
+      const items = page.items.map((stored) => runs.get(stored.drain.id)?.drain ?? stored.drain).filter(wanted)
+      // A store that can be read and not written does not know what was begun meanwhile.
+      const unwritten =
+        filter.cursor === undefined
+          ? inMemory((run) => run.record.unwritten && !listed.has(run.drain.id))
+          : []
+      return { items: [...unwritten, ...items], nextCursor: page.nextCursor }
     },
 
     async act(id: string, action: DrainAction, request: DrainActionRequest, actor: Actor) {

@@ -27,6 +27,8 @@ const log = createLog('test', 'silent')
 export interface Weather {
   /** Every call is refused with `ERR_STORE_UNAVAILABLE`. */
   away: boolean
+  /** It can be read, and every write is refused with `ERR_STORE_UNAVAILABLE`: a full disk, or a lock of somebody else's. */
+  full?: boolean
   /** Every call takes so much longer. */
   slowMs: number
   /** No call ever answers. */
@@ -44,7 +46,8 @@ export const inWeather =
         return async (...args: unknown[]) => {
           if (weather.silent) return new Promise(() => undefined)
           if (weather.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, weather.slowMs))
-          if (weather.away) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
+          const refused = weather.full === true && /^(save|create)/.test(String(name))
+          if (weather.away || refused) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
           return (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
         }
       },

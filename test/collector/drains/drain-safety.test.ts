@@ -312,10 +312,11 @@ describe('a drain', () => {
 
 describe('without a store', () => {
   it.each<[string, Partial<Weather>]>([
-    ['that refuses every write', { away: true }],
+    ['that refuses every call', { away: true }],
+    ['that can be read and not written', { full: true }],
     ['that never answers', { silent: true }],
   ])(
-    '%s a region is drained and an abort brings it back; it is written when the store is back',
+    '%s a region is drained, is listed, and an abort brings it back; it is written when the store is back',
     async (_, bad) => {
       const weather = { away: false, slowMs: 0, silent: false }
       const rows: string[] = []
@@ -334,7 +335,7 @@ describe('without a store', () => {
       const aborted = await bench.until(id, 'aborted')
       expect(fleet.serves('fra-1') && fleet.serves('fra-2')).toBe(true)
       expect(rows).toEqual(['drain.create', 'drain.running', 'drain.drained', 'drain.abort', 'drain.aborted'])
-      Object.assign(weather, { away: false, silent: false })
+      Object.assign(weather, { away: false, full: false, silent: false })
       await expect.poll(async () => (await store.drain(id))?.drain, { timeout: 10_000 }).toEqual(aborted)
       // The emergency log brings its rows into the audit itself, once.
       expect((await store.auditRows({})).items).toEqual([])
