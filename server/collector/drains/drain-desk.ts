@@ -324,9 +324,12 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
         return null
       })
       // Better what is in memory than nothing: these are the ones that somebody may have to abort.
-      if (page === null) return { items: inMemory(() => true).slice(0, filter.limit ?? 100), nextCursor: null }
+      if (page === null)
+        return { items: inMemory(() => true).slice(0, filter.limit ?? 100), nextCursor: null }
       const listed = new Set(page.items.map((stored) => stored.drain.id))
-      const items = page.items.map((stored) => runs.get(stored.drain.id)?.drain ?? stored.drain).filter(wanted)
+      const items = page.items
+        .map((stored) => runs.get(stored.drain.id)?.drain ?? stored.drain)
+        .filter(wanted)
       // A store that can be read and not written does not know what was begun meanwhile.
       const unwritten =
         filter.cursor === undefined
