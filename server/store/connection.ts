@@ -257,6 +257,7 @@ export class Connection {
       await this.exclusive(async () => {
         // Put back from a copy: the old connection would write into a file that nobody can see.
         const inode = this.#inodeNow()
+        if (this.#thread.overdue > 0) throw unavailable(diskSilent)
         if (!this.#connected || (inode !== null && inode !== this.#inode)) await this.#connect()
       })
       if (this.#damaged) return false
@@ -381,6 +382,8 @@ export class Connection {
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'SQLITE_BUSY' || this.#inTransaction) {
           this.#note(error)
+          // It may begin after all, and what is written then would never be committed: the connection is opened anew before.
+          if (/^BEGIN/i.test(sql) && this.#thread.overdue > 0) this.#connected = false
           throw error
         }
         // libSQL leaves a statement that met a lock unfinished, and no later transaction could commit beside it.

@@ -14,8 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Connection } from '../../server/store/connection.ts'
 import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
+import { SqlClient } from '../../server/store/sql-client.ts'
 import { drain, event, incident, iso, log, sqlite, start, tunnel } from './fixtures.ts'
 
 const heals = (store: PrismaStore) => expect.poll(() => store.health().ok, { timeout: 10_000 }).toBe(true)
@@ -246,6 +248,62 @@ describe('a disk that fills up while the room is open', () => {
       rmSync(folder, { recursive: true, force: true })
     }
   }, 60_000)
+})
+
+describe('a disk that did not answer when something was about to be written', () => {
+  it('is written again afterwards, and nothing is acknowledged that is gone at the next start', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidegate-silent-'))
+    const file = join(folder, 'tidegate.db')
+    const connection = new Connection(`file:${file}`, () => undefined)
+    await connection.open()
+    await connection.query('CREATE TABLE "settings" ("key" TEXT PRIMARY KEY, "value" TEXT)')
+    const write = (key: string) =>
+      connection.query('INSERT INTO "settings" ("key", "value") VALUES (?, ?)', [key, 'x'])
+    const call = SqlClient.prototype.call
+    const spy = vi.spyOn(SqlClient.prototype, 'call').mockImplementation(function (
+      this: SqlClient,
+      request,
+      limitMs,
+      onLate,
+    ) {
+      if (request.op !== 'execute' || !request.sql.startsWith('BEGIN'))
+        return call.call(this, request, limitMs, onLate)
+      // The thread is held up for a second, and patience is shorter than usual.
+      spy.mockRestore()
+      const long =
+        'WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT SUM(i) FROM n'
+      void this.call({ op: 'execute', sql: long, args: [] })
+      return this.call(request, 20, onLate)
+    } as typeof call)
+    try {
+      await expect(connection.transaction((run) => run('SELECT 1'))).rejects.toMatchObject({
+        code: 'ERR_STORE_UNAVAILABLE',
+      })
+      const acknowledged: string[] = []
+      await expect
+        .poll(
+          async () => {
+            const key = `early-${acknowledged.length}`
+            await write(key).then(
+              () => acknowledged.push(key),
+              () => undefined,
+            )
+            return connection.heal()
+          },
+          { timeout: 20_000, interval: 50 },
+        )
+        .toBe(true)
+      await write('late')
+      await connection.close()
+      const database = new DatabaseSync(file)
+      const kept = database.prepare('SELECT "key" FROM "settings" WHERE "key" <> ?').all('store.probe')
+      database.close()
+      expect(kept.map((each) => each.key)).toEqual([...acknowledged, 'late'])
+    } finally {
+      spy.mockRestore()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 40_000)
 })
 
 describe('a store that cannot be opened', () => {
