@@ -45,7 +45,8 @@ export const networkDoubt = (
   doubtedSince: number | null,
 ): string | null => {
   if (node.embedded || !isNetworkPoll(poll)) return null
-  const isOver = doubtedSince !== null && poll.at - doubtedSince >= DOUBT_MS
+  // A clock that was set back meanwhile must not make a minute an hour.
+  const isOver = doubtedSince !== null && (poll.at - doubtedSince >= DOUBT_MS || poll.at < doubtedSince)
   const others = fleet.filter((each) => !each.embedded && each.id !== node.id)
   const answered = others.filter((each) => each.poll !== null && !isNetworkPoll(each.poll))
   const hasWitness = answered.some(({ poll: theirs }) => theirs && theirs.at + theirs.durationMs <= poll.at)

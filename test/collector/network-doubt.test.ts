@@ -62,6 +62,8 @@ describe('own faults first', () => {
     const fleet = [node('fra-1', poll), node('fra-2', good(9_000)), node('iad-1', good(9_000))]
     expect(doubt(poll, fleet)).toMatch(/^this machine has no way to fra-1/)
     expect(doubt(poll, fleet, 10_000 - 60_000)).toBeNull()
+    // Nor longer because somebody has set the clock back meanwhile.
+    expect(doubt(poll, fleet, 10_000 + 3_600_000)).toBeNull()
   })
 
   it.each([
