@@ -81,7 +81,7 @@ describe('what every page says', () => {
   it('names a store that does not record, also where the server did not', () => {
     const failing = overview({ collector: { latenessP99Ms: 1, storeOk: false, startedAt: at } })
     expect(roomProblems(failing)).toMatchObject([{ code: 'store_not_recording' }])
-    const named = { code: 'store_full', text: 'x', remedy: 'y', since: at }
+    const named = { code: 'store_rows_unreadable' as const, text: 'x', remedy: 'y', since: at }
     expect(roomProblems({ ...failing, problems: [named] })).toEqual([named])
     expect(roomProblems(overview())).toEqual([])
     expect(roomProblems(undefined)).toEqual([])
