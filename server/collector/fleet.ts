@@ -13,6 +13,7 @@ import {
   type NodeNumbers,
   type ObservedState,
   type Region,
+  type Signal,
   type Tunnel,
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
@@ -323,22 +324,26 @@ export class Fleet implements DrainFleet {
   }
 
   /** What open signals say of nodes that answer their polls as if all were well. */
-  #hurt(): Map<string, string> {
-    const hurt = new Map<string, string>()
+  #hurt(): Map<string, Signal> {
+    const hurt = new Map<string, Signal>()
     for (const incident of this.#options.openIncidents()) {
-      for (const { kind, scope, closedAt, sentence } of incident.signals) {
-        if (kind.startsWith('push.') && closedAt === undefined && scope.startsWith('node:'))
-          hurt.set(scope.slice('node:'.length), sentence)
+      for (const signal of incident.signals) {
+        if (
+          signal.kind.startsWith('push.') &&
+          signal.closedAt === undefined &&
+          signal.scope.startsWith('node:')
+        )
+          hurt.set(signal.scope.slice('node:'.length), signal)
       }
     }
     return hurt
   }
 
-  #view(node: FleetNode, hurt: ReadonlyMap<string, string>): Node {
+  #view(node: FleetNode, hurt: ReadonlyMap<string, Signal>): Node {
     const { judgement, poll } = node
     const away = this.away(node.id)
     const answers = judgement.state === 'up' || judgement.state === 'degraded'
-    const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id) : undefined
+    const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id)?.sentence : undefined
     return {
       id: node.id,
       region: node.region,
@@ -349,7 +354,7 @@ export class Fleet implements DrainFleet {
       problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
       ...(away === null ? {} : { away }),
       version: node.document?.version ?? null,
-      since: new Date(judgement.since).toISOString(),
+      since: new Date(sinceOf(node, hurt)).toISOString(),
       lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),
       lastAnswerAt: node.documentAt === null ? null : new Date(node.documentAt).toISOString(),
       latencyMs: poll === null ? null : poll.durationMs,
@@ -412,5 +417,14 @@ const isMeasured = (node: FleetNode): boolean =>
   node.judgement.state !== 'unknown'
 
 /** As judged by its polls; but a node that an open signal names is not up, whatever its polls say. */
-const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, string>): ObservedState =>
+const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): ObservedState =>
   node.judgement.state === 'up' && hurt.has(node.id) ? 'degraded' : node.judgement.state
+
+/** Since when it is in that state: degraded counts from the signal, where that came before the polls saw it, or in their stead. */
+const sinceOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): number => {
+  const { state, since } = node.judgement
+  const openedAt = Date.parse(hurt.get(node.id)?.openedAt ?? '')
+  if (Number.isNaN(openedAt)) return since
+  if (state === 'up') return openedAt
+  return state === 'degraded' ? Math.min(since, openedAt) : since
+}

@@ -311,6 +311,8 @@ describe('the collector', () => {
     expect(second.collector.overview().incidents).toMatchObject([{ id: incident.id, state: 'acknowledged' }])
     // It answers its polls as if all were well; the open signal knows better.
     await eventually(() => expect(stateOf(second.collector, 'fra-1')).toBe('degraded'))
+    // And since then, not since it came up.
+    expect(second.collector.node('fra-1')?.since).toBe(incident.signals[0]?.openedAt)
     delivered = 5
     await eventually(() =>
       expect(second.collector.overview().incidents[0]?.signals[0]?.closedAt).toBeDefined(),
