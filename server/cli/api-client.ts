@@ -9,7 +9,10 @@ export class ApiClient {
 
   constructor(env: Record<string, string | undefined>) {
     this.url = (env.TIDEGATE_URL ?? `http://127.0.0.1:${env.PORT ?? '3000'}`).replace(/\/$/, '')
-    this.#token = env.TIDEGATE_TOKEN ?? env.TIDEGATE_API_TOKEN
+    // An empty variable is one that was not set.
+    this.#token = [env.TIDEGATE_TOKEN, env.TIDEGATE_API_TOKEN].find(
+      (token) => token !== undefined && token !== '',
+    )
   }
 
   get<T>(path: string): Promise<T> {

@@ -85,10 +85,17 @@ export const replayCommand = async (
       {},
     )
   }
+  const scenario = end
+    ? (await api.get<Page<Scenario>>('/demo/scenarios')).items.find((item) => item.name === name)
+    : undefined
   if (end) await api.delete(`/demo/scenarios/${name}`)
   else await api.post(`/demo/scenarios/${name}`, {})
   answer(json, { scenario: name, running: !end }, () =>
-    end ? `${name} has been ended` : `${name} is running; end it with: tidegate replay ${name} --end`,
+    end
+      ? scenario?.running
+        ? `${name} has been ended`
+        : `${name} was not running`
+      : `${name} is running; end it with: tidegate replay ${name} --end`,
   )
   return EXIT.ok
 }

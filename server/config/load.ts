@@ -82,7 +82,8 @@ const readYaml = (path: string): unknown => {
       path,
       document.errors.map((error) => ({
         path: `line ${error.linePos?.[0].line ?? '?'}`,
-        message: error.message.split('\n')[0] ?? 'is not YAML',
+        // The place stands in front already.
+        message: error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'is not YAML',
       })),
     )
   }
