@@ -1,4 +1,5 @@
-import type { HeldPart } from '@/server/contract/drains.ts'
+import type { Drain, HeldPart } from '@/server/contract/drains.ts'
+import type { Overview } from '@/server/contract/fleet.ts'
 
 /** Held for longer than this is probably forgotten. */
 const FORGOTTEN_MS = 4 * 3_600_000
@@ -9,3 +10,21 @@ export const heldName = (part: Pick<HeldPart, 'region' | 'node'>): string => par
 /** Whether somebody should be reminded that it is out of service; `now` is epoch ms, 0 while it is not known. */
 export const isForgotten = (part: Pick<HeldPart, 'since'>, now: number): boolean =>
   now > 0 && now - Date.parse(part.since) > FORGOTTEN_MS
+
+const OVER: ReadonlySet<Drain['state']> = new Set(['resumed', 'aborted', 'failed'])
+
+/**
+ * What the first page says of drains: those in which something still happens, and what is out of service since the rest. One that has
+ * emptied its region is not under way any more; what somebody needs of it is the way back.
+ */
+export const drainsAtHand = ({
+  drains,
+  held,
+}: Pick<Overview, 'drains' | 'held'>): { underWay: Drain[]; held: HeldPart[] } => {
+  const holding = new Set((held ?? []).map((part) => part.drainId))
+  const underWay = drains.filter(
+    ({ id, state }) => !OVER.has(state) && !(state === 'drained' && holding.has(id)),
+  )
+  const busy = new Set(underWay.map((drain) => drain.id))
+  return { underWay, held: (held ?? []).filter((part) => !busy.has(part.drainId)) }
+}

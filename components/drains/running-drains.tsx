@@ -10,23 +10,25 @@ import { Time } from '../ui/time.tsx'
 import { leftOf } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 import { HeldParts } from './held-parts.tsx'
-import { isForgotten } from './held-words.ts'
-
-const OVER = new Set(['resumed', 'aborted', 'failed'])
+import { drainsAtHand, isForgotten } from './held-words.ts'
 
 /** Only while there are any: what is out of service, and what is left to move. */
 export function RunningDrains() {
   const overview = useOverview()
-  const active = overview.data?.drains.filter((drain) => !OVER.has(drain.state)) ?? []
-  const known = new Set(active.map((drain) => drain.id))
-  const held = (overview.data?.held ?? []).filter((part) => !known.has(part.drainId))
-  if (active.length + held.length === 0) return null
+  const { underWay, held } = drainsAtHand(overview.data ?? { drains: [], held: [] })
+  if (underWay.length + held.length === 0) return null
+  const title =
+    underWay.length === 0
+      ? 'Held out of service'
+      : held.length === 0
+        ? 'Drains under way'
+        : 'Drains under way, and what is held'
   return (
-    <Panel title={active.length > 0 ? 'Drains under way' : 'Held out of service'} query={overview}>
+    <Panel title={title} query={overview}>
       <div className="grid gap-2">
         <HeldParts parts={held} />
         <ul className="grid gap-2">
-          {active.map((drain) => (
+          {underWay.map((drain) => (
             <Row key={drain.id} drain={drain} />
           ))}
         </ul>

@@ -25,7 +25,9 @@ export function IncidentCharts({ incident, instant }: { incident: Incident; inst
     [push, node],
   )
   const start = Date.parse(incident.startedAt) - BEFORE_MS
-  const end = incident.resolvedAt ? Date.parse(incident.resolvedAt) + AFTER_MS : null
+  const after = incident.resolvedAt ? Date.parse(incident.resolvedAt) + AFTER_MS : null
+  // While that is still to come the charts are of now: no line has ended because it has not got there yet.
+  const end = after !== null && after < Date.now() ? after : null
   const range: Range = useMemo(
     () => ({ name: 'live', from: from ?? start, to: to ?? end }),
     [from, to, start, end],

@@ -7,6 +7,8 @@ import { timesTo } from './times-to.ts'
 /** The five milestones and how long each took, then the signals with what each knows. */
 export function IncidentMilestones({ incident }: { incident: Incident }) {
   const times = timesTo(incident)
+  // A step that was left out is not one that is still to come.
+  const without = incident.state === 'resolved' ? 'never' : 'not yet'
   const steps = [
     { name: 'Started', at: incident.startedAt, took: null },
     { name: 'Detected', at: incident.detectedAt, took: times.detect },
@@ -23,7 +25,7 @@ export function IncidentMilestones({ incident }: { incident: Incident }) {
             className={`border-l-2 pl-3 ${step.at ? 'border-ink-soft' : 'border-hairline border-dashed text-faint'}`}
           >
             <div className="text-faint text-xs">{step.name}</div>
-            <div className="font-medium">{step.at ? <Time at={step.at} /> : 'not yet'}</div>
+            <div className="font-medium">{step.at ? <Time at={step.at} /> : without}</div>
             {step.took !== null && (
               <div className="num text-soft text-xs">after {formatDuration(step.took)}</div>
             )}

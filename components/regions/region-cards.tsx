@@ -15,6 +15,7 @@ export function RegionCards() {
       query={overview}
       rows={4}
       reserve={140}
+      reserveOnPhone={430}
       empty={
         overview.data && regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
       }

@@ -30,6 +30,7 @@ export function Panel({
   children,
   rows = 3,
   reserve,
+  reserveOnPhone = reserve,
   className = '',
 }: {
   title: ReactNode
@@ -40,7 +41,9 @@ export function Panel({
   children?: ReactNode
   rows?: number
   /** Height in px that the content will probably have, so that nothing jumps when it comes. */
-  reserve?: number
+  reserve?: number | undefined
+  /** The same below 640 px. */
+  reserveOnPhone?: number | undefined
   className?: string
 }) {
   const heading = useId()
@@ -85,7 +88,7 @@ export function Panel({
           {empty ? <div className="max-w-prose py-2 text-soft">{empty}</div> : children}
         </div>
       ) : (
-        !query.error && <Skeleton rows={rows} height={reserve} />
+        !query.error && <Skeleton rows={rows} height={reserve} phoneHeight={reserveOnPhone} />
       )}
     </section>
   )

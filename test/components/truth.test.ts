@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isForgotten } from '@/components/drains/held-words.ts'
+import { drainsAtHand, isForgotten } from '@/components/drains/held-words.ts'
 import { headlineOf } from '@/components/fleet/headline.ts'
 import { concerning, worstFirst } from '@/components/incidents/worst-first.ts'
 import { nodeNow } from '@/components/nodes/last-known.ts'
@@ -109,6 +109,18 @@ describe('what every page says', () => {
     expect(isForgotten(since(4 * 3_600_000), now)).toBe(false)
     expect(isForgotten(since(4 * 3_600_000 + 1), now)).toBe(true)
     expect(isForgotten(since(9e9), 0)).toBe(false)
+  })
+
+  it('offers the way back on the first page as soon as a region is drained, not only after an abort', () => {
+    const running = { id: 'd1', state: 'running' } as Drain
+    const drained = { id: 'd2', state: 'drained' } as Drain
+    const ended = { id: 'd3', state: 'drained' } as Drain
+    const held = [{ drainId: 'd1' }, { drainId: 'd2' }, { drainId: 'd4' }] as HeldPart[]
+    expect(drainsAtHand({ drains: [running, drained, ended], held })).toEqual({
+      // One that is being emptied or brought back is told by its progress; one that ended its processes holds nothing.
+      underWay: [running, ended],
+      held: [{ drainId: 'd2' }, { drainId: 'd4' }],
+    })
   })
 
   it('counts what is open beside Incidents and Drains, a held region once', () => {
