@@ -72,7 +72,8 @@ const CURSOR = { stroke: 'var(--ink-faint)', strokeWidth: 1, fill: 'transparent'
 const ABOVE_LABELS = { zIndex: 20 }
 const ACTIVE_DOT = { r: 3, strokeWidth: 0 }
 const PLOT_STYLE = { width: '100%', height: HEIGHT }
-const inNumbers = (value: number) => formatNumber(value)
+/** The axis has room for five characters: from ten thousand on it counts thousands. */
+const inNumbers = (value: number) => (value < 10_000 ? formatNumber(value) : `${formatNumber(value / 1000)}k`)
 
 /** A drag shorter than this is a click. */
 const MIN_ZOOM_MS = 10_000

@@ -46,7 +46,7 @@ export function Verdict() {
           <span className={`scale-125 ${tone}`}>
             <StateGlyph shape={shape} />
           </span>
-          <span className="min-w-0">{text}</span>
+          <span className="wrap-anywhere min-w-0">{text}</span>
         </h1>
         <p className="text-faint">
           As of <Time at={data.at} />

@@ -23,7 +23,7 @@ export function RoomProblemLines() {
           <span className="text-degraded">
             <StateGlyph shape={known ? 'degraded' : 'unknown'} />
           </span>
-          <span className="min-w-0">
+          <span className="wrap-anywhere min-w-0">
             <strong className="font-semibold">{problem.text}</strong> {problem.remedy}{' '}
             <span className="text-soft">
               Since <Time at={problem.since} />.

@@ -101,6 +101,11 @@ export const createSelfWatch = (options: {
       timer = null
     },
     problems: () =>
-      options.watched.flatMap(({ code }) => held.get(code) ?? []).map((problem) => ({ ...problem })),
+      options.watched
+        .flatMap(({ code }) => held.get(code) ?? [])
+        .map((problem) => ({ ...problem, text: sentence(problem.text) })),
   }
 }
+
+/** What is wrong ends like a sentence, because what to do follows on the same line. */
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)

@@ -99,7 +99,7 @@ describe('the self-watch', () => {
     closers.push(() => watch.close())
     watch.start()
     stands = true
-    await eventually(() => expect(watch.problems()).toMatchObject([{ code: 'polls_late', text: 'Late' }]))
+    await eventually(() => expect(watch.problems()).toMatchObject([{ code: 'polls_late', text: 'Late.' }]))
     const since = watch.problems()[0]?.since
     await delay(1_100)
     expect(watch.problems()[0]?.since).toBe(since)
@@ -185,7 +185,7 @@ describe('the collector', () => {
     const { node, collector } = await start(() => ({}))
     node.skewMs = -62_000
     await eventually(() => expect(collector.overview().problems[0]?.code).toBe('clock_skew'))
-    expect(collector.overview().problems[0]?.text).toMatch(/^The clock of fra-1 is wrong: 6[0-3] s behind$/)
+    expect(collector.overview().problems[0]?.text).toMatch(/^The clock of fra-1 is wrong: 6[0-3] s behind\.$/)
     expect(collector.node('fra-1')?.problems[0]).toMatch(
       /^its clock is 6[0-3] s behind; its times are corrected$/,
     )
