@@ -340,7 +340,8 @@ export const createDrainDesk = (options: DrainDeskOptions): RunningDrainDesk => 
 
     async act(id: string, action: DrainAction, request: DrainActionRequest, actor: Actor) {
       const run = await find(id)
-      const steer = () => steerRun(run, action, request, actor)
+      // Of two that were read from the store at the same time, the first that was steered is the one.
+      const steer = () => steerRun(runs.get(id) ?? run, action, request, actor)
       // What makes a drain active again, or lets it take out more, is decided like a new one.
       return action === 'continue' || action === 'resume' ? floor.decide(steer) : steer()
     },

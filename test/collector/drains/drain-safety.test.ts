@@ -374,6 +374,25 @@ describe('a store that was only slow', () => {
   })
 })
 
+describe('a drain that the collector has not in memory', () => {
+  it('is resumed once by two operators who press at the same time, and everybody sees how it goes on', async () => {
+    const { desk, fleet } = await open()
+    const { id } = await desk.create(drainOf('fra'), ana)
+    const drained = await bench.until(id, 'drained')
+    await desk.act(id, 'abort', { version: drained.version, end: 'held' }, ana)
+    const held = await bench.until(id, 'aborted')
+    await desk.close()
+    // What was wanted of the nodes could not be kept.
+    fleet.setIntent(['fra-1', 'fra-2'], 'serving')
+    await bench.openDesk()
+    const press = (actor: typeof ana) => bench.desk.act(id, 'resume', { version: held.version }, actor)
+    expect((await settled([press(ana), press(root)])).sort()).toEqual(['ERR_VERSION_CONFLICT', 'created'])
+    await bench.until(id, 'resumed')
+    expect(bench.desk.active()).toEqual([])
+    expect(fleet.serves('fra-1') && fleet.serves('fra-2')).toBe(true)
+  })
+})
+
 describe('an abort that was on its way', () => {
   it('is not refused because the drain itself went one step on, but one after another operator is', async () => {
     const { desk } = await open({ speed: 5 })
