@@ -83,7 +83,9 @@ export const trackPush = (
     }
   }
   const receivedSince = previous.receivedSince + received
-  const firstReceivedAt = previous.firstReceivedAt ?? (received > 0 ? reading.at : null)
+  // A clock that was set back: what began later than now began now.
+  const begun = (at: number | null): number | null => (at === null ? null : Math.min(at, reading.at))
+  const firstReceivedAt = begun(previous.firstReceivedAt) ?? (received > 0 ? reading.at : null)
   const many = receivedSince >= thresholds.received
   const long = firstReceivedAt !== null && reading.at - firstReceivedAt >= thresholds.withinSeconds * 1000
   return {
@@ -91,7 +93,7 @@ export const trackPush = (
     deliveredAt: previous.deliveredAt,
     receivedSince,
     firstReceivedAt,
-    conditionSince: many || long ? (previous.conditionSince ?? reading.at) : null,
+    conditionSince: many || long ? (begun(previous.conditionSince) ?? reading.at) : null,
     deliverySeenAt: previous.deliverySeenAt,
   }
 }
@@ -110,7 +112,11 @@ export const pushStuck = (
   const away = track.readAt - track.deliveredAt
   const { openedAt } = context
   // Several polls may lie between two looks: what counts is a delivery since it opened, not one in the newest poll.
-  if (openedAt !== null && track.deliverySeenAt !== null && track.deliverySeenAt > openedAt) {
+  if (
+    openedAt !== null &&
+    track.deliverySeenAt !== null &&
+    isSince(track.deliverySeenAt, openedAt, track.readAt)
+  ) {
     return { state: 'closed', because: 'deliveries again' }
   }
   if (context.drained) return { state: 'closed', because: 'the node is drained and takes no pushes' }
@@ -129,3 +135,7 @@ export const pushStuck = (
     impact: `${countWords(track.receivedSince)} ${track.receivedSince === 1 ? 'push' : 'pushes'} not delivered in ${roughSpanWords(away)}`,
   }
 }
+
+/** Whether `seen` is later than `openedAt`; where the clock was set back since that, whether it was seen by the clock as it is now. */
+const isSince = (seen: number, openedAt: number, now: number): boolean =>
+  openedAt <= now ? seen > openedAt : seen <= now

@@ -139,6 +139,49 @@ describe('push.stuck', () => {
     expect(verdict(silentAgain, open).state).toBe('closed')
   })
 
+  it('opens, and closes with the first delivery, in its time although the clock was set back an hour', () => {
+    const hour = 3_600_000
+    const from = (at: number, pairs: [number, number][], held: PushTrack | null) =>
+      pairs.reduce<PushTrack | null>(
+        (last, [received, delivered], index) =>
+          trackPush(
+            last,
+            { at: at + index * 2_000, epoch: 'run1', received, delivered, lastOkAt: null },
+            thresholds,
+          ),
+        held,
+      )
+    const before = from(
+      hour,
+      [
+        [0, 0],
+        [10, 1],
+        [40, 1],
+        [70, 1],
+      ],
+      null,
+    )
+    const after = from(
+      0,
+      [
+        [80, 1],
+        [90, 1],
+        [100, 1],
+        [110, 1],
+        [120, 1],
+        [130, 1],
+      ],
+      before,
+    )
+    expect(verdict(after).state).toBe('open')
+    const open = { node: 'fra-1', drained: false, openedAt: hour + 7_000 }
+    expect(verdict(after, open).state).toBe('open')
+    expect(verdict(from(12_000, [[140, 2]], after), open)).toEqual({
+      state: 'closed',
+      because: 'deliveries again',
+    })
+  })
+
   it('closes when the node is drained', () => {
     expect(verdict(track(silent(12, 10)), { node: 'fra-1', drained: true, openedAt: 1 }).state).toBe('closed')
   })
