@@ -13,7 +13,7 @@ export function DrainSteps({ drain, query }: { drain: Drain; query: PanelQuery }
       <DataTable
         label="Nodes of the drain"
         head={['Node', 'Phase', 'Tunnels left', 'Connections', 'Requests', 'Pushes', 'Took']}
-        numeric={[2, 3, 4, 5]}
+        numeric={[2, 3, 4, 5, 6]}
       >
         {drain.steps.map((step) => {
           const phase = stepLook(drain, step)

@@ -6,6 +6,7 @@ import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
+import { useKnown } from '../live/known.ts'
 import { ApiError } from '../queries/http.ts'
 import { useNode } from '../queries/nodes.ts'
 import { useOverview } from '../queries/overview.ts'
@@ -23,6 +24,7 @@ const STREAM = {
 export function NodeHeading({ node: id }: { node: string }) {
   const { data: node, error } = useNode(id)
   const { data: overview } = useOverview()
+  const { known } = useKnown()
   if (error instanceof ApiError && error.status === 404)
     return (
       <PageHeading
@@ -54,7 +56,8 @@ export function NodeHeading({ node: id }: { node: string }) {
                   </span>
                 </span>
                 <span className="text-faint">
-                  <Polled node={node} /> · {STREAM[node.streamState]}
+                  <Polled node={node} />
+                  {known && ` · ${STREAM[node.streamState]}`}
                   {node.clockSkewMs !== null && Math.abs(node.clockSkewMs) > 1000 && (
                     <>
                       {' '}

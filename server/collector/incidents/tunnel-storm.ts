@@ -62,7 +62,7 @@ export const tunnelStorm = (
   if (openSince !== null) {
     const last = relevant.at(-1)?.at ?? openSince
     if (now - last >= thresholds.quietSeconds * 1000) {
-      return { state: 'closed', because: `no tunnel was lost for ${thresholds.quietSeconds} s` }
+      return { state: 'closed', because: 'no tunnel is lost any more' }
     }
     return relevant.length === 0 ? { state: 'hold' } : opened(relevant, registered, context)
   }
