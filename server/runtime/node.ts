@@ -21,6 +21,10 @@ export interface NodeOptions {
   exit?: () => void
 }
 
+/** A directory that the caller lends is other nodes' too, whatever its kind: their relays pass requests on to each other. */
+const lent = (directory: Directory): Directory =>
+  directory.backend === 'shared' ? directory : Object.create(directory, { backend: { value: 'shared' } })
+
 /**
  * One embeddable node: proxy, relay and push client, each where the configuration names it, with one drain over all of them. The
  * control listener exists where the configuration has a `control` part.
@@ -40,7 +44,9 @@ export const createNode = (config: NodeConfig, options: NodeOptions = {}): Tideg
       const directory =
         config.relay === undefined
           ? null
-          : (options.directory ?? createMemoryDirectory({ ttlMs: config.relay.directoryTtlMs }))
+          : options.directory === undefined
+            ? createMemoryDirectory({ ttlMs: config.relay.directoryTtlMs })
+            : lent(options.directory)
       const own = options.directory === undefined ? directory : null
       return {
         ...(config.proxy === undefined ? {} : { proxy: createProxy(config.proxy, context) }),

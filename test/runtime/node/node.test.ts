@@ -13,6 +13,8 @@ import { createEventLog } from '../../../server/runtime/event-log.ts'
 import { createNode } from '../../../server/runtime/node.ts'
 import { fitHealth, MAX_HEALTH_BYTES } from '../../../server/runtime/node-health.ts'
 import { NodeProblems, PUSH_STUCK_MS } from '../../../server/runtime/node-problems.ts'
+import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
+import { createHostClient } from '../../../server/runtime/relay/host-client.ts'
 import type { TidegateNode } from '../../../server/runtime/tidegate-node.ts'
 import { eventOf, registerHost, silent, tinyBudget } from '../drain/drain-rig.ts'
 import { startEndpoint } from '../push/apns-endpoint.ts'
@@ -272,6 +274,57 @@ describe('a node with a proxy and a relay', () => {
     await expect(node.start()).rejects.toMatchObject({ code: 'ERR_PORT_TAKEN', facts: { port } })
     expect(await accepts(proxyPort)).toBe(false)
     expect(node.control === null || !(await accepts(Number(new URL(node.control.url).port)))).toBe(true)
+  })
+
+  it('passes what its fellow owns on, before, in and after a drain, where the caller lends both one directory', async () => {
+    const target = await startTarget()
+    const directory = createMemoryDirectory()
+    ends.push(() => directory.close())
+    const [fra, iad] = await Promise.all(
+      ['fra-1', 'iad-1'].map(async (id) => {
+        const relay = { host: '127.0.0.1', port: 0, tokens: { 'host-a': 'token-of-host-a' } }
+        const config = nodeConfigSchema.parse({ id, region: id.slice(0, 3), relay })
+        const node = createNode(config, { directory, log: silent, budget: tinyBudget({ httpSeconds: 10 }) })
+        ends.push(() => node.destroy())
+        await node.start()
+        return node
+      }),
+    )
+    const ports = [portOf(fra!, 'relay'), portOf(iad!, 'relay')]
+    const registeredAt: string[] = []
+    const host = createHostClient({
+      relays: ports.map((port) => `ws://127.0.0.1:${port}`),
+      hostId: 'host-a',
+      token: 'token-of-host-a',
+      to: `http://127.0.0.1:${target.port}`,
+      log: silent,
+      onEvent: (event) => {
+        if (event.type === 'registered') registeredAt.push(event.node ?? '')
+      },
+    })
+    host.start()
+    ends.push(() => host.close())
+    await vi.waitFor(() => expect(registeredAt).toEqual(['fra-1']))
+    const ask = async (port: number | undefined) =>
+      (await fetch(`http://127.0.0.1:${port}/hosts/host-a/x`, { headers: { connection: 'close' } })).text()
+    expect(await Promise.all(ports.map(ask))).toEqual(['quick', 'quick'])
+    // Holds the drain in its second phase.
+    const slow = fetch(`http://127.0.0.1:${ports[0]}/hosts/host-a/slow`)
+    await vi.waitFor(() => expect(target.waiting).toHaveLength(1))
+    const drained = fra!.drain({
+      drainId: 'd',
+      reason: 'kernel',
+      initiator: 'ops',
+      mode: 'hold',
+      onDeadline: 'wait',
+    })
+    await vi.waitFor(() => expect(registeredAt).toEqual(['fra-1', 'iad-1']), { timeout: 5_000 })
+    expect(await Promise.all(ports.map(ask))).toEqual(['quick', 'quick'])
+    target.release()
+    expect(await (await slow).text()).toBe('slow but whole')
+    await drained
+    await vi.waitFor(() => expect(fra!.health().state).toBe('drained'), { timeout: 10_000 })
+    expect(await ask(ports[1])).toBe('quick')
   })
 
   it('replaces all routes at once, or none when one is invalid', async () => {
