@@ -1,5 +1,6 @@
 import { ulid } from 'ulid'
 import {
+  AppError,
   type Drain,
   type FleetEvent,
   type HeldPart,
@@ -48,6 +49,10 @@ const SETTLE_LIMIT_MS = 2_000
 const EVALUATE_MS = 1_000
 const SAVE_TUNNELS_MS = 1_000
 const RECONCILE_MS = 10_000
+/** After a list the event loop has so many times its cost for everything else before it is read again. */
+const RECONCILE_REST = 200
+/** The list of as many tunnels as a relay takes by default, with its part of the directory. */
+const MAX_TUNNELS_BYTES = 16 * 1024 * 1024
 const RECONCILE_AT_ONCE = 8
 
 /** A drain desk with a life of its own. */
@@ -298,32 +303,48 @@ export const createCollector = (options: CollectorOptions): Collector => {
     node.stream.start()
   }
 
+  const tunnelsUnread = (node: FleetNode, why: string | null): void => {
+    if (node.tunnelsUnread === why) return
+    node.tunnelsUnread = why
+    if (why !== null) log.warn({ node: node.id, why }, 'a list of tunnels cannot be read')
+    touch(node.id)
+    live.changed('overview')
+  }
+
   /** Puts the host map right by the node's own list. */
   const reconcile = async (node: FleetNode): Promise<void> => {
     if (closed || (node.document !== null && !node.document.relay)) return
     const askedAt = now()
     try {
-      const answer = await control.call(node, 'GET', '/tunnels')
+      const answer = await control.call(node, 'GET', '/tunnels', undefined, { maxBytes: MAX_TUNNELS_BYTES })
       if (answer.status !== 200) return
+      const readAt = performance.now()
       const list = nodeTunnelsSchema.safeParse(cleanValue(answer.body))
       if (!list.success) {
-        log.debug({ node: node.id }, 'GET /tunnels answered something else')
+        tunnelsUnread(node, 'it is not what it should be')
         return
       }
+      tunnelsUnread(node, null)
       const items = list.data.items.map((item) => inOurTime(item, node.clock, now()))
       if (fleet.hosts.reconcile(node.id, node.region, items, list.data.directory, askedAt)) {
         live.changed('tunnels')
         live.changed('overview')
         touch(node.id)
       }
+      const took = performance.now() - readAt
+      node.tunnelsAgainAt = readAt + took * RECONCILE_REST
     } catch (error) {
+      if (error instanceof AppError && typeof error.facts.limit === 'number')
+        tunnelsUnread(node, `it is larger than ${error.facts.limit} bytes`)
       // The poll says whether it is down; here it only means that the map is as old as the events.
       log.debug({ err: error, node: node.id }, 'a list of tunnels could not be read')
     }
   }
 
   const reconcileAll = async (): Promise<void> => {
-    const waiting = fleet.members().filter((node) => node.stream?.state === 'live')
+    const waiting = fleet
+      .members()
+      .filter((node) => node.stream?.state === 'live' && node.tunnelsAgainAt <= performance.now())
     const work = async (): Promise<void> => {
       for (let node = waiting.shift(); node; node = waiting.shift()) await reconcile(node)
     }

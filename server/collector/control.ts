@@ -20,13 +20,13 @@ export interface ControlAnswer {
 
 /** Authenticated calls to nodes' control listeners, apart from polls so that neither waits for the other. */
 export interface Control {
-  /** Any HTTP answer but a redirect resolves. Rejects with `ERR_NODE_UNREACHABLE` for everything else. */
+  /** Any HTTP answer but a redirect resolves. Rejects with `ERR_NODE_UNREACHABLE` for everything else; `facts.limit` where it was too large. */
   call(
     target: ControlTarget,
     method: string,
     path: string,
     body?: unknown,
-    options?: { timeoutMs?: number },
+    options?: { timeoutMs?: number; maxBytes?: number },
   ): Promise<ControlAnswer>
   forget(id: string): void
   close(): Promise<void>
@@ -60,6 +60,7 @@ export const createControl = (rules: AddressRules): Control => {
   return {
     async call(target, method, path, body, options = {}) {
       const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+      const limit = options.maxBytes ?? MAX_ANSWER_BYTES
       const unreachable = (why: string, cause?: unknown) =>
         new AppError(
           'ERR_NODE_UNREACHABLE',
@@ -83,8 +84,11 @@ export const createControl = (rules: AddressRules): Control => {
           body: body === undefined ? null : JSON.stringify(body),
           signal: AbortSignal.timeout(timeoutMs),
         })
-        const text = await readText(answer.body)
-        if (text === null) throw unreachable(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`)
+        const text = await readText(answer.body, limit)
+        if (text === null) {
+          const refused = unreachable(`the answer is larger than ${limit} bytes`)
+          throw new AppError(refused.code, refused.message, { ...refused.facts, limit })
+        }
         if (answer.statusCode >= 300 && answer.statusCode < 400) {
           throw unreachable(`it answered ${answer.statusCode}; redirects are not followed`)
         }
@@ -105,13 +109,13 @@ export const createControl = (rules: AddressRules): Control => {
   }
 }
 
-const readText = async (body: AsyncIterable<Buffer>): Promise<string | null> => {
+const readText = async (body: AsyncIterable<Buffer>, limit: number): Promise<string | null> => {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
     // Leaving the loop destroys the stream and with it the connection.
-    if (bytes > MAX_ANSWER_BYTES) return null
+    if (bytes > limit) return null
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -69,6 +69,10 @@ export interface FleetNode extends PollTarget {
   /** Largest gap reported by a registration since the last sample. */
   gapMs: number | null
   stream: EventStream | null
+  /** Why its list of tunnels could not be read although it answered; null while it can. */
+  tunnelsUnread: string | null
+  /** A long list costs the event loop: when it may be read again in passing, monotonic ms. */
+  tunnelsAgainAt: number
   readonly clock: NodeClock
 }
 
@@ -123,6 +127,8 @@ export class Fleet implements DrainFleet {
         brokeAt: null,
         gapMs: null,
         stream: null,
+        tunnelsUnread: null,
+        tunnelsAgainAt: 0,
         clock: new NodeClock(),
       })
     }
@@ -402,7 +408,11 @@ const ownProblems = (node: FleetNode): string[] => {
       : [
           `its clock is ${roughSpanWords(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead' : 'behind'}; its times are corrected`,
         ]
-  return [...(node.stream?.problems() ?? []), ...clock]
+  const tunnels =
+    node.tunnelsUnread === null
+      ? []
+      : [`its list of tunnels cannot be read (${node.tunnelsUnread}); hosts are known by its events alone`]
+  return [...(node.stream?.problems() ?? []), ...clock, ...tunnels]
 }
 
 /**

@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Collector, createCollector } from '../../server/collector/collector.ts'
 import type { DetectOptions } from '../../server/collector/incidents/signal-rule.ts'
-import type { Actor, FleetEvent, LivePublisher, SamplePoint } from '../../server/contract/index.ts'
+import type {
+  Actor,
+  FleetEvent,
+  LivePublisher,
+  NodeTunnel,
+  SamplePoint,
+} from '../../server/contract/index.ts'
 import type { Store } from '../../server/store/store.ts'
 import { log, sqlite } from '../store/fixtures.ts'
 import { idleDrains } from './idle-drains.ts'
@@ -172,6 +178,27 @@ describe('the collector', () => {
       expect((await store.gaps({ from: 0, to: Date.now() + 1_000 })).map((gap) => gap.reason)).toContain(
         '1 events were overwritten in the node before they were read',
       ),
+    )
+  })
+
+  it('knows the hosts of a node with as many tunnels as a relay takes, and says so of a list that it cannot read', async () => {
+    const node = await makeNode('fra-1')
+    const since = new Date(Date.now() - 60_000).toISOString()
+    node.tunnels = Array.from({ length: 30_000 }, (_, index) => ({
+      hostId: `host-of-a-large-relay-${index}`,
+      ...{ since, remoteAddress: '10.20.30.40', lastPongAt: since, pending: 0, fence: index, gapMs: 250 },
+    }))
+    const { collector } = await start([node], await makeStore())
+    await eventually(() => expect(collector.tunnels()).toHaveLength(30_000))
+    expect(collector.overview().nodes[0]?.problems).toEqual([])
+
+    const [first] = node.tunnels
+    node.tunnels = [{ ...first, hostId: 7 } as unknown as NodeTunnel]
+    node.dropStreams()
+    await eventually(() =>
+      expect(collector.overview().nodes[0]?.problems).toEqual([
+        'its list of tunnels cannot be read (it is not what it should be); hosts are known by its events alone',
+      ]),
     )
   })
 
