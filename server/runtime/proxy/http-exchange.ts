@@ -61,6 +61,7 @@ export class HttpExchange implements LinkOwner {
   private responseFraming: ChunkedFraming | null = null
   private keepClient = false
   private interim = 0
+  private zeroWritten = false
 
   constructor(connection: HttpConnection, head: RequestHead) {
     this.connection = connection
@@ -383,9 +384,10 @@ export class HttpExchange implements LinkOwner {
 
   /** A response that has begun cannot be taken back: the client must see that it is cut. */
   private cut(reason: CloseReason): void {
-    const untilClose = this.response?.bodyLength === UNTIL_CLOSE
+    // Behind a FIN it would look whole: where the end is the connection's, and where a zero was written to ask the client.
+    const looksWhole = this.response?.bodyLength === UNTIL_CLOSE || this.zeroWritten
     this.abandon()
-    this.connection.closeAfterFlush(reason, untilClose)
+    this.connection.closeAfterFlush(reason, looksWhole)
   }
 
   onFlushed(link: Link): void {
@@ -442,6 +444,7 @@ export class HttpExchange implements LinkOwner {
     if (client.socket.writableLength > 0) return true
     if (this.over || this.head.version !== '1.1') return false
     if (this.response && !this.responseFraming?.betweenChunks) return false
+    this.zeroWritten = this.response !== null
     client.write(this.response ? '0' : 'HTTP/1.1 100 Continue\r\n\r\n')
     return true
   }

@@ -63,6 +63,23 @@ describe('a client that gives up', () => {
     await until(() => target.sockets[0]!.destroyed)
   })
 
+  it('or only listens, does not take a stream that its target broke off for a whole one', async () => {
+    const target = await tcpTarget((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+    })
+    const { proxy, port } = await startProxy({ routes: [httpRoute(target.port)] })
+    const client = new RawClient(port())
+    client.socket.end(GET)
+    // Asked whether it listens, with the leading zero of a size that now never comes: behind a FIN it would read as the last chunk.
+    await until(() => client.text.endsWith('hello\r\n0'))
+    target.sockets[0]!.destroy()
+    await until(() => client.closed)
+    expect([client.ended, client.error?.code]).toEqual([false, 'ECONNRESET'])
+    await until(() => proxy.stats().connections.active === 0)
+    expect(proxy.stats().closedBy).toEqual({ target_incomplete: 1 })
+    expectLaw(proxy)
+  })
+
   it('is told apart from one that has only finished speaking, which hears its answer however late', async () => {
     const target = await httpTarget((request, response) => {
       if (request.url === '/stream') {
