@@ -134,13 +134,16 @@ const idOf = (node: string | Node): string => (typeof node === 'string' ? node :
 /** Where every node is unknown for one and the same reason, that reason is the news: our own network, for example. */
 const nothingKnown = (nodes: readonly Node[]): Said => {
   const reasons = new Set(nodes.map((node) => node.problems?.[0] ?? ''))
-  const [reason] = reasons
   const all = plural(nodes.length, 'node')
+  const told = nodes.find((node) => node.problems?.[0])
+  const reason = told?.problems?.[0]
   return {
     text:
-      reasons.size === 1 && reason
-        ? `Nothing is known of ${all}: ${reason}.`
-        : `Nothing is known yet of ${all}: each is asked twice first.`,
+      told === undefined
+        ? `Nothing is known yet of ${all}: each is asked twice first.`
+        : reasons.size === 1
+          ? `Nothing is known of ${all}: ${reason}.`
+          : `Nothing is known of ${all}; of ${told.id}: ${reason}.`,
     was: `nothing was known of ${all}`,
   }
 }

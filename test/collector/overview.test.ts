@@ -130,6 +130,16 @@ describe('the verdict', () => {
     expect(verdict(fine, [stuck], [problem]).level).toBe('outage')
   })
 
+  it('says why nothing is known where each node has a reason of its own, and promises no second question', () => {
+    const nodes = nodesOf({ 'fra-1': 'unknown', 'fra-2': 'unknown' }).map((node) => ({
+      ...node,
+      problems: [`this machine has no way to ${node.id}`],
+    }))
+    expect(verdictOf({ nodes, regions: regionsOf(nodes), incidents: [], problems: [], now }).text).toBe(
+      'Nothing is known of 2 nodes; of fra-1: this machine has no way to fra-1.',
+    )
+  })
+
   it('says that the whole network is gone, where that is what is seen', () => {
     const nodes = nodesOf({ 'fra-1': 'unknown', 'iad-1': 'unknown' }).map((node) => ({
       ...node,
