@@ -104,6 +104,8 @@ export const createEventStream = (options: StreamOptions): EventStream => {
   let helloSeq = Number.POSITIVE_INFINITY
   /** The newest hole that was given up: what comes from inside it all the same is no repeat. */
   let hole: { from: number; to: number } | null = null
+  /** The newest number that was refused as a leap. */
+  let leaptTo: number | null = null
   /** The newest event's time in our clock: the next one of the run did not happen before it. */
   let timeFloor = 0
   let state: 'live' | 'connecting' = 'connecting'
@@ -314,6 +316,7 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     if (typeof epoch !== 'string' || epoch === '' || epoch.length > 64 || !isSeq(seq))
       throw new Error('the hello frame has no epoch and seq')
     greeted = true
+    leaptTo = null
     helloSeq = seq
     enterEpoch(epoch, isSeq(oldest) ? oldest : 1, seq)
     setState('live')
@@ -370,8 +373,13 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     const place = placeOf(raw)
     if (!place || !position) return refuse('malformed', 'an event without its place')
     if (place.epoch !== position.epoch) return refuse('malformed', 'an event of another run')
-    if (place.seq > Math.max(position.seq, helloSeq) + MAX_LEAP)
-      return refuse('implausible_seq', `${place.seq} after ${position.seq}`)
+    if (place.seq > Math.max(position.seq, helloSeq) + MAX_LEAP) {
+      refuse('implausible_seq', `${place.seq} after ${position.seq}`)
+      // It goes on from there: these are its numbers now, and what it says when asked anew is believed.
+      if (place.seq - 1 === leaptTo) throw new Error('the numbers of its events have leapt')
+      leaptTo = place.seq
+      return
+    }
     if (place.seq > position.seq + 1) await fill(from, place.seq)
     if (socket !== from || !position) return
     if (place.seq > position.seq) {

@@ -26,6 +26,8 @@ export interface ScriptedNode {
   hangs: boolean
   /** The ring forgets everything up to this seq. */
   forget(seq: number): void
+  /** The next event has the number after this one. */
+  leapTo(seq: number): void
   dropStreams(): void
   readonly streams: number
   /** Bytes of frames that readers have not taken. */
@@ -127,6 +129,9 @@ export const startScriptedNode = async (
     emitUnsent: (type, data) => void append(type, data),
     forget(upTo) {
       while (ring[0] && ring[0].seq <= upTo) ring.shift()
+    },
+    leapTo(to) {
+      seq = to
     },
     dropStreams() {
       for (const client of sockets) client.terminate()

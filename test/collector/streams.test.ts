@@ -173,6 +173,18 @@ describe('an event stream', () => {
     await eventually(() => expect(seqs(events).filter((seq) => seq !== leap)).toEqual(upTo(8)))
   })
 
+  it('takes the events of a node whose numbers leapt for good, and tells the gap once', async () => {
+    const node = await makeNode()
+    const { events, gaps, stream } = follow(node)
+    await eventually(() => expect(stream.state).toBe('live'))
+    node.emit('node.problem_found', problem(1))
+    await eventually(() => expect(events).toHaveLength(1))
+    node.leapTo(1_000_000_000)
+    for (const seq of upTo(5)) node.emit('node.problem_found', problem(1_000_000_000 + seq))
+    await eventually(() => expect(seqs(events)).toEqual([1, ...upTo(5).map((seq) => 1_000_000_000 + seq)]))
+    expect(gaps).toHaveLength(1)
+  })
+
   it('reads a node that sends without end more slowly, and loses nothing that its ring holds', async () => {
     const node = await makeNode()
     const allowance = { eventsPerSecond: 1_000, burstEvents: 100, bytesPerSecond: 1e6, burstBytes: 1e6 }
