@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { basename, dirname, join } from 'node:path'
@@ -17,7 +17,7 @@ import { type Auth, createAuth } from './auth/auth.ts'
 import { type ClientAddresses, createClientAddresses, isLoopback } from './auth/client-address.ts'
 import { type Collector, createCollector } from './collector/collector.ts'
 import { createDrainDesk } from './collector/drains/drain-desk.ts'
-import { type DataFolder, openDataFolder } from './config/data-folder.ts'
+import { type DataFolder, makeFolder, openDataFolder } from './config/data-folder.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { FolderLock } from './config/folder-lock.ts'
 import { loadConfig } from './config/load.ts'
@@ -375,7 +375,7 @@ const takeDataFolder = async (
   const folder = await openDataFolder(settings.dataDir, config === null, settings.demoAsked, { onWait })
   const database = databasePath(storeUrl(settings, config, folder.path))
   try {
-    mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(database))
     const lock = await FolderLock.take(`${realPath(database)}.lock`, `the database ${database}`, { onWait })
     return {
       path: folder.path,

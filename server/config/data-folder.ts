@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { AppError } from '../contract/errors.ts'
 import { FolderLock, type LockOptions } from './folder-lock.ts'
 
@@ -21,6 +21,22 @@ const codeOf = (error: unknown): string =>
 const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error))
 
 /**
+ * Makes a folder and those above it, one level at a time: Node's own `recursive` never returns where a file system takes no folders
+ * (`/proc`). Throws what the file system says.
+ */
+export const makeFolder = (path: string): void => {
+  const whole = resolve(path)
+  if (existsSync(whole)) return
+  makeFolder(dirname(whole))
+  try {
+    mkdirSync(whole, { mode: 0o700 })
+  } catch (error) {
+    // Somebody else was quicker.
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+}
+
+/**
  * Takes the data folder for one collector, and waits up to 10 s for one that is just ending. Throws `ERR_DATA_FOLDER` in one
  * sentence where the folder cannot be written or another collector uses it, `ERR_CONFIG` where it has held a real configuration
  * and would now silently become a demo. A full disk is no reason: the room then comes up and says so.
@@ -33,7 +49,7 @@ export const openDataFolder = async (
 ): Promise<DataFolder> => {
   const path = demo ? join(root, 'demo') : root
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     const probe = join(path, '.writable')
     try {
       writeFileSync(probe, '')

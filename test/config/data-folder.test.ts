@@ -117,6 +117,12 @@ describe('the data folder', () => {
     await third.says(/held by/)
   })
 
+  it.runIf(process.platform === 'linux')('does not hang for ever where no folder can be made', async () => {
+    await expect(openDataFolder('/proc/nope/deep', true, false)).rejects.toThrow(
+      /cannot be written \(ENOENT\)/,
+    )
+  })
+
   it('says in one sentence that it cannot be written', async () => {
     const file = join(root, 'a-file')
     writeFileSync(file, '')
