@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Collector, createCollector } from '../../server/collector/collector.ts'
-import type { DetectOptions } from '../../server/collector/incidents/signal-rule.ts'
+import type { DetectOptions } from '../../server/collector/signals/rule.ts'
 import type {
   Actor,
   FleetEvent,

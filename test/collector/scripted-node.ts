@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { EventType, Health, NodeEvent, NodeTunnel } from '../../server/contract/index.ts'
-import { healthDocument } from './health-document.ts'
+import { healthDocument } from './adapters/tidegate/health-document.ts'
 
 export interface ScriptedNode {
   readonly id: string

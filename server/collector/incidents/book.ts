@@ -10,9 +10,9 @@ import {
 } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
+import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
 import { spanWords } from '../words.ts'
 import { isWorse, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
-import type { SignalScope, SignalVerdict } from './signal-rule.ts'
 
 /** An incident resolves itself when all its signals have been closed for this long. */
 export const SETTLE_MS = 60_000

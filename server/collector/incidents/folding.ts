@@ -1,5 +1,5 @@
 import { type Incident, SEVERITIES, type Severity, type Signal } from '../../contract/index.ts'
-import type { SignalScope } from './signal-rule.ts'
+import type { SignalScope } from '../signals/rule.ts'
 
 /** Signals of one region this close in time have the same cause. */
 export const NEAR_MS = 60_000

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest'
 import { IncidentBook } from '../../../server/collector/incidents/book.ts'
-import type { SignalVerdict } from '../../../server/collector/incidents/signal-rule.ts'
+import type { SignalVerdict } from '../../../server/collector/signals/rule.ts'
 import { log, sqlite } from '../../store/fixtures.ts'
 
 let remove: () => Promise<void>

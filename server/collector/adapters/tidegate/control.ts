@@ -1,0 +1,130 @@
+import { Pool } from 'undici'
+import { AppError } from '../../../contract/index.ts'
+import type { AddressRules } from '../address.ts'
+
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+const DEFAULT_TIMEOUT_MS = 5_000
+
+export interface ControlTarget {
+  readonly id: string
+  readonly url: string
+  readonly token: string
+  readonly embedded: boolean
+}
+
+export interface ControlAnswer {
+  status: number
+  /** Parsed JSON; null for an empty or other body. */
+  body: unknown
+}
+
+/** Authenticated calls to nodes' control listeners, apart from polls so that neither waits for the other. */
+export interface Control {
+  /** Any HTTP answer but a redirect resolves. Rejects with `ERR_NODE_UNREACHABLE` for everything else; `facts.limit` where it was too large. */
+  call(
+    target: ControlTarget,
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { timeoutMs?: number; maxBytes?: number },
+  ): Promise<ControlAnswer>
+  forget(id: string): void
+  close(): Promise<void>
+}
+
+export const createControl = (rules: AddressRules): Control => {
+  const pools = new Map<string, { url: string; pool: Pool }>()
+
+  const drop = (id: string): void => {
+    const entry = pools.get(id)
+    pools.delete(id)
+    entry?.pool.destroy().catch(() => {
+      // Already destroyed; its connections are gone either way.
+    })
+  }
+
+  const poolOf = (target: ControlTarget): Pool => {
+    const known = pools.get(target.id)
+    if (known && known.url === target.url) return known.pool
+    drop(target.id)
+    const pool = new Pool(new URL(target.url).origin, {
+      connections: 4,
+      pipelining: 1,
+      keepAliveTimeout: 4_000,
+      connect: { timeout: DEFAULT_TIMEOUT_MS, lookup: rules.lookup(target.embedded) },
+    })
+    pools.set(target.id, { url: target.url, pool })
+    return pool
+  }
+
+  return {
+    async call(target, method, path, body, options = {}) {
+      const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+      const limit = options.maxBytes ?? MAX_ANSWER_BYTES
+      const unreachable = (why: string, cause?: unknown) =>
+        new AppError(
+          'ERR_NODE_UNREACHABLE',
+          `${target.id} could not be asked for ${method} ${path.split('?')[0]}: ${why}`,
+          { node: target.id, method, path },
+          { cause },
+        )
+      const refusal = rules.refusesUrl(target.url, target.embedded)
+      if (refusal !== null) throw unreachable(refusal)
+      const headers: Record<string, string> = {
+        authorization: `Bearer ${target.token}`,
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+      }
+      if (body !== undefined) headers['content-type'] = 'application/json'
+      try {
+        const answer = await poolOf(target).request({
+          method,
+          path: `${new URL(target.url).pathname.replace(/\/+$/, '')}${path}`,
+          headers,
+          body: body === undefined ? null : JSON.stringify(body),
+          signal: AbortSignal.timeout(timeoutMs),
+        })
+        const text = await readText(answer.body, limit)
+        if (text === null) {
+          const refused = unreachable(`the answer is larger than ${limit} bytes`)
+          throw new AppError(refused.code, refused.message, { ...refused.facts, limit })
+        }
+        if (answer.statusCode >= 300 && answer.statusCode < 400) {
+          throw unreachable(`it answered ${answer.statusCode}; redirects are not followed`)
+        }
+        return { status: answer.statusCode, body: parseOrNull(text) }
+      } catch (error) {
+        if (error instanceof AppError) throw error
+        const timedOut = error instanceof Error && error.name === 'TimeoutError'
+        throw unreachable(
+          timedOut ? `no answer within ${timeoutMs} ms` : error instanceof Error ? error.message : 'failed',
+          error,
+        )
+      }
+    },
+    forget: drop,
+    async close() {
+      for (const id of [...pools.keys()]) drop(id)
+    },
+  }
+}
+
+const readText = async (body: AsyncIterable<Buffer>, limit: number): Promise<string | null> => {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    // Leaving the loop destroys the stream and with it the connection.
+    if (bytes > limit) return null
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+const parseOrNull = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

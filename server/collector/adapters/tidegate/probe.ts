@@ -1,0 +1,268 @@
+import { Client, type Dispatcher } from 'undici'
+import type { AddressRules } from '../address.ts'
+import { readDocument } from '../document.ts'
+import type { PollOutcome, PollResult, PollTarget } from '../poll.ts'
+
+/** Bytes of a `/health` document on the wire. */
+export const MAX_DOCUMENT_BYTES = 65_536
+
+export interface Probe {
+  /** Asks one target once. Resolves with a result for every failure; never rejects. */
+  probe(target: PollTarget): Promise<PollResult>
+  /** Drops the connection to a target, for example because it moved. */
+  forget(id: string): void
+  close(): Promise<void>
+}
+
+interface Exchange {
+  outcome: PollOutcome
+  status: number | null
+  reason: string
+  text?: string
+  saidAt?: number
+  noRoute?: 'here' | 'beyond'
+  /** The connection failed before any byte of an answer: a kept-alive one may just have been closed under us. */
+  retryable?: boolean
+}
+
+interface Line {
+  url: string
+  client: Client
+  used: boolean
+}
+
+/**
+ * Reads `GET /health` of Tidegate nodes over one kept-alive connection each. `Dispatcher.dispatch` is used as it is: streams
+ * and promises around it cost several times as much as the poll itself.
+ */
+export const createTidegateProbe = (options: {
+  /** Deadline over the whole exchange, connecting included. */
+  timeoutMs: number
+  rules: AddressRules
+  now?: () => number
+}): Probe => {
+  const now = options.now ?? Date.now
+  const lines = new Map<string, Line>()
+
+  const drop = (id: string): void => {
+    const line = lines.get(id)
+    if (!line) return
+    lines.delete(id)
+    line.client.destroy().catch(() => {
+      // Destroying twice rejects; the connection is gone either way.
+    })
+  }
+
+  const lineOf = (target: PollTarget): Line => {
+    const known = lines.get(target.id)
+    if (known && known.url === target.url && !known.client.destroyed) return known
+    drop(target.id)
+    const client = new Client(new URL(target.url).origin, {
+      pipelining: 1,
+      keepAliveTimeout: 30_000,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: 16_384,
+      connect: { timeout: options.timeoutMs, lookup: options.rules.lookup(target.embedded) },
+    })
+    const line = { url: target.url, client, used: false }
+    lines.set(target.id, line)
+    return line
+  }
+
+  const exchange = (target: PollTarget, remainingMs: number): Promise<Exchange> =>
+    new Promise((resolve) => {
+      const line = lineOf(target)
+      const wasUsed = line.used
+      let settled = false
+      let status: number | null = null
+      let saidAt = Number.NaN
+      let bytes = 0
+      const chunks: Buffer[] = []
+
+      const settle = (result: Exchange, keepConnection: boolean): void => {
+        if (settled) return
+        settled = true
+        clearTimeout(timer)
+        // A connection with an unread rest cannot be used again, and reading it would be doing what was refused.
+        if (!keepConnection) drop(target.id)
+        resolve(result)
+      }
+      const timer = setTimeout(
+        () =>
+          settle(
+            { outcome: 'timeout', status, reason: `no complete answer within ${options.timeoutMs} ms` },
+            false,
+          ),
+        Math.max(1, remainingMs),
+      )
+
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart() {
+          line.used = true
+        },
+        onResponseStart(_controller, statusCode, headers) {
+          if (statusCode < 200) return
+          status = statusCode
+          saidAt = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN
+          const refusal = headerRefusal(statusCode, headers)
+          if (refusal) settle({ ...refusal, status }, false)
+        },
+        onResponseData(_controller, chunk) {
+          if (settled) return
+          bytes += chunk.length
+          if (bytes > MAX_DOCUMENT_BYTES) {
+            settle(
+              {
+                outcome: 'too_large',
+                status,
+                reason: `the answer is larger than ${MAX_DOCUMENT_BYTES} bytes`,
+              },
+              false,
+            )
+          } else chunks.push(chunk)
+        },
+        onResponseEnd() {
+          settle(
+            {
+              outcome: 'ok',
+              status,
+              reason: 'answered',
+              text: Buffer.concat(chunks).toString('utf8'),
+              ...(Number.isFinite(saidAt) ? { saidAt } : {}),
+            },
+            true,
+          )
+        },
+        onResponseError(_controller, error) {
+          settle({ ...failureOf(error), status, retryable: wasUsed && status === null }, false)
+        },
+      }
+      const path = `${new URL(target.url).pathname.replace(/\/+$/, '')}/health`
+      const headers = {
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+        'user-agent': 'tidegate-collector',
+      }
+      try {
+        line.client.dispatch({ method: 'GET', path, headers }, handler)
+      } catch (error) {
+        settle({ ...failureOf(error), status: null }, false)
+      }
+    })
+
+  return {
+    async probe(target) {
+      const at = now()
+      const began = performance.now()
+      const result = (part: Pick<Exchange, 'outcome' | 'status' | 'reason' | 'noRoute'>): PollResult => ({
+        at,
+        durationMs: Math.round((performance.now() - began) * 1000) / 1000,
+        outcome: part.outcome,
+        status: part.status,
+        reason: part.reason,
+        ...(part.noRoute === undefined ? {} : { noRoute: part.noRoute }),
+      })
+      const refusal = options.rules.refusesUrl(target.url, target.embedded)
+      if (refusal !== null) return result({ outcome: 'blocked_address', status: null, reason: refusal })
+
+      let answer = await exchange(target, options.timeoutMs)
+      // The node closed an idle connection in the moment we used it (RFC 9112 §9.5): once more on a new one, same deadline.
+      if (answer.retryable && answer.outcome === 'refused') {
+        answer = await exchange(target, options.timeoutMs - (performance.now() - began))
+      }
+      if (answer.text === undefined) return result(answer)
+      const reading = readDocument(answer.text)
+      if (!reading.ok) return result({ outcome: 'bad_body', status: answer.status, reason: reading.reason })
+      if (reading.document.region !== target.region) {
+        return result({
+          outcome: 'wrong_region',
+          status: answer.status,
+          reason: `answers for region ${reading.document.region || '(none)'}, configured is ${target.region}`,
+        })
+      }
+      if (reading.document.node !== target.id) {
+        return result({
+          outcome: 'wrong_node',
+          status: answer.status,
+          reason: `another node answers here: it says that it is ${reading.document.node || '(nobody)'}, configured is ${target.id}; check this entry's url`,
+        })
+      }
+      const good = result({ outcome: 'ok', status: answer.status, reason: 'answered' })
+      good.document = reading.document
+      if (answer.saidAt !== undefined) good.saidAt = answer.saidAt
+      if (reading.partial.length > 0) good.partial = reading.partial
+      return good
+    },
+    forget: drop,
+    async close() {
+      for (const id of [...lines.keys()]) drop(id)
+    },
+  }
+}
+
+const headerRefusal = (
+  statusCode: number,
+  headers: Record<string, string | string[] | undefined>,
+): Pick<Exchange, 'outcome' | 'reason'> | null => {
+  if (statusCode >= 300 && statusCode < 400 && statusCode !== 304) {
+    return { outcome: 'redirect', reason: `answered ${statusCode}; redirects are not followed` }
+  }
+  if (statusCode !== 200) return { outcome: 'bad_status', reason: `answered ${statusCode}` }
+  const encoding = String(headers['content-encoding'] ?? 'identity').toLowerCase()
+  // Nothing is ever inflated: a kilobyte of gzip can be a gigabyte of zeros.
+  if (encoding !== 'identity')
+    return { outcome: 'bad_body', reason: `content encoding ${encoding.slice(0, 20)} is not accepted` }
+  const length = Number(headers['content-length'])
+  if (length > MAX_DOCUMENT_BYTES) {
+    return {
+      outcome: 'too_large',
+      reason: `announces ${length} bytes; at most ${MAX_DOCUMENT_BYTES} are read`,
+    }
+  }
+  return null
+}
+
+const CERTIFICATE_CODES =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
+
+/** This machine found no way before anything left it, or its own link is gone (connect(2), ip(7)). */
+const NO_ROUTE_HERE = ['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET', 'ENODEV']
+/** A router, or the last link, says that the host is not there: its fault, or that of the way. */
+const NO_ROUTE_BEYOND = ['EHOSTUNREACH', 'EHOSTDOWN']
+
+/** The outcome for what undici or the socket threw. */
+export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' | 'noRoute'> => {
+  const codes: string[] = []
+  let message = ''
+  // A dual-stack connect fails with an AggregateError whose parts say why.
+  const pending: unknown[] = [error]
+  while (pending.length > 0 && codes.length < 16) {
+    const current = pending.shift()
+    if (!(current instanceof Error)) continue
+    const code: unknown = 'code' in current ? current.code : undefined
+    if (typeof code === 'string') codes.push(code)
+    // undici's parser error carries a code only for some faults.
+    else if (current.name === 'HTTPParserError') codes.push('HPE_UNKNOWN')
+    if (message === '' && current.message !== '') message = current.message
+    if (current instanceof AggregateError) pending.push(...current.errors)
+    if (current.cause !== undefined) pending.push(current.cause)
+  }
+  const has = (...wanted: string[]) => codes.some((code) => wanted.includes(code))
+  const reason = message === '' ? (codes[0] ?? 'failed') : message.slice(0, 200)
+  if (has('ERR_BLOCKED_ADDRESS')) return { outcome: 'blocked_address', reason }
+  if (has('ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA')) return { outcome: 'dns', reason }
+  if (codes.some((code) => CERTIFICATE_CODES.test(code))) return { outcome: 'tls', reason }
+  if (has('UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT')) {
+    return { outcome: 'timeout', reason }
+  }
+  if (
+    codes.some((code) => code.startsWith('HPE_')) ||
+    has('UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
+  ) {
+    return { outcome: 'bad_body', reason: `the answer is not valid HTTP: ${reason}` }
+  }
+  const refused = { outcome: 'refused' as const, reason }
+  if (has(...NO_ROUTE_HERE)) return { ...refused, noRoute: 'here' }
+  return has(...NO_ROUTE_BEYOND) ? { ...refused, noRoute: 'beyond' } : refused
+}

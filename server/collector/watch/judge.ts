@@ -1,0 +1,172 @@
+import type { ObservedState } from '../../contract/index.ts'
+import type { PollResult } from '../adapters/poll.ts'
+
+/** Counts and factors by which polls become states. */
+export interface JudgeThresholds {
+  /** Good polls in a row that bring a node back, or agree on a change between up and degraded. */
+  rise: number
+  /** Bad polls in a row that make it down. */
+  fall: number
+  /** A poll is slow above this multiple of the node's own median … */
+  slowFactor: number
+  /** … and above this many milliseconds. */
+  slowMs: number
+  /** Above this many milliseconds a poll is slow whatever the node's median. */
+  slowAlwaysMs: number
+}
+
+export const JUDGE_DEFAULTS: JudgeThresholds = {
+  rise: 2,
+  fall: 3,
+  slowFactor: 4,
+  slowMs: 500,
+  slowAlwaysMs: 2_000,
+}
+
+/** What is held of a node, and the counts on the way to a change. */
+export interface Judgement {
+  state: ObservedState
+  /** Since when `state` holds, epoch ms. */
+  since: number
+  /** Consecutive bad polls, and when the first of them began. */
+  bad: number
+  badSince: number | null
+  /** Consecutive polls that found the node serving. */
+  serving: number
+  /** Consecutive polls that agree on `candidate`. */
+  agree: number
+  candidate: 'up' | 'degraded' | null
+  epoch: string | null
+  /** True for the one judgement that saw a new epoch: the process restarted. */
+  restarted: boolean
+  problems: string[]
+  /** Durations of recent good polls that were not slow, the node's own baseline, in ms. */
+  baseline: number[]
+  /** The newest polls since it was last down, oldest first: true for a bad one. */
+  recent: boolean[]
+  /** Bad polls come between good ones, again and again. */
+  flapping: boolean
+}
+
+const BASELINE_SIZE = 31
+const BASELINE_NEEDED = 5
+/** A node flaps from three bad ones in so many polls on, until fewer than two are left in them. */
+const FLAP_WINDOW = 9
+const FLAP_BEGINS = 3
+const FLAP_ENDS = 2
+
+export const unknownJudgement = (at: number): Judgement => ({
+  state: 'unknown',
+  since: at,
+  bad: 0,
+  badSince: null,
+  serving: 0,
+  agree: 0,
+  candidate: null,
+  epoch: null,
+  restarted: false,
+  problems: [],
+  baseline: [],
+  recent: [],
+  flapping: false,
+})
+
+/** The collector itself was away: what it held is not known any more, and a bad poll of that time says nothing. */
+export const judgeStall = (previous: Judgement, at: number): Judgement => ({
+  ...unknownJudgement(at),
+  since: previous.state === 'unknown' ? previous.since : at,
+  epoch: previous.epoch,
+  baseline: previous.baseline,
+})
+
+/** The next judgement after one poll. Pure: the same inputs give the same answer. */
+export const judge = (
+  previous: Judgement,
+  poll: PollResult,
+  thresholds: JudgeThresholds = JUDGE_DEFAULTS,
+): Judgement => {
+  if (poll.outcome !== 'ok' || !poll.document) {
+    const bad = previous.bad + 1
+    const next: Judgement = {
+      ...previous,
+      bad,
+      recent: [...previous.recent, true].slice(-FLAP_WINDOW),
+      badSince: previous.badSince ?? poll.at,
+      serving: 0,
+      agree: 0,
+      candidate: null,
+      restarted: false,
+      problems: [`${poll.outcome}: ${poll.reason}`, ...flapWords(previous)],
+    }
+    // What it does before it is down and after that are two stories.
+    return bad >= thresholds.fall
+      ? enter({ ...next, recent: [], flapping: false, problems: next.problems.slice(0, 1) }, 'down', poll.at)
+      : next
+  }
+
+  const document = poll.document
+  const problems = [...(document.problems ?? [])]
+  if (!document.ok && problems.length === 0) problems.push('the node says that it is not ok')
+  for (const part of poll.partial ?? []) problems.push(`the ${part} part of the health document is malformed`)
+  const recent = [...previous.recent, false].slice(-FLAP_WINDOW)
+  const badOnes = recent.filter(Boolean).length
+  const flapping = badOnes >= (previous.flapping ? FLAP_ENDS : FLAP_BEGINS)
+  problems.push(...flapWords({ recent, flapping }))
+  const median = medianOf(previous.baseline)
+  const tookMs = Math.max(0, poll.durationMs - (poll.ownLagMs ?? 0))
+  const slow = isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
+  if (slow)
+    problems.push(
+      `slow: ${Math.round(tookMs)} ms${median === null ? '' : ` against a median of ${Math.round(median)} ms`}`,
+    )
+
+  const base: Judgement = {
+    ...previous,
+    bad: 0,
+    badSince: null,
+    epoch: document.epoch,
+    restarted: previous.epoch !== null && previous.epoch !== document.epoch,
+    problems,
+    // A sick node's own slowness must not become what is usual for it.
+    baseline: slow ? previous.baseline : [...previous.baseline.slice(-(BASELINE_SIZE - 1)), tookMs],
+    recent,
+    flapping,
+  }
+  // What the node says of its own drain is its to say: nobody else knows better, so it holds at once.
+  if (document.state === 'draining' || document.state === 'stopping') {
+    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'draining', poll.at)
+  }
+  if (document.state === 'drained') {
+    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'drained', poll.at)
+  }
+  if (document.state === 'starting') return { ...base, serving: 0, agree: 0, candidate: null }
+
+  // It answers often enough never to be down, and not often enough to be relied on: two that agree may never come.
+  if (flapping) return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'degraded', poll.at)
+  const candidate = !document.ok || slow || (poll.partial?.length ?? 0) > 0 ? 'degraded' : 'up'
+  const agree = previous.candidate === candidate ? previous.agree + 1 : 1
+  const serving = previous.serving + 1
+  const next: Judgement = { ...base, candidate, agree, serving }
+  if (agree >= thresholds.rise) return enter(next, candidate, poll.at)
+  const settled = previous.state === 'up' || previous.state === 'degraded'
+  // Polls that disagree about how well it serves agree that it serves.
+  return !settled && serving >= thresholds.rise ? enter(next, 'degraded', poll.at) : next
+}
+
+const isSlow = (tookMs: number, median: number | null, thresholds: JudgeThresholds): boolean =>
+  tookMs > thresholds.slowAlwaysMs ||
+  (median !== null && tookMs > thresholds.slowMs && tookMs > thresholds.slowFactor * median)
+
+const flapWords = ({ recent, flapping }: Pick<Judgement, 'recent' | 'flapping'>): string[] => {
+  if (!flapping) return []
+  return [`flapping: ${recent.filter(Boolean).length} of the last ${recent.length} polls failed`]
+}
+
+const enter = (judgement: Judgement, state: ObservedState, at: number): Judgement =>
+  judgement.state === state ? judgement : { ...judgement, state, since: at }
+
+const medianOf = (values: readonly number[]): number | null => {
+  if (values.length === 0) return null
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? null
+}

@@ -1,0 +1,239 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LivePublisher, SamplePoint } from '../../contract/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Store } from '../../store/store.ts'
+import type { PollResult } from '../adapters/poll.ts'
+import type { Probe } from '../adapters/tidegate/probe.ts'
+import type { Fleet, FleetNode } from '../fleet/fleet.ts'
+import type { Detector } from '../signals/detector.ts'
+import { type Judgement, type JudgeThresholds, judge, judgeStall } from './judge.ts'
+import { DOUBT_MS, isNetworkPoll, networkDoubt } from './network-doubt.ts'
+import { type Announced, announce } from './outages.ts'
+import { createOwnClock } from './own-clock.ts'
+import { countedBase, sampleOf } from './sample.ts'
+import { createSchedule, type ScheduleFigures } from './schedule.ts'
+
+export interface Watch {
+  /**
+   * Before the regular turns: two polls of every node, one after the other, so that states are known when the collector says
+   * that it is ready. Resolves at the latest after `limitMs`; nodes that answer later are judged by the regular turns.
+   */
+  settle(limitMs: number): Promise<void>
+  start(): void
+  close(): void
+  figures(): ScheduleFigures
+  /** True where our own event loop stood still within the last moments. */
+  isLagging(): boolean
+  /** True while no remote node is reached, and our own network may be the reason. */
+  networkLost(): boolean
+  /** What is told of nodes and regions that went away. */
+  announced(): Announced
+  /** Takes up what was told before a restart of the collector. */
+  seed(announced: Announced): void
+}
+
+const SETTLE_AT_ONCE = 32
+const SETTLE_PAUSE_MS = 20
+
+/** A poll of which our own event loop took this share of the deadline proves nothing by a timeout. */
+const BLIND_SHARE = 1 / 3
+/** How long after a standstill of our own what we receive may be late. */
+const LAGGING_MS = 2_000
+
+/** Polls every node, judges, samples, and tells what changed. */
+export const createWatch = (options: {
+  fleet: Fleet
+  detector: Detector
+  probe: Probe
+  store: Pick<Store, 'writeSamples' | 'addGap'>
+  live: LivePublisher
+  log: Log
+  intervalMs: number
+  thresholds: JudgeThresholds
+  now: () => number
+}): Watch => {
+  const { fleet, detector, store, live, log, now } = options
+  let announced: Announced = { nodes: new Map(), regions: new Map() }
+  let closed = false
+
+  const addGap = (gap: Parameters<Store['addGap']>[0]): void => {
+    store.addGap(gap).catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
+  }
+
+  const ownClock = createOwnClock({
+    intervalMs: options.intervalMs,
+    wall: now,
+    onStall(from, to) {
+      log.warn({ stalledMs: to - from }, 'the collector stalled; nothing is known of that time')
+      addGap({ from, to, reason: 'collector stalled' })
+      for (const node of fleet.members()) node.judgement = judgeStall(node.judgement, to)
+      touchAll()
+    },
+  })
+
+  const touchAll = (): void => {
+    live.changed('overview')
+    for (const node of fleet.members()) {
+      live.changed(`node:${node.id}`)
+      live.changed(`region:${node.region}`)
+    }
+  }
+
+  const poll = async (id: string): Promise<void> => {
+    const node = fleet.member(id)
+    if (!node) return
+    const url = node.url
+    const began = performance.now()
+    const result = await options.probe.probe(node)
+    // It moved while it was asked: the answer is about another place.
+    if (closed || node.url !== url) return
+    try {
+      take(node, result, began)
+    } catch (error) {
+      log.error({ err: error, node: id }, 'a poll could not be taken in')
+    }
+  }
+
+  const take = (node: FleetNode, result: PollResult, began: number): void => {
+    const before = node.judgement
+    node.poll = result
+    if (result.saidAt !== undefined) {
+      node.clock.sawDate(result.saidAt, result.at + result.durationMs, result.durationMs)
+    }
+    const ended = performance.now()
+    const ownLagMs = ownClock.lagBetween(began, ended)
+    if (ownLagMs > 0) result.ownLagMs = ownLagMs
+    // A timeout that our own event loop slept through proves nothing about the node.
+    const slept = ownClock.stoodStill(began, ended) || ownLagMs > (ended - began) * BLIND_SHARE
+    if (result.outcome !== 'timeout' || !slept) node.judgement = judgeOf(node, result)
+    if (result.document) sample(node, result)
+    if (node.judgement.state !== before.state) {
+      const { state, problems } = node.judgement
+      log.info(
+        { node: node.id, from: before.state, to: state, problem: problems[0] },
+        'a node changed its state',
+      )
+      if (state === 'down' && fleet.hosts.nodeDown(node.id, result.at)) live.changed('tunnels')
+    }
+    // What is told depends on these two alone.
+    if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) tell()
+    live.changed('overview')
+    live.changed(`node:${node.id}`)
+    live.changed(`region:${node.region}`)
+    fleet.tellPoll(node.id, result)
+  }
+
+  /** Judges one poll, our own faults first. */
+  const judgeOf = (node: FleetNode, result: PollResult): Judgement => {
+    const before = node.judgement
+    const judged = judge(before, result, options.thresholds)
+    if (result.outcome === 'ok') {
+      node.doubt = null
+      return judged
+    }
+    // Who was proved to be down stays so; who is on its way there, or not known already, gets the benefit of the doubt.
+    const falling = judged.state === 'down' && before.state !== 'down'
+    if (!falling && node.doubt === null) return judged
+    if (node.doubt?.over === true) return judged
+    const why = networkDoubt(node, result, fleet.members(), node.doubt?.since ?? null)
+    if (why !== null) {
+      node.doubt ??= { since: result.at, badSince: judged.badSince ?? result.at, over: false }
+      return { ...judgeStall(before, result.at), problems: [why] }
+    }
+    if (node.doubt === null) return judged
+    const { since, badSince } = node.doubt
+    if (result.at - since < DOUBT_MS || !isNetworkPoll(result)) {
+      // Our network stands, and this node still does not answer: its own polls count from here on.
+      node.doubt = null
+      return judged
+    }
+    node.doubt = { since, badSince, over: true }
+    return { ...judged, state: 'down', since: result.at, badSince }
+  }
+
+  const sample = (node: FleetNode, result: PollResult): void => {
+    const document = result.document
+    if (!document) return
+    const values = sampleOf(node.counted, document, {
+      latencyMs: Math.max(0, result.durationMs - (result.ownLagMs ?? 0)),
+      gapMs: node.gapMs,
+      // Embedded nodes begin with this process: everything they counted, they counted since.
+      freshProcess: node.embedded || document.uptimeSeconds * 1_000 <= 2 * options.intervalMs,
+    })
+    node.gapMs = null
+    node.document = document
+    node.counted = countedBase(node.counted, document)
+    node.documentAt = result.at
+    const point: SamplePoint = { node: node.id, region: node.region, at: result.at, values }
+    store.writeSamples([point])
+    live.samples([point])
+    detector.measured(node.id, document, result.at)
+  }
+
+  const tell = (): void => {
+    const fallWindowMs = (options.thresholds.fall + 1) * options.intervalMs
+    const told = announce(fleet.members(), announced, fallWindowMs)
+    announced = told.announced
+    for (const news of told.announcements) {
+      if (news.kind === 'region.unreachable') {
+        void fleet.record(news.kind, { nodes: news.nodes, reason: news.reason }, { region: news.region })
+      } else if (news.kind === 'node.down') {
+        const since = new Date(news.since).toISOString()
+        void fleet.record(news.kind, { reason: news.reason, since }, { node: news.node, region: news.region })
+      } else {
+        const downMs = Math.max(0, now() - news.since)
+        void fleet.record(news.kind, { downMs }, { node: news.node, region: news.region })
+      }
+    }
+  }
+
+  const schedule = createSchedule({
+    targets: fleet.members().map((node) => node.id),
+    intervalMs: options.intervalMs,
+    run: poll,
+  })
+
+  /** Polls of a thousand nodes at once would be the burst that the schedule avoids. */
+  const settleAll = async (until: number): Promise<void> => {
+    const waiting = fleet.members().map((node) => node.id)
+    const work = async (): Promise<void> => {
+      for (let id = waiting.shift(); id !== undefined && now() < until && !closed; id = waiting.shift()) {
+        await poll(id)
+        await delay(SETTLE_PAUSE_MS)
+        await poll(id)
+      }
+    }
+    await Promise.all(Array.from({ length: SETTLE_AT_ONCE }, work))
+  }
+
+  return {
+    async settle(limitMs) {
+      closed = false
+      const limit = new AbortController()
+      const late = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined) // all were settled before
+      await Promise.race([settleAll(now() + limitMs), late])
+      limit.abort()
+    },
+    start() {
+      closed = false
+      ownClock.start()
+      schedule.start()
+    },
+    close() {
+      closed = true
+      schedule.close()
+      ownClock.close()
+    },
+    figures: () => schedule.figures(),
+    isLagging: () => ownClock.stoodStill(performance.now() - LAGGING_MS, performance.now()),
+    networkLost() {
+      const remote = fleet.members().filter((node) => !node.embedded)
+      const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
+      return doubted && remote.every((node) => node.poll !== null && isNetworkPoll(node.poll))
+    },
+    announced: () => announced,
+    seed(seeded) {
+      announced = seeded
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest'
+import type { PollResult } from '../../../server/collector/adapters/poll.ts'
+import { type Judgement, judge, judgeStall, unknownJudgement } from '../../../server/collector/watch/judge.ts'
+import type { Health } from '../../../server/contract/index.ts'
+import { healthDocument } from '../adapters/tidegate/health-document.ts'
+
+let clock = 0
+const tick = (): number => {
+  clock += 1_000
+  return clock
+}
+const good = (parts: Partial<Health> = {}, more: Partial<PollResult> = {}): PollResult => ({
+  at: tick(),
+  durationMs: 5,
+  outcome: 'ok',
+  status: 200,
+  reason: 'answered',
+  document: healthDocument(parts),
+  ...more,
+})
+const bad = (outcome: PollResult['outcome'] = 'refused'): PollResult => ({
+  at: tick(),
+  durationMs: 5,
+  outcome,
+  status: null,
+  reason: 'no',
+})
+const run = (polls: PollResult[], from: Judgement = unknownJudgement(0)): Judgement =>
+  polls.reduce((held, poll) => judge(held, poll), from)
+const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make)
+
+describe('judge', () => {
+  it.each([
+    ['is unknown before two good polls', () => [good()], 'unknown'],
+    ['is up after two good polls', () => [good(), good()], 'up'],
+    ['stays up for two bad polls', () => [good(), good(), bad(), bad()], 'up'],
+    ['is down after three bad polls in a row', () => [good(), good(), bad(), bad(), bad()], 'down'],
+    ['is down from the start after three bad polls', () => [bad(), bad(), bad()], 'down'],
+    [
+      'forgets bad polls that a good one interrupts',
+      () => [good(), good(), bad(), bad(), good(), bad(), bad()],
+      'up',
+    ],
+    ['stays down for one good poll', () => [bad(), bad(), bad(), good()], 'down'],
+    ['comes back with two good polls', () => [bad(), bad(), bad(), good(), good()], 'up'],
+    [
+      'counts every outcome that is not ok',
+      () => [bad('redirect'), bad('too_large'), bad('wrong_region')],
+      'down',
+    ],
+    [
+      'is degraded after two polls that say not ok',
+      () => [good(), good(), good({ ok: false }), good({ ok: false })],
+      'degraded',
+    ],
+    ['is not degraded by one of them', () => [good(), good(), good({ ok: false })], 'up'],
+    [
+      'is degraded when two of three polls fail, again and again',
+      () => [good(), good(), ...times(5, () => [bad('timeout'), bad('timeout'), good()]).flat()],
+      'degraded',
+    ],
+    [
+      'is degraded when one of three polls fails, again and again',
+      () => [good(), good(), ...times(5, () => [bad('timeout'), good(), good()]).flat()],
+      'degraded',
+    ],
+    [
+      'is up again when the failing has ended',
+      () => [good(), good(), ...times(5, () => [bad(), bad(), good()]).flat(), ...times(9, good)],
+      'up',
+    ],
+    ['is up after an outage that has ended, not flapping', () => [...times(4, bad), good(), good()], 'up'],
+    ['is draining as soon as it says so', () => [good(), good(), good({ state: 'draining' })], 'draining'],
+    ['is drained as soon as it says so', () => [good({ state: 'drained' })], 'drained'],
+    ['serves again only after two polls that agree', () => [good({ state: 'drained' }), good()], 'drained'],
+    ['serves again after two polls that agree', () => [good({ state: 'drained' }), good(), good()], 'up'],
+    [
+      'is not up while it starts',
+      () => [good({ state: 'starting' }), good({ state: 'starting' })],
+      'unknown',
+    ],
+  ])('%s', (_title, polls, state) => {
+    expect(run(polls()).state).toBe(state)
+  })
+
+  it('comes back degraded when two good polls disagree about how well', () => {
+    expect(run([bad(), bad(), bad(), good(), good({ ok: false })]).state).toBe('degraded')
+  })
+
+  it('is degraded by answers four times slower than its own median and above 500 ms', () => {
+    const settled = run(times(10, () => good({}, { durationMs: 150 })))
+    const slow = run(
+      times(2, () => good({}, { durationMs: 700 })),
+      settled,
+    )
+    expect(slow.state).toBe('degraded')
+    expect(slow.problems.join()).toContain('slow: 700 ms against a median of 150 ms')
+    expect(
+      run(
+        times(2, () => good({}, { durationMs: 450 })),
+        settled,
+      ).state,
+    ).toBe('up')
+    const alwaysSlow = run(times(10, () => good({}, { durationMs: 600 })))
+    expect(
+      run(
+        times(2, () => good({}, { durationMs: 900 })),
+        alwaysSlow,
+      ).state,
+    ).toBe('up')
+  })
+
+  it('is degraded by a document with a malformed part', () => {
+    expect(run(times(2, () => good({}, { partial: ['push'] }))).state).toBe('degraded')
+  })
+
+  it('sees a restart by the epoch, once', () => {
+    const settled = run([good(), good()])
+    const restarted = judge(settled, good({ epoch: 'run2' }))
+    expect(restarted.restarted).toBe(true)
+    expect(judge(restarted, good({ epoch: 'run2' })).restarted).toBe(false)
+  })
+
+  it('keeps since while the state holds', () => {
+    const settled = run([good(), good()])
+    expect(run([good(), good()], settled).since).toBe(settled.since)
+  })
+
+  it('knows nothing after a stall of the collector, and does not count bad polls of before', () => {
+    const failing = run([good(), good(), bad(), bad()])
+    const stalled = judgeStall(failing, clock)
+    expect(stalled.state).toBe('unknown')
+    expect(judge(stalled, bad()).state).toBe('unknown')
+    expect(run([good(), good()], stalled).state).toBe('up')
+  })
+
+  it('says that it flaps, and how much', () => {
+    const judged = run([good(), good(), ...times(5, () => [bad('timeout'), bad('timeout'), good()]).flat()])
+    expect(judged.problems).toEqual(['flapping: 6 of the last 9 polls failed'])
+  })
+
+  it('does not take the slowness of a sick node for what is usual', () => {
+    const judged = run([...times(20, good), ...times(60, () => good({}, { durationMs: 1_900 }))])
+    expect(judged).toMatchObject({ state: 'degraded', problems: ['slow: 1900 ms against a median of 5 ms'] })
+  })
+
+  it('calls a node slow that was so since the collector started', () => {
+    expect(run(times(60, () => good({}, { durationMs: 2_900 })))).toMatchObject({
+      state: 'degraded',
+      problems: ['slow: 2900 ms'],
+    })
+  })
+
+  it("does not call a node slow for the collector's own lag", () => {
+    const judged = run([...times(20, good), ...times(5, () => good({}, { durationMs: 900, ownLagMs: 880 }))])
+    expect(judged).toMatchObject({ state: 'up', problems: [] })
+    expect(Math.max(...judged.baseline)).toBeLessThan(50)
+  })
+})
