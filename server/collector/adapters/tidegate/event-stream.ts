@@ -98,7 +98,8 @@ export const createEventStream = (options: StreamOptions): EventStream => {
   const gaps = createGapTeller(options.onGap)
   let socket: WebSocket | null = null
   let position: StreamPosition | null = null
-  let positionKnown = false
+  /** The question to the store where the events end, asked once: a second answer would take back what was read since the first. */
+  let resumed: Promise<void> | null = null
   let greeted = false
   /** Newest seq that existed when the connection began: later ones are live, and only they tell about clocks. */
   let helloSeq = Number.POSITIVE_INFINITY
@@ -176,11 +177,12 @@ export const createEventStream = (options: StreamOptions): EventStream => {
     if (closed || socket) return
     const { id } = options.target()
     try {
-      if (!positionKnown) {
-        position = await options.store.position(id)
-        positionKnown = true
-      }
+      resumed ??= options.store.position(id).then((stored) => {
+        position = stored
+      })
+      await resumed
     } catch (error) {
+      resumed = null
       options.log.debug({ err: error, node: id }, 'the position of an event stream could not be read')
       return reconnect()
     }

@@ -28,6 +28,8 @@ const follow = (
   options: {
     allowance?: EventAllowance
     position?: { epoch: string; seq: number }
+    /** How long the store takes to answer where the events end, one call after the other. */
+    positionTakesMs?: number[]
     room?: () => boolean
   } = {},
 ) => {
@@ -39,7 +41,12 @@ const follow = (
   const stream = createEventStream({
     target: () => ({ id: node.id, region: node.region, url: node.url, token: node.token, embedded: false }),
     clock: new NodeClock(),
-    store: { position: async () => options.position ?? null },
+    store: {
+      async position() {
+        await delay(options.positionTakesMs?.shift() ?? 0)
+        return options.position ?? null
+      },
+    },
     control,
     rules,
     log,
@@ -274,4 +281,15 @@ describe('an event stream', () => {
     await vi.waitFor(() => expect(stream.state).toBe('live'), { timeout: 10_000, interval: 10 })
     await eventually(() => expect(seqs(events)).toEqual(upTo(5)))
   }, 30_000)
+
+  it('loses no event of a node that moved while the store was still being asked where its events end', async () => {
+    const node = await makeNode()
+    const { events, stream } = follow(node, { positionTakesMs: [20, 500] })
+    stream.restart()
+    await eventually(() => expect(stream.state).toBe('live'))
+    await delay(600)
+    node.emit('node.problem_found', problem(1))
+    await eventually(() => expect(seqs(events)).toEqual([1]))
+    expect(stream.figures().refused.malformed).toBe(0)
+  })
 })
