@@ -10,6 +10,10 @@ export type Intent = (typeof INTENTS)[number]
 export const NODE_STATES = ['starting', 'serving', 'draining', 'drained', 'stopping'] as const
 export type NodeState = (typeof NODE_STATES)[number]
 
+/** Kinds of node that can be watched: each is read by an adapter of its own. */
+export const NODE_KINDS = ['tidegate', 'json'] as const
+export type NodeKind = (typeof NODE_KINDS)[number]
+
 /** The four bounded phases of a node's drain, in order. */
 export const DRAIN_PHASES = ['pre_drain', 'connections', 'tunnels', 'cleanup'] as const
 export type DrainPhase = (typeof DRAIN_PHASES)[number]

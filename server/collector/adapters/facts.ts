@@ -1,0 +1,94 @@
+import type { Listener } from '../../contract/health.ts'
+import type { METRIC_NAMES, MetricName, SERIES_METRICS } from '../../contract/series.ts'
+import type { DrainPhase, NodeState } from '../../contract/states.ts'
+
+type MetricOfKind<Kind extends 'gauge' | 'counter'> = {
+  [Name in (typeof METRIC_NAMES)[number]]: (typeof SERIES_METRICS)[Name]['kind'] extends Kind ? Name : never
+}[MetricName]
+
+/** What the collector measures itself: the time a poll took, and the gaps that events report. */
+type OwnGauge = 'latency_ms' | 'gap_ms'
+
+/** What a node holds at the moment, by the names of `/series`; `requests_pending` is asked by drains alone. */
+export type GaugeName = Exclude<MetricOfKind<'gauge'>, OwnGauge> | 'requests_pending'
+
+/**
+ * What a node has counted since its process began, by the names of `/series`. Those that no chart shows are for drains and signals:
+ * `connections_closed` all that ended, `connections_cut` those that a drain's deadline ended, `pushes_without_token` received for
+ * somebody who has no device.
+ */
+export type CounterName =
+  | MetricOfKind<'counter'>
+  | 'connections_closed'
+  | 'connections_cut'
+  | 'pushes_without_token'
+
+export type Gauges = Readonly<Partial<Record<GaugeName, number>>>
+
+/**
+ * One counter by the parts of the node that count it, for example `{ proxy: 3, relay: 100 }`. A part that is missing in one reading
+ * and back in the next must not look like everything it ever counted, so the parts stay apart until an increase is taken.
+ */
+export type CountByPart = Readonly<Record<string, number>>
+export type Counters = Readonly<Partial<Record<CounterName, CountByPart>>>
+
+/** How a node's own drain stands. */
+export interface DrainFacts {
+  readonly drainId: string | null
+  readonly phase: DrainPhase | null
+  readonly remaining: {
+    readonly connections: number
+    readonly requests: number
+    readonly tunnels: number
+    readonly pushes: number
+  }
+  /** Seconds that the node gives each phase. */
+  readonly budgetSeconds: {
+    readonly preDrain: number
+    readonly http: number
+    readonly tunnels: number
+    readonly margin: number
+  }
+  /** Seconds after which whoever runs the node kills it. */
+  readonly ceilingSeconds: number
+  /** The budget fits below the ceiling. */
+  readonly fits: boolean
+  /** New tunnels are refused while the rest of the node serves. */
+  readonly cordoned: boolean
+  /** What visitors lost here by drains, in this run; absent where a node does not count it. */
+  readonly requestsFailed?: number
+  /** What could not be passed on to hosts that others owned last, in this run, by the node that owned them. */
+  readonly failedByFormerOwner: Readonly<Record<string, number>>
+}
+
+/**
+ * What one good reading says of a node, whatever program it is. What the node does not say is absent (`null` where a field is
+ * always there) and never zero.
+ */
+export interface Facts {
+  /** By its own judgement it does its job. */
+  readonly ok: boolean
+  /** What is wrong, in sentences. */
+  readonly problems: readonly string[]
+  /** Absent where the program knows no such thing: it answers, so it serves. */
+  readonly state?: NodeState
+  readonly version: string | null
+  /** One run of the process. Counters ascend within it; where the program names none, the adapter tells runs apart. */
+  readonly epoch: string
+  readonly uptimeMs: number | null
+  /** Number of its newest event; null where it has no event stream. */
+  readonly newestSeq: number | null
+  readonly gauges: Gauges
+  readonly counters: Counters
+  readonly listeners: readonly Listener[]
+  /** When it last delivered a push, epoch ms by the node's clock; null where it never did or does not say. */
+  readonly lastDeliveryAt: number | null
+  /** Null where the program has no drain of its own. */
+  readonly drain: DrainFacts | null
+}
+
+/** The sum over the parts that count it; undefined where none does. */
+export const totalOf = (facts: Pick<Facts, 'counters'>, name: CounterName): number | undefined => {
+  const parts = facts.counters[name]
+  return parts && Object.values(parts).reduce((sum, count) => sum + count, 0)
+}
