@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { boundConnections } from '../connection-room.ts'
+import { bind } from '../listen/listen.ts'
 import type { Readiness } from '../part.ts'
-import { bind } from './bind.ts'
 
 const MAX_CONNECTIONS = 1_000
 

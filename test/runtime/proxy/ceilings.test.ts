@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { ConnectionRecord } from '../../../server/runtime/proxy/connection-book.ts'
+import { ConnectionRecord } from '../../../server/runtime/proxy/admit/connection-book.ts'
 import {
   expectLaw,
   httpRoute,

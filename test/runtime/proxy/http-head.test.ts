@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ChunkedFraming, FramingError } from '../../../server/runtime/proxy/chunked-framing.ts'
-import { HeadError, HeadReader, parseRequest } from '../../../server/runtime/proxy/http-head.ts'
+import { ChunkedFraming, FramingError } from '../../../server/runtime/proxy/http/chunked-framing.ts'
+import { HeadError, HeadReader, parseRequest } from '../../../server/runtime/proxy/http/head.ts'
 
 /** What a reader makes of these bytes, given in these pieces: the parsed head and where it ended, or the fault. */
 const read = (bytes: Buffer, cuts: number[]): unknown => {

@@ -1,6 +1,6 @@
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { KernelTable, kernelKey } from '../../../server/runtime/proxy/kernel-table.ts'
+import { KernelTable, kernelKey } from '../../../server/runtime/proxy/connections/kernel-table.ts'
 import { until } from './harness.ts'
 
 const pair = async (listenOn: string, connectTo: string): Promise<[accepted: Socket, client: Socket]> => {

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { HttpConnection } from '../../../server/runtime/proxy/http-connection.ts'
-import { HttpExchange } from '../../../server/runtime/proxy/http-exchange.ts'
+import { HttpExchange } from '../../../server/runtime/proxy/handlers/forward.ts'
+import { HttpConnection } from '../../../server/runtime/proxy/http/connection.ts'
 import {
   expectLaw,
   httpRoute,

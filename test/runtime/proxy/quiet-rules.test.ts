@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { proxyConfigSchema } from '../../../server/contract/node-config.ts'
-import { quietVerdict, sweepIntervalMs } from '../../../server/runtime/proxy/quiet-rules.ts'
+import { quietVerdict, sweepIntervalMs } from '../../../server/runtime/proxy/connections/quiet-rules.ts'
 
 const HOUR = 3_600_000
 const MINUTE = 60_000

@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Names } from '../../../server/runtime/proxy/names.ts'
+import { Names } from '../../../server/runtime/proxy/targets/names.ts'
 import {
   deadPort,
   httpRoute,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Link } from '../../../server/runtime/proxy/link.ts'
-import { readsIntoReusedBuffers } from '../../../server/runtime/proxy/reused-read.ts'
+import type { Link } from '../../../server/runtime/listen/link.ts'
+import { readsIntoReusedBuffers } from '../../../server/runtime/listen/reused-read.ts'
 import {
   deadPort,
   expectLaw,

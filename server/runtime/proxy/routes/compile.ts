@@ -1,8 +1,8 @@
-import { AppError, type Problem } from '../../contract/errors.ts'
-import type { RouteConfig } from '../../contract/node-config.ts'
+import { AppError, type Problem } from '../../../contract/errors.ts'
+import type { RouteConfig } from '../../../contract/node-config.ts'
+import { type Adopt, TargetGroup } from '../targets/dialler.ts'
 import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
 import { plainPath } from './plain-path.ts'
-import { type Adopt, TargetGroup } from './targets.ts'
 
 const MAX_PORTS = 4_096
 

@@ -1,8 +1,8 @@
-import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { ConnectionBook } from './connection-book.ts'
-import type { KernelTable } from './kernel-table.ts'
-import type { CompiledRoute } from './routing.ts'
-import type { Dialler } from './targets.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
+import type { ConnectionBook } from '../admit/connection-book.ts'
+import type { KernelTable } from '../connections/kernel-table.ts'
+import type { CompiledRoute } from '../routes/compile.ts'
+import type { Dialler } from '../targets/dialler.ts'
 
 /** Requests of the whole proxy, exact. */
 export class RequestCounts {

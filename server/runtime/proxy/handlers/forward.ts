@@ -1,6 +1,7 @@
-import { ChunkedFraming, FramingError } from './chunked-framing.ts'
-import type { CloseReason } from './close-reasons.ts'
-import type { HttpConnection } from './http-connection.ts'
+import type { Link, LinkOwner } from '../../listen/link.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
+import { ChunkedFraming, FramingError } from '../http/chunked-framing.ts'
+import type { HttpConnection } from '../http/connection.ts'
 import {
   CHUNKED,
   HeadError,
@@ -9,12 +10,11 @@ import {
   type RequestHead,
   type ResponseHead,
   UNTIL_CLOSE,
-} from './http-head.ts'
-import { writeRequest, writeResponse } from './http-write.ts'
-import type { Link, LinkOwner } from './link.ts'
-import { failureReason } from './raw-pipe.ts'
-import type { CompiledRoute } from './routing.ts'
-import { type Dial, type DialFailure, FRESH_IDLE_MS, type Target } from './targets.ts'
+} from '../http/head.ts'
+import { writeRequest, writeResponse } from '../http/write.ts'
+import type { CompiledRoute } from '../routes/compile.ts'
+import { type Dial, type DialFailure, FRESH_IDLE_MS, type Target } from '../targets/dialler.ts'
+import { failureReason } from '../tcp/raw-pipe.ts'
 
 /** Methods that may be sent twice (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])

@@ -1,9 +1,9 @@
 import { Socket } from 'node:net'
-import type { ProxyHealth } from '../../contract/health.ts'
-import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { PartContext } from '../part.ts'
-import type { CloseReason } from './close-reasons.ts'
-import { Link, type LinkOwner, type OnFault } from './link.ts'
+import type { ProxyHealth } from '../../../contract/health.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
+import { Link, type LinkOwner, type OnFault } from '../../listen/link.ts'
+import type { PartContext } from '../../part.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
 import { isName, Names } from './names.ts'
 
 const keyOf = (route: string, host: string, port: number): string => JSON.stringify([route, host, port])

@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { PartContext } from '../part.ts'
-import { bind } from './bind.ts'
-import { type CompiledRoute, compileRoutes, type PortPlan } from './routing.ts'
-import type { Adopt } from './targets.ts'
+import { type CompiledRoute, compileRoutes, type PortPlan } from '../proxy/routes/compile.ts'
+import type { Adopt } from '../proxy/targets/dialler.ts'
+import { bind } from './listen.ts'
 
 const ACCEPT_LOG_EVERY_MS = 10_000
 

@@ -1,7 +1,7 @@
-import type { NodeConnection } from '../../contract/node-api.ts'
-import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { PartContext } from '../part.ts'
-import { type CloseReason, REFUSALS, type Refusal } from './close-reasons.ts'
+import type { NodeConnection } from '../../../contract/node-api.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
+import type { PartContext } from '../../part.ts'
+import { type CloseReason, REFUSALS, type Refusal } from '../connections/close-reasons.ts'
 
 /** What carries a connection's bytes: asked by the sweep and by the verbs that end connections. */
 export interface Carrier {

@@ -1,5 +1,5 @@
+import type { Link } from '../../listen/link.ts'
 import { type KernelTable, kernelKey } from './kernel-table.ts'
-import type { Link } from './link.ts'
 
 /** When nothing has moved for this long, or a quarter of the limit, the kernel is asked whether something moves that Node does not see. */
 const ASK_KERNEL_AFTER_MS = 1_000

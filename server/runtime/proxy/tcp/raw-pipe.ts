@@ -1,10 +1,10 @@
-import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { CloseReason } from './close-reasons.ts'
-import type { ConnectionRecord } from './connection-book.ts'
-import { Delivery } from './delivery.ts'
-import type { KernelTable } from './kernel-table.ts'
-import type { Link, LinkOwner } from './link.ts'
-import { quietVerdict } from './quiet-rules.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
+import type { Link, LinkOwner } from '../../listen/link.ts'
+import type { ConnectionRecord } from '../admit/connection-book.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
+import { Delivery } from '../connections/delivery.ts'
+import type { KernelTable } from '../connections/kernel-table.ts'
+import { quietVerdict } from '../connections/quiet-rules.ts'
 
 const isVanished = (error: NodeJS.ErrnoException): boolean =>
   error.code === 'ETIMEDOUT' || error.code === 'EHOSTUNREACH' || error.code === 'ENETUNREACH'

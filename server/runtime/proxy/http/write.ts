@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorCode } from '../../contract/errors.ts'
-import { CHUNKED, type RequestHead, type ResponseHead, UNTIL_CLOSE } from './http-head.ts'
+import type { ErrorCode } from '../../../contract/errors.ts'
+import { CHUNKED, type RequestHead, type ResponseHead, UNTIL_CLOSE } from './head.ts'
 
 /** Fields that belong to one hop (RFC 9110 §7.6.1, RFC 2616 §13.5.1); framing is written anew. */
 const HOP_BY_HOP = new Set([

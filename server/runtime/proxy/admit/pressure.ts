@@ -1,4 +1,4 @@
-import type { ProxyConfig } from '../../contract/node-config.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
 import type { ConnectionBook, ConnectionRecord } from './connection-book.ts'
 
 /** A ceiling is near when less than this part of it is free; room is made before anybody must be refused. */

@@ -1,10 +1,10 @@
-import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { CloseReason } from './close-reasons.ts'
-import type { Carrier, ConnectionBook, ConnectionRecord } from './connection-book.ts'
-import type { KernelTable } from './kernel-table.ts'
-import type { Link, LinkOwner } from './link.ts'
+import type { ProxyConfig } from '../../../contract/node-config.ts'
+import type { Link, LinkOwner } from '../../listen/link.ts'
+import type { Carrier, ConnectionBook, ConnectionRecord } from '../admit/connection-book.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
+import type { KernelTable } from '../connections/kernel-table.ts'
+import type { Dial, Dialler, Target, TargetGroup } from '../targets/dialler.ts'
 import { failureReason, RawPipe } from './raw-pipe.ts'
-import type { Dial, Dialler, Target, TargetGroup } from './targets.ts'
 
 /** What a client may send before its target is connected; then it is paused. */
 const MAX_EARLY_BYTES = 64 * 1024
