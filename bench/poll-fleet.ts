@@ -17,8 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { createSnapshots } from '../server/api/snapshots.ts'
-import { createCollector } from '../server/collector/collector.ts'
-import { createDrainDesk } from '../server/collector/drains/drain-desk.ts'
+import { Collector } from '../server/collector/collector.ts'
 import { Hub } from '../server/live/hub.ts'
 import { parseTopic } from '../server/live/topic.ts'
 import { createLog } from '../server/observe/log.ts'
@@ -156,7 +155,7 @@ const measure = async (): Promise<void> => {
   await store.open()
   const indexes = Array.from({ length: nodes }, (_, index) => index)
   const hub: Hub = new Hub({ log, snapshot: (topic) => createSnapshots(collector, store)(topic) })
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live: hub,
     log,
@@ -173,7 +172,6 @@ const measure = async (): Promise<void> => {
       embedded: false,
     })),
     polling: { intervalMs, timeoutMs: Math.min(3_000, intervalMs - 100), allow: [] },
-    drains: (internals) => createDrainDesk({ store, fleet: internals.fleet, live: hub, log }),
     demo: false,
     version: '0.0.0',
   })

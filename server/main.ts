@@ -15,8 +15,7 @@ import { answerWaiting, type WaitingFor } from './api/waiting-room.ts'
 import { createWebServer } from './api/web-server.ts'
 import { type Auth, createAuth } from './auth/auth.ts'
 import { type ClientAddresses, createClientAddresses, isLoopback } from './auth/client-address.ts'
-import { type Collector, createCollector } from './collector/collector.ts'
-import { createDrainDesk } from './collector/drains/drain-desk.ts'
+import { Collector } from './collector/collector.ts'
 import { type DataFolder, makeFolder, openDataFolder } from './config/data-folder.ts'
 import { type Environment, readEnvironment } from './config/environment.ts'
 import { FolderLock } from './config/folder-lock.ts'
@@ -490,7 +489,7 @@ const openCollector = (options: {
 }): Collector => {
   const { config, fleet, embedded, store, hub, polling, openProblem, env } = options
   const log = createLog('collector', env.LOG_LEVEL)
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live: hub,
     log,
@@ -507,14 +506,7 @@ const openCollector = (options: {
     demo: config === null,
     version: packageJson.version,
     roomProblems: () => [storeProblem(store), openProblem].filter((problem) => problem !== null),
-    drains: (internals) =>
-      createDrainDesk({
-        store,
-        fleet: internals.fleet,
-        live: hub,
-        log,
-        emergency: (row) => store.emergency.append(row),
-      }),
+    drains: { emergency: (row) => store.emergency.append(row) },
   })
   const moved = (id: string, url: string, token: string) => collector.setNode(id, { url, token })
   fleet?.onMoved(moved)

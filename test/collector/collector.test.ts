@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Collector, createCollector } from '../../server/collector/collector.ts'
+import { Collector } from '../../server/collector/collector.ts'
 import type { DetectOptions } from '../../server/collector/signals/rule.ts'
 import type {
   Actor,
@@ -10,7 +10,6 @@ import type {
 } from '../../server/contract/index.ts'
 import type { Store } from '../../server/store/store.ts'
 import { log, sqlite } from '../store/fixtures.ts'
-import { idleDrains } from './idle-drains.ts'
 import { type ScriptedNode, startScriptedNode } from './scripted-node.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -48,7 +47,7 @@ const start = async (nodes: ScriptedNode[], store: Store) => {
     samples: (points) => void samples.push(...points),
     changed: (topic) => void changed.push(topic),
   }
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live,
     log,
@@ -63,7 +62,6 @@ const start = async (nodes: ScriptedNode[], store: Store) => {
     })),
     polling: { intervalMs: INTERVAL_MS, timeoutMs: 90, allow: [] },
     detect: QUICK,
-    drains: () => idleDrains(),
     demo: true,
     version: '0.1.0',
   })

@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createCollector } from '../../server/collector/collector.ts'
+import { Collector } from '../../server/collector/collector.ts'
 import type { FleetEvent, LivePublisher } from '../../server/contract/index.ts'
 import type { Store } from '../../server/store/store.ts'
 import { log, sqlite } from '../store/fixtures.ts'
-import { idleDrains } from './idle-drains.ts'
 import { type ScriptedNode, startScriptedNode } from './scripted-node.ts'
 
 const closers: (() => Promise<void> | void)[] = []
@@ -31,7 +30,7 @@ const start = async (nodes: ScriptedNode[], store: Store) => {
     samples: () => undefined,
     changed: () => undefined,
   }
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live,
     log,
@@ -45,7 +44,6 @@ const start = async (nodes: ScriptedNode[], store: Store) => {
       embedded: false,
     })),
     polling: { intervalMs: 200, timeoutMs: 180, allow: [] },
-    drains: () => idleDrains(),
     demo: true,
     version: '0.1.0',
   })

@@ -4,9 +4,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Collector, createCollector } from '../../../server/collector/collector.ts'
+import { Collector } from '../../../server/collector/collector.ts'
 import { absenceIn, REBOOT_LIMIT_MS } from '../../../server/collector/drains/absences.ts'
-import { createDrainDesk } from '../../../server/collector/drains/drain-desk.ts'
 import type { Drain } from '../../../server/contract/drains.ts'
 import { nodeConfigSchema } from '../../../server/contract/node-config.ts'
 import { createNode } from '../../../server/runtime/node.ts'
@@ -92,7 +91,7 @@ const startFleet = async (ids: readonly string[]) => {
     samples: () => undefined,
     changed: () => undefined,
   }
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live,
     log,
@@ -107,15 +106,7 @@ const startFleet = async (ids: readonly string[]) => {
     })),
     polling: { intervalMs: 300, timeoutMs: 250, allow: [] },
     // Ten times faster than the wall, so that five seconds of proof are half a second.
-    drains: (internals) =>
-      createDrainDesk({
-        store,
-        fleet: internals.fleet,
-        live,
-        log,
-        tickMs: 20,
-        monotonic: () => performance.now() * 10,
-      }),
+    drains: { tickMs: 20, monotonic: () => performance.now() * 10 },
     demo: false,
     version: '0.1.0',
   })

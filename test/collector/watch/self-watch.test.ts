@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createCollector } from '../../../server/collector/collector.ts'
+import { Collector } from '../../../server/collector/collector.ts'
 import { type RoomSources, roomLooks } from '../../../server/collector/watch/room-looks.ts'
 import { createSelfWatch, Pulse } from '../../../server/collector/watch/self-watch.ts'
 import { type LivePublisher, ROOM_PROBLEM_CODES } from '../../../server/contract/index.ts'
 import type { Store } from '../../../server/store/store.ts'
 import { log, sqlite } from '../../store/fixtures.ts'
-import { idleDrains } from '../idle-drains.ts'
 import { startScriptedNode } from '../scripted-node.ts'
 
 const closers: (() => Promise<void> | void)[] = []
@@ -136,14 +135,13 @@ describe('the collector', () => {
         seq += 1
       },
     }
-    const collector = createCollector({
+    const collector = new Collector({
       store: Object.assign(Object.create(store), change(store)),
       live,
       log,
       regions: [{ id: 'fra', name: 'fra' }],
       nodes: [{ ...node, id: 'fra-1', region: 'fra', kind: 'tidegate', embedded: false }],
       polling: { intervalMs: 250, timeoutMs: 200, allow: [] },
-      drains: () => idleDrains(),
       demo: true,
       version: '0.1.0',
     })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { createCollector } from '../../../../server/collector/collector.ts'
+import { Collector } from '../../../../server/collector/collector.ts'
 import {
   EVENT_TYPES,
   type LivePublisher,
@@ -13,7 +13,6 @@ import {
 } from '../../../../server/contract/index.ts'
 import { FUZZ_SECONDS, fuzzSeed, seededRandom } from '../../../fuzz.ts'
 import { log, sqlite } from '../../../store/fixtures.ts'
-import { idleDrains } from '../../idle-drains.ts'
 import { startScriptedNode } from '../../scripted-node.ts'
 import { healthDocument } from './health-document.ts'
 
@@ -190,7 +189,7 @@ it('a hostile node costs itself: nothing escapes, all others are judged and thei
     samples: () => undefined,
     changed: () => undefined,
   }
-  const collector = createCollector({
+  const collector = new Collector({
     store,
     live,
     log,
@@ -200,7 +199,6 @@ it('a hostile node costs itself: nothing escapes, all others are judged and thei
       { id: 'bad-1', region: 'bad', url: hostile.url, token: 'any', kind: 'tidegate', embedded: false },
     ],
     polling: { intervalMs: 250, timeoutMs: 240, allow: [] },
-    drains: () => idleDrains(),
     demo: true,
     version: '0.1.0',
   })

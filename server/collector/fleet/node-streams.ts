@@ -1,0 +1,86 @@
+import type { LivePublisher } from '../../contract/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Store } from '../../store/store.ts'
+import type { AddressRules } from '../adapters/address.ts'
+import type { Control } from '../adapters/tidegate/control.ts'
+import { createEventStream } from '../adapters/tidegate/event-stream.ts'
+import type { StreamGap } from '../adapters/tidegate/gap-teller.ts'
+import type { EventSink } from '../event-sink.ts'
+import type { FleetNode } from './fleet.ts'
+
+/** Follows the events of nodes into the sink. */
+export class NodeStreams {
+  readonly #options: NodeStreamsOptions
+
+  constructor(options: NodeStreamsOptions) {
+    this.#options = options
+  }
+
+  /** Begins to follow a node. Twice is once. */
+  follow(node: FleetNode): void {
+    if (node.stream !== null) return
+    const { store, control, rules, log, now, sink } = this.#options
+    let flowed = false
+    node.stream = createEventStream({
+      target: () => node,
+      clock: node.clock,
+      isLagging: this.#options.isLagging,
+      now,
+      store,
+      control,
+      rules,
+      log,
+      maxBackoffMs: this.#options.maxBackoffMs,
+      accept: (event, bytes) => sink.accept(event, bytes),
+      room: () => sink.room(),
+      onLiveOnly: (event) => sink.showOnly(event),
+      onGap: (gap) => this.#gap(node, gap),
+      onLive: () => this.#options.onLive(node),
+      onChange: () => {
+        const flows = node.stream?.state === 'live'
+        if (flowed && !flows) node.brokeAt = now()
+        flowed = flows
+        this.#options.touch(node.id)
+        this.#options.live.changed('overview')
+      },
+    })
+    node.stream.start()
+  }
+
+  /** Ends the connection to a node's events. */
+  leave(node: FleetNode): void {
+    node.stream?.close()
+  }
+
+  #gap(node: FleetNode, gap: StreamGap): void {
+    const { store, log, sink } = this.#options
+    log.warn({ node: node.id, from: gap.fromSeq, to: gap.toSeq }, gap.reason)
+    void sink.record(
+      'stream.gap',
+      { from: gap.fromSeq, to: gap.toSeq, reason: gap.reason },
+      { node: node.id, region: node.region },
+    )
+    if (gap.fromMs === null) return
+    store
+      .addGap({ from: gap.fromMs, to: gap.toMs, reason: gap.reason, node: node.id })
+      .catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
+  }
+}
+
+export interface NodeStreamsOptions {
+  sink: EventSink
+  store: Pick<Store, 'position' | 'addGap'>
+  control: Control
+  rules: AddressRules
+  live: Pick<LivePublisher, 'changed'>
+  log: Log
+  /** Wall clock in epoch ms. */
+  now: () => number
+  maxBackoffMs: number
+  /** Whether we ourselves were late just now. */
+  isLagging: () => boolean
+  /** Events of this node flow from now on. */
+  onLive: (node: FleetNode) => void
+  /** Says that something about a node changed. */
+  touch: (node: string | null) => void
+}

@@ -1,0 +1,37 @@
+import type { Store } from '../store/store.ts'
+import type { Fleet } from './fleet/fleet.ts'
+import type { IncidentBook } from './incidents/book.ts'
+import type { Announced } from './watch/outages.ts'
+import type { Watch } from './watch/watch.ts'
+
+/** Takes up what was known when the collector stopped: intents, hosts, incidents, and what was told of outages. */
+export const loadKnown = async (options: {
+  fleet: Fleet
+  book: IncidentBook
+  watch: Pick<Watch, 'seed'>
+  store: Pick<Store, 'tunnels' | 'lastSampleAt' | 'addGap'>
+  pollIntervalMs: number
+  now: () => number
+}): Promise<void> => {
+  const { fleet, book, watch, store, now } = options
+  await fleet.loadIntents()
+  fleet.hosts.load(await store.tunnels(), now())
+  await book.load(now())
+  watch.seed(announcedFrom(book, fleet))
+  const newest = Math.max(0, ...(await store.lastSampleAt()).values())
+  // What happened while nobody looked is drawn as not known.
+  if (newest > 0 && now() - newest > 2 * options.pollIntervalMs)
+    await store.addGap({ from: newest, to: now(), reason: 'collector was not running' })
+}
+
+/** What had been told of outages, from the signals that are still open. */
+const announcedFrom = (book: IncidentBook, fleet: Fleet): Announced => {
+  const announced: Announced = { nodes: new Map(), regions: new Map() }
+  for (const node of fleet.members()) {
+    const region = book.signal('region.unreachable', `region:${node.region}`)
+    if (region) announced.regions.set(node.region, region.startedAt)
+    const down = book.signal('node.down', `node:${node.id}`)
+    if (down ?? region) announced.nodes.set(node.id, (down ?? region)?.startedAt ?? 0)
+  }
+  return announced
+}

@@ -1,0 +1,131 @@
+import type { LivePublisher, RoomCheck, RoomProblem } from '../../contract/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Store } from '../../store/store.ts'
+import { REFUSALS } from '../adapters/tidegate/node-events.ts'
+import type { EventSink } from '../event-sink.ts'
+import { CLOCK_PROBLEM_MS, type Fleet } from '../fleet/fleet.ts'
+import { roomLooks } from './room-looks.ts'
+import { createSelfWatch, Pulse, type SelfWatch } from './self-watch.ts'
+import { createBehind } from './stream-lag.ts'
+import type { Watch } from './watch.ts'
+
+export interface ControlRoomOptions {
+  fleet: Fleet
+  sink: Pick<EventSink, 'figures'>
+  watch: Watch
+  store: Pick<Store, 'health'>
+  live: LivePublisher
+  drains: { progress(): { longestWithoutTickMs: number | null } }
+  pollIntervalMs: number
+  /** What others found wrong with the room. */
+  told: () => readonly RoomProblem[]
+  log: Log
+  /** Wall clock in epoch ms. */
+  now: () => number
+}
+
+/** How the collector itself is doing: no part of it stops without a word. */
+export class ControlRoom {
+  readonly #options: ControlRoomOptions
+  readonly #selfWatch: SelfWatch
+  readonly #detection = new Pulse()
+  readonly #live = new Pulse()
+  #liveSeq: number
+
+  constructor(options: ControlRoomOptions) {
+    this.#options = options
+    this.#liveSeq = options.live.seq
+    const { fleet, sink, watch, store, live, drains, pollIntervalMs } = options
+    this.#selfWatch = createSelfWatch({
+      watched: roomLooks({
+        pollIntervalMs,
+        storeHealth: () => store.health(),
+        intake: () => sink.figures(),
+        polls: () => watch.figures(),
+        behind: createBehind(fleet, pollIntervalMs),
+        networkLost: () => watch.networkLost(),
+        detectionAgeMs: () => this.#detection.ageMs,
+        drainsAgeMs: () => drains.progress().longestWithoutTickMs,
+        liveAgeMs: () => this.#liveAgeMs(),
+        skews: () => skewsOf(fleet),
+        overflowed: () => fleet.hosts.overflowed,
+      }),
+      graceMs: Math.max(5_000, 2 * pollIntervalMs),
+      log: options.log,
+      onChange: () => live.changed('overview'),
+      now: options.now,
+    })
+  }
+
+  start(): void {
+    this.detected()
+    this.#selfWatch.start()
+  }
+
+  close(): void {
+    this.#selfWatch.close()
+  }
+
+  /** The conditions have just been looked at. */
+  detected(): void {
+    this.#detection.beat()
+  }
+
+  /** What was told from outside is not told a second time: of the store its own room knows more. */
+  problems(): RoomProblem[] {
+    const told = this.#options.told()
+    const own = this.#selfWatch.problems()
+    return [...told, ...own.filter(({ code }) => !told.some((each) => each.code === code))]
+  }
+
+  check(): RoomCheck {
+    const { fleet, sink, watch, drains } = this.#options
+    const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = sink.figures()
+    const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
+    const refused = Object.fromEntries(
+      REFUSALS.map((reason) => [reason, streams.reduce((sum, stream) => sum + stream.refused[reason], 0)]),
+    )
+    const ages = {
+      polls: watch.figures().startedAgeMs,
+      detection: this.#detection.ageMs,
+      drains: drains.progress().longestWithoutTickMs,
+      live: this.#live.ageMs,
+    }
+    const parts = Object.entries(ages).flatMap(([part, age]) => (age === null ? [] : [[part, age] as const]))
+    return {
+      problems: this.problems(),
+      events: {
+        queued,
+        queuedBytes,
+        dropped,
+        stored,
+        oldestAgeMs,
+        lastStoredAt: lastStoredAt === null ? null : new Date(lastStoredAt).toISOString(),
+        refused,
+        throttledMs: streams.reduce((sum, stream) => sum + stream.throttledMs, 0),
+      },
+      hosts: {
+        known: fleet.hosts.size,
+        overflowed: fleet.hosts.overflowed,
+        forgotten: fleet.hosts.forgotten,
+      },
+      parts: Object.fromEntries(parts),
+    }
+  }
+
+  #liveAgeMs(): number | null {
+    const { live, watch, pollIntervalMs } = this.#options
+    if (live.seq !== this.#liveSeq) this.#live.beat()
+    this.#liveSeq = live.seq
+    // Every poll is published: where none begins, nothing is due.
+    const polls = watch.figures().startedAgeMs
+    return polls !== null && polls < 2 * pollIntervalMs ? this.#live.ageMs : null
+  }
+}
+
+/** Nodes that answer, and whose clock is wrong by enough to be a problem. */
+const skewsOf = (fleet: Fleet): { node: string; ms: number }[] =>
+  fleet.members().flatMap((node) => {
+    const ms = node.clock.skewMs ?? 0
+    return node.poll?.outcome === 'ok' && Math.abs(ms) >= CLOCK_PROBLEM_MS ? [{ node: node.id, ms }] : []
+  })
