@@ -98,6 +98,16 @@ const forbidden: Forbidden[] = [
   ['components/fleet/row.tsx', "import { WebSocket } from 'ws'", 'belongs to the server'],
   ['components/fleet/row.tsx', "import Page from '@/app/page'", 'do not know the routes'],
   ['components/fleet/row.tsx', "import Page from '../../app/page'", 'do not know the routes'],
+  ['components/data/nodes.ts', "import { formatClock } from '../ui/format.ts'", 'uses none of them'],
+  [
+    'components/data/nodes.ts',
+    "import type { Panel } from '@/components/panels/panel.tsx'",
+    'uses none of them',
+  ],
+  ['components/data/nodes.ts', "import { hub } from '@/server/live/hub.ts'", 'through server/contract'],
+  ['components/ui/table.tsx', "import { useNode } from '../data/nodes.ts'", 'never fetch'],
+  ['components/charts/line.tsx', "import { useQuery } from '@tanstack/react-query'", 'never fetch'],
+  ['components/charts/line.tsx', "import { useSeries } from '@/components/data/series.ts'", 'never fetch'],
 ]
 
 const allowed: [file: string, statement: string][] = [
@@ -136,11 +146,16 @@ const allowed: [file: string, statement: string][] = [
   ['server/main.ts', "import next from 'next'"],
   ['app/page.tsx', "import type { Region } from '@/server/contract'"],
   ['app/page.tsx', "import { states } from '@/server/contract/states'"],
-  ['app/page.tsx', "import { Panel } from '@/components/ui/panel'"],
+  ['app/page.tsx', "import { Panel } from '@/components/panels/panel'"],
   ['app/page.tsx', "import { headers } from 'next/headers'"],
   ['components/fleet/row.tsx', "import { states } from '../../server/contract/states'"],
-  ['components/live/link.ts', "import { Backoff } from '@/server/time/backoff'"],
-  ['components/fleet/row.tsx', "import { useLive } from '../live/use-live'"],
+  ['components/data/link.ts', "import { Backoff } from '@/server/time/backoff'"],
+  ['components/fleet/row.tsx', "import { useNode } from '../data/nodes.ts'"],
+  ['components/data/nodes.ts', "import { useNow } from './clock.ts'"],
+  ['components/data/nodes.ts', "import { plural } from '@/server/contract/words.ts'"],
+  ['components/ui/time.tsx', "import { useNow } from '../data/clock.ts'"],
+  ['components/charts/line.tsx', "import { useKnown } from '../data/known.ts'"],
+  ['components/charts/line.tsx', "import { formatNumber } from '../ui/format.ts'"],
   ['components/fleet/row.tsx', "import { useQuery } from '@tanstack/react-query'"],
 ]
 

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import { Wordmark } from '../shell/wordmark.tsx'
+import { Wordmark } from '../ui/wordmark.tsx'
 
 /** The frame of the two pages that need no session. */
 export function GatePage({ title, intro, children }: { title: string; intro: string; children: ReactNode }) {

@@ -4,13 +4,13 @@ import { useSearchParams } from 'next/navigation'
 import { useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { setupSchema } from '@/server/contract/access.ts'
-import { errorText, problemsByPath } from '../queries/error-text.ts'
-import { ApiError, post } from '../queries/http.ts'
+import { errorText, problemsByPath } from '../data/error-text.ts'
+import { ApiError, post } from '../data/http.ts'
+import { signIn } from '../data/sign-in.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { useHydrated } from '../ui/use-hydrated.ts'
-import { signIn } from './sign-in.ts'
 
 interface Values {
   email: string

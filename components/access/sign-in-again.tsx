@@ -1,7 +1,7 @@
 'use client'
 
+import { renewSession, useSessionEnded } from '../data/session.ts'
 import { Modal } from '../ui/modal.tsx'
-import { renewSession, useSessionEnded } from './session.ts'
 import { SignInForm } from './sign-in-form.tsx'
 
 /** A session that ended keeps the page: sign in again in place. */

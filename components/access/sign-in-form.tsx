@@ -2,13 +2,13 @@
 
 import { useState } from 'react'
 import { useForm } from 'react-hook-form'
-import { errorText } from '../queries/error-text.ts'
-import { ApiError } from '../queries/http.ts'
+import { errorText } from '../data/error-text.ts'
+import { ApiError } from '../data/http.ts'
+import { signIn } from '../data/sign-in.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { useHydrated } from '../ui/use-hydrated.ts'
-import { signIn } from './sign-in.ts'
 
 interface Values {
   email: string

@@ -2,10 +2,10 @@
 
 import { formatClock } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
+import type { ChartLine } from './chart-line.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import type { ChartRow } from './chart-rows.ts'
 import { readingOf } from './reading.ts'
-import type { ChartLine } from './time-chart.tsx'
 
 /** More would make the reading larger than the plot. */
 const MARKERS = 3

@@ -1,5 +1,4 @@
-import type { MetricName } from '@/server/contract/series.ts'
-import type { SeriesData } from './merge-series.ts'
+import { type MetricName, SETTLE_MS, type SeriesAnswer } from '@/server/contract/series.ts'
 
 /** One instant with a value for each line; null is missing, never zero. */
 export interface ChartRow {
@@ -18,7 +17,8 @@ export type Measure = 'value' | 'per_second' | 'per_step'
 
 export interface LineSource {
   key: string
-  data: SeriesData | undefined
+  /** `to`: epoch ms at which the answer ends. */
+  data: (Pick<SeriesAnswer, 'series' | 'step'> & { to: number }) | undefined
   metric: MetricName
 }
 
@@ -26,8 +26,6 @@ export interface LineSource {
 const HOLE_STEPS = 2.5
 /** A line whose last point is older than this many steps has ended. */
 export const ENDED_STEPS = 3.5
-/** A poll may be stored this much after it was measured. */
-export const SETTLE_MS = 1500
 
 /** Rows for a chart: lines joined by time, holes as rows of nulls, so that no line crosses what was not measured. */
 export const chartRows = (lines: readonly LineSource[], measure: Measure): ChartRow[] => {

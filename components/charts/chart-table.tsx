@@ -2,9 +2,9 @@
 
 import { formatClock } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
+import type { ChartLine } from './chart-line.ts'
 import type { ChartRow } from './chart-rows.ts'
 import { readingOf } from './reading.ts'
-import type { ChartLine } from './time-chart.tsx'
 
 /** The chart's data as a table, newest first, for reading aloud and copying. */
 export function ChartTable({ rows, lines, title }: { rows: ChartRow[]; lines: ChartLine[]; title: string }) {

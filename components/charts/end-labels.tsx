@@ -1,10 +1,10 @@
 'use client'
 
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { formatNumber } from '../ui/format.ts'
+import type { ChartLine } from './chart-line.ts'
 import { type ChartRow, lastValue } from './chart-rows.ts'
 import { spreadLabels } from './scale.ts'
-import type { ChartLine } from './time-chart.tsx'
 
 const LINE_HEIGHT = 15
 

@@ -15,26 +15,19 @@ import {
   XAxis,
   YAxis,
 } from 'recharts'
-import type { SeriesGap } from '@/server/contract/series.ts'
-import { useKnown } from '../live/known.ts'
+import { SETTLE_MS, type SeriesGap } from '@/server/contract/series.ts'
+import { useKnown } from '../data/known.ts'
 import { formatClock, formatMinute, formatNumber } from '../ui/format.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'
 import { useZone } from '../ui/zone.ts'
+import type { ChartLine } from './chart-line.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import { ChartReading } from './chart-reading.tsx'
-import { bandKeys, type ChartRow, ENDED_STEPS, lastValue, newestOf, SETTLE_MS } from './chart-rows.ts'
+import { bandKeys, type ChartRow, ENDED_STEPS, lastValue, newestOf } from './chart-rows.ts'
 import { ChartTable } from './chart-table.tsx'
 import { EndLabels } from './end-labels.tsx'
 import { GapHatch } from './gap-hatch.tsx'
 import { countCeiling, niceCeiling, timeTicks } from './scale.ts'
-
-export interface ChartLine {
-  key: string
-  label: string
-  color: string
-  /** Drawn broken, to tell lines apart without colour. */
-  dash?: string
-}
 
 export interface TimeChartProps {
   /** Names the chart in the page, for example `connections`. */

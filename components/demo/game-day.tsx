@@ -1,10 +1,10 @@
 'use client'
 
-import { errorText } from '../queries/error-text.ts'
-import { useMay, useMe } from '../queries/me.ts'
-import { useScenarioSwitch, useScenarios } from '../queries/scenarios.ts'
+import { errorText } from '../data/error-text.ts'
+import { useMay, useMe } from '../data/me.ts'
+import { useScenarioSwitch, useScenarios } from '../data/scenarios.ts'
+import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 
 /** Breaks the demo fleet on purpose, to see what an incident looks like. */

@@ -1,7 +1,7 @@
 'use client'
 
 import Link from 'next/link'
-import { useMay, useMe } from '../queries/me.ts'
+import { useMay, useMe } from '../data/me.ts'
 import { Button, buttonClass } from '../ui/button.tsx'
 
 /** The way to a drain; a viewer sees it and why it is not theirs. */

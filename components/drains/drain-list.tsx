@@ -1,10 +1,10 @@
 'use client'
 
 import Link from 'next/link'
-import { useDrains } from '../queries/drains.ts'
+import { useDrains } from '../data/drains.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 

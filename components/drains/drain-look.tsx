@@ -2,7 +2,7 @@
 
 import type { Drain } from '@/server/contract/drains.ts'
 import type { DrainState } from '@/server/contract/states.ts'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const LOOK: Record<DrainState, { shape: Glyph; tone: string }> = {

@@ -1,7 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { moveState } from './drain-left.ts'

@@ -1,7 +1,7 @@
 'use client'
 
-import { useDrain } from '../queries/drains.ts'
-import { errorText } from '../queries/error-text.ts'
+import { useDrain } from '../data/drains.ts'
+import { errorText } from '../data/error-text.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { Skeleton } from '../ui/skeleton.tsx'
 import { DrainActions } from './drain-actions.tsx'

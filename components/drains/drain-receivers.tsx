@@ -1,10 +1,10 @@
 'use client'
 
 import type { Drain } from '@/server/contract/drains.ts'
-import { useOverview } from '../queries/overview.ts'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 
 /** How those who take the load over are. */

@@ -1,8 +1,8 @@
 import type { DrainReport } from '@/server/contract/drains.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { movedWords } from './drain-left.ts'
 
 /** What the drain cost, in numbers. What moved, stayed and did not come back is the headline. */

@@ -1,7 +1,7 @@
 'use client'
 
 import Link from 'next/link'
-import { useMay } from '../queries/me.ts'
+import { useMay } from '../data/me.ts'
 import { buttonClass } from '../ui/button.tsx'
 
 export function NewDrainLink() {

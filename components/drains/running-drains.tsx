@@ -2,10 +2,10 @@
 
 import Link from 'next/link'
 import type { Drain } from '@/server/contract/drains.ts'
-import { useOverview } from '../queries/overview.ts'
-import { useNow } from '../ui/clock.ts'
+import { useNow } from '../data/clock.ts'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
 import { plural } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { leftOf } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'

@@ -1,7 +1,7 @@
 import Link from 'next/link'
 import type { DrainNotice } from '@/server/contract/drains.ts'
-import { errorText } from '../queries/error-text.ts'
-import { ApiError } from '../queries/http.ts'
+import { errorText } from '../data/error-text.ts'
+import { ApiError } from '../data/http.ts'
 
 /** Why a drain did not start, with what to do about it. */
 export function StartProblem({ error }: { error: Error | null }) {

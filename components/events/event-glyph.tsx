@@ -1,6 +1,6 @@
 'use client'
 
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const RULES: readonly (readonly [RegExp, Glyph, string])[] = [

@@ -2,11 +2,11 @@
 
 import { useMemo } from 'react'
 import { FLEET_CHARTS } from '../charts/chart-specs.ts'
-import { RangePicker } from '../charts/range-picker.tsx'
-import { ScopeCharts } from '../charts/scope-charts.tsx'
-import { useRange } from '../charts/use-range.ts'
-import { useOverview } from '../queries/overview.ts'
-import { Panel } from '../ui/panel.tsx'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
+import { RangePicker } from '../panels/range-picker.tsx'
+import { ScopeCharts } from '../panels/scope-charts.tsx'
+import { useRange } from '../panels/use-range.ts'
 
 const FLEET = [{ scope: 'fleet', label: 'Fleet' }]
 

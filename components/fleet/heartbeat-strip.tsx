@@ -2,8 +2,8 @@
 
 import { type KeyboardEvent, memo, type PointerEvent, useState } from 'react'
 import type { ObservedState } from '@/server/contract/states.ts'
-import { useKnown } from '../live/known.ts'
-import type { Strip } from '../queries/heartbeats.ts'
+import type { Strip } from '../data/heartbeats.ts'
+import { useKnown } from '../data/known.ts'
 import { formatClock, formatDuration } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
 import { cellWords, stripWords } from './heartbeat-words.ts'

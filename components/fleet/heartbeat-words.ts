@@ -1,6 +1,6 @@
 import type { HeartbeatCell } from '@/server/contract/fleet.ts'
 import type { ObservedState } from '@/server/contract/states.ts'
-import type { Strip } from '../queries/heartbeats.ts'
+import type { Strip } from '../data/heartbeats.ts'
 import { formatClock, formatDuration, type Zone } from '../ui/format.ts'
 
 /** `14:57:20 down, refused: ECONNREFUSED`. */

@@ -2,11 +2,11 @@
 
 import Link from 'next/link'
 import { useMemo } from 'react'
+import { useNow } from '../data/clock.ts'
+import { useEvents } from '../data/events.ts'
 import { EventRow } from '../events/event-row.tsx'
 import { foldRuns } from '../events/fold-runs.ts'
-import { useEvents } from '../queries/events.ts'
-import { useNow } from '../ui/clock.ts'
-import { Panel } from '../ui/panel.tsx'
+import { Panel } from '../panels/panel.tsx'
 
 /** What a human would call a change; the rest is in the events. */
 const CHANGES = [

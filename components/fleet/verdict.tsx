@@ -1,9 +1,9 @@
 'use client'
 
 import type { Node } from '@/server/contract/fleet.ts'
-import { useKnown } from '../live/known.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useOverview } from '../queries/overview.ts'
+import { errorText } from '../data/error-text.ts'
+import { useKnown } from '../data/known.ts'
+import { useOverview } from '../data/overview.ts'
 import { formatNumber, plural } from '../ui/format.ts'
 import { Skeleton } from '../ui/skeleton.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'

@@ -2,9 +2,9 @@
 
 import { toast } from 'sonner'
 import type { Incident } from '@/server/contract/incidents.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useIncidentAction } from '../queries/incidents.ts'
-import { useMay } from '../queries/me.ts'
+import { errorText } from '../data/error-text.ts'
+import { useIncidentAction } from '../data/incidents.ts'
+import { useMay } from '../data/me.ts'
 import { Button } from '../ui/button.tsx'
 
 /** Takes an open incident on, where it is shown; nothing for those who may not, or where somebody has it. */

@@ -3,9 +3,9 @@
 import { Download } from 'lucide-react'
 import { toast } from 'sonner'
 import type { Incident } from '@/server/contract/incidents.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useIncidentAction } from '../queries/incidents.ts'
-import { useMay } from '../queries/me.ts'
+import { errorText } from '../data/error-text.ts'
+import { useIncidentAction } from '../data/incidents.ts'
+import { useMay } from '../data/me.ts'
 import { Button, buttonClass } from '../ui/button.tsx'
 
 const NEXT = {

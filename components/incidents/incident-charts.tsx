@@ -3,10 +3,10 @@
 import { useMemo } from 'react'
 import type { Incident } from '@/server/contract/incidents.ts'
 import { CONNECTIONS, INVALIDATIONS, LATENCY, PUSHES, RECONNECTS, TUNNELS } from '../charts/chart-specs.ts'
-import type { Range } from '../charts/range.ts'
-import { ScopeCharts } from '../charts/scope-charts.tsx'
+import type { Range } from '../data/range.ts'
+import { Panel } from '../panels/panel.tsx'
+import { ScopeCharts } from '../panels/scope-charts.tsx'
 import { Button } from '../ui/button.tsx'
-import { Panel } from '../ui/panel.tsx'
 import { useIncidentSpan } from './use-incident-span.ts'
 
 const BEFORE_MS = 15 * 60_000

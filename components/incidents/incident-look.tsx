@@ -2,7 +2,7 @@
 
 import type { Incident } from '@/server/contract/incidents.ts'
 import type { Severity } from '@/server/contract/states.ts'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
 
 const SEVERITY: Record<Severity, { shape: Glyph; tone: string }> = {

@@ -1,6 +1,6 @@
 import type { Incident } from '@/server/contract/incidents.ts'
+import { Panel } from '../panels/panel.tsx'
 import { formatDuration } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { timesTo } from './times-to.ts'
 

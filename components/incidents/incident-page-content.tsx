@@ -1,8 +1,8 @@
 'use client'
 
 import { useState } from 'react'
-import { errorText } from '../queries/error-text.ts'
-import { useIncident } from '../queries/incidents.ts'
+import { errorText } from '../data/error-text.ts'
+import { useIncident } from '../data/incidents.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { Skeleton } from '../ui/skeleton.tsx'
 import { IncidentActions } from './incident-actions.tsx'

@@ -2,9 +2,9 @@
 
 import { useState } from 'react'
 import type { Incident } from '@/server/contract/incidents.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useAddNote } from '../queries/incidents.ts'
-import { useMay } from '../queries/me.ts'
+import { errorText } from '../data/error-text.ts'
+import { useAddNote } from '../data/incidents.ts'
+import { useMay } from '../data/me.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'

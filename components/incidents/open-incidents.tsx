@@ -2,9 +2,9 @@
 
 import Link from 'next/link'
 import type { Incident } from '@/server/contract/incidents.ts'
-import { useOverview } from '../queries/overview.ts'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
 import { formatDuration } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { IncidentMark } from './incident-look.tsx'

@@ -1,8 +1,8 @@
 'use client'
 
 import { type ReactNode, useEffect, useMemo } from 'react'
-import { KnownContext } from './known.ts'
-import { useFreshness } from './use-freshness.ts'
+import { KnownContext } from '../data/known.ts'
+import { useFreshness } from '../data/use-freshness.ts'
 
 /**
  * The one source of freshness. The attribute on the root element takes the colour out of every token at once (`globals.css`), so

@@ -1,7 +1,7 @@
 'use client'
 
+import { useFreshness } from '../data/use-freshness.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
-import { useFreshness } from './use-freshness.ts'
 
 const LOOK = {
   live: { shape: 'up', tone: 'text-up' },

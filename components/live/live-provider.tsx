@@ -3,14 +3,14 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useEffect, useState } from 'react'
 import type { Overview } from '@/server/contract/fleet.ts'
-import { endSession, useSessionEnded } from '../access/session.ts'
-import type { EventFilter } from '../events/event-filter.ts'
-import { get } from '../queries/http.ts'
-import { applyEvent, type CacheKey } from './apply-event.ts'
+import { applyEvent, type CacheKey } from '../data/apply-event.ts'
+import type { EventFilter } from '../data/event-filter.ts'
+import { get } from '../data/http.ts'
+import { LiveConnection } from '../data/live-connection.ts'
+import { LiveContext, type LiveContextValue } from '../data/live-context.ts'
+import { endSession, useSessionEnded } from '../data/session.ts'
+import { Throttle } from '../data/throttle.ts'
 import { KnownProvider } from './known-provider.tsx'
-import { LiveConnection } from './live-connection.ts'
-import { LiveContext, type LiveContextValue } from './live-context.ts'
-import { Throttle } from './throttle.ts'
 
 const REFETCH_EVERY_MS = 1000
 

@@ -2,11 +2,11 @@
 
 import { useMemo } from 'react'
 import { NODE_CHARTS } from '../charts/chart-specs.ts'
-import { RangePicker } from '../charts/range-picker.tsx'
-import { ScopeCharts } from '../charts/scope-charts.tsx'
-import { useRange } from '../charts/use-range.ts'
-import { useNode } from '../queries/nodes.ts'
-import { Panel } from '../ui/panel.tsx'
+import { useNode } from '../data/nodes.ts'
+import { Panel } from '../panels/panel.tsx'
+import { RangePicker } from '../panels/range-picker.tsx'
+import { ScopeCharts } from '../panels/scope-charts.tsx'
+import { useRange } from '../panels/use-range.ts'
 
 export function NodeCharts({ node }: { node: string }) {
   const { range, zoom } = useRange()

@@ -1,10 +1,10 @@
 'use client'
 
-import { useKnown } from '../live/known.ts'
-import { useConnections, useNode } from '../queries/nodes.ts'
+import { useKnown } from '../data/known.ts'
+import { useConnections, useNode } from '../data/nodes.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatBytes, formatDuration } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { nodeNow } from './last-known.ts'
 
 const SHOWN = 20

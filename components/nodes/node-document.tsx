@@ -1,7 +1,7 @@
 'use client'
 
-import { useNode } from '../queries/nodes.ts'
-import { Panel } from '../ui/panel.tsx'
+import { useNode } from '../data/nodes.ts'
+import { Panel } from '../panels/panel.tsx'
 
 /** The health document as the node sent it. */
 export function NodeDocument({ node: id }: { node: string }) {

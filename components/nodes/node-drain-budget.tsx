@@ -1,9 +1,9 @@
 'use client'
 
+import { useNode } from '../data/nodes.ts'
 import { PhaseBars } from '../drains/phase-bars.tsx'
-import { useNode } from '../queries/nodes.ts'
+import { Panel } from '../panels/panel.tsx'
 import { formatDuration } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 
 /** How long it takes to stop this node's process, against the ceiling at which it would be killed. A drain by an operator has a plan of its own. */
 export function NodeDrainBudget({ node: id }: { node: string }) {

@@ -2,9 +2,9 @@
 
 import Link from 'next/link'
 import { useMemo } from 'react'
+import { useEvents } from '../data/events.ts'
 import { EventRow } from '../events/event-row.tsx'
-import { useEvents } from '../queries/events.ts'
-import { Panel } from '../ui/panel.tsx'
+import { Panel } from '../panels/panel.tsx'
 
 export function NodeEvents({ node }: { node: string }) {
   const filter = useMemo(() => ({ node }), [node])

@@ -1,9 +1,9 @@
 'use client'
 
 import type { ReactNode } from 'react'
-import { useKnown } from '../live/known.ts'
-import { useNode } from '../queries/nodes.ts'
-import { Panel } from '../ui/panel.tsx'
+import { useKnown } from '../data/known.ts'
+import { useNode } from '../data/nodes.ts'
+import { Panel } from '../panels/panel.tsx'
 import { Time } from '../ui/time.tsx'
 import { nodeNow } from './last-known.ts'
 

@@ -1,6 +1,6 @@
 'use client'
 
-import { useNode } from '../queries/nodes.ts'
+import { useNode } from '../data/nodes.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
 import { NodePanel } from './node-panel.tsx'

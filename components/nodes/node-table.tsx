@@ -2,8 +2,8 @@
 
 import Link from 'next/link'
 import type { Node } from '@/server/contract/fleet.ts'
+import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
-import type { Strip } from '../queries/heartbeats.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'

@@ -1,6 +1,6 @@
 'use client'
 
-import { useNode } from '../queries/nodes.ts'
+import { useNode } from '../data/nodes.ts'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'

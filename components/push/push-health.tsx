@@ -1,7 +1,7 @@
 'use client'
 
+import { useNode } from '../data/nodes.ts'
 import { NodePanel } from '../nodes/node-panel.tsx'
-import { useNode } from '../queries/nodes.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'

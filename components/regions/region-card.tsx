@@ -1,7 +1,7 @@
 import Link from 'next/link'
 import type { Node, Region } from '@/server/contract/fleet.ts'
+import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
-import type { Strip } from '../queries/heartbeats.ts'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 

@@ -1,8 +1,8 @@
 'use client'
 
-import { useHeartbeats } from '../queries/heartbeats.ts'
-import { useOverview } from '../queries/overview.ts'
-import { Panel } from '../ui/panel.tsx'
+import { useHeartbeats } from '../data/heartbeats.ts'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
 import { RegionCard } from './region-card.tsx'
 
 export function RegionCards() {

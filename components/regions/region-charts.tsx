@@ -2,10 +2,10 @@
 
 import { useMemo } from 'react'
 import { REGION_CHARTS } from '../charts/chart-specs.ts'
-import { RangePicker } from '../charts/range-picker.tsx'
-import { ChartPlaces, ScopeCharts } from '../charts/scope-charts.tsx'
-import { useRange } from '../charts/use-range.ts'
-import { Panel } from '../ui/panel.tsx'
+import { Panel } from '../panels/panel.tsx'
+import { RangePicker } from '../panels/range-picker.tsx'
+import { ChartPlaces, ScopeCharts } from '../panels/scope-charts.tsx'
+import { useRange } from '../panels/use-range.ts'
 import { useRegion } from './use-region.ts'
 
 const MAX_LINES = 6

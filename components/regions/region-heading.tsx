@@ -1,11 +1,11 @@
 'use client'
 
 import Link from 'next/link'
+import { useKnown } from '../data/known.ts'
 import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
-import { useKnown } from '../live/known.ts'
 import { formatNumber } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'

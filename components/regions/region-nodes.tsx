@@ -1,8 +1,8 @@
 'use client'
 
+import { useHeartbeats } from '../data/heartbeats.ts'
 import { NodeTable } from '../nodes/node-table.tsx'
-import { useHeartbeats } from '../queries/heartbeats.ts'
-import { Panel } from '../ui/panel.tsx'
+import { Panel } from '../panels/panel.tsx'
 import { useRegion } from './use-region.ts'
 
 export function RegionNodes({ region: id }: { region: string }) {

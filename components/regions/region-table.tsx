@@ -1,12 +1,12 @@
 'use client'
 
 import Link from 'next/link'
+import { useHeartbeats } from '../data/heartbeats.ts'
+import { useOverview } from '../data/overview.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
-import { useHeartbeats } from '../queries/heartbeats.ts'
-import { useOverview } from '../queries/overview.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 
 export function RegionTable() {

@@ -1,9 +1,9 @@
 'use client'
 
-import { useTunnels } from '../queries/tunnels.ts'
+import { useTunnels } from '../data/tunnels.ts'
+import { Panel } from '../panels/panel.tsx'
 import { TunnelTable } from '../tunnels/tunnel-table.tsx'
 import { plural } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { useRegion } from './use-region.ts'
 
 /** The tunnels here, and where they came from. */

@@ -1,5 +1,5 @@
 import { useMemo } from 'react'
-import { useOverview } from '../queries/overview.ts'
+import { useOverview } from '../data/overview.ts'
 
 /** One region with its nodes, out of the overview that is kept live anyway. */
 export const useRegion = (id: string) => {

@@ -1,8 +1,8 @@
 'use client'
 
-import { useAudit } from '../queries/access.ts'
+import { useAudit } from '../data/access.ts'
+import { Panel } from '../panels/panel.tsx'
 import { DataTable } from '../ui/data-table.tsx'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 
 /** Who did what; rows are only ever added. */

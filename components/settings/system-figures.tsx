@@ -1,9 +1,9 @@
 'use client'
 
-import { useSystem } from '../queries/access.ts'
+import { useSystem } from '../data/access.ts'
+import { Panel } from '../panels/panel.tsx'
 import { Facts } from '../ui/facts.tsx'
 import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { Time } from '../ui/time.tsx'
 
 const usedOf = (used: number | null | undefined, allowed: number | undefined): string =>

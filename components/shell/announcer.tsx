@@ -1,7 +1,7 @@
 'use client'
 
-import { useKnown } from '../live/known.ts'
-import { useOverview } from '../queries/overview.ts'
+import { useKnown } from '../data/known.ts'
+import { useOverview } from '../data/overview.ts'
 
 /** Reads a change of the verdict aloud: an outage at once, the rest when there is time. */
 export function Announcer() {

@@ -2,14 +2,14 @@
 
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
+import { useOverview } from '../data/overview.ts'
 import { LiveBadge } from '../live/live-badge.tsx'
-import { useOverview } from '../queries/overview.ts'
+import { Wordmark } from '../ui/wordmark.tsx'
 import { NavSheet } from './nav-sheet.tsx'
 import { PageCount } from './page-count.tsx'
 import { pageCounts } from './page-counts.ts'
 import { isCurrent, PAGES } from './pages.ts'
-import { Wordmark } from './wordmark.tsx'
 import { YouMenu } from './you-menu.tsx'
 
 export function Header() {

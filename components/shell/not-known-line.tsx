@@ -1,7 +1,7 @@
 'use client'
 
-import { useSessionEnded } from '../access/session.ts'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
+import { useSessionEnded } from '../data/session.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 

@@ -1,8 +1,8 @@
 'use client'
 
 import { usePathname } from 'next/navigation'
-import { useKnown } from '../live/known.ts'
-import { useOverview } from '../queries/overview.ts'
+import { useKnown } from '../data/known.ts'
+import { useOverview } from '../data/overview.ts'
 import { titleOf } from './title-of.ts'
 
 /** The browser tab carries the state: in its title and in its icon. */

@@ -3,7 +3,7 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { NuqsAdapter } from 'nuqs/adapters/next/app'
 import { type ReactNode, useState } from 'react'
-import { createQueryClient } from '../queries/query-client.ts'
+import { createQueryClient } from '../data/query-client.ts'
 import { Notices } from '../ui/notices.tsx'
 
 export function Providers({ children }: { children: ReactNode }) {

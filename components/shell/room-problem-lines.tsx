@@ -1,7 +1,7 @@
 'use client'
 
-import { useKnown } from '../live/known.ts'
-import { useOverview } from '../queries/overview.ts'
+import { useKnown } from '../data/known.ts'
+import { useOverview } from '../data/overview.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { roomProblems } from './room-problems.ts'

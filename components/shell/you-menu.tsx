@@ -2,11 +2,11 @@
 
 import { CircleUser } from 'lucide-react'
 import { DropdownMenu } from 'radix-ui'
-import { signOut } from '../access/sign-in.ts'
-import { useMe } from '../queries/me.ts'
+import { useMe } from '../data/me.ts'
+import { signOut } from '../data/sign-in.ts'
+import { setTheme, type Theme, useTheme } from '../ui/theme.ts'
 import { setZone, useZone } from '../ui/zone.ts'
 import { openHelp } from './help.ts'
-import { setTheme, type Theme, useTheme } from './theme.ts'
 
 const item =
   'flex min-h-8 items-center gap-2 rounded-[3px] px-2 outline-none data-[highlighted]:bg-accent-wash max-sm:min-h-10'

@@ -1,10 +1,10 @@
 'use client'
 
 import { parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
-import { useTunnels } from '../queries/tunnels.ts'
+import { useTunnels } from '../data/tunnels.ts'
+import { Panel } from '../panels/panel.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { formatNumber } from '../ui/format.ts'
-import { Panel } from '../ui/panel.tsx'
 import { matchTunnels, TUNNEL_STATES } from './match-tunnels.ts'
 import { TunnelTable } from './tunnel-table.tsx'
 

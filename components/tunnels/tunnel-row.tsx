@@ -2,7 +2,7 @@
 
 import Link from 'next/link'
 import type { Tunnel } from '@/server/contract/fleet.ts'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { formatDuration } from '../ui/format.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'

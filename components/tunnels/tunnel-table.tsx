@@ -3,7 +3,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useRef, useState } from 'react'
 import type { Tunnel } from '@/server/contract/fleet.ts'
-import { useMay } from '../queries/me.ts'
+import { useMay } from '../data/me.ts'
 import { KickDialog } from './kick-dialog.tsx'
 import { TunnelRow } from './tunnel-row.tsx'
 

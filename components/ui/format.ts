@@ -1,3 +1,5 @@
+import { plural as countedWords, durationWords } from '@/server/contract/words.ts'
+
 /** A narrow no-break space groups digits: `1 240`. */
 const THIN = '\u202f'
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
@@ -25,25 +27,16 @@ export const formatBytes = (bytes: number | null | undefined): string => {
   return `${formatNumber(value)}${THIN}${BYTES[unit]}`
 }
 
-/** `840 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d 2 h`. Cut, never rounded up: two places that show one span must show one number. */
-export const formatDuration = (ms: number | null | undefined): string => {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return UNKNOWN
-  const value = Math.max(0, ms)
-  if (value < 1000) return `${Math.floor(value)}${THIN}ms`
-  const seconds = value / 1000
-  if (seconds < 10) return `${tenth.format(Math.floor(seconds * 10) / 10)}${THIN}s`
-  if (seconds < 120) return `${Math.floor(seconds)}${THIN}s`
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes}${THIN}min`
-  const hours = Math.floor(minutes / 60)
-  if (hours < 24) return minutes % 60 ? `${hours}${THIN}h ${minutes % 60}${THIN}min` : `${hours}${THIN}h`
-  const days = Math.floor(hours / 24)
-  return hours % 24 ? `${days}${THIN}d ${hours % 24}${THIN}h` : `${days}${THIN}d`
-}
+/** On screen a number and its unit stay on one line. */
+const together = (words: string): string => words.replace(/(\d) (?=\d|[a-z])/g, `$1${THIN}`)
 
-/** `1 node`, `6 nodes`. */
-export const plural = (count: number, one: string, many = `${one}s`): string =>
-  `${formatNumber(count)} ${count === 1 ? one : many}`
+/** A span in ms as `durationWords` says it; never zero for what is not known. */
+export const formatDuration = (ms: number | null | undefined): string =>
+  ms === null || ms === undefined || !Number.isFinite(ms) ? UNKNOWN : together(durationWords(ms))
+
+/** `1 node`, `6 nodes`; the digits of a large number stay on one line. */
+export const plural = (count: number, one: string, many?: string): string =>
+  countedWords(count, one, many).replace(/(\d) (?=\d)/g, `$1${THIN}`)
 
 export type Zone = 'local' | 'utc'
 const clocks = new Map<string, Intl.DateTimeFormat>()

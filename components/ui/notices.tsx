@@ -1,7 +1,7 @@
 'use client'
 
 import { Toaster } from 'sonner'
-import { useTheme } from '../shell/theme.ts'
+import { useTheme } from './theme.ts'
 
 /** Where short answers to an action appear; long ones belong beside the thing acted on. */
 export function Notices() {

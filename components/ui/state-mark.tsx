@@ -1,7 +1,7 @@
 'use client'
 
 import type { ObservedState } from '@/server/contract/states.ts'
-import { useKnown } from '../live/known.ts'
+import { useKnown } from '../data/known.ts'
 import { StateGlyph } from './state-glyph.tsx'
 
 export const STATE_TEXT: Record<ObservedState, string> = {

@@ -1,6 +1,6 @@
 'use client'
 
-import { useNow } from './clock.ts'
+import { useNow } from '../data/clock.ts'
 import { formatClock, formatDate, formatDuration, UNKNOWN } from './format.ts'
 import { useZone } from './zone.ts'
 

@@ -57,3 +57,6 @@ export interface SeriesAnswer {
   series: { scope: string; metric: MetricName; unit: string; points: Point[] }[]
   gaps: SeriesGap[]
 }
+
+/** A poll may be stored this many ms after it was measured: a step is whole that much after its end. */
+export const SETTLE_MS = 1500

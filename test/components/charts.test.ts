@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { chartRows, lastValue, newestOf } from '@/components/charts/chart-rows.ts'
 import { distinctGaps } from '@/components/charts/distinct-gaps.ts'
+import { readingOf } from '@/components/charts/reading.ts'
+import { countCeiling, niceCeiling, spreadLabels, timeTicks } from '@/components/charts/scale.ts'
 import {
   mergeSeries,
   nextPointAt,
   openFrom,
   type SeriesData,
   sameSeries,
-} from '@/components/charts/merge-series.ts'
-import { readingOf } from '@/components/charts/reading.ts'
-import { countCeiling, niceCeiling, spreadLabels, timeTicks } from '@/components/charts/scale.ts'
+} from '@/components/data/merge-series.ts'
 import type { Point } from '@/server/contract/series.ts'
 
 const point = (t: number, value: number): Point => [t, value, value, value]

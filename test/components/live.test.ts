@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { EventFilter } from '@/components/events/event-filter.ts'
 import {
   applyEvent,
   type CacheChange,
@@ -7,9 +6,10 @@ import {
   type CacheReader,
   MAX_LIST_EVENTS,
   mergeEvents,
-} from '@/components/live/apply-event.ts'
-import { freshnessOf } from '@/components/live/freshness.ts'
-import { LiveConnection, SILENT_MS, type Socket } from '@/components/live/live-connection.ts'
+} from '@/components/data/apply-event.ts'
+import type { EventFilter } from '@/components/data/event-filter.ts'
+import { freshnessOf } from '@/components/data/freshness.ts'
+import { LiveConnection, SILENT_MS, type Socket } from '@/components/data/live-connection.ts'
 import type { FleetEvent } from '@/server/contract/events.ts'
 import type { Node, Overview } from '@/server/contract/fleet.ts'
 import type { LiveServerMessage } from '@/server/contract/live.ts'
@@ -332,7 +332,7 @@ describe('freshnessOf', () => {
       'the socket',
       { phase: 'stale', behind: 0, heardAt: now - 12_000 } as const,
       seen(),
-      'stale since 12\u202fs',
+      'stale since 12 s',
       false,
     ],
     [
@@ -346,21 +346,21 @@ describe('freshnessOf', () => {
       'the collector',
       live,
       seen({ collector: { latenessP99Ms: 7_000, storeOk: true, startedAt: at(9) } }),
-      'late by 7\u202fs',
+      'late by 7 s',
       true,
     ],
     [
       'the only node, not polled',
       live,
       seen({ nodes: [node({ lastPollAt: at(40) })] }),
-      'stale since 40\u202fs',
+      'stale since 40 s',
       false,
     ],
     [
       'one node of two, not polled',
       live,
       seen({ nodes: [node(), node({ id: 'fra-2', lastPollAt: at(40) })] }),
-      'stale since 40\u202fs',
+      'stale since 40 s',
       true,
     ],
     ['a stream', live, seen({ nodes: [node({ streamState: 'connecting' })] }), 'catching up', true],

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { errorText } from '@/components/data/error-text.ts'
+import { ApiError } from '@/components/data/http.ts'
 import { leftOf, movedWords, moveState, stepLook } from '@/components/drains/drain-left.ts'
 import { drainSentence } from '@/components/drains/drain-sentence.ts'
 import { foldRuns } from '@/components/events/fold-runs.ts'
 import { timelineRows } from '@/components/incidents/timeline-rows.ts'
-import { errorText } from '@/components/queries/error-text.ts'
-import { ApiError } from '@/components/queries/http.ts'
 import { titleOf } from '@/components/shell/title-of.ts'
 import { matchTunnels } from '@/components/tunnels/match-tunnels.ts'
 import { formatBytes, formatDuration, formatNumber, UNKNOWN } from '@/components/ui/format.ts'
@@ -60,7 +60,7 @@ describe('errors in words', () => {
     expect(errorText(error)).toContain('bo@example.com changed it first')
   })
   it('says when to try again', () => {
-    expect(errorText(new ApiError('ERR_RATE_LIMITED', 'x', 429, {}, 60))).toContain('60\u202fs')
+    expect(errorText(new ApiError('ERR_RATE_LIMITED', 'x', 429, {}, 60))).toContain('60 s')
   })
 })
 

@@ -26,7 +26,7 @@ describe('the documents', () => {
       Object.keys(fields).map((field) => `${kind}.${field}`),
     )
     expect(cells.sort()).toEqual([...SIGNAL_KINDS, ...thresholds].sort())
-    const text = readFileSync(new URL('../../../../docs/signals.md', import.meta.url), 'utf8')
+    const text = readFileSync(new URL('../../docs/signals.md', import.meta.url), 'utf8')
     for (const [kind, fields] of Object.entries(DETECT_DEFAULTS)) {
       for (const [field, value] of Object.entries(fields))
         expect(text).toContain(`| \`${kind}.${field}\` | ${value} |`)

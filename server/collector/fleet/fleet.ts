@@ -16,6 +16,7 @@ import {
   type Signal,
   type Tunnel,
 } from '../../contract/index.ts'
+import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { PollResult, PollTarget } from '../adapters/poll.ts'
@@ -26,7 +27,6 @@ import type { DrainFleet } from '../drains/drain-fleet.ts'
 import { type Judgement, unknownJudgement } from '../watch/judge.ts'
 import type { NetworkDoubt } from '../watch/network-doubt.ts'
 import { prunedOf, sumOf } from '../watch/sample.ts'
-import { roughSpanWords } from '../words.ts'
 import { HostMap } from './host-map.ts'
 import { NodeClock } from './node-clock.ts'
 import { regionState, regionWords } from './overview.ts'
@@ -406,7 +406,7 @@ const ownProblems = (node: FleetNode): string[] => {
     Math.abs(skewMs) < CLOCK_PROBLEM_MS
       ? []
       : [
-          `its clock is ${roughSpanWords(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead' : 'behind'}; its times are corrected`,
+          `its clock is ${durationWords(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead' : 'behind'}; its times are corrected`,
         ]
   const tunnels =
     node.tunnelsUnread === null

@@ -9,8 +9,8 @@ import type {
   RoomProblem,
   VerdictLevel,
 } from '../../contract/index.ts'
+import { durationWords, listWords, plural } from '../../contract/words.ts'
 import { quietSince } from '../incidents/folding.ts'
-import { listWords, plural, roughSpanWords } from '../words.ts'
 
 /** Order of badness among nodes that do not serve, or not well. */
 const BADNESS: readonly ObservedState[] = ['up', 'degraded', 'unknown', 'down']
@@ -120,7 +120,7 @@ const troubleOf = (facts: {
   )
   return {
     causes: [
-      ...stuck.map((entry) => `${entry.node} push stuck for ${roughSpanWords(facts.now - entry.since)}`),
+      ...stuck.map((entry) => `${entry.node} push stuck for ${durationWords(facts.now - entry.since)}`),
       ...(down.length > 0 ? [`${listWords(down.map((node) => node.id))} down`] : []),
       ...(degraded.length > 0 ? [`${listWords(degraded.map((node) => node.id))} degraded`] : []),
     ],
@@ -179,7 +179,7 @@ const unsettled = (
   const quiet = incidents.map(quietSince)
   if (unknown === 0 && quiet.every((since) => since !== null)) {
     // Its title says what was; what is belongs into the headline.
-    const held = roughSpanWords(facts.now - Math.max(...quiet.map(Number)))
+    const held = durationWords(facts.now - Math.max(...quiet.map(Number)))
     const job = doingTheirJob(facts.regions, facts.nodes)
     const again = `${job.text.charAt(0).toLowerCase()}${job.text.slice(1).replace(/ do their job/, ' do their job again')}`
     return { text: `${count} open, quiet for ${held}: ${again}`, was: `${count} open, quiet; ${job.was}` }

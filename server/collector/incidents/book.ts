@@ -8,10 +8,10 @@ import {
   type LivePublisher,
   type Signal,
 } from '../../contract/index.ts'
+import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
-import { spanWords } from '../words.ts'
 import { isWorse, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
 
 /** An incident resolves itself when all its signals have been closed for this long. */
@@ -277,7 +277,7 @@ export class IncidentBook {
         scope: scope.scope,
         heldMs,
         incidentId: incident.id,
-        sentence: `${because} after ${spanWords(heldMs)}`,
+        sentence: `${because} after ${durationWords(heldMs)}`,
       },
       { node: scope.nodes.length === 1 ? (scope.nodes[0] ?? null) : null, region: scope.region },
     )

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Incident, plainLine, type SeriesGap, type TimelineItem } from '../../contract/index.ts'
-import { spanWords } from '../words.ts'
+import { durationWords } from '../../contract/words.ts'
 import { foldRows } from './fold-rows.ts'
 
 export interface ExportMaterial {
@@ -20,7 +20,7 @@ export const exportMarkdown = (material: ExportMaterial): string => {
   const milestone = (name: string, at: string | undefined, by?: string): string =>
     at === undefined
       ? `| ${name} | – | – |`
-      : `| ${name} | ${at} | ${spanWords(Date.parse(at) - started)}${by ? `, by ${cell(by)}` : ''} |`
+      : `| ${name} | ${at} | ${durationWords(Date.parse(at) - started)}${by ? `, by ${cell(by)}` : ''} |`
   const rows = foldRows(material.items)
   const notes = material.items.filter((item) => item.kind === 'note')
   const events = new URLSearchParams({ from: material.from, to: material.to })

@@ -1,5 +1,5 @@
 import type { TimelineItem } from '../../contract/index.ts'
-import { listWords } from '../words.ts'
+import { listWords } from '../../contract/words.ts'
 
 /** Rows that say the same within this are one row. */
 const REPEAT_MS = 10_000

@@ -5,7 +5,7 @@ import {
   type FleetEvent,
   type TimelineKind,
 } from '../../contract/index.ts'
-import { countWords, listWords, plural, spanWords } from '../words.ts'
+import { countWords, durationWords, listWords, plural } from '../../contract/words.ts'
 
 type Titles = { [T in EventType]: (data: EventData<T>, event: FleetEvent) => string }
 
@@ -28,7 +28,7 @@ const TITLES: Titles = {
   'route.changed': (d) =>
     `routes changed: ${d.added.length} added, ${d.removed.length} removed, ${d.changed.length} changed`,
   'target.down': (d) => `target ${d.target} of ${d.route} is down: ${d.reason}`,
-  'target.up': (d) => `target ${d.target} of ${d.route} is up after ${spanWords(d.downMs)}`,
+  'target.up': (d) => `target ${d.target} of ${d.route} is up after ${durationWords(d.downMs)}`,
   'certificate.issued': (d) => `certificate issued for ${listWords(d.domains)}`,
   'certificate.failed': (d) => `certificate failed for ${listWords(d.domains)}: ${d.reason}`,
   'certificate.expiring': (d) =>
@@ -39,7 +39,7 @@ const TITLES: Titles = {
   'tunnel.refused': (d, e) => `${d.hostId ?? 'a host'} refused on ${who(e)} (${closeWords(d.code)})`,
   'tunnel.replaced': (d, e) => `${d.hostId} replaced its own tunnel on ${who(e)}`,
   'directory.unreachable': (d) => `tunnel directory (${d.backend}) unreachable: ${d.reason}`,
-  'directory.recovered': (d) => `tunnel directory (${d.backend}) is back after ${spanWords(d.awayMs)}`,
+  'directory.recovered': (d) => `tunnel directory (${d.backend}) is back after ${durationWords(d.awayMs)}`,
   'directory.stale_cleared': (d) =>
     `${plural(d.entries, 'stale directory entry', 'stale directory entries')} cleared`,
   'push.session_connected': (d) =>
@@ -61,13 +61,13 @@ const TITLES: Titles = {
     `drain of ${who(e)} complete${d.warnings.length === 0 ? '' : ` with ${plural(d.warnings.length, 'warning')}`}`,
   'drain.aborted': (d, e) => `drain of ${who(e)} aborted${because(d.reason)}`,
   'drain.budget_exceeded': (d, e) =>
-    `${who(e)} exceeded the budget of drain phase ${d.phase} (${spanWords(d.budgetMs)}); ${d.left} left`,
+    `${who(e)} exceeded the budget of drain phase ${d.phase} (${durationWords(d.budgetMs)}); ${d.left} left`,
   'node.down': (d, e) => `${who(e)} is down: ${d.reason}`,
-  'node.recovered': (d, e) => `${who(e)} answers again after ${spanWords(d.downMs)}`,
+  'node.recovered': (d, e) => `${who(e)} answers again after ${durationWords(d.downMs)}`,
   'region.unreachable': (d, e) => `${e.region ?? 'region'} is unreachable: ${d.reason}`,
   'stream.gap': (d, e) => `events of ${who(e)} are missing: ${d.reason}`,
   'signal.opened': (d) => `${d.kind} opened: ${d.sentence}`,
-  'signal.closed': (d) => `${d.kind} closed: ${d.sentence ?? `held for ${spanWords(d.heldMs)}`}`,
+  'signal.closed': (d) => `${d.kind} closed: ${d.sentence ?? `held for ${durationWords(d.heldMs)}`}`,
   'incident.opened': (d) => `incident opened (${d.severity}): ${d.title}`,
   'incident.acknowledged': (d) => `acknowledged by ${d.actor}`,
   'incident.mitigated': (d) => (d.actor === null ? 'mitigated' : `mitigated by ${d.actor}`),

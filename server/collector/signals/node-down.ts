@@ -1,5 +1,5 @@
 import type { ObservedState } from '../../contract/index.ts'
-import { plural, roughSpanWords } from '../words.ts'
+import { durationWords, plural } from '../../contract/words.ts'
 import type { SignalVerdict } from './rule.ts'
 
 export interface NodeDownFacts {
@@ -38,6 +38,6 @@ export const nodeDown = (facts: NodeDownFacts): SignalVerdict => {
     sentence: `${facts.node} does not answer (${facts.reason}); ${others}`,
     title: `${facts.node} is down`,
     severity: facts.othersUp === 0 ? 'critical' : 'warning',
-    impact: `${facts.node} down for ${roughSpanWords(facts.now - facts.downSince)}`,
+    impact: `${facts.node} down for ${durationWords(facts.now - facts.downSince)}`,
   }
 }

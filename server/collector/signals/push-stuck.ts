@@ -1,4 +1,4 @@
-import { countWords, plural, roughSpanWords } from '../words.ts'
+import { countWords, durationWords, plural } from '../../contract/words.ts'
 import type { DetectThresholds, SignalVerdict } from './rule.ts'
 
 /** Counters of one poll that say whether pushes go out. */
@@ -125,14 +125,14 @@ export const pushStuck = (
   if (!held && openedAt === null) return { state: 'closed', because: 'not enough pushes without a delivery' }
   // After a restart of the collector the count begins anew; an incident of before is not made smaller by that.
   if (!held && track.receivedSince === 0) return { state: 'hold' }
-  const last = `the last delivery was ${roughSpanWords(away)} ago`
+  const last = `the last delivery was ${durationWords(away)} ago`
   return {
     state: 'open',
     startedAt: track.deliveredAt,
     sentence: `${context.node} received ${plural(track.receivedSince, 'push', 'pushes')} and delivered none; ${last}`,
     title: `${context.node} receives pushes but delivers none`,
     severity: 'critical',
-    impact: `${countWords(track.receivedSince)} ${track.receivedSince === 1 ? 'push' : 'pushes'} not delivered in ${roughSpanWords(away)}`,
+    impact: `${countWords(track.receivedSince)} ${track.receivedSince === 1 ? 'push' : 'pushes'} not delivered in ${durationWords(away)}`,
   }
 }
 

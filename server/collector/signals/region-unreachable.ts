@@ -1,4 +1,4 @@
-import { listWords, roughSpanWords } from '../words.ts'
+import { durationWords, listWords } from '../../contract/words.ts'
 import type { SignalVerdict } from './rule.ts'
 
 export interface RegionUnreachableFacts {
@@ -29,6 +29,6 @@ export const regionUnreachable = (facts: RegionUnreachableFacts): SignalVerdict 
     sentence: `${facts.region} is unreachable: ${listWords(facts.nodes)} vanished within one interval of judging`,
     title: `${facts.region} is unreachable`,
     severity: 'critical',
-    impact: `${facts.region} unreachable for ${roughSpanWords(facts.now - facts.unreachableSince)}`,
+    impact: `${facts.region} unreachable for ${durationWords(facts.now - facts.unreachableSince)}`,
   }
 }

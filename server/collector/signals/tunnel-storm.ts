@@ -1,4 +1,4 @@
-import { plural, roughSpanWords } from '../words.ts'
+import { durationWords, plural } from '../../contract/words.ts'
 import type { DetectThresholds, SignalVerdict } from './rule.ts'
 
 /** One tunnel's end. */
@@ -119,7 +119,7 @@ const opened = (
   return {
     state: 'open',
     startedAt: first,
-    sentence: `${context.region} lost ${what} within ${roughSpanWords(Math.max(1_000, last - first))}, outside a drain (${codes})`,
+    sentence: `${context.region} lost ${what} within ${durationWords(Math.max(1_000, last - first))}, outside a drain (${codes})`,
     title: `${context.region} lost ${what}`,
     severity: 'warning',
     impact: `${what} of ${context.region} lost`,

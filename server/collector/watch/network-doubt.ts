@@ -1,5 +1,5 @@
+import { plural } from '../../contract/words.ts'
 import type { PollOutcome, PollResult } from '../adapters/poll.ts'
-import { plural } from '../words.ts'
 
 /** A node of which it is not known whether it is gone, or our own way to it. */
 export interface NetworkDoubt {

@@ -1,6 +1,6 @@
+import { countWords, durationWords, listWords, plural } from '../../contract/words.ts'
 import type { StoreHealth } from '../../store/store.ts'
 import type { IntakeFigures } from '../intake.ts'
-import { countWords, listWords, plural, roughSpanWords } from '../words.ts'
 import type { Watched } from './self-watch.ts'
 
 /** How long something that was lost is told. */
@@ -64,7 +64,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         const { oldestAgeMs, queued } = sources.intake()
         if (!still(oldestAgeMs, patienceMs)) return null
         return {
-          text: `Events stand still: ${plural(queued, 'event')} ${queued === 1 ? 'waits' : 'wait'} to be stored, the oldest for ${roughSpanWords(oldestAgeMs)}`,
+          text: `Events stand still: ${plural(queued, 'event')} ${queued === 1 ? 'waits' : 'wait'} to be stored, the oldest for ${durationWords(oldestAgeMs)}`,
           remedy:
             'Look at the store and its disk. What waits is stored when it goes on; nodes keep what does not fit.',
         }
@@ -79,8 +79,8 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         if (!none && recentLatenessMs <= sources.pollIntervalMs) return null
         return {
           text: none
-            ? `Polls stand still: none has begun for ${roughSpanWords(startedAgeMs)}`
-            : `Polls are late: by ${roughSpanWords(recentLatenessMs)}, more than one interval`,
+            ? `Polls stand still: none has begun for ${durationWords(startedAgeMs)}`
+            : `Polls are late: by ${durationWords(recentLatenessMs)}, more than one interval`,
           remedy: 'This machine is too busy for its fleet: look at its processor, or poll less often.',
         }
       },
@@ -92,7 +92,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         const ageMs = sources.detectionAgeMs()
         if (!still(ageMs, tickLimitMs)) return null
         return {
-          text: `No condition was looked at for ${roughSpanWords(ageMs)}: no incident opens or closes`,
+          text: `No condition was looked at for ${durationWords(ageMs)}: no incident opens or closes`,
           remedy: 'Look at the store first: a change of an incident is written before it is shown.',
         }
       },
@@ -104,7 +104,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         const ageMs = sources.drainsAgeMs()
         if (!still(ageMs, tickLimitMs)) return null
         return {
-          text: `A drain has not been driven for ${roughSpanWords(ageMs)}`,
+          text: `A drain has not been driven for ${durationWords(ageMs)}`,
           remedy:
             'Look at the store and at the nodes of the drain. Nodes go on with what they were asked; abort is possible.',
         }
@@ -130,7 +130,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         const ageMs = sources.liveAgeMs()
         if (!still(ageMs, patienceMs)) return null
         return {
-          text: `Pages have been sent nothing new for ${roughSpanWords(ageMs)}`,
+          text: `Pages have been sent nothing new for ${durationWords(ageMs)}`,
           remedy: 'Reload the page; where that does not help, restart the server: nodes go on without it.',
         }
       },
@@ -164,7 +164,7 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
         const [worst] = [...skews].sort((a, b) => Math.abs(b.ms) - Math.abs(a.ms))
         if (!worst) return null
         const nodes = listWords(skews.map(({ node }) => node))
-        const by = `${skews.length === 1 ? '' : 'up to '}${roughSpanWords(Math.abs(worst.ms))} ${worst.ms > 0 ? 'ahead' : 'behind'}`
+        const by = `${skews.length === 1 ? '' : 'up to '}${durationWords(Math.abs(worst.ms))} ${worst.ms > 0 ? 'ahead' : 'behind'}`
         return {
           text: `The ${skews.length === 1 ? 'clock' : 'clocks'} of ${nodes} ${skews.length === 1 ? 'is' : 'are'} wrong: ${by}`,
           remedy:

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { openWithoutTls } from '../../../server/api/open-without-tls.ts'
 import { overviewOf, regionState, regionWords, verdictOf } from '../../../server/collector/fleet/overview.ts'
-import { roughSpanWords, spanWords } from '../../../server/collector/words.ts'
 import type { Incident, Node, ObservedState, Region, RoomProblem } from '../../../server/contract/index.ts'
+import { durationWords } from '../../../server/contract/words.ts'
 
 const now = Date.parse('2026-04-27T18:10:00Z')
 const nodesOf = (states: Record<string, ObservedState>): Node[] =>
@@ -194,11 +194,11 @@ describe('the verdict', () => {
 
 describe('spans in words', () => {
   it('are cut in one way everywhere, so that a headline never says 3 min beside a row that says 2', () => {
-    expect(roughSpanWords(179_999)).toBe('2 min')
-    expect(roughSpanWords(119_999)).toBe('119 s')
-    expect(roughSpanWords(7_500_000)).toBe('2 h 5 min')
-    expect(spanWords(59_900)).toBe('59 s')
-    expect(spanWords(192_700)).toBe('3 min 12 s')
+    expect(durationWords(179_999)).toBe('2 min')
+    expect(durationWords(119_999)).toBe('119 s')
+    expect(durationWords(7_500_000)).toBe('2 h 5 min')
+    expect(durationWords(59_900)).toBe('59 s')
+    expect(durationWords(192_700)).toBe('3 min')
   })
 })
 

@@ -1,5 +1,4 @@
-import type { Point, SeriesAnswer, SeriesGap } from '@/server/contract/series.ts'
-import { SETTLE_MS } from './chart-rows.ts'
+import { type Point, SETTLE_MS, type SeriesAnswer, type SeriesGap } from '@/server/contract/series.ts'
 
 /** An answer with the span it covers. */
 export interface SeriesData extends SeriesAnswer {

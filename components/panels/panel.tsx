@@ -1,12 +1,12 @@
 'use client'
 
 import { type ReactNode, useId } from 'react'
-import { useKnown } from '../live/known.ts'
-import { errorText } from '../queries/error-text.ts'
-import { ApiError } from '../queries/http.ts'
-import { Button } from './button.tsx'
-import { Skeleton } from './skeleton.tsx'
-import { Time } from './time.tsx'
+import { errorText } from '../data/error-text.ts'
+import { ApiError } from '../data/http.ts'
+import { useKnown } from '../data/known.ts'
+import { Button } from '../ui/button.tsx'
+import { Skeleton } from '../ui/skeleton.tsx'
+import { Time } from '../ui/time.tsx'
 
 /** What a panel needs to know of a query. */
 export interface PanelQuery {

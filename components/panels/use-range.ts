@@ -1,6 +1,6 @@
 import { parseAsInteger, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { useCallback, useMemo } from 'react'
-import { RANGES, type Range, type RangeName } from './range.ts'
+import { RANGES, type Range, type RangeName } from '../data/range.ts'
 
 /** The range lives in the URL, so that a shared link shows the same; a zoomed one is absolute. */
 export const useRange = () => {

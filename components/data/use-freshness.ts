@@ -1,7 +1,7 @@
-import { lastAnsweredAt } from '../queries/http.ts'
-import { useOverview } from '../queries/overview.ts'
-import { useNow } from '../ui/clock.ts'
+import { useNow } from './clock.ts'
 import { type Freshness, freshnessOf } from './freshness.ts'
+import { lastAnsweredAt } from './http.ts'
+import { useOverview } from './overview.ts'
 import { useLiveStatus } from './use-live-status.ts'
 
 /** How far what is on screen can be trusted, looked at once a second. */

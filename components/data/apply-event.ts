@@ -1,6 +1,6 @@
 import type { FleetEvent } from '@/server/contract/events.ts'
 import type { LiveServerMessage } from '@/server/contract/live.ts'
-import { type EventFilter, eventMatches } from '../events/event-filter.ts'
+import { type EventFilter, eventMatches } from './event-filter.ts'
 
 /** A key of the query cache. */
 export type CacheKey = readonly unknown[]

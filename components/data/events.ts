@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
-import type { EventFilter } from '../events/event-filter.ts'
-import type { EventList } from '../live/apply-event.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
+import type { EventList } from './apply-event.ts'
+import type { EventFilter } from './event-filter.ts'
 import { get, query } from './http.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 /** Newest first. The key holds the filter, so that live events find the lists they belong to. */
 export const useEvents = (filter: EventFilter, limit = 100) => {

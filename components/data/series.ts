@@ -1,11 +1,11 @@
 import { type QueryClient, useQueries, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import type { MetricName, SeriesAnswer } from '@/server/contract/series.ts'
-import { mergeSeries, nextPointAt, openFrom, type SeriesData, sameSeries } from '../charts/merge-series.ts'
-import { isLive, LIVE_POINTS, type Range, STILL_POINTS, spanOf } from '../charts/range.ts'
-import { serverNow } from '../ui/clock.ts'
+import { serverNow } from './clock.ts'
 import { get, query } from './http.ts'
+import { mergeSeries, nextPointAt, openFrom, type SeriesData, sameSeries } from './merge-series.ts'
 import { keepUnused } from './query-client.ts'
+import { isLive, LIVE_POINTS, type Range, STILL_POINTS, spanOf } from './range.ts'
 
 /** Live charts fetch when a step has ended, at most this often; a step that came late is asked for again after as long. */
 const LIVE_MS = 1000

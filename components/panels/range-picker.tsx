@@ -1,6 +1,6 @@
 'use client'
 
-import { RANGE_LABEL, RANGES } from './range.ts'
+import { RANGE_LABEL, RANGES } from '../data/range.ts'
 import { useRange } from './use-range.ts'
 
 export function RangePicker() {

@@ -2,18 +2,20 @@
 
 import { type ReactNode, useMemo } from 'react'
 import type { MetricName } from '@/server/contract/series.ts'
-import { useKnown } from '../live/known.ts'
-import { errorText } from '../queries/error-text.ts'
-import { useEvents } from '../queries/events.ts'
-import { useSeries } from '../queries/series.ts'
-import { serverNow } from '../ui/clock.ts'
+import type { ChartLine } from '../charts/chart-line.ts'
+import { MARKED_EVENTS, markersOf } from '../charts/chart-marker.ts'
+import { chartRows } from '../charts/chart-rows.ts'
+import { type ChartSpec, LINE_COLORS, LINE_DASHES } from '../charts/chart-specs.ts'
+import { distinctGaps } from '../charts/distinct-gaps.ts'
+import { TimeChart } from '../charts/time-chart.tsx'
+import { serverNow } from '../data/clock.ts'
+import { errorText } from '../data/error-text.ts'
+import { useEvents } from '../data/events.ts'
+import { useKnown } from '../data/known.ts'
+import type { SeriesData } from '../data/merge-series.ts'
+import { isLive, RANGE_MS, type Range, spanOf } from '../data/range.ts'
+import { useSeries } from '../data/series.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'
-import { MARKED_EVENTS, markersOf } from './chart-marker.ts'
-import { chartRows } from './chart-rows.ts'
-import { type ChartSpec, LINE_COLORS, LINE_DASHES } from './chart-specs.ts'
-import { distinctGaps } from './distinct-gaps.ts'
-import { isLive, RANGE_MS, type Range, spanOf } from './range.ts'
-import { type ChartLine, TimeChart } from './time-chart.tsx'
 
 const MARKED_TYPES = Object.keys(MARKED_EVENTS)
 
@@ -134,7 +136,7 @@ function SpecChart({
 }: {
   spec: ChartSpec
   scopes: readonly ChartScope[]
-  data: readonly Parameters<typeof chartRows>[0][number]['data'][]
+  data: readonly (SeriesData | undefined)[]
   loading: boolean
   current: Partial<Record<MetricName, number | null>> | undefined
   from: number

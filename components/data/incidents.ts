@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Page } from '@/server/contract/ids.ts'
 import type { Incident, Timeline, TimelineItem } from '@/server/contract/incidents.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
 import { get, post, query } from './http.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 export const useIncidents = (status: string | null) => {
   useLiveTopics('events?type=incident.*')

@@ -1,4 +1,4 @@
-import { post } from '../queries/http.ts'
+import { post } from './http.ts'
 
 /** Opens a session (cookie). Throws `ApiError`. */
 export const signIn = (email: string, password: string): Promise<unknown> =>

@@ -1,4 +1,5 @@
 import type { LiveClientMessage, LiveServerMessage } from '@/server/contract/live.ts'
+import { Backoff } from '@/server/time/backoff.ts'
 
 /** `stale`: nothing has been heard for 10 s or the socket is gone. `ended`: the session was revoked. */
 export type LivePhase = 'connecting' | 'catching_up' | 'live' | 'stale' | 'ended'
@@ -31,9 +32,8 @@ export interface LiveConnectionOptions {
 const OPEN = 1
 export const SILENT_MS = 10_000
 const CHECK_MS = 1000
-/** Backoff: doubled from the first, at most the second, with a jitter so that a fleet of tabs does not come back at once. */
-const FIRST_RETRY_MS = 500
-const MAX_RETRY_MS = 15_000
+/** Waits between attempts, so that a fleet of tabs does not come back at once. */
+const RETRY = { baseMs: 500, maxMs: 15_000 }
 const CATCH_UP_MAX_MS = 5000
 const RELEASE_MS = 2000
 
@@ -44,7 +44,7 @@ const RELEASE_MS = 2000
 export class LiveConnection {
   #options: LiveConnectionOptions
   #now: () => number
-  #random: () => number
+  #backoff: Backoff
   #socket: Socket | null = null
   #status: LiveStatus = { phase: 'connecting', behind: 0, heardAt: null }
   #listeners = new Set<() => void>()
@@ -52,7 +52,6 @@ export class LiveConnection {
   #sent = new Set<string>()
   #after: { hub: string; seq: number } | null = null
   #target: number | null = null
-  #attempt = 0
   /** When the present socket was opened, or tried. */
   #openedAt = 0
   #started = false
@@ -63,7 +62,7 @@ export class LiveConnection {
   constructor(options: LiveConnectionOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    this.#random = options.random ?? Math.random
+    this.#backoff = new Backoff({ ...RETRY, ...(options.random ? { random: options.random } : {}) })
   }
 
   get status(): LiveStatus {
@@ -100,7 +99,7 @@ export class LiveConnection {
   /** After signing in again. */
   restart(): void {
     this.stop()
-    this.#attempt = 0
+    this.#backoff.reset()
     this.#set({ phase: 'connecting', behind: 0 })
     this.start()
   }
@@ -198,7 +197,7 @@ export class LiveConnection {
     } catch {
       return // Not ours; the heartbeat decides whether the socket still is.
     }
-    this.#attempt = 0
+    this.#backoff.reset()
     const wasStale = this.#status.phase === 'stale' || this.#status.phase === 'connecting'
     this.#set({ heardAt: this.#now(), ...(wasStale ? { phase: 'live' as const, behind: 0 } : {}) })
     if (frame.type === 'ping') {
@@ -224,10 +223,8 @@ export class LiveConnection {
     if (!this.#started) return
     this.#set({ phase: this.#status.heardAt === null ? 'connecting' : 'stale', behind: 0 })
     // A refused upgrade looks like any failure to a browser; asking for the position shows a session that has ended.
-    if (this.#attempt === 1) this.#options.position().catch(() => undefined)
-    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#attempt)
-    this.#attempt++
-    this.#retry = setTimeout(() => this.#connect(), ceiling / 2 + (ceiling / 2) * this.#random())
+    if (this.#backoff.failures === 1) this.#options.position().catch(() => undefined)
+    this.#retry = setTimeout(() => this.#connect(), this.#backoff.next())
   }
 
   /** A socket that says nothing for 10 s is treated as gone, whatever its state says. */

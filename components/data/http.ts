@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@/server/contract/errors.ts'
-import { endSession, hasSessionEnded } from '../access/session.ts'
-import { noteServerTime } from '../ui/clock.ts'
+import { noteServerTime } from './clock.ts'
+import { endSession, hasSessionEnded } from './session.ts'
 
 /** `ERR_UNREACHABLE` is the browser's own: no answer arrived at all. */
 export type ApiErrorCode = ErrorCode | 'ERR_UNREACHABLE'

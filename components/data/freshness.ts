@@ -1,5 +1,5 @@
 import type { Overview } from '@/server/contract/fleet.ts'
-import { formatDuration, plural } from '../ui/format.ts'
+import { durationWords, plural } from '@/server/contract/words.ts'
 import { type LiveStatus, SILENT_MS } from './live-connection.ts'
 
 export interface Freshness {
@@ -30,7 +30,7 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
   const silentMs = socket.heardAt === null ? null : nowMs - socket.heardAt
   const silence: Part = {
     level: 'stale',
-    text: silentMs === null ? 'stale' : `stale since ${formatDuration(silentMs)}`,
+    text: silentMs === null ? 'stale' : `stale since ${durationWords(silentMs)}`,
     which: "This tab's connection to the server is silent",
     known: false,
   }
@@ -70,7 +70,7 @@ const ofCollector = (overview: Overview): Part => {
   if (late > LATE_MS)
     return {
       level: 'stale',
-      text: `late by ${formatDuration(late)}`,
+      text: `late by ${durationWords(late)}`,
       which: 'The collector asked the nodes late within the last minute',
       known: true,
     }
@@ -91,7 +91,7 @@ const ofNodes = (overview: Overview, serverNowMs: number): Part => {
     const worst = Math.max(...old.map((node) => node.ageMs ?? 0))
     return {
       level: 'stale',
-      text: `stale since ${formatDuration(worst)}`,
+      text: `stale since ${durationWords(worst)}`,
       which:
         old.length === 1
           ? `${old[0]?.id} has not been polled`

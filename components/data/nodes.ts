@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import type { NodeDetail } from '@/server/contract/fleet.ts'
 import type { NodeConnection } from '@/server/contract/node-api.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
 import { get } from './http.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 export const useNode = (id: string) => {
   useLiveTopics(`node:${id}`)

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Tunnel } from '@/server/contract/fleet.ts'
 import type { Page } from '@/server/contract/ids.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
 import { get, remove } from './http.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 const tunnelsOf = (data: Page<Tunnel> | Tunnel[]): Tunnel[] => (Array.isArray(data) ? data : data.items)
 

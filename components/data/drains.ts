@@ -8,8 +8,8 @@ import type {
   DrainPreviewRequest,
 } from '@/server/contract/drains.ts'
 import type { Page } from '@/server/contract/ids.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
 import { ApiError, get, post } from './http.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 export const useDrains = () => {
   useLiveTopics('events?type=drain.*')

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Overview } from '@/server/contract/fleet.ts'
-import { useLiveStatus } from '../live/use-live-status.ts'
-import { useLiveTopics } from '../live/use-live-topics.ts'
 import { get } from './http.ts'
+import { useLiveStatus } from './use-live-status.ts'
+import { useLiveTopics } from './use-live-topics.ts'
 
 const BESIDE_SOCKET_MS = 30_000
 const WITHOUT_SOCKET_MS = 5_000
