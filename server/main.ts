@@ -1,6 +1,5 @@
 import { realpathSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,6 +30,7 @@ import { LiveSocket } from './live/socket.ts'
 import { LastResort } from './observe/last-resort.ts'
 import { createLog, type Log } from './observe/log.ts'
 import { EmbeddedFleet } from './runtime/embedded-fleet.ts'
+import { listen } from './runtime/listen/listen.ts'
 import { type BackupNote, backUp } from './store/backup.ts'
 import { databasePath } from './store/connection.ts'
 import { faultOf, remedyOf } from './store/faults.ts'
@@ -133,7 +133,9 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
       refused[ceiling]++
     },
   })
-  const port = await listen(server, settings.port ?? config?.server.port ?? 3000, host)
+  const port = await listen(server, host, settings.port ?? config?.server.port ?? 3000, {
+    remedy: 'stop it, or set PORT to another one',
+  })
   rooms.add('web server', () => closeServer(server))
   const url = config?.server.url ?? `http://localhost:${port}`
   const origins = config?.server.url === undefined ? localOrigins(port) : [new URL(config.server.url).origin]
@@ -538,27 +540,6 @@ const openPages = async (dev: boolean, port: number, log: Log) => {
     close: () => app.close(),
   }
 }
-
-const listen = (server: Server, port: number, host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason =
-        error.code === 'EADDRINUSE'
-          ? new AppError(
-              'ERR_PORT_TAKEN',
-              `Port ${port} on ${host} is in use by another process; stop it, or set PORT to another one`,
-              { host, port },
-            )
-          : new AppError(
-              'ERR_CONFIG',
-              `The server cannot listen on ${host}:${port} (${error.code})`,
-              { host, port },
-              { cause: error },
-            )
-      reject(reason)
-    })
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
-  })
 
 const closeServer = (server: Server): Promise<void> =>
   new Promise((resolve) => {

@@ -6,6 +6,7 @@ import type { ControlConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { createMetricsPage } from '../../observe/metrics.ts'
 import { boundConnections } from '../connection-room.ts'
+import { listen } from '../listen/listen.ts'
 import { NODE_METRICS } from '../node-metrics.ts'
 import type { TidegateNode } from '../tidegate-node.ts'
 import { ensureControlToken, refuseOrigin, requireToken } from './access.ts'
@@ -211,27 +212,8 @@ export const createControlServer = async (
       return address
     },
     async start() {
-      await new Promise<void>((resolve, reject) => {
-        const failed = (error: NodeJS.ErrnoException): void => {
-          const { host, port } = config
-          reject(
-            error.code === 'EADDRINUSE' || error.code === 'EACCES'
-              ? new AppError(
-                  'ERR_PORT_TAKEN',
-                  `The control listener cannot have ${host}:${port} (${error.code})`,
-                  { host, port },
-                  { cause: error },
-                )
-              : error,
-          )
-        }
-        server.once('error', failed)
-        server.listen(config.port, config.host, () => {
-          server.off('error', failed)
-          server.on('error', (error) => log.error({ err: error }, 'the control listener failed'))
-          resolve()
-        })
-      })
+      await listen(server, config.host, config.port, { remedy: 'the control listener needs it' })
+      server.on('error', (error) => log.error({ err: error }, 'the control listener failed'))
       const { address: host, family, port } = server.address() as AddressInfo
       address = { url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`, token }
       log.info(

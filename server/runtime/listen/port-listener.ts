@@ -3,7 +3,7 @@ import type { ProxyConfig } from '../../contract/node-config.ts'
 import type { PartContext } from '../part.ts'
 import { type CompiledRoute, compileRoutes, type PortPlan } from '../proxy/routes/compile.ts'
 import type { Adopt } from '../proxy/targets/dialler.ts'
-import { bind } from './listen.ts'
+import { listen } from './listen.ts'
 
 const ACCEPT_LOG_EVERY_MS = 10_000
 
@@ -52,7 +52,7 @@ export class PortListener {
       keepAliveInitialDelay: this.config.tcpKeepAliveMs,
     })
     server.on('connection', (socket) => this.accept(socket, this))
-    this.port = await bind(server, this.config.host, this.port)
+    this.port = await listen(server, this.config.host, this.port)
     // EMFILE, ECONNABORTED and the like concern one connection, never the listener.
     server.on('error', (error: NodeJS.ErrnoException) => {
       this.acceptErrors += 1

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { boundConnections } from '../connection-room.ts'
-import { bind } from '../listen/listen.ts'
+import { listen } from '../listen/listen.ts'
 import type { Readiness } from '../part.ts'
 
 const MAX_CONNECTIONS = 1_000
@@ -46,7 +46,7 @@ export class HealthListener {
       response.end(request.method === 'HEAD' ? undefined : text)
     })
     server.on('clientError', (_error, socket) => socket.destroy())
-    this.port = await bind(server, this.host, this.port)
+    this.port = await listen(server, this.host, this.port)
     // One connection that could not be accepted is no reason to stop answering the others.
     server.on('error', () => undefined)
     this.server = server

@@ -1,10 +1,10 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { AppError } from '../../contract/errors.ts'
 import type { Listener, RelayHealth } from '../../contract/health.ts'
 import type { NodeTunnel } from '../../contract/node-api.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
+import { listen as listenOn } from '../listen/listen.ts'
 import type { PartContext, Readiness, ServingPart } from '../part.ts'
 import type { Directory } from './directory.ts'
 import { createPublicListener } from './public-listener.ts'
@@ -104,27 +104,10 @@ export const createRelay = (
     const listener = createPublicListener(config, traffic, context.log)
     const next = listener.server
     waiting = listener.waiting
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException): void => {
-        if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') {
-          reject(error)
-          return
-        }
-        const facts = { host: config.host, port }
-        const why = error.code === 'EACCES' ? 'may not be bound by this user' : 'is in use by another process'
-        reject(
-          new AppError('ERR_PORT_TAKEN', `Port ${port} on ${config.host} ${why}`, facts, { cause: error }),
-        )
-      }
-      next.once('error', failed)
-      next.listen({ port, host: config.host, backlog: 1024 }, () => {
-        next.off('error', failed)
-        next.on('error', (error) => context.log.error({ err: error }, 'the public listener failed'))
-        resolve()
-      })
-    })
+    const bound = await listenOn(next, config.host, port)
+    next.on('error', (error) => context.log.error({ err: error }, 'the public listener failed'))
     server = next
-    boundPort = (next.address() as AddressInfo).port
+    boundPort = bound
   }
 
   const unbind = async (): Promise<void> => {

@@ -132,7 +132,9 @@ describe('tidegate node', () => {
     const { port } = squatter.address() as AddressInfo
     const node = await run({ control: { port } })
     expect(await node.ended).toBe(1)
-    expect(node.lines.at(-1)?.msg).toBe(`The control listener cannot have 127.0.0.1:${port} (EADDRINUSE)`)
+    expect(node.lines.at(-1)?.msg).toBe(
+      `Port ${port} on 127.0.0.1 is in use by another process; the control listener needs it`,
+    )
   })
 
   it('names every problem of routes that contradict each other, in one line, and ends with code 1', async () => {
