@@ -4,14 +4,31 @@ export interface Lateness {
   record(at: number, lateMs: number): void
   /** The 99th percentile since `from`; 0 where nothing was recorded. */
   p99Since(from: number): number
+  /** Makes room for more samples; what is kept stays. A smaller size changes nothing. */
+  grow(size: number): void
 }
 
 /** A ring over typed arrays: a thousand targets polled once a second are sixty thousand samples a minute. */
-export const createLateness = (size: number): Lateness => {
-  const times = new Float64Array(size)
-  const values = new Float64Array(size)
+export const createLateness = (sizeAtFirst: number): Lateness => {
+  let size = sizeAtFirst
+  let times = new Float64Array(size)
+  let values = new Float64Array(size)
   let written = 0
   return {
+    grow(larger) {
+      if (larger <= size) return
+      const count = Math.min(written, size)
+      const inOrder = (ring: Float64Array): Float64Array<ArrayBuffer> => {
+        const next = new Float64Array(larger)
+        for (let index = 0; index < count; index += 1)
+          next[index] = ring[(written - count + index) % size] ?? 0
+        return next
+      }
+      times = inOrder(times)
+      values = inOrder(values)
+      written = count
+      size = larger
+    },
     record(at, lateMs) {
       times[written % size] = at
       values[written % size] = lateMs

@@ -11,7 +11,7 @@ import { DOUBT_MS, isNetworkPoll, networkDoubt } from './network-doubt.ts'
 import { type Announced, announce } from './outages.ts'
 import { createOwnClock } from './own-clock.ts'
 import { countedBase, sampleOf } from './sample.ts'
-import { createSchedule, type ScheduleFigures } from './schedule.ts'
+import { Schedule, type ScheduleFigures } from './schedule.ts'
 
 export interface Watch {
   /**
@@ -187,7 +187,7 @@ export const createWatch = (options: {
     }
   }
 
-  const schedule = createSchedule({
+  const schedule = new Schedule({
     targets: fleet.members().map((node) => node.id),
     intervalMs: options.intervalMs,
     run: poll,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createOwnClock } from '../../../server/collector/watch/own-clock.ts'
-import { createSchedule, offsetOf } from '../../../server/collector/watch/schedule.ts'
+import { offsetOf, Schedule } from '../../../server/collector/watch/schedule.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -22,7 +22,7 @@ describe('the schedule', () => {
   it('polls at absolute times, however long a poll takes', async () => {
     const starts: number[] = []
     const origin = performance.now()
-    const schedule = createSchedule({
+    const schedule = new Schedule({
       targets: ['fra-1'],
       intervalMs: 1_000,
       run: async () => {
@@ -41,7 +41,7 @@ describe('the schedule', () => {
   it('never overlaps polls of one target and counts those it missed', async () => {
     let running = 0
     let most = 0
-    const schedule = createSchedule({
+    const schedule = new Schedule({
       targets: ['a', 'b'],
       intervalMs: 1_000,
       run: async (target) => {
@@ -63,7 +63,7 @@ describe('the schedule', () => {
     const run = vi.fn(async () => {
       throw new Error('consumer')
     })
-    const schedule = createSchedule({ targets: ['a'], intervalMs: 1_000, run })
+    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run })
     schedule.start()
     await vi.advanceTimersByTimeAsync(2_999)
     expect(run).toHaveBeenCalledTimes(3)
@@ -76,7 +76,7 @@ describe('the schedule', () => {
   it('measures its own lateness and does not make up for a long delay in a burst', async () => {
     let now = 0
     const run = vi.fn(() => Promise.resolve())
-    const schedule = createSchedule({ targets: ['a'], intervalMs: 1_000, run, now: () => now })
+    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run, now: () => now })
     schedule.start()
     now = 5_500 + offsetOf('a', 1_000)
     await vi.advanceTimersByTimeAsync(offsetOf('a', 1_000) + 1)
@@ -93,7 +93,7 @@ describe('the schedule', () => {
     const starts: number[] = []
     const targets = Array.from({ length: 200 }, (_, index) => `node-${index}`)
     const run = async () => void starts.push(now)
-    const schedule = createSchedule({ targets, intervalMs: 5_000, run, now: () => now })
+    const schedule = new Schedule({ targets, intervalMs: 5_000, run, now: () => now })
     const pass = async (ms: number) => {
       for (let passed = 0; passed < ms; passed += 10) {
         now += 10
@@ -116,7 +116,7 @@ describe('the schedule', () => {
   it('goes on polling on a machine that is always late by more than an interval', async () => {
     let now = 0
     const run = vi.fn(() => Promise.resolve())
-    const schedule = createSchedule({ targets: ['a', 'b'], intervalMs: 1_000, run, now: () => now })
+    const schedule = new Schedule({ targets: ['a', 'b'], intervalMs: 1_000, run, now: () => now })
     schedule.start()
     for (let round = 0; round < 20; round += 1) {
       now += 2_500
@@ -129,7 +129,7 @@ describe('the schedule', () => {
   it('knows its lateness of the last minute also of more polls than ten thousand', async () => {
     let now = 0
     const targets = Array.from({ length: 1_000 }, (_, index) => `node-${index}`)
-    const schedule = createSchedule({
+    const schedule = new Schedule({
       targets,
       intervalMs: 1_000,
       run: async () => undefined,
@@ -143,6 +143,63 @@ describe('the schedule', () => {
     }
     schedule.close()
     expect(schedule.figures().latenessP99Ms).toBeGreaterThan(250)
+  })
+
+  it('takes a new set of targets: who stays keeps its turns, who comes gets its own place, who leaves has none', async () => {
+    const starts: [string, number][] = []
+    const origin = performance.now()
+    const run = async (target: string) => void starts.push([target, performance.now() - origin])
+    const schedule = new Schedule({ targets: ['fra-1', 'fra-2'], intervalMs: 1_000, run })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(2_345)
+    schedule.setTargets(['iad-1', 'fra-1'])
+    await vi.advanceTimersByTimeAsync(2_654)
+    schedule.close()
+    const turnsOf = (id: string) => starts.filter(([target]) => target === id).map(([, at]) => at)
+    const allOf = (id: string) => [0, 1, 2, 3, 4].map((turn) => turn * 1_000 + offsetOf(id, 1_000))
+    expect(turnsOf('fra-1')).toEqual(allOf('fra-1'))
+    expect(turnsOf('fra-2')).toEqual(allOf('fra-2').filter((at) => at <= 2_345))
+    expect(turnsOf('iad-1')).toEqual(allOf('iad-1').filter((at) => at >= 2_345))
+    expect(schedule.figures().missed).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('never overlaps polls of a target that left and came back while it was asked', async () => {
+    let running = 0
+    let most = 0
+    const run = async () => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((done) => setTimeout(done, 1_500))
+      running -= 1
+    }
+    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(offsetOf('a', 1_000) + 10)
+    schedule.setTargets([])
+    schedule.setTargets(['a'])
+    await vi.advanceTimersByTimeAsync(5_000)
+    schedule.close()
+    expect(most).toBe(1)
+  })
+
+  it('knows its lateness of a minute ago also after many targets came', async () => {
+    let now = 0
+    const schedule = new Schedule({
+      targets: ['a'],
+      intervalMs: 1_000,
+      run: async () => undefined,
+      now: () => now,
+    })
+    schedule.start()
+    now = 900
+    await vi.advanceTimersByTimeAsync(1_000)
+    const before = schedule.figures().latenessP99Ms
+    expect(before).toBeGreaterThan(0)
+    schedule.setTargets(['a', ...Array.from({ length: 1_000 }, (_, index) => `node-${index}`)])
+    now = 2_000
+    expect(schedule.figures().latenessP99Ms).toBe(before)
+    schedule.close()
   })
 })
 
