@@ -80,7 +80,7 @@ program
     run(async (options: { config: string }) => {
       const [{ loadNodeConfig }, { runNode }] = await Promise.all([
         import('./config/load.ts'),
-        import('./runtime/node-command.ts'),
+        import('./runtime/node/node-command.ts'),
       ])
       stopWithLauncher()
       return runNode(loadNodeConfig(resolve(options.config), process.env))
@@ -100,7 +100,7 @@ program
       if (token === undefined || token === '') {
         throw new AppError('ERR_INVALID', 'A token is needed: --token or the variable TIDEGATE_HOST_TOKEN')
       }
-      const { runHost } = await import('./runtime/relay/host-command.ts')
+      const { runHost } = await import('./runtime/host/host-command.ts')
       stopWithLauncher()
       return runHost({ relays: options.relay, hostId: options.id, to: options.to, token })
     }, usageError),

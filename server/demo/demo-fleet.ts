@@ -6,8 +6,9 @@ import { type DrainBudget, readDrainBudget } from '../contract/drain-budget.ts'
 import { AppError } from '../contract/errors.ts'
 import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 import type { Log } from '../observe/log.ts'
-import { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from '../runtime/embed.ts'
-import { createMemoryDirectory, type Directory } from '../runtime/relay/directory.ts'
+import type { Directory } from '../runtime/directory/directory.ts'
+import { createMemoryDirectory } from '../runtime/directory/memory.ts'
+import { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from '../runtime/embed/embed.ts'
 import {
   DEMO_HOSTS,
   DEMO_PLACES,

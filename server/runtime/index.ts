@@ -5,16 +5,17 @@ export type { EventType, NodeEvent } from '../contract/events.ts'
 export type { Health, Listener } from '../contract/health.ts'
 export type { NodeDrainRequest } from '../contract/node-api.ts'
 export { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
+export type { Directory } from './directory/directory.ts'
+export { createMemoryDirectory } from './directory/memory.ts'
 export type { DrainStatus } from './drain/node-drain.ts'
-export { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed.ts'
-export type { EventLog } from './event-log.ts'
-export { createNode, type NodeOptions } from './node.ts'
-export { createMemoryDirectory, type Directory } from './relay/directory.ts'
+export { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed/embed.ts'
 export {
   createHostClient,
   type HostClient,
   type HostClientOptions,
   type HostEvent,
   type HostState,
-} from './relay/host-client.ts'
-export type { TidegateNode } from './tidegate-node.ts'
+} from './host/host-client.ts'
+export type { EventLog } from './node/event-log.ts'
+export { createNode, type NodeOptions } from './node/node.ts'
+export type { TidegateNode } from './node/tidegate-node.ts'

@@ -9,8 +9,8 @@ import {
   registerTokenSchema,
 } from '../../contract/node-api.ts'
 import { type RouteConfig, routeSchema } from '../../contract/node-config.ts'
-import type { ProxyPart, PushPart, RelayPart } from '../node-parts.ts'
-import type { TidegateNode } from '../tidegate-node.ts'
+import type { ProxyPart, PushPart, RelayPart } from '../node/node-parts.ts'
+import type { TidegateNode } from '../node/tidegate-node.ts'
 import { type Answer, type Call, invalid, parseInput, queryInteger } from './call.ts'
 import { readEventCursor } from './event-cursor.ts'
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import { AppError } from '../../contract/errors.ts'
 import type { Log } from '../../observe/log.ts'
-import type { EventLog } from '../event-log.ts'
+import type { EventLog } from '../node/event-log.ts'
 import type { EventCursor } from './event-cursor.ts'
 
 const MAX_STREAMS = 64

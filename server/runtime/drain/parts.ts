@@ -1,4 +1,4 @@
-import type { ServingPart } from '../part.ts'
+import type { ServingPart } from '../node/part.ts'
 
 interface TunnelPace {
   /** Tunnels told to leave a second; without it all at once, in slices. */

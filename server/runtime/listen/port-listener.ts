@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { PartContext } from '../part.ts'
+import type { PartContext } from '../node/part.ts'
 import { type CompiledRoute, compileRoutes, type PortPlan } from '../proxy/routes/compile.ts'
 import type { Adopt } from '../proxy/targets/dialler.ts'
 import { listen } from './listen.ts'

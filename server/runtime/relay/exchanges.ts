@@ -1,7 +1,7 @@
 import type { RelayFailure } from '../../contract/health.ts'
+import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
 import { failureOfReset } from './request-failures.ts'
 import type { Tunnel } from './tunnel.ts'
-import type { TunnelStream } from './tunnel-streams.ts'
 
 /** A request that goes on for longer over a tunnel of this relay is one to wait for, whenever it began. */
 const LASTING_MS = 5_000

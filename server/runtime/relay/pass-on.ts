@@ -1,7 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { EarlyBytes } from './early-bytes.ts'
 import {
   BETWEEN_RELAYS,
   endToEndHeaders,
@@ -9,8 +8,9 @@ import {
   flushHeadSoon,
   HOP_HEADER,
   PASS_HEADER,
-} from './forwarded-headers.ts'
-import type { HeaderList } from './frames.ts'
+} from '../tunnel/forwarded-headers.ts'
+import type { HeaderList } from '../tunnel/frames.ts'
+import type { EarlyBytes } from './early-bytes.ts'
 import { answerError, hasBody, limitRestOfBody, refusedUpgradeResponse } from './public-answer.ts'
 
 /** Dialling a fellow relay: it is near, so a long wait only means that it is gone. */

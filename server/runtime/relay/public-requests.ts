@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ErrorCode } from '../../contract/errors.ts'
-import type { HeaderList, ResetCode } from './frames.ts'
+import type { HeaderList, ResetCode } from '../tunnel/frames.ts'
+import type { StreamHandler, TunnelStream } from '../tunnel/tunnel-streams.ts'
 import { answerError, bodyPending, hasBody, limitRestOfBody } from './public-answer.ts'
 import { watchReader } from './reader-watch.ts'
 import { failureOfReset } from './request-failures.ts'
 import { ResponseFraming } from './response-framing.ts'
 import type { Tunnel } from './tunnel.ts'
-import type { StreamHandler, TunnelStream } from './tunnel-streams.ts'
 
 /** What the client is told when a stream ended before its response began. */
 export const errorOfReset = (code: ResetCode): ErrorCode => {

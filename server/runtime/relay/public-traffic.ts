@@ -6,13 +6,18 @@ import type { RelayHealth } from '../../contract/health.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
-import type { PartContext, Readiness } from '../part.ts'
-import { clipReason } from './close-reason.ts'
-import type { Directory, DirectoryEntry } from './directory.ts'
+import type { Directory, DirectoryEntry } from '../directory/directory.ts'
+import type { PartContext, Readiness } from '../node/part.ts'
+import { clipReason } from '../tunnel/close-reason.ts'
+import {
+  FENCE_HEADER,
+  forwardedRequestHeaders,
+  HOP_HEADER,
+  PASS_HEADER,
+} from '../tunnel/forwarded-headers.ts'
+import type { HeaderList } from '../tunnel/frames.ts'
 import { watchEarlyBytes } from './early-bytes.ts'
 import { type Exchange, Exchanges } from './exchanges.ts'
-import { FENCE_HEADER, forwardedRequestHeaders, HOP_HEADER, PASS_HEADER } from './forwarded-headers.ts'
-import type { HeaderList } from './frames.ts'
 import { type PassOnOptions, passRequestOn, passUpgradeOn } from './pass-on.ts'
 import { clientKey, PendingRoom } from './pending-room.ts'
 import { answerError, answerJson, hasBody, refusedUpgradeResponse } from './public-answer.ts'

@@ -1,6 +1,6 @@
 import type { AppError } from '../../contract/errors.ts'
 import type { RelayFailure } from '../../contract/health.ts'
-import type { ResetCode } from './frames.ts'
+import type { ResetCode } from '../tunnel/frames.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** Former owners with a count of their own; the rest is counted together. */

@@ -1,5 +1,5 @@
-import { endToEndHeaders, headerValue } from './forwarded-headers.ts'
-import type { HeaderList, ResponseHead } from './frames.ts'
+import { endToEndHeaders, headerValue } from '../tunnel/forwarded-headers.ts'
+import type { HeaderList, ResponseHead } from '../tunnel/frames.ts'
 
 /** The length that all fields agree on, null without one, or what is wrong with them (RFC 9112 §6.3). */
 const lengthOf = (headers: HeaderList): number | null | string => {

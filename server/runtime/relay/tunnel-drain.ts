@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../observe/log.ts'
-import type { Directory } from './directory.ts'
+import type { Directory } from '../directory/directory.ts'
 import type { RelayTimings } from './relay-timings.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'

@@ -3,9 +3,9 @@ import type { WebSocket } from 'ws'
 import { z } from 'zod'
 import type { NodeTunnel } from '../../contract/node-api.ts'
 import type { Log } from '../../observe/log.ts'
-import { clipReason } from './close-reason.ts'
-import { faultCode } from './socket-fault.ts'
-import { StreamSet } from './tunnel-streams.ts'
+import { clipReason } from '../tunnel/close-reason.ts'
+import { faultCode } from '../tunnel/socket-fault.ts'
+import { StreamSet } from '../tunnel/tunnel-streams.ts'
 
 /** What only the host knows of how it came here. */
 export interface HostReport {

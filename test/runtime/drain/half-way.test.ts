@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { dialRaw, startHost, startRelay, type TestRelay } from '../relay/fixture.ts'
 import {
   doorsOf,

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { FLAG_END, FRAME } from '../../../server/runtime/relay/frames.ts'
+import { FLAG_END, FRAME } from '../../../server/runtime/tunnel/frames.ts'
 import { ask, errorCode, speak, startHost, startRawHost, startRelay, startTarget } from './fixture.ts'
 
 const upgrade = (path: string, extra = ''): string =>

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { relayConfigSchema } from '../../../server/contract/node-config.ts'
-import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
-import { FLAG_END, FRAME } from '../../../server/runtime/relay/frames.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { clientKey } from '../../../server/runtime/relay/pending-room.ts'
+import { FLAG_END, FRAME } from '../../../server/runtime/tunnel/frames.ts'
 import {
   ask,
   errorCode,

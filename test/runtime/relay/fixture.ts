@@ -6,7 +6,15 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { EventData, EventType } from '../../../server/contract/events.ts'
 import { type RelayConfig, relayConfigSchema } from '../../../server/contract/node-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import { createMemoryDirectory, type Directory } from '../../../server/runtime/relay/directory.ts'
+import type { Directory } from '../../../server/runtime/directory/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
+import {
+  createHostClient,
+  type HostClient,
+  type HostClientOptions,
+  type HostEvent,
+} from '../../../server/runtime/host/host-client.ts'
+import { createRelay, type Relay, type RelayOptions } from '../../../server/runtime/relay/relay.ts'
 import {
   decodeFrame,
   encodeFrame,
@@ -14,14 +22,7 @@ import {
   type Frame,
   type FrameType,
   type RequestHead,
-} from '../../../server/runtime/relay/frames.ts'
-import {
-  createHostClient,
-  type HostClient,
-  type HostClientOptions,
-  type HostEvent,
-} from '../../../server/runtime/relay/host-client.ts'
-import { createRelay, type Relay, type RelayOptions } from '../../../server/runtime/relay/relay.ts'
+} from '../../../server/runtime/tunnel/frames.ts'
 
 export const log = createLog('test', 'silent')
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { encodeFrame, FRAME, type FrameType } from '../../../server/runtime/relay/frames.ts'
+import { encodeFrame, FRAME, type FrameType } from '../../../server/runtime/tunnel/frames.ts'
 import { FUZZ_SECONDS, fuzzSeed, seededRandom } from '../../fuzz.ts'
 import {
   ask,

@@ -4,8 +4,8 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
-import { INITIAL_WINDOW_BYTES } from '../../../server/runtime/relay/frames.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
+import { INITIAL_WINDOW_BYTES } from '../../../server/runtime/tunnel/frames.ts'
 import {
   ask,
   dialRaw,

@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { createMemoryDirectory, type Holding } from '../../../server/runtime/relay/directory.ts'
+import type { Holding } from '../../../server/runtime/directory/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { ask, dialRaw, errorCode, noSignal, startHost, startRelay, startTarget, valuesOf } from './fixture.ts'
 
 describe('phase 2 of a drain', () => {

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { FRAME, INITIAL_WINDOW_BYTES } from '../../../server/runtime/relay/frames.ts'
-import { StreamSet } from '../../../server/runtime/relay/tunnel-streams.ts'
+import { FRAME, INITIAL_WINDOW_BYTES } from '../../../server/runtime/tunnel/frames.ts'
+import { StreamSet } from '../../../server/runtime/tunnel/tunnel-streams.ts'
 import { ask, dialRaw, startHost, startRelay, startTarget } from './fixture.ts'
 
 const MAX_MESSAGE = 1024 * 1024

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { createMemoryDirectory, type Directory } from '../../../server/runtime/relay/directory.ts'
+import type { Directory } from '../../../server/runtime/directory/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { dialRaw, startRelay, tokenOf } from './fixture.ts'
 
 describe('a tunnel handshake', () => {

@@ -1,6 +1,6 @@
 import type { NodeConnection } from '../../../contract/node-api.ts'
 import type { ProxyConfig } from '../../../contract/node-config.ts'
-import type { PartContext } from '../../part.ts'
+import type { PartContext } from '../../node/part.ts'
 import { type CloseReason, REFUSALS, type Refusal } from '../connections/close-reasons.ts'
 
 /** What carries a connection's bytes: asked by the sweep and by the verbs that end connections. */

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { ProxyConfig } from '../../../contract/node-config.ts'
 import { Link, type LinkOwner, type OnFault } from '../../listen/link.ts'
-import type { PartContext } from '../../part.ts'
+import type { PartContext } from '../../node/part.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import { isName, Names } from './names.ts'
 

@@ -6,8 +6,8 @@ import {
   MAX_EVENT_BYTES,
   MAX_EVENT_ENTRIES,
   type NodeEvent,
-} from '../contract/events.ts'
-import type { Log } from '../observe/log.ts'
+} from '../../contract/events.ts'
+import type { Log } from '../../observe/log.ts'
 
 /** Events that a node keeps for those who resume (design: the last 10 000). */
 export const EVENT_RING_SIZE = 10_000

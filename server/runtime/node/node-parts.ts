@@ -1,8 +1,8 @@
-import type { ProxyHealth, PushHealth, RelayHealth } from '../contract/health.ts'
-import type { Page } from '../contract/ids.ts'
-import type { NodeConnection, NodeTunnel, PushOutcome, PushRequest } from '../contract/node-api.ts'
-import type { RouteConfig } from '../contract/node-config.ts'
-import type { QueuedPushPart, TunnelPart } from './drain/parts.ts'
+import type { ProxyHealth, PushHealth, RelayHealth } from '../../contract/health.ts'
+import type { Page } from '../../contract/ids.ts'
+import type { NodeConnection, NodeTunnel, PushOutcome, PushRequest } from '../../contract/node-api.ts'
+import type { RouteConfig } from '../../contract/node-config.ts'
+import type { QueuedPushPart, TunnelPart } from '../drain/parts.ts'
 import type { ServingPart } from './part.ts'
 
 /** The proxy as the node and its control listener use it. */

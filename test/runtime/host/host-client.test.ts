@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createHostClient } from '../../../server/runtime/relay/host-client.ts'
-import { EXIT_REPLACED, runHost } from '../../../server/runtime/relay/host-command.ts'
-import { backoffMs, HOST_TIMINGS } from '../../../server/runtime/relay/host-timings.ts'
-import { RelayChoice, tunnelUrl } from '../../../server/runtime/relay/relay-choice.ts'
+import { createHostClient } from '../../../server/runtime/host/host-client.ts'
+import { EXIT_REPLACED, runHost } from '../../../server/runtime/host/host-command.ts'
+import { backoffMs, HOST_TIMINGS } from '../../../server/runtime/host/host-timings.ts'
+import { RelayChoice, tunnelUrl } from '../../../server/runtime/host/relay-choice.ts'
 import {
   dialRaw,
   log,
@@ -16,7 +16,7 @@ import {
   startHost,
   startRelay,
   tokenOf,
-} from './fixture.ts'
+} from '../relay/fixture.ts'
 
 /** Short waits, so that what the product does in minutes is seen in milliseconds. */
 const quick = { backoffBaseMs: 20, backoffMaxMs: 80, drainJitterMs: 5 }

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
-import type { Health } from '../contract/health.ts'
+import type { Health } from '../../contract/health.ts'
 
 const WINDOW_MS = 10_000
 const FDS_EVERY_MS = 2_000

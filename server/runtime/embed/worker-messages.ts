@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { DrainBudget } from '../contract/drain-budget.ts'
-import type { ErrorCode, ErrorFacts } from '../contract/errors.ts'
-import type { Listener } from '../contract/health.ts'
-import type { NodeConfig } from '../contract/node-config.ts'
+import type { DrainBudget } from '../../contract/drain-budget.ts'
+import type { ErrorCode, ErrorFacts } from '../../contract/errors.ts'
+import type { Listener } from '../../contract/health.ts'
+import type { NodeConfig } from '../../contract/node-config.ts'
 
 /** What a node's worker thread is born with. */
 export interface WorkerStart {

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { healthSchema } from '../../../server/contract/health.ts'
 import { type NodeConfig, nodeConfigSchema } from '../../../server/contract/node-config.ts'
-import { type EmbeddedNode, startEmbeddedNode } from '../../../server/runtime/embed.ts'
-import { createMemoryDirectory } from '../../../server/runtime/relay/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
+import { type EmbeddedNode, startEmbeddedNode } from '../../../server/runtime/embed/embed.ts'
 import { registerHost, silent, tinyBudget } from '../drain/drain-rig.ts'
 
 const ends: (() => Promise<unknown> | unknown)[] = []

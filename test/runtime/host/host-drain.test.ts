@@ -4,10 +4,10 @@ import { request, type ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { createHostClient } from '../../../server/runtime/host/host-client.ts'
+import { leavesBase } from '../../../server/runtime/host/host-target.ts'
 import * as library from '../../../server/runtime/index.ts'
-import { createHostClient } from '../../../server/runtime/relay/host-client.ts'
-import { leavesBase } from '../../../server/runtime/relay/host-target.ts'
-import { ask, errorCode, startHost, startRelay, startTarget, tokenOf } from './fixture.ts'
+import { ask, errorCode, startHost, startRelay, startTarget, tokenOf } from '../relay/fixture.ts'
 
 describe('a host that stops', () => {
   it('lets requests in flight finish whole, takes no new ones, and tells WebSockets that it is going away', async () => {
@@ -83,7 +83,7 @@ describe('a host that stops', () => {
       hostId: 'a',
       token: tokenOf('a'),
       to: 'http://127.0.0.1:9',
-      log: (await import('./fixture.ts')).log,
+      log: (await import('../relay/fixture.ts')).log,
     })
     client.start()
     await client.drain()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { nodeConfigSchema } from '../../../server/contract/node-config.ts'
-import { EmbeddedFleet } from '../../../server/runtime/embedded-fleet.ts'
+import { EmbeddedFleet } from '../../../server/runtime/embed/embedded-fleet.ts'
 import { silent } from '../drain/drain-rig.ts'
 
 const freePort = (): Promise<number> =>

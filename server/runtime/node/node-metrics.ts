@@ -1,7 +1,7 @@
-import { closeCode } from '../contract/close-codes.ts'
-import type { Health } from '../contract/health.ts'
-import { DRAIN_PHASES, NODE_STATES } from '../contract/states.ts'
-import { countsByLabel, type MetricDefinition, type MetricValue } from '../observe/metrics.ts'
+import { closeCode } from '../../contract/close-codes.ts'
+import type { Health } from '../../contract/health.ts'
+import { DRAIN_PHASES, NODE_STATES } from '../../contract/states.ts'
+import { countsByLabel, type MetricDefinition, type MetricValue } from '../../observe/metrics.ts'
 
 /** What the numbers of one scrape are read from. */
 export interface NodeMetricSource {

@@ -1,10 +1,11 @@
-import { type DrainBudget, readDrainBudget } from '../contract/drain-budget.ts'
-import type { NodeConfig } from '../contract/node-config.ts'
-import { createLog, type Log } from '../observe/log.ts'
-import { createProxy } from './proxy/proxy.ts'
-import { createPush } from './push/push.ts'
-import { createMemoryDirectory, type Directory } from './relay/directory.ts'
-import { createRelay } from './relay/relay.ts'
+import { type DrainBudget, readDrainBudget } from '../../contract/drain-budget.ts'
+import type { NodeConfig } from '../../contract/node-config.ts'
+import { createLog, type Log } from '../../observe/log.ts'
+import type { Directory } from '../directory/directory.ts'
+import { createMemoryDirectory } from '../directory/memory.ts'
+import { createProxy } from '../proxy/proxy.ts'
+import { createPush } from '../push/push.ts'
+import { createRelay } from '../relay/relay.ts'
 import { buildNode, type TidegateNode } from './tidegate-node.ts'
 
 export interface NodeOptions {

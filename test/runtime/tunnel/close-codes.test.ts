@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { CLOSE_CODES, closeCode, sendableCloseCode } from '../../../server/contract/close-codes.ts'
-import { clipReason } from '../../../server/runtime/relay/close-reason.ts'
+import { clipReason } from '../../../server/runtime/tunnel/close-reason.ts'
 
 describe('close codes', () => {
   it('give every code one meaning, and every meaning one code', () => {
@@ -32,11 +32,13 @@ describe('close codes', () => {
 
   it('are not used in the code of relay and host without standing in the table', async () => {
     const { readdir } = await import('node:fs/promises')
-    const folder = new URL('../../../server/runtime/relay/', import.meta.url)
     const used = new Set<number>()
-    for (const name of await readdir(folder)) {
-      const source = await readFile(new URL(name, folder), 'utf8')
-      for (const match of source.matchAll(/(?<![\d_.])4\d{3}(?![\d_])/g)) used.add(Number(match[0]))
+    for (const room of ['relay', 'host', 'tunnel']) {
+      const folder = new URL(`../../../server/runtime/${room}/`, import.meta.url)
+      for (const name of await readdir(folder)) {
+        const source = await readFile(new URL(name, folder), 'utf8')
+        for (const match of source.matchAll(/(?<![\d_.])4\d{3}(?![\d_])/g)) used.add(Number(match[0]))
+      }
     }
     // The end of the range for applications (RFC 6455 §7.4.2), not a code.
     used.delete(4999)

@@ -1,12 +1,9 @@
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import {
-  createMemoryDirectory,
-  type Directory,
-  type LostHolding,
-} from '../../../server/runtime/relay/directory.ts'
-import { connectDirectory, serveDirectory } from '../../../server/runtime/relay/shared-directory.ts'
-import { dialRaw, startRelay } from './fixture.ts'
+import type { Directory, LostHolding } from '../../../server/runtime/directory/directory.ts'
+import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
+import { connectDirectory, serveDirectory } from '../../../server/runtime/directory/shared.ts'
+import { dialRaw, startRelay } from '../relay/fixture.ts'
 
 const fra = { node: 'fra-1', region: 'fra', internalUrl: 'http://127.0.0.1:1' }
 const iad = { node: 'iad-1', region: 'iad', internalUrl: null }

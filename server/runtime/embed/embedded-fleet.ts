@@ -1,8 +1,9 @@
-import { AppError } from '../contract/errors.ts'
-import type { NodeConfig } from '../contract/node-config.ts'
-import type { Log } from '../observe/log.ts'
+import { AppError } from '../../contract/errors.ts'
+import type { NodeConfig } from '../../contract/node-config.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Directory } from '../directory/directory.ts'
+import { createMemoryDirectory } from '../directory/memory.ts'
 import { type EmbeddedNode, startEmbeddedNode } from './embed.ts'
-import { createMemoryDirectory, type Directory } from './relay/directory.ts'
 
 export interface EmbeddedFleetOptions {
   nodes: readonly NodeConfig[]

@@ -1,9 +1,9 @@
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { AppError } from '../contract/errors.ts'
-import { nodeCordonSchema, nodeDrainSchema } from '../contract/node-api.ts'
-import type { Log } from '../observe/log.ts'
+import { AppError } from '../../contract/errors.ts'
+import { nodeCordonSchema, nodeDrainSchema } from '../../contract/node-api.ts'
+import type { Log } from '../../observe/log.ts'
 
 const intentSchema = z.object({
   drain: nodeDrainSchema.extend({ acceptedAt: z.iso.datetime() }).optional(),

@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Log } from '../../observe/log.ts'
-import { endToEndHeaders, flushHeadSoon, headerObject, headerValue } from './forwarded-headers.ts'
-import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from './frames.ts'
-import { bridgeSocket } from './public-sockets.ts'
-import { answerPings } from './socket-fault.ts'
-import type { TunnelStream } from './tunnel-streams.ts'
+import { bridgeSocket } from '../relay/public-sockets.ts'
+import { endToEndHeaders, flushHeadSoon, headerObject, headerValue } from '../tunnel/forwarded-headers.ts'
+import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from '../tunnel/frames.ts'
+import { answerPings } from '../tunnel/socket-fault.ts'
+import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
 
 /** Dialling the target: it is on this machine or near it. */
 const CONNECT_TIMEOUT_MS = 10_000

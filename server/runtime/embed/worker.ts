@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { AppError } from '../contract/errors.ts'
-import { createLog } from '../observe/log.ts'
-import { createNode } from './node.ts'
-import { connectDirectory } from './relay/shared-directory.ts'
+import { AppError } from '../../contract/errors.ts'
+import { createLog } from '../../observe/log.ts'
+import { connectDirectory } from '../directory/shared.ts'
+import { createNode } from '../node/node.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
 
 /** The thread of one embedded node: started by `embed.ts`, never imported. */

@@ -2,12 +2,12 @@ import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
 import type { Log } from '../../observe/log.ts'
-import { clipReason } from './close-reason.ts'
-import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from './frames.ts'
+import { clipReason } from '../tunnel/close-reason.ts'
+import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../tunnel/frames.ts'
+import { answerPings, faultCode } from '../tunnel/socket-fault.ts'
+import { StreamSet } from '../tunnel/tunnel-streams.ts'
 import type { HostTarget } from './host-target.ts'
 import type { HostTimings } from './host-timings.ts'
-import { answerPings, faultCode } from './socket-fault.ts'
-import { StreamSet } from './tunnel-streams.ts'
 
 const registeredSchema = z.object({
   type: z.literal('registered'),

@@ -5,7 +5,7 @@ import {
   endToEndHeaders,
   forwardedRequestHeaders,
   headerObject,
-} from '../../../server/runtime/relay/forwarded-headers.ts'
+} from '../../../server/runtime/tunnel/forwarded-headers.ts'
 import {
   decodeFrame,
   encodeFrame,
@@ -14,7 +14,7 @@ import {
   parseReset,
   parseResponseHead,
   RESET_CODES,
-} from '../../../server/runtime/relay/frames.ts'
+} from '../../../server/runtime/tunnel/frames.ts'
 
 describe('a frame', () => {
   it('is decoded to what was encoded, whatever its bytes', () => {

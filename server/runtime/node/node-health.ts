@@ -1,4 +1,4 @@
-import type { Health, ProxyHealth } from '../contract/health.ts'
+import type { Health, ProxyHealth } from '../../contract/health.ts'
 
 /** `/health` stays under this many bytes: what reads it stops there. */
 export const MAX_HEALTH_BYTES = 64 * 1024

@@ -1,6 +1,6 @@
-import type { EventData, EventType } from '../contract/events.ts'
-import type { Listener } from '../contract/health.ts'
-import type { Log } from '../observe/log.ts'
+import type { EventData, EventType } from '../../contract/events.ts'
+import type { Listener } from '../../contract/health.ts'
+import type { Log } from '../../observe/log.ts'
 
 /** What a part of a node is given: who it is, and where its facts go. A part knows nothing else of the product. */
 export interface PartContext {

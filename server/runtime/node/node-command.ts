@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { AppError, type Problem } from '../contract/errors.ts'
-import type { NodeConfig } from '../contract/node-config.ts'
-import { LastResort } from '../observe/last-resort.ts'
-import { createLog, type Log } from '../observe/log.ts'
+import { AppError, type Problem } from '../../contract/errors.ts'
+import type { NodeConfig } from '../../contract/node-config.ts'
+import { LastResort } from '../../observe/last-resort.ts'
+import { createLog, type Log } from '../../observe/log.ts'
 import { createNode } from './node.ts'
 import type { TidegateNode } from './tidegate-node.ts'
 

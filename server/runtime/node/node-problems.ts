@@ -1,4 +1,4 @@
-import type { RelayHealth } from '../contract/health.ts'
+import type { RelayHealth } from '../../contract/health.ts'
 import type { PartContext } from './part.ts'
 
 /** Pushes may be received without one delivery for this long before the node says so itself. */
