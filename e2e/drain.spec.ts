@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { expect, test } from '@playwright/test'
-import type { DemoInfo } from '../server/contract/demo.ts'
+import type { DemoInfo } from '../server/contract/answers/demo.ts'
 import type { Drain } from '../server/contract/drains.ts'
 import type { Overview, Region, Tunnel } from '../server/contract/fleet.ts'
 import type { Page } from '../server/contract/ids.ts'

@@ -14,6 +14,12 @@ const forbidden: Forbidden[] = [
   ['server/contract/states.ts', "import { log } from '../observe/log.ts'", 'shared with the browser'],
   ['server/contract/states.ts', "import { readFileSync } from 'node:fs'", 'may use zod only'],
   ['server/contract/states.ts', "import type { Server } from 'ws'", 'may use zod only'],
+  [
+    'server/contract/answers/node.ts',
+    "import { log } from '../../observe/log.ts'",
+    'shared with the browser',
+  ],
+  ['server/contract/answers/node.ts', "import { readFileSync } from 'node:fs'", 'may use zod only'],
   ['server/time/turn.ts', "import { AppError } from '../contract/errors.ts'", 'every room stands on it'],
   ['server/time/turn.ts', "import { setTimeout } from 'node:timers/promises'", 'nothing of Node'],
   ['server/time/turn.ts', "import { z } from 'zod'", 'no library'],
@@ -117,6 +123,7 @@ const forbidden: Forbidden[] = [
 const allowed: [file: string, statement: string][] = [
   ['server/contract/states.ts', "import { z } from 'zod'"],
   ['server/contract/states.ts', "import { errors } from './errors.ts'"],
+  ['server/contract/answers/node.ts', "import { states } from '../states.ts'"],
   ['server/time/latch.ts', "import { Turn } from './turn.ts'"],
   ['server/runtime/push/push.ts', "import { Rate } from '../../time/rate.ts'"],
   ['server/collector/poll.ts', "import { within } from '../time/deadline.ts'"],

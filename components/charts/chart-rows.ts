@@ -1,4 +1,5 @@
-import { type MetricName, SETTLE_MS, type SeriesAnswer } from '@/server/contract/series.ts'
+import type { SeriesAnswer } from '@/server/contract/answers/series.ts'
+import { type MetricName, SETTLE_MS } from '@/server/contract/series.ts'
 
 /** One instant with a value for each line; null is missing, never zero. */
 export interface ChartRow {

@@ -1,4 +1,4 @@
-import type { SeriesGap } from '@/server/contract/series.ts'
+import type { SeriesGap } from '@/server/contract/answers/series.ts'
 
 /** Several scopes tell of the same gap, and a gap that has not ended is told again with a later end: one each, the longest. */
 export const distinctGaps = (gaps: readonly SeriesGap[]): SeriesGap[] => {

@@ -15,7 +15,8 @@ import {
   XAxis,
   YAxis,
 } from 'recharts'
-import { SETTLE_MS, type SeriesGap } from '@/server/contract/series.ts'
+import type { SeriesGap } from '@/server/contract/answers/series.ts'
+import { SETTLE_MS } from '@/server/contract/series.ts'
 import { useKnown } from '../data/known.ts'
 import { formatClock, formatMinute, formatNumber } from '../ui/format.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'

@@ -1,4 +1,5 @@
-import { type Point, SETTLE_MS, type SeriesAnswer, type SeriesGap } from '@/server/contract/series.ts'
+import type { Point, SeriesAnswer, SeriesGap } from '@/server/contract/answers/series.ts'
+import { SETTLE_MS } from '@/server/contract/series.ts'
 
 /** An answer with the span it covers. */
 export interface SeriesData extends SeriesAnswer {

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import type { Scenario, ScenarioName } from '@/server/contract/demo.ts'
+import type { Scenario } from '@/server/contract/answers/demo.ts'
+import type { ScenarioName } from '@/server/contract/demo.ts'
 import { get, post, remove } from './http.ts'
 
 const scenariosOf = (data: { items: Scenario[] } | Scenario[]): Scenario[] =>

@@ -1,6 +1,7 @@
 import { type QueryClient, useQueries, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import type { MetricName, SeriesAnswer } from '@/server/contract/series.ts'
+import type { SeriesAnswer } from '@/server/contract/answers/series.ts'
+import type { MetricName } from '@/server/contract/series.ts'
 import { serverNow } from './clock.ts'
 import { get, query } from './http.ts'
 import { mergeSeries, nextPointAt, openFrom, type SeriesData, sameSeries } from './merge-series.ts'

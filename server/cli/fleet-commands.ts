@@ -1,4 +1,5 @@
-import { type DemoInfo, SCENARIOS, type Scenario } from '../contract/demo.ts'
+import type { DemoInfo, Scenario } from '../contract/answers/demo.ts'
+import { SCENARIOS } from '../contract/demo.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Overview } from '../contract/fleet.ts'
 import type { Page } from '../contract/ids.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { IsoTime, Page } from './ids.ts'
+import { isoTime, pageSchema } from './answers/parts.ts'
 import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 
 const text = z.string().max(1024)
@@ -217,26 +217,39 @@ export const parseEvent = (input: unknown): NodeEvent | null => {
   return data.success ? ({ ...envelope.data, data: data.data } as NodeEvent) : null
 }
 
-/** A page of events. Where the search for rare ones reached its limit of time, `partial` says so, and the cursor goes on from there. */
-export interface EventPage extends Page<FleetEvent> {
-  /** Searched so far; what lies beyond is not known to be empty. */
-  partial?: { searchedTo: IsoTime }
-}
-
 /**
  * An event as the collector keeps it. `node` is null for the collector's own events about the fleet or a region;
  * `source` says whose clock `at` is; `receivedAt` is the collector's clock.
  */
-export interface FleetEvent {
-  /** Ascending. Whole for an event that is stored; one that is told live only has a fraction, above all that were stored before it. */
-  id: number
-  source: 'node' | 'collector'
-  seq: number
-  epoch: string
-  node: string | null
-  region: string | null
-  type: EventType
-  at: string
-  receivedAt: string
-  data: Record<string, unknown>
-}
+export const fleetEventSchema = z
+  .object({
+    id: z
+      .number()
+      .describe(
+        'Ascending. Whole for an event that is stored; one that is told live only has a fraction, above all that were stored before it',
+      ),
+    source: z.enum(['node', 'collector']).describe('Whose clock `at` is'),
+    seq: z.number(),
+    epoch: z.string(),
+    node: z.string().nullable().describe("Null for the collector's own events about the fleet or a region"),
+    region: z.string().nullable(),
+    type: z.enum(EVENT_TYPES as [EventType, ...EventType[]]),
+    at: isoTime,
+    receivedAt: isoTime.describe("The collector's clock"),
+    data: z.record(z.string(), z.unknown()).describe('Facts by type, as docs/events.md lists them'),
+  })
+  .meta({ id: 'Event' })
+export type FleetEvent = z.infer<typeof fleetEventSchema>
+
+/** `GET /events`. */
+export const eventPageSchema = pageSchema(fleetEventSchema)
+  .extend({
+    partial: z
+      .object({ searchedTo: isoTime })
+      .describe(
+        'The search for rare events reached its limit of time: what lies beyond is not known to be empty, and the cursor goes on from there',
+      )
+      .optional(),
+  })
+  .meta({ id: 'EventPage' })
+export type EventPage = z.infer<typeof eventPageSchema>

@@ -1,72 +1,13 @@
 import { z } from 'zod'
-import type { IsoTime } from './ids.ts'
-import type { SeriesGap } from './series.ts'
-import type { IncidentState, Severity } from './states.ts'
 import { line, lines, moment, plainLine } from './text.ts'
+
+export type { Incident, Signal } from './answers/incident.ts'
+export type { IncidentRecord } from './answers/incident-record.ts'
+export type { Annotation, Timeline, TimelineItem, TimelineKind } from './answers/timeline.ts'
 
 /** Signals that this version knows. */
 export const SIGNAL_KINDS = ['push.stuck', 'tunnel.storm', 'node.down', 'region.unreachable'] as const
 export type SignalKind = (typeof SIGNAL_KINDS)[number]
-
-export interface Signal {
-  kind: string
-  /** `node:fra-1` or `region:fra`. */
-  scope: string
-  openedAt: IsoTime
-  closedAt?: IsoTime
-  /** What is known, in a sentence. */
-  sentence: string
-}
-
-export interface Incident {
-  id: string
-  title: string
-  severity: Severity
-  state: IncidentState
-  signals: Signal[]
-  regions: string[]
-  nodes: string[]
-  /** When the evidence begins, not when it was noticed. */
-  startedAt: IsoTime
-  detectedAt: IsoTime
-  acknowledgedAt?: IsoTime
-  acknowledgedBy?: string
-  mitigatedAt?: IsoTime
-  resolvedAt?: IsoTime
-  /** Impact in one sentence, for example `1 240 pushes not delivered in 4 min`. */
-  impact: string | null
-  /** Related drains by id. */
-  drains: string[]
-}
-
-export type TimelineKind =
-  | 'event'
-  | 'signal'
-  | 'incident'
-  | 'drain'
-  | 'operator'
-  | 'notification'
-  | 'annotation'
-  | 'note'
-
-export interface TimelineItem {
-  id: string
-  at: IsoTime
-  receivedAt: IsoTime
-  kind: TimelineKind
-  /** Node id, `collector`, or the actor's e-mail. */
-  source: string
-  title: string
-  data: Record<string, unknown>
-  /** Ids of the rows that this one stands for. */
-  folded?: string[]
-}
-
-export interface Timeline {
-  items: TimelineItem[]
-  gaps: SeriesGap[]
-  nextCursor: string | null
-}
 
 export const noteSchema = z.object({ text: lines(10_000, 'write something') }).strict()
 export const incidentActionSchema = z
@@ -90,11 +31,3 @@ export const annotationSchema = z
   })
   .strict()
 export type AnnotationRequest = z.infer<typeof annotationSchema>
-export interface Annotation {
-  id: string
-  at: IsoTime
-  title: string
-  kind: 'deploy' | 'note'
-  regions: string[]
-  actor: string
-}

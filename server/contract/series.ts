@@ -39,24 +39,5 @@ export const SERIES_METRICS = {
 export type MetricName = keyof typeof SERIES_METRICS
 export const METRIC_NAMES = Object.keys(SERIES_METRICS) as MetricName[]
 
-/** `[t, min, max, avg]`: `t` is epoch ms at the start of the step; of a counter, the increase stands in all three. */
-export type Point = [t: number, min: number, max: number, avg: number]
-
-export interface SeriesGap {
-  /** Epoch milliseconds. */
-  from: number
-  to: number
-  reason: string
-  node?: string
-}
-
-export interface SeriesAnswer {
-  /** Milliseconds a step. */
-  step: number
-  level: 'raw' | 'minute' | 'hour'
-  series: { scope: string; metric: MetricName; unit: string; points: Point[] }[]
-  gaps: SeriesGap[]
-}
-
 /** A poll may be stored this many ms after it was measured: a step is whole that much after its end. */
 export const SETTLE_MS = 1500

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DemoInfo, Scenario } from '../contract/demo.ts'
+import type { DemoInfo, Scenario } from '../contract/answers/demo.ts'
 import { type DrainBudget, readDrainBudget } from '../contract/drain-budget.ts'
 import { AppError } from '../contract/errors.ts'
 import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'

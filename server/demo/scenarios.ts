@@ -1,4 +1,5 @@
-import { SCENARIOS, type Scenario, type ScenarioName } from '../contract/demo.ts'
+import type { Scenario } from '../contract/answers/demo.ts'
+import { SCENARIOS, type ScenarioName } from '../contract/demo.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Log } from '../observe/log.ts'
 

@@ -10,7 +10,7 @@ import {
   type SeriesData,
   sameSeries,
 } from '@/components/data/merge-series.ts'
-import type { Point } from '@/server/contract/series.ts'
+import type { Point } from '@/server/contract/answers/series.ts'
 
 const point = (t: number, value: number): Point => [t, value, value, value]
 const data = (points: Point[], over: Partial<SeriesData> = {}): SeriesData => ({

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { plannedPhaseSchema } from './drain.ts'
+import { count } from './parts.ts'
+
+export const drainNoticeSchema = z
+  .object({ code: z.string(), message: z.string() })
+  .meta({ id: 'DrainNotice' })
+export type DrainNotice = z.infer<typeof drainNoticeSchema>
+
+/** `POST /drains/preview`. */
+export const drainPlanSchema = z
+  .object({
+    moves: z.array(
+      z.object({ node: z.string(), connections: count, tunnels: count, requests: count, pushes: count }),
+    ),
+    forecast: z.array(
+      z.object({
+        region: z.string(),
+        tunnelsNow: count,
+        tunnelsAfter: z.number(),
+        capacity: count.optional(),
+        reconnectsPerSecond: z.number(),
+      }),
+    ),
+    phases: z.array(plannedPhaseSchema),
+    totalSeconds: z.number().describe('Sum of `phases`'),
+    blockers: z.array(drainNoticeSchema),
+    warnings: z.array(drainNoticeSchema),
+  })
+  .meta({ id: 'DrainPlan' })
+export type DrainPlan = z.infer<typeof drainPlanSchema>

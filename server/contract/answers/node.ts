@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { healthSchema } from '../health.ts'
+import { INTENTS, OBSERVED_STATES } from '../states.ts'
+import { count, isoTime, milliseconds } from './parts.ts'
+
+/** Newest measured numbers of a node; an absent part is absent, and `unknown` is never zero. */
+export const nodeNumbersSchema = z
+  .object({
+    tunnels: count.optional(),
+    connections: count.optional(),
+    requests: count.optional(),
+    pushReceived: count.optional(),
+    pushDelivered: count.optional(),
+    pushRejected: count.optional(),
+    pushFailed: count.optional(),
+    sessionInvalidations: count.optional(),
+    tokensPruned: count.optional(),
+    rssBytes: count.optional(),
+    eventLoopDelayMs: milliseconds.optional(),
+    openFds: count.optional(),
+  })
+  .meta({
+    id: 'NodeNumbers',
+    description: 'Newest measured numbers; what was not measured is absent, never zero',
+  })
+export type NodeNumbers = z.infer<typeof nodeNumbersSchema>
+
+export const nodeSchema = z
+  .object({
+    id: z.string(),
+    region: z.string(),
+    kind: z.string().describe('Which adapter speaks to it, for example "tidegate"'),
+    embedded: z.boolean().describe('It runs inside the collector process'),
+    state: z.enum(OBSERVED_STATES).describe('What is observed'),
+    intent: z.enum(INTENTS).describe('What the operator wants'),
+    problems: z.array(z.string()),
+    away: z
+      .object({ drainId: z.string(), until: isoTime.nullable() })
+      .describe('It does not answer, and a drain explains why, until then (null: until it is back)')
+      .optional(),
+    version: z.string().nullable(),
+    since: isoTime.describe('Since when the state holds'),
+    lastPollAt: isoTime.nullable(),
+    lastAnswerAt: isoTime
+      .nullable()
+      .describe(
+        'When it last gave a usable answer: the time of `numbers`, and of what is known of a node that is down',
+      )
+      .optional(),
+    latencyMs: milliseconds.nullable().describe('Milliseconds the last poll took'),
+    lastOutcome: z.string().nullable().describe('Outcome of the last poll in words, for example "refused"'),
+    clockSkewMs: milliseconds
+      .nullable()
+      .describe(
+        "Milliseconds by which the node's clock is ahead of the collector's; null before the first event",
+      ),
+    streamState: z.enum(['live', 'connecting', 'none']),
+    numbers: nodeNumbersSchema,
+  })
+  .meta({ id: 'Node' })
+export type Node = z.infer<typeof nodeSchema>
+
+export const listenerSchema = healthSchema.shape.listeners.unwrap().element
+
+/** `GET /nodes/:id`. */
+export const nodeDetailSchema = nodeSchema
+  .extend({
+    controlUrl: z.string().nullable(),
+    listeners: z.array(listenerSchema),
+    health: healthSchema.nullable().describe('Its last document, as GET /nodes/{id}/health answers it'),
+  })
+  .meta({ id: 'NodeDetail' })
+export type NodeDetail = z.infer<typeof nodeDetailSchema>
