@@ -1,10 +1,10 @@
-import type { LivePublisher } from '../../contract/index.ts'
+import type { FleetEvent, LivePublisher } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
-import type { Store } from '../../store/store.ts'
+import type { EventInput, Store } from '../../store/store.ts'
+import type { StreamGap } from '../adapters/adapter.ts'
 import type { AddressRules } from '../adapters/address.ts'
 import type { Control } from '../adapters/tidegate/control.ts'
-import { createEventStream } from '../adapters/tidegate/event-stream.ts'
-import type { StreamGap } from '../adapters/tidegate/gap-teller.ts'
+import { TidegateStream } from '../adapters/tidegate/event-stream.ts'
 import type { EventSink } from '../event-sink.ts'
 import type { FleetNode } from './fleet.ts'
 
@@ -21,20 +21,13 @@ export class NodeStreams {
     if (node.stream !== null) return
     const { store, control, rules, log, now, sink } = this.#options
     let flowed = false
-    node.stream = createEventStream({
-      target: () => node,
+    const into = {
       clock: node.clock,
       isLagging: this.#options.isLagging,
-      now,
-      store,
-      control,
-      rules,
-      log,
-      maxBackoffMs: this.#options.maxBackoffMs,
-      accept: (event, bytes) => sink.accept(event, bytes),
+      accept: (event: EventInput, bytes: number) => sink.accept(event, bytes),
       room: () => sink.room(),
-      onLiveOnly: (event) => sink.showOnly(event),
-      onGap: (gap) => this.#gap(node, gap),
+      onLiveOnly: (event: Omit<FleetEvent, 'id'>) => sink.showOnly(event),
+      onGap: (gap: StreamGap) => this.#gap(node, gap),
       onLive: () => this.#options.onLive(node),
       onChange: () => {
         const flows = node.stream?.state === 'live'
@@ -43,7 +36,9 @@ export class NodeStreams {
         this.#options.touch(node.id)
         this.#options.live.changed('overview')
       },
-    })
+    }
+    const { maxBackoffMs } = this.#options
+    node.stream = new TidegateStream(() => node, into, { store, control, rules, log, maxBackoffMs, now })
     node.stream.start()
   }
 

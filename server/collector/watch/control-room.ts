@@ -83,7 +83,10 @@ export class ControlRoom {
     const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = sink.figures()
     const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
     const refused = Object.fromEntries(
-      REFUSALS.map((reason) => [reason, streams.reduce((sum, stream) => sum + stream.refused[reason], 0)]),
+      REFUSALS.map((reason) => [
+        reason,
+        streams.reduce((sum, stream) => sum + (stream.refused[reason] ?? 0), 0),
+      ]),
     )
     const ages = {
       polls: watch.figures().startedAgeMs,

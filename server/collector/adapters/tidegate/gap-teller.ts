@@ -1,58 +1,57 @@
-/** Part of a node's stream that cannot be had any more. */
-export interface StreamGap {
-  fromSeq: number
-  /** Null where it is not known how much it was. */
-  toSeq: number | null
-  /** Null where it is not known since when. */
-  fromMs: number | null
-  toMs: number
-  reason: string
-}
+import type { StreamGap } from '../adapter.ts'
 
 /** Gaps of one node are told at most this often: each is a row in the store, and a broken node may make one a moment. */
 const EVERY_MS = 5_000
 
 /** Tells the first gap at once, and those that follow soon after as one. */
-export const createGapTeller = (
-  onGap: (gap: StreamGap) => void,
-): { tell(gap: StreamGap): void; close(): void } => {
-  let timer: NodeJS.Timeout | null = null
-  let waiting: StreamGap | null = null
-  let more = 0
+export class GapTeller {
+  readonly #onGap: (gap: StreamGap) => void
+  #timer: NodeJS.Timeout | null = null
+  #waiting: StreamGap | null = null
+  /** Gaps that the waiting one stands for beside itself. */
+  #more = 0
 
-  const due = (): void => {
-    timer = null
-    const gap = waiting
-    if (!gap) return
-    waiting = null
-    const reason = more === 0 ? gap.reason : `${gap.reason} (and ${more} more such gaps)`
-    more = 0
-    hand({ ...gap, reason })
-  }
-  const hand = (gap: StreamGap): void => {
-    onGap(gap)
-    timer = setTimeout(due, EVERY_MS)
+  constructor(onGap: (gap: StreamGap) => void) {
+    this.#onGap = onGap
   }
 
-  return {
-    tell(gap) {
-      if (!timer) return hand(gap)
-      if (!waiting) {
-        waiting = gap
-        return
-      }
-      more += 1
-      waiting = {
-        ...gap,
-        fromSeq: waiting.fromSeq,
-        fromMs: waiting.fromMs ?? gap.fromMs,
-      }
-    },
-    close() {
-      if (timer) clearTimeout(timer)
-      timer = null
-      if (waiting) onGap(waiting)
-      waiting = null
-    },
+  tell(gap: StreamGap): void {
+    if (this.#timer === null) {
+      this.#hand(gap)
+      return
+    }
+    if (this.#waiting === null) {
+      this.#waiting = gap
+      return
+    }
+    this.#more += 1
+    const { fromSeq, fromMs } = this.#waiting
+    this.#waiting = { ...gap, fromSeq, fromMs: fromMs ?? gap.fromMs }
+  }
+
+  /** Tells at once what waits. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const gap = this.#takeWaiting()
+    if (gap) this.#onGap(gap)
+  }
+
+  #hand(gap: StreamGap): void {
+    this.#onGap(gap)
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      const next = this.#takeWaiting()
+      if (next) this.#hand(next)
+    }, EVERY_MS)
+  }
+
+  #takeWaiting(): StreamGap | null {
+    const gap = this.#waiting
+    const more = this.#more
+    this.#waiting = null
+    this.#more = 0
+    if (gap === null || more === 0) return gap
+    return { ...gap, reason: `${gap.reason} (and ${more} more such gaps)` }
   }
 }

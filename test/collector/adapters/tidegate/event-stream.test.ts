@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { EventSink, StreamGap } from '../../../../server/collector/adapters/adapter.ts'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
 import { createControl } from '../../../../server/collector/adapters/tidegate/control.ts'
 import type { EventAllowance } from '../../../../server/collector/adapters/tidegate/event-budget.ts'
-import { createEventStream } from '../../../../server/collector/adapters/tidegate/event-stream.ts'
-import type { StreamGap } from '../../../../server/collector/adapters/tidegate/gap-teller.ts'
+import { TidegateStream } from '../../../../server/collector/adapters/tidegate/event-stream.ts'
 import { NodeClock } from '../../../../server/collector/fleet/node-clock.ts'
 import type { FleetEvent } from '../../../../server/contract/index.ts'
 import type { EventInput } from '../../../../server/store/store.ts'
@@ -38,9 +38,22 @@ const follow = (
   const gaps: StreamGap[] = []
   const rules = createAddressRules([])
   const control = createControl(rules)
-  const stream = createEventStream({
-    target: () => ({ id: node.id, region: node.region, url: node.url, token: node.token, embedded: false }),
+  const target = { id: node.id, region: node.region, token: node.token, embedded: false }
+  const sink: EventSink = {
     clock: new NodeClock(),
+    isLagging: () => false,
+    accept(event) {
+      if (options.room && !options.room()) return false
+      events.push(event)
+      return true
+    },
+    room: () => delay(5),
+    onLiveOnly: (event) => void liveOnly.push(event),
+    onGap: (gap) => void gaps.push(gap),
+    onLive: () => undefined,
+    onChange: () => undefined,
+  }
+  const stream = new TidegateStream(() => ({ ...target, url: node.url }), sink, {
     store: {
       async position() {
         await delay(options.positionTakesMs?.shift() ?? 0)
@@ -52,16 +65,6 @@ const follow = (
     log,
     maxBackoffMs: 100,
     ...(options.allowance === undefined ? {} : { allowance: options.allowance }),
-    accept(event) {
-      if (options.room && !options.room()) return false
-      events.push(event)
-      return true
-    },
-    room: () => delay(5),
-    onLiveOnly: (event) => void liveOnly.push(event),
-    onGap: (gap) => void gaps.push(gap),
-    onLive: () => undefined,
-    onChange: () => undefined,
   })
   closers.push(() => {
     stream.close()
