@@ -21,7 +21,7 @@ import { Collector } from '../server/collector/collector.ts'
 import { Hub } from '../server/live/hub.ts'
 import { parseTopic } from '../server/live/topic.ts'
 import { createLog } from '../server/observe/log.ts'
-import { createPrismaStore } from '../server/store/prisma-store.ts'
+import { SqliteStore } from '../server/store/sqlite-store.ts'
 
 const SELF = fileURLToPath(import.meta.url)
 const TOKEN = 'a-token-of-the-benchmark'
@@ -147,7 +147,7 @@ const measure = async (): Promise<void> => {
   const [port] = (await once(child, 'message')) as [number]
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'))
   const log = createLog('bench', 'error')
-  const store = createPrismaStore({
+  const store = new SqliteStore({
     url: `file:${join(folder, 'tidegate.db')}`,
     log,
     expectedIntervalMs: intervalMs,

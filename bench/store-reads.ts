@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { EVENT_TYPES, METRIC_NAMES } from '../server/contract/index.ts'
 import { createLog } from '../server/observe/log.ts'
-import { createPrismaStore } from '../server/store/prisma-store.ts'
+import { SqliteStore } from '../server/store/sqlite-store.ts'
 
 const { values } = parseArgs({
   options: {
@@ -36,7 +36,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'))
 const path = join(folder, 'tidegate.db')
 const log = createLog('bench', 'error')
 const open = () =>
-  createPrismaStore({ url: `file:${path}`, log, expectedIntervalMs: pollMs, readLimitMs: 60_000 })
+  new SqliteStore({ url: `file:${path}`, log, expectedIntervalMs: pollMs, readLimitMs: 60_000 })
 
 const fill = (now: number): void => {
   const database = new DatabaseSync(path)

@@ -34,7 +34,7 @@ import { listen } from './runtime/listen/listen.ts'
 import { type BackupNote, backUp } from './store/backup.ts'
 import { databasePath } from './store/connection.ts'
 import { faultOf, remedyOf } from './store/faults.ts'
-import { createPrismaStore, type PrismaStore } from './store/prisma-store.ts'
+import { SqliteStore } from './store/sqlite-store.ts'
 
 type ProcessEnvironment = Record<string, string | undefined>
 
@@ -271,12 +271,12 @@ const open = async ({ env, settings, config, dataDir, log, rooms, wish }: Openin
  */
 class Opening {
   readonly #open: () => Promise<Auth>
-  readonly #store: PrismaStore
+  readonly #store: SqliteStore
   readonly #log: Log
   #auth: Auth | null = null
   #told: string | null = null
 
-  constructor(open: () => Promise<Auth>, store: PrismaStore, log: Log) {
+  constructor(open: () => Promise<Auth>, store: SqliteStore, log: Log) {
     this.#open = open
     this.#store = store
     this.#log = log
@@ -413,8 +413,8 @@ const openStore = (
   dataDir: string,
   log: Log,
   intervalMs: number,
-): PrismaStore =>
-  createPrismaStore({
+): SqliteStore =>
+  new SqliteStore({
     url: storeUrl(settings, config, dataDir),
     log,
     expectedIntervalMs: intervalMs,
@@ -428,7 +428,7 @@ const openStore = (
 const loadedAt = new Date().toISOString()
 
 /** What pages and the verdict say while the store does not record, or not everything in it can be read. */
-const storeProblem = (store: PrismaStore): RoomProblem | null => {
+const storeProblem = (store: SqliteStore): RoomProblem | null => {
   const { ok, reason, path, remedy, since, unreadable } = store.health()
   if (ok && unreadable !== undefined && unreadable.count > 0)
     return {
@@ -449,7 +449,7 @@ const storeProblem = (store: PrismaStore): RoomProblem | null => {
 
 const openAuth = (options: {
   settings: Environment
-  store: PrismaStore
+  store: SqliteStore
   dataDir: string
   url: string
   origins: readonly string[]
@@ -483,7 +483,7 @@ const openCollector = (options: {
   config: Config | null
   fleet: DemoFleet | null
   embedded: EmbeddedFleet | null
-  store: PrismaStore
+  store: SqliteStore
   hub: Hub
   polling: Config['polling']
   openProblem: RoomProblem | null

@@ -17,7 +17,7 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createPrismaStore } from '../server/store/prisma-store.ts'
+import { SqliteStore } from '../server/store/sqlite-store.ts'
 import { event, log } from './store/fixtures.ts'
 
 const cli = fileURLToPath(new URL('../server/cli.ts', import.meta.url))
@@ -211,7 +211,7 @@ describe('tidegate backup', () => {
   it('copies the database while the server writes, for its owner alone, and overwrites nothing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tidegate-backup-'))
     const path = join(folder, 'demo', 'tidegate.db')
-    const store = createPrismaStore({ url: `file:${path}`, log })
+    const store = new SqliteStore({ url: `file:${path}`, log })
     await store.open()
     try {
       for (let seq = 0; seq < 100; seq++) await store.appendEvents([event(seq)])
@@ -246,7 +246,7 @@ describe('tidegate backup', () => {
       const copy = new DatabaseSync(target)
       expect(copy.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
       copy.close()
-      const restored = createPrismaStore({ url: `file:${target}`, log })
+      const restored = new SqliteStore({ url: `file:${target}`, log })
       await restored.open()
       expect((await restored.rowCounts()).events).toBeGreaterThanOrEqual(100)
       await restored.close()

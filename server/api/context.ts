@@ -6,7 +6,7 @@ import type { CollectorHandle } from '../collector/handle.ts'
 import type { DemoInfo, Scenario, ScenarioName } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { MetricsPage } from '../observe/metrics.ts'
-import type { StoreMeasure } from '../store/prisma-store.ts'
+import type { StoreMeasure } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
 
 export type Env = { Bindings: HttpBindings; Variables: { requestId: string } }

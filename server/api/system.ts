@@ -1,5 +1,5 @@
 import { AppError, type Me, type SystemInfo } from '../contract/index.ts'
-import type { StoreMeasure } from '../store/prisma-store.ts'
+import type { StoreMeasure } from '../store/sqlite-store.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiOptions } from './context.ts'
 import { given, pageQuery, readQuery } from './input.ts'

@@ -11,7 +11,7 @@ import {
   type User,
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
-import type { PrismaClient } from '../store/prisma-store.ts'
+import type { PrismaClient } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
 import { ApiTokens } from './api-tokens.ts'
 import type { Caller, Revocation } from './caller.ts'

@@ -1,7 +1,7 @@
 import { betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import type { Log } from '../observe/log.ts'
-import type { PrismaClient } from '../store/prisma-store.ts'
+import type { PrismaClient } from '../store/sqlite-store.ts'
 import type { Passwords } from './passwords.ts'
 
 export interface SignInOptions {

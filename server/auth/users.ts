@@ -1,7 +1,7 @@
 import { ulid } from 'ulid'
 import { type Actor, AppError, type Role, type User } from '../contract/index.ts'
 import { writeAudit } from '../store/audit.ts'
-import type { PrismaClient } from '../store/prisma-store.ts'
+import type { PrismaClient } from '../store/sqlite-store.ts'
 import type { Passwords } from './passwords.ts'
 
 /** Users there may be at once; the list is answered whole. */

@@ -23,7 +23,7 @@ import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
 import { overviewOf } from './fleet/overview.ts'
 import { TunnelLists } from './fleet/tunnel-lists.ts'
 import type { CollectorHandle, IncidentDesk } from './handle.ts'
-import { createRetention } from './history/retention.ts'
+import { Retention } from './history/retention.ts'
 import { IncidentBook } from './incidents/book.ts'
 import { createIncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
@@ -79,7 +79,7 @@ export class Collector implements CollectorHandle {
   readonly #verbs: NodeVerbs
   readonly #room: ControlRoom
   readonly #recurring: Recurring
-  readonly #retention: { start(): void; close(): void }
+  readonly #retention: Retention
   /** The last change of incidents: one at a time, rules every second, people whenever they like. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #running = false
@@ -98,7 +98,7 @@ export class Collector implements CollectorHandle {
     this.#probe = createTidegateProbe({ timeoutMs: options.polling.timeoutMs, rules, now })
     this.#heartbeats = new HeartbeatRings(pollIntervalMs)
     this.#recurring = new Recurring(log)
-    this.#retention = createRetention(store, log)
+    this.#retention = new Retention(store, log)
     const regionOf = (node: string): string | null => this.fleet.member(node)?.region ?? null
     this.#sink = new EventSink({ store, live, log, now, regionOf })
     const record: EventSink['record'] = (type, data, where) => this.#sink.record(type, data, where)

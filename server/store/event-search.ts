@@ -1,5 +1,5 @@
 import type { EventType, FleetEvent } from '../contract/events.ts'
-import type { ReadTools } from './reads.ts'
+import type { ReadTools } from './read-tools.ts'
 import type { SqlTable, SqlValue } from './sql-message.ts'
 
 /** A question for events, with everything that needs no database worked out. Times are epoch ms. */

@@ -1,14 +1,6 @@
 import { searchEvents } from './event-search.ts'
+import type { ReadTools } from './read-tools.ts'
 import { addUpSteps, forgetSteps } from './series-steps.ts'
-import type { SqlTable, SqlValue } from './sql-message.ts'
-
-/** What a read of many rows works with, on the thread of the reading connection. */
-export interface ReadTools {
-  /** One short statement. Others get their turn before it. */
-  run(sql: string, args: readonly SqlValue[]): Promise<SqlTable>
-  /** What is left of the time that this read may take, in ms. */
-  leftMs(): number
-}
 
 /** Rows of each table. Counting reads an index from end to end, so one table is one turn. */
 const countRows = async (tools: ReadTools, tables: readonly string[]): Promise<Record<string, number>> => {

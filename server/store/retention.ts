@@ -1,5 +1,6 @@
 import type { Connection } from './connection.ts'
 import type { Reader } from './reader.ts'
+import type { Pruned } from './store.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -18,14 +19,6 @@ export const defaultRetention: Retention = {
   maxBytes: 10 * 1024 ** 3,
 }
 
-export interface Pruned {
-  samples: number
-  events: number
-  gaps: number
-  /** Rows that went before their time, because the database had reached its size. */
-  forSize: number
-}
-
 /** Rows deleted in one transaction, so that nobody waits long for the connection. */
 const rowsPerBatch = 2_000
 
@@ -42,6 +35,8 @@ const maxIncidents = 1_000
 const incidentsMs = 400 * day
 /** However full the disk is: the last hour stays, or nothing could be seen at all. */
 const alwaysMs = hour
+/** The newest rows of one scope, or documents of one node, that are kept within their time. */
+const newestKept = { state_changes: 20_000, health_documents: 2_000 } as const
 /** Pruning for size ends here, as a share of the ceiling, so that it does not begin again with the next row. */
 const sizeGoal = 0.9
 
@@ -155,15 +150,16 @@ export class Pruner {
     const now = this.#now()
     const kept = keptSpans(await readIncidents(this.#reader, now), now)
     const { samplesMs, eventsMs, maxBytes } = this.#retention
-    const pruned: Pruned = { samples: 0, events: 0, gaps: 0, forSize: 0 }
+    const pruned: Pruned = { samples: 0, events: 0, gaps: 0, history: 0, forSize: 0 }
     await this.#forget(now - samplesMs, now - eventsMs, kept, pruned)
     await this.#connection.query('DELETE FROM "sessions" WHERE "expiresAt" < ?', [
       new Date(now).toISOString().replace('Z', '+00:00'),
     ])
     if ((await usedBytes(this.#reader)) > maxBytes) {
-      const before = pruned.samples + pruned.events
+      const sum = () => pruned.samples + pruned.events + pruned.history
+      const before = sum()
       await this.#shrink(kept, pruned)
-      pruned.forSize = pruned.samples + pruned.events - before
+      pruned.forSize = sum() - before
     }
     return pruned
   }
@@ -201,7 +197,7 @@ export class Pruner {
           to,
         ])
     }
-    for (const node of await this.#nodesOf('events')) {
+    for (const node of await this.#namesIn('events', 'node')) {
       for (const [from, to] of outside(eventsBefore, kept.get(node) ?? []))
         pruned.events += await this.#delete(
           'events',
@@ -213,16 +209,47 @@ export class Pruner {
     }
     for (const [from, to] of outside(eventsBefore, kept.get(null) ?? []))
       pruned.gaps += await this.#delete('gaps', '"to" >= ? AND "to" < ?', [from, to])
+    pruned.history += await this.#forgetHistory('state_changes', 'scope', eventsBefore, kept)
+    pruned.history += await this.#forgetHistory('health_documents', 'node', eventsBefore, kept)
   }
 
-  /** Who has events: one index step a node, however many events; null first. */
-  async #nodesOf(table: 'events'): Promise<(string | null)[]> {
+  /** What was said last before a time still held at that time, however old it is: it stays. */
+  async #forgetHistory(
+    table: keyof typeof newestKept,
+    column: 'scope' | 'node',
+    before: number,
+    kept: KeptSpans,
+  ): Promise<number> {
+    let deleted = 0
+    for (const name of await this.#namesIn(table, column)) {
+      if (name === null) continue
+      const node = column === 'node' ? name : name.startsWith('node:') ? name.slice('node:'.length) : null
+      for (const [from, to] of outside(before, kept.get(node) ?? []))
+        deleted += await this.#delete(
+          table,
+          `"${column}" = ? AND "at" >= ? AND "at" < (SELECT MAX("at") FROM "${table}" WHERE "${column}" = ? AND "at" <= ?)`,
+          [name, from, name, to],
+        )
+      deleted += await this.#delete(
+        table,
+        `"${column}" = ? AND "id" <= (SELECT "id" FROM "${table}" WHERE "${column}" = ? ORDER BY "at" DESC, "id" DESC LIMIT 1 OFFSET ?)`,
+        [name, name, newestKept[table]],
+      )
+    }
+    return deleted
+  }
+
+  /** Whose rows these are: one index step a name, however many rows; null first. */
+  async #namesIn(
+    table: 'events' | 'state_changes' | 'health_documents',
+    column: 'node' | 'scope',
+  ): Promise<(string | null)[]> {
     const { rows } = await this.#reader.lookUp(
-      `WITH RECURSIVE "known" ("node") AS (
-        SELECT MIN("node") FROM "${table}"
+      `WITH RECURSIVE "known" ("name") AS (
+        SELECT MIN("${column}") FROM "${table}"
         UNION ALL
-        SELECT (SELECT MIN("e"."node") FROM "${table}" "e" WHERE "e"."node" > "known"."node") FROM "known" WHERE "known"."node" IS NOT NULL
-      ) SELECT "node" FROM "known" WHERE "node" IS NOT NULL`,
+        SELECT (SELECT MIN("e"."${column}") FROM "${table}" "e" WHERE "e"."${column}" > "known"."name") FROM "known" WHERE "known"."name" IS NOT NULL
+      ) SELECT "name" FROM "known" WHERE "name" IS NOT NULL`,
       [],
     )
     return [null, ...rows.map((row) => String(row[0]))]

@@ -46,6 +46,9 @@ export class SampleWriter {
   readonly #holeMs: number
   readonly #onLate: () => void
   #pending: SampleRow[] = []
+  /** Times of the oldest sample that is pending, and of the oldest that is being written; infinite where there is none. */
+  #pendingFrom = Number.POSITIVE_INFINITY
+  #writingFrom = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
   #dropped = 0
@@ -66,6 +69,12 @@ export class SampleWriter {
     return this.#dropped
   }
 
+  /** When the oldest sample that is not on disk yet was taken, epoch ms; null where all are. */
+  get oldestWaitingAt(): number | null {
+    const oldest = Math.min(this.#pendingFrom, this.#writingFrom)
+    return oldest === Number.POSITIVE_INFINITY ? null : oldest
+  }
+
   /** Reads which nodes there are: one index step a node, however many samples. */
   async load(): Promise<void> {
     this.known.clear()
@@ -84,7 +93,10 @@ export class SampleWriter {
 
   write(rows: readonly SampleRow[]): void {
     if (this.#closed || rows.length === 0) return
-    this.#pending.push(...rows)
+    for (const row of rows) {
+      this.#pending.push(row)
+      this.#pendingFrom = Math.min(this.#pendingFrom, row.at)
+    }
     this.#cut()
     this.#timer ??= setTimeout(() => {
       this.#timer = null
@@ -99,14 +111,18 @@ export class SampleWriter {
     if (this.#pending.length === 0) return
     const batch = this.#pending
     this.#pending = []
+    this.#writingFrom = this.#pendingFrom
+    this.#pendingFrom = Number.POSITIVE_INFINITY
     this.#writing = this.#store(batch)
       .catch((error: unknown) => {
         this.#pending = [...batch, ...this.#pending]
+        this.#pendingFrom = Math.min(this.#pendingFrom, this.#writingFrom)
         this.#cut()
         throw error
       })
       .finally(() => {
         this.#writing = null
+        this.#writingFrom = Number.POSITIVE_INFINITY
       })
     await this.#writing
   }

@@ -1,5 +1,5 @@
 import { type MetricName, SERIES_METRICS } from '../contract/series.ts'
-import type { ReadTools } from './reads.ts'
+import type { ReadTools } from './read-tools.ts'
 import type { SqlValue } from './sql-message.ts'
 
 /** Which steps of which nodes to add up. Times are epoch ms, whole steps. */

@@ -1,7 +1,7 @@
 import { type Point, SERIES_METRICS, type SeriesAnswer, type SeriesGap } from '../contract/index.ts'
 import { type CountedPoint, partlyMeasured, wholeSteps } from './partial-steps.ts'
 import type { Reader } from './reader.ts'
-import { type KnownNode, noSamples } from './samples.ts'
+import { type KnownNode, noSamples, type SampleWriter } from './samples.ts'
 import type { SeriesQuery } from './store.ts'
 
 const second = 1_000
@@ -97,36 +97,43 @@ const gapsOf = async (
 /** Reads charts out of the samples. */
 export class SeriesReader {
   readonly #reader: Reader
-  readonly #known: ReadonlyMap<string, KnownNode>
+  readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
   readonly #pollIntervalMs: number
   readonly #holeMs: number
   readonly #now: () => number
 
   constructor(options: {
     reader: Reader
-    known: ReadonlyMap<string, KnownNode>
+    /** Which nodes there are, and what waits to be written. */
+    samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
     pollIntervalMs: number
     holeMs: number
     now: () => number
   }) {
     this.#reader = options.reader
-    this.#known = options.known
+    this.#samples = options.samples
     this.#pollIntervalMs = options.pollIntervalMs
     this.#holeMs = options.holeMs
     this.#now = options.now
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
-    return gapsOf(this.#reader, filter, this.#known, this.#holeMs, this.#now())
+    return gapsOf(this.#reader, filter, this.#samples.known, this.#holeMs, this.#now())
   }
 
-  /** The step that is still running is left out: its sum would be too small. */
+  /**
+   * The step that is still running is left out: its sum would be too small. So is one whose samples still wait to be written, at
+   * most half a second while the store is well: a read must not force a write.
+   */
   async series(query: SeriesQuery): Promise<SeriesAnswer> {
     const now = this.#now()
-    const scope = scopeOf(query, this.#known)
+    const scope = scopeOf(query, this.#samples.known)
     const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
     const from = firstStart(query.from, step)
-    const to = Math.min(Math.ceil(query.to / step) * step, Math.floor(now / step) * step)
+    const to = Math.min(
+      Math.ceil(query.to / step) * step,
+      Math.floor(Math.min(now, this.#samples.oldestWaitingAt ?? now) / step) * step,
+    )
     const read = scope.nodes.length > 0 && query.metrics.length > 0 && to > from
     const rows = read
       ? await this.#reader.read(

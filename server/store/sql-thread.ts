@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { AppError } from '../contract/errors.ts'
-import { forgetReads, READS, type ReadTools } from './reads.ts'
+import type { ReadTools } from './read-tools.ts'
+import { forgetReads, READS } from './reads.ts'
 import { packFailure, type SqlReply, type SqlRequest, type SqlTable, type SqlValue } from './sql-message.ts'
 
 /**

@@ -6,7 +6,9 @@ import type {
   EventPage,
   FleetEvent,
   Incident,
+  Intent,
   MetricName,
+  ObservedState,
   Page,
   SeriesAnswer,
   SeriesGap,
@@ -62,6 +64,36 @@ export interface SeriesQuery {
   caller?: ReadCaller
 }
 
+/** What was judged of a scope from `at` on, until the next one of that scope. */
+export interface HistoryState {
+  /** `node:fra-1`, `region:fra`, or `room`: the control room itself. */
+  scope: string
+  /** Epoch ms. */
+  at: number
+  state: ObservedState
+  intent: Intent
+  problems: readonly string[]
+}
+
+/** A node's document as it was answered. */
+export interface HistoryDocument {
+  node: string
+  /** When it was read, epoch ms. */
+  at: number
+  data: unknown
+}
+
+/** Rows that a run of the retention deleted. */
+export interface Pruned {
+  samples: number
+  events: number
+  gaps: number
+  /** Judgements and documents that were written down. */
+  history: number
+  /** Rows that went before their time, because the database had reached its size. */
+  forSize: number
+}
+
 export interface StoredApiToken extends ApiToken {
   /** SHA-256 of the token in hex. */
   hash: string
@@ -102,6 +134,8 @@ export interface Store {
   close(): Promise<void>
   health(): StoreHealth
   rowCounts(): Promise<Record<string, number>>
+  /** Deletes what is older than its retention, or more than its size, in small batches. */
+  prune(): Promise<Pruned>
 
   /** Queues samples; they are written in one raw batch at the latest a second later. */
   writeSamples(rows: readonly SampleRow[]): void
@@ -119,6 +153,13 @@ export interface Store {
   /** Records that data of a node (or, without one, of the collector) is missing between two epoch ms. */
   addGap(gap: SeriesGap): Promise<void>
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>
+
+  /** Writes down what was judged, and documents that changed. Nothing of it is stored where it rejects. */
+  writeHistory(states: readonly HistoryState[], documents: readonly HistoryDocument[]): Promise<void>
+  /** What every scope's last judgement at or before `at` (epoch ms) said. */
+  statesAt(at: number): Promise<HistoryState[]>
+  /** The document of a node that was the newest at `at` (epoch ms), or null. */
+  documentAt(node: string, at: number): Promise<HistoryDocument | null>
 
   saveTunnels(rows: readonly Tunnel[]): Promise<void>
   forgetTunnels(hostIds: readonly string[]): Promise<void>

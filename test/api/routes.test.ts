@@ -94,6 +94,7 @@ describe('the API', () => {
       { node: 'fra-1', region: 'fra', at: t + 1_000, values: { tunnels: 4, reconnects: 2 } },
       { node: 'iad-1', region: 'iad', at: t + 2_000, values: { tunnels: 6, reconnects: 1 } },
     ])
+    await server.place.store.flush()
     const { json } = await get(
       `/series?metric=tunnels,reconnects&from=${iso(t - 600_000)}&to=${t + 300_000}&points=15`,
     )

@@ -15,7 +15,7 @@ import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EmergencyLog } from '../../server/store/emergency-log.ts'
-import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
+import { SqliteStore } from '../../server/store/sqlite-store.ts'
 import { iso, log, sqlite, start } from './fixtures.ts'
 
 const row = (object: string) => ({
@@ -31,7 +31,7 @@ const row = (object: string) => ({
 
 describe('who did what while the store is away', () => {
   let place: Awaited<ReturnType<typeof sqlite.create>>
-  let store: PrismaStore
+  let store: SqliteStore
   beforeEach(async () => {
     place = await sqlite.create()
     store = place.store
@@ -58,13 +58,13 @@ describe('who did what while the store is away', () => {
     const path = store.emergency.path
     await store.close()
     const lines = readFileSync(path)
-    store = createPrismaStore({ url: place.url, log })
+    store = new SqliteStore({ url: place.url, log })
     await store.open()
     expect(await objects()).toEqual(['iad'])
     await store.close()
     // The file is there again, as if it had not been removed yet; and one more row was written since.
     writeFileSync(`${path}.replaying`, lines)
-    store = createPrismaStore({ url: place.url, log })
+    store = new SqliteStore({ url: place.url, log })
     store.emergency.append(row('sjc'))
     await store.open()
     expect(await objects()).toEqual(['sjc', 'iad'])

@@ -16,11 +16,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Connection } from '../../server/store/connection.ts'
-import { createPrismaStore, type PrismaStore } from '../../server/store/prisma-store.ts'
 import { SqlClient } from '../../server/store/sql-client.ts'
+import { SqliteStore } from '../../server/store/sqlite-store.ts'
 import { drain, event, incident, iso, log, sqlite, start, tunnel } from './fixtures.ts'
 
-const heals = (store: PrismaStore) => expect.poll(() => store.health().ok, { timeout: 10_000 }).toBe(true)
+const heals = (store: SqliteStore) => expect.poll(() => store.health().ok, { timeout: 10_000 }).toBe(true)
 
 /** Another process that holds the write lock: POSIX locks are per process, so one of our own would not count. */
 const lockElsewhere = async (path: string): Promise<{ release(afterMs?: number): Promise<void> }> => {
@@ -44,7 +44,7 @@ const lockElsewhere = async (path: string): Promise<{ release(afterMs?: number):
 
 describe('a store whose disk lets it down', () => {
   let place: Awaited<ReturnType<typeof sqlite.create>>
-  let store: PrismaStore
+  let store: SqliteStore
   beforeEach(async () => {
     place = await sqlite.create()
     store = place.store
@@ -123,7 +123,7 @@ describe('a store whose disk lets it down', () => {
       UPDATE "events" SET "data" = 'x' WHERE "seq" = 1;
       UPDATE "audit_rows" SET "after" = 'no json'`)
     database.close()
-    store = createPrismaStore({ url: place.url, log })
+    store = new SqliteStore({ url: place.url, log })
     await store.open()
     expect((await store.incidents({})).items.map((each) => each.id)).toEqual(['i2'])
     expect((await store.tunnels()).map((each) => each.hostId)).toEqual(['host-2'])
@@ -155,7 +155,7 @@ describe('a store whose disk lets it down', () => {
     broken.fill(0xee, Math.floor(broken.length / 2), broken.length - 4_096)
     writeFileSync(place.path, broken)
     const lines: string[] = []
-    store = createPrismaStore({
+    store = new SqliteStore({
       url: place.url,
       log: { ...log, error: (_: unknown, msg: string) => lines.push(msg) } as never,
     })
@@ -179,9 +179,9 @@ describe('a store whose disk lets it down', () => {
   it('keeps what it acknowledged when the process is killed', async () => {
     await store.close()
     const script = `
-      import { createPrismaStore } from ${JSON.stringify(fileURLToPath(new URL('../../server/store/prisma-store.ts', import.meta.url)))}
+      import { SqliteStore } from ${JSON.stringify(fileURLToPath(new URL('../../server/store/sqlite-store.ts', import.meta.url)))}
       import { createLog } from ${JSON.stringify(fileURLToPath(new URL('../../server/observe/log.ts', import.meta.url)))}
-      const store = createPrismaStore({ url: ${JSON.stringify(place.url)}, log: createLog('test', 'silent') })
+      const store = new SqliteStore({ url: ${JSON.stringify(place.url)}, log: createLog('test', 'silent') })
       await store.open()
       for (let n = 1; ; n++) {
         await store.setSetting('count', String(n))
@@ -198,7 +198,7 @@ describe('a store whose disk lets it down', () => {
     await once(child, 'close')
     const acknowledged = Number(said.trim().split('\n').at(-1))
     expect(acknowledged).toBeGreaterThan(19)
-    const again = createPrismaStore({ url: place.url, log })
+    const again = new SqliteStore({ url: place.url, log })
     await again.open()
     expect(Number(await again.setting('count'))).toBeGreaterThanOrEqual(acknowledged)
     await again.close()
@@ -216,7 +216,7 @@ describe('a disk that fills up while the room is open', () => {
       return
     }
     const lines: string[] = []
-    const store = createPrismaStore({
+    const store = new SqliteStore({
       url: `file:${join(folder, 'tidegate.db')}`,
       log: { ...log, error: (_: unknown, line: string) => lines.push(line), info: () => undefined } as never,
     })
@@ -315,14 +315,14 @@ describe('a store that cannot be opened', () => {
 
   it('names the folder that cannot be written', async () => {
     writeFileSync(join(folder, 'file'), '')
-    const store = createPrismaStore({ url: `file:${join(folder, 'file', 'tidegate.db')}`, log })
+    const store = new SqliteStore({ url: `file:${join(folder, 'file', 'tidegate.db')}`, log })
     await expect(store.open()).rejects.toMatchObject({ code: 'ERR_DATA_FOLDER' })
     await store.close()
   })
 
   it('refuses a directory in the place of its file', async () => {
     mkdirSync(join(folder, 'tidegate.db'))
-    const store = createPrismaStore({ url: `file:${join(folder, 'tidegate.db')}`, log })
+    const store = new SqliteStore({ url: `file:${join(folder, 'tidegate.db')}`, log })
     await expect(store.open()).rejects.toMatchObject({ code: 'ERR_DATA_FOLDER' })
     await store.close()
   })
@@ -332,17 +332,15 @@ describe('a store that cannot be opened', () => {
       join(folder, 'tidegate.db'),
       'not a database, but long enough to be looked at as one, one would think'.repeat(20),
     )
-    const store = createPrismaStore({ url: `file:${join(folder, 'tidegate.db')}`, log })
+    const store = new SqliteStore({ url: `file:${join(folder, 'tidegate.db')}`, log })
     await expect(store.open()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
     await store.close()
   })
 
   it('refuses another kind of store with a sentence that keeps its password to itself', () => {
-    expect(() => createPrismaStore({ url: 'postgresql://user:secret@db/tidegate', log })).toThrow(
+    expect(() => new SqliteStore({ url: 'postgresql://user:secret@db/tidegate', log })).toThrow(
       /db\/tidegate/,
     )
-    expect(() => createPrismaStore({ url: 'postgresql://user:secret@db/tidegate', log })).not.toThrow(
-      /secret/,
-    )
+    expect(() => new SqliteStore({ url: 'postgresql://user:secret@db/tidegate', log })).not.toThrow(/secret/)
   })
 })

@@ -3,11 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Drain, EventType, Incident, Tunnel } from '../../server/contract/index.ts'
 import { createLog } from '../../server/observe/log.ts'
-import {
-  createPrismaStore,
-  type PrismaStore,
-  type PrismaStoreOptions,
-} from '../../server/store/prisma-store.ts'
+import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
 import type { EventInput, StoredDrain } from '../../server/store/store.ts'
 
 export const log = createLog('test', 'silent')
@@ -16,8 +12,8 @@ export interface Dialect {
   name: string
   /** A new, empty, open store. */
   create(
-    options?: Partial<PrismaStoreOptions>,
-  ): Promise<{ store: PrismaStore; url: string; path: string; remove(): Promise<void> }>
+    options?: Partial<SqliteStoreOptions>,
+  ): Promise<{ store: SqliteStore; url: string; path: string; remove(): Promise<void> }>
 }
 
 export const sqlite: Dialect = {
@@ -26,7 +22,7 @@ export const sqlite: Dialect = {
     const folder = mkdtempSync(join(tmpdir(), 'tidegate-store-'))
     const path = join(folder, 'tidegate.db')
     const url = `file:${path}`
-    const store = createPrismaStore({ url, log, ...options })
+    const store = new SqliteStore({ url, log, ...options })
     await store.open()
     return {
       store,

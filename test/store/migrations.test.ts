@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { METRIC_NAMES } from '../../server/contract/index.ts'
 import { Connection } from '../../server/store/connection.ts'
 import { applyMigrations, readMigrations } from '../../server/store/migrations.ts'
-import { createPrismaStore } from '../../server/store/prisma-store.ts'
+import { SqliteStore } from '../../server/store/sqlite-store.ts'
 import { log } from './fixtures.ts'
 
 const schema = readFileSync(fileURLToPath(new URL('../../prisma/schema.prisma', import.meta.url)), 'utf8')
@@ -93,7 +93,7 @@ describe('migrations', () => {
   let folder: string
   let url: string
   let connection: Connection
-  const openStore = () => createPrismaStore({ url, log })
+  const openStore = () => new SqliteStore({ url, log })
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tidegate-migrations-'))

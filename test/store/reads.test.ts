@@ -4,12 +4,8 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  createPrismaStore,
-  type PrismaStore,
-  type PrismaStoreOptions,
-} from '../../server/store/prisma-store.ts'
 import { SqlClient } from '../../server/store/sql-client.ts'
+import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
 import { event, iso, log, start } from './fixtures.ts'
 
 const day = 86_400_000
@@ -17,10 +13,10 @@ const day = 86_400_000
 describe('readers of a large store', () => {
   let folder: string
   let path: string
-  let store: PrismaStore
+  let store: SqliteStore
 
-  const openStore = async (more: Partial<PrismaStoreOptions> = {}) => {
-    store = createPrismaStore({ url: `file:${path}`, log, ...more })
+  const openStore = async (more: Partial<SqliteStoreOptions> = {}) => {
+    store = new SqliteStore({ url: `file:${path}`, log, ...more })
     await store.open()
   }
   /** SQL straight into the file, while no store has it open. */

@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  createPrismaStore,
-  type PrismaStore,
-  type PrismaStoreOptions,
-} from '../../server/store/prisma-store.ts'
 import { keptSpans, outside } from '../../server/store/retention.ts'
+import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
 import { incident, iso, log, start } from './fixtures.ts'
 
 const minute = 60_000
@@ -18,9 +14,9 @@ const day = 24 * hour
 describe('what is kept, and for how long', () => {
   let folder: string
   let path: string
-  let store: PrismaStore
-  const openStore = async (more: Partial<PrismaStoreOptions>) => {
-    store = createPrismaStore({ url: `file:${path}`, log, expectedIntervalMs: minute, ...more })
+  let store: SqliteStore
+  const openStore = async (more: Partial<SqliteStoreOptions>) => {
+    store = new SqliteStore({ url: `file:${path}`, log, expectedIntervalMs: minute, ...more })
     await store.open()
   }
   const fill = async (sql: string) => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { MetricName } from '../../server/contract/index.ts'
-import type { PrismaStore } from '../../server/store/prisma-store.ts'
+import type { SqliteStore } from '../../server/store/sqlite-store.ts'
 import { dialects, drain, event, incident, iso, start, tunnel } from './fixtures.ts'
 
 const fleet = { kind: 'fleet' } as const
@@ -17,7 +17,7 @@ const sample = (
 })
 
 describe.each(dialects)('a store on $name', ({ create }) => {
-  let store: PrismaStore
+  let store: SqliteStore
   let reopen: Awaited<ReturnType<typeof create>>
   let now = start
 
@@ -147,6 +147,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
         sample('fra-1', start + 1_100, { connections: 30, requests: 7 }),
         sample('fra-1', start + 2_100, { connections: 8, requests: 1 }),
       ])
+      await store.flush()
       const answer = await ask()
       expect(answer.step).toBe(2_000)
       expect(answer.level).toBe('raw')
@@ -180,6 +181,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
         sample('iad-1', start + 200, { connections: 1, latency_ms: 90, requests: 1 }),
         sample('iad-1', start + 1_200, { connections: 3, latency_ms: 92, requests: 2 }),
       ])
+      await store.flush()
       const all = await ask({ metrics: ['connections', 'latency_ms', 'requests'] })
       expect(all.series.map((each) => each.points)).toEqual([
         [[start, 11, 23, 17]],
@@ -207,6 +209,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
         sample('iad-1', start + 12_000, { connections: 30, requests: 4 }),
         ...both(14_000),
       ])
+      await store.flush()
       const { series, gaps } = await ask()
       const offsets = [0, 2_000, 14_000]
       expect(series[0]!.points).toEqual(offsets.map((at) => [start + at, 40, 40, 40]))
@@ -221,9 +224,21 @@ describe.each(dialects)('a store on $name', ({ create }) => {
         sample('fra-1', start, { connections: 0 }),
         sample('fra-1', start + 8_000, { connections: 2 }),
       ])
+      await store.flush()
       const answer = await ask({ metrics: ['connections', 'tunnels'] })
       expect(answer.series[0]!.points.map(([t]) => t - start)).toEqual([0, 8_000])
       expect(answer.series[1]!.points).toEqual([])
+    })
+
+    it('is read without a write: a step whose samples still wait is left out until they are on disk', async () => {
+      now = start + 60_000
+      store.writeSamples([sample('fra-1', start + 100, { requests: 5 })])
+      await store.flush()
+      store.writeSamples([sample('fra-1', start + 2_100, { requests: 7 })])
+      const values = async () => (await ask()).series[1]?.points.map(([, , , sum]) => sum)
+      expect(await values()).toEqual([5])
+      expect((await store.rowCounts()).samples).toBe(1)
+      await expect.poll(values, { timeout: 5_000 }).toEqual([5, 7])
     })
 
     it('leaves out the step that is still running', async () => {
@@ -231,6 +246,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
         sample('fra-1', start + 100, { requests: 1 }),
         sample('fra-1', start + 2_100, { requests: 1 }),
       ])
+      await store.flush()
       now = start + 3_999
       expect((await ask()).series[1]!.points.map(([t]) => t - start)).toEqual([0])
       now = start + 4_000
@@ -245,6 +261,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       ])
       await store.flush()
       store.writeSamples([sample('fra-1', start + 9_000, { requests: 1 })])
+      await store.flush()
       await store.addGap({ from: start + 1_000, to: start + 2_000, reason: 'collector stalled' })
       await store.addGap({ from: start + 1_500, to: start + 2_000, reason: 'stream gap', node: 'iad-1' })
       const { gaps } = await ask({ scope: { kind: 'node', id: 'fra-1' } })
@@ -268,6 +285,44 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       [400 * 86_400_000, 300, 2 * 86_400_000],
     ])('chooses for a range of %i ms and %i points a step of %i ms', async (range, points, step) => {
       expect((await ask({ to: start + range, points })).step).toBe(step)
+    })
+  })
+
+  describe('history', () => {
+    const up = (scope: string, at: number, problems: string[] = []) =>
+      ({ scope, at, state: problems.length > 0 ? 'degraded' : 'up', intent: 'serving', problems }) as const
+
+    it('answers what held at any time, of every scope that was known by then', async () => {
+      await store.writeHistory(
+        [
+          up('node:fra-1', start),
+          up('node:fra-1', start + 5_000, ['slow: 900 ms']),
+          up('region:fra', start + 6_000),
+          up('node:fra-1', start + 9_000),
+        ],
+        [],
+      )
+      expect(await store.statesAt(start - 1)).toEqual([])
+      expect(await store.statesAt(start + 4_999)).toEqual([up('node:fra-1', start)])
+      expect(await store.statesAt(start + 7_000)).toEqual([
+        up('node:fra-1', start + 5_000, ['slow: 900 ms']),
+        up('region:fra', start + 6_000),
+      ])
+    })
+
+    it('answers the document that was the newest at a time', async () => {
+      await store.writeHistory([], [{ node: 'fra-1', at: start, data: { ok: true } }])
+      await store.writeHistory([], [{ node: 'fra-1', at: start + 5_000, data: { ok: false, why: ['a', 1] } }])
+      expect(await store.documentAt('fra-1', start - 1)).toBeNull()
+      expect(await store.documentAt('fra-1', start + 4_999)).toEqual({
+        node: 'fra-1',
+        at: start,
+        data: { ok: true },
+      })
+      expect(await store.documentAt('fra-1', start + 60_000)).toMatchObject({
+        data: { ok: false, why: ['a', 1] },
+      })
+      expect(await store.documentAt('iad-1', start + 60_000)).toBeNull()
     })
   })
 

@@ -6,42 +6,41 @@ const EVERY_MS = 5 * 60_000
 /** The first run waits, so that a start is never slowed by it. */
 const FIRST_MS = 60_000
 
-interface PruningStore {
-  prune(): Promise<unknown>
-}
-
-const prunes = (store: Store): store is Store & PruningStore =>
-  'prune' in store && typeof (store as { prune?: unknown }).prune === 'function'
-
 /** Asks the store every few minutes to forget what is older, or more, than it should keep. */
-export const createRetention = (store: Store, log: Log): { start(): void; close(): void } => {
-  let timer: NodeJS.Timeout | null = null
-  let closed = false
-  const run = async (): Promise<void> => {
-    if (!prunes(store)) return
-    await store
-      .prune()
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'old data could not be removed; the next try is in five minutes'),
-      )
+export class Retention {
+  readonly #store: Pick<Store, 'prune'>
+  readonly #log: Log
+  #timer: NodeJS.Timeout | null = null
+  #closed = false
+
+  constructor(store: Pick<Store, 'prune'>, log: Log) {
+    this.#store = store
+    this.#log = log
   }
-  const arm = (ms: number): void => {
-    timer = setTimeout(async () => {
-      // A large one may take longer than the time between two.
-      await run()
-      if (!closed) arm(EVERY_MS)
-    }, ms)
-    timer.unref()
+
+  start(): void {
+    this.#closed = false
+    if (this.#timer === null) this.#arm(FIRST_MS)
   }
-  return {
-    start() {
-      closed = false
-      if (!timer) arm(FIRST_MS)
-    },
-    close() {
-      closed = true
-      if (timer) clearTimeout(timer)
-      timer = null
-    },
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => void this.#run(), ms)
+    this.#timer.unref()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#store.prune()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'old data could not be removed; the next try is in five minutes')
+    }
+    // A large one may take longer than the time between two.
+    if (!this.#closed) this.#arm(EVERY_MS)
   }
 }

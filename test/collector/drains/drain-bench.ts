@@ -11,15 +11,13 @@ import type { Actor } from '../../../server/contract/access.ts'
 import type { Drain } from '../../../server/contract/drains.ts'
 import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import { createPrismaStore } from '../../../server/store/prisma-store.ts'
+import { SqliteStore } from '../../../server/store/sqlite-store.ts'
 import { ScriptedFleet } from './scripted-fleet.ts'
 
 export const ana: Actor = { name: 'ana@example.com', role: 'operator', address: null }
 export const root: Actor = { name: 'root@example.com', role: 'admin', address: null }
 export const drainOf = (region: string) => ({ region, reason: 'kernel update', confirm: region })
 export const drainOfNode = (node: string) => ({ node, reason: 'kernel update', confirm: node })
-
-export type PrismaStore = ReturnType<typeof createPrismaStore>
 
 const log = createLog('test', 'silent')
 
@@ -38,7 +36,7 @@ export interface Weather {
 /** A store whose calls about drains go through that weather. */
 export const inWeather =
   (weather: Weather) =>
-  (store: PrismaStore): PrismaStore =>
+  (store: SqliteStore): SqliteStore =>
     new Proxy(store, {
       get(target, name, receiver) {
         const value = Reflect.get(target, name, receiver)
@@ -67,7 +65,7 @@ export const codeOf = async (work: Promise<unknown>): Promise<ErrorCode> => (awa
 /** A desk over a scripted fleet and a real database in a temporary folder. Its clocks run `speed` times faster than the wall. */
 export class DrainBench {
   readonly folder = mkdtempSync(join(tmpdir(), 'tidegate-drains-'))
-  readonly store: PrismaStore
+  readonly store: SqliteStore
   fleet: ScriptedFleet
   desk!: RunningDrainDesk
   /** Milliseconds by which somebody has moved the wall clock. */
@@ -81,14 +79,14 @@ export class DrainBench {
     options: {
       speed?: number
       fleet?: ScriptedFleet
-      wrap?: (store: PrismaStore) => PrismaStore
+      wrap?: (store: SqliteStore) => SqliteStore
     } & Partial<DrainDeskOptions> = {},
   ) {
     const { speed = 20, fleet = new ScriptedFleet(), wrap = (store) => store, ...more } = options
     this.#speed = speed
     this.#more = more
     this.fleet = fleet
-    this.store = wrap(createPrismaStore({ url: `file:${join(this.folder, 'test.db')}`, log }))
+    this.store = wrap(new SqliteStore({ url: `file:${join(this.folder, 'test.db')}`, log }))
   }
 
   /** Since when the clocks stand still. */

@@ -7,7 +7,7 @@ import type { Actor } from '../../../server/contract/access.ts'
 import type { Drain } from '../../../server/contract/drains.ts'
 import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import { createPrismaStore } from '../../../server/store/prisma-store.ts'
+import { SqliteStore } from '../../../server/store/sqlite-store.ts'
 import type { Store } from '../../../server/store/store.ts'
 import { ScriptedFleet } from './scripted-fleet.ts'
 
@@ -51,7 +51,7 @@ describe('the drain desk', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tidegate-drains-'))
-    store = createPrismaStore({ url: `file:${join(folder, 'test.db')}`, log })
+    store = new SqliteStore({ url: `file:${join(folder, 'test.db')}`, log })
     await store.open()
     fleet = new ScriptedFleet()
     await openDesk()

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { exportJson, exportMarkdown } from '../../../server/collector/incidents/export.ts'
 import { gatherTimeline, readTimeline } from '../../../server/collector/incidents/timeline.ts'
-import type { PrismaStore } from '../../../server/store/prisma-store.ts'
+import type { SqliteStore } from '../../../server/store/sqlite-store.ts'
 import type { EventInput } from '../../../server/store/store.ts'
 import { event, incident, iso, sqlite, start } from '../../store/fixtures.ts'
 
@@ -9,7 +9,7 @@ const hour = 3_600_000
 
 describe('the timeline of a long incident', () => {
   let place: Awaited<ReturnType<typeof sqlite.create>>
-  let store: PrismaStore
+  let store: SqliteStore
   beforeEach(async () => {
     place = await sqlite.create()
     store = place.store

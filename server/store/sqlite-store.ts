@@ -1,0 +1,424 @@
+import {
+  type Annotation,
+  AppError,
+  type AuditRow,
+  type EventPage,
+  type FleetEvent,
+  type Incident,
+  type Page,
+  type SeriesAnswer,
+  type SeriesGap,
+  type TimelineItem,
+  type Tunnel,
+} from '../contract/index.ts'
+import type { Log } from '../observe/log.ts'
+import { addApiToken, readApiTokens, removeApiToken, touchApiToken } from './api-tokens.ts'
+import { readAudit, writeAudit } from './audit.ts'
+import { Connection, databasePath } from './connection.ts'
+import { createDrain, readDrain, readDrains, saveDrain } from './drains.ts'
+import { EmergencyLog } from './emergency-log.ts'
+import { appendEvents, readEvents, readPosition } from './events.ts'
+import { remedyOf } from './faults.ts'
+import { PrismaClient } from './generated/client.ts'
+import { readDocumentAt, readStatesAt, writeHistory } from './history.ts'
+import {
+  addAnnotation,
+  addTimelineItem,
+  readAnnotations,
+  readIncident,
+  readIncidents,
+  readTimelineItems,
+  saveIncident,
+} from './incidents.ts'
+import { applyMigrations } from './migrations.ts'
+import { Reader } from './reader.ts'
+import { defaultRetention, Pruner, type Retention } from './retention.ts'
+import { RoomFigures, type StoreMeasure } from './room-figures.ts'
+import { SampleWriter } from './samples.ts'
+import { SeriesReader } from './series.ts'
+import type {
+  EventFilter,
+  EventInput,
+  HistoryDocument,
+  HistoryState,
+  Pruned,
+  SampleRow,
+  SeriesQuery,
+  Store,
+  StoredApiToken,
+  StoredDrain,
+  StoreHealth,
+} from './store.ts'
+import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
+import { UnreadableRows } from './unreadable-rows.ts'
+
+export type { PrismaClient } from './generated/client.ts'
+export type { StoreMeasure } from './room-figures.ts'
+
+export interface SqliteStoreOptions {
+  /** `file:` and a path, relative to the working directory or absolute. */
+  url: string
+  log: Log
+  /** Usual time between two polls of a node, in ms; three of them without a sample are a gap. Default 5 000. */
+  expectedIntervalMs?: number
+  retention?: Partial<Retention>
+  /** A read of many rows may take so long, in ms. Default 15 000. */
+  readLimitMs?: number
+  /** A search of events answers after so long what it has found, in ms. Default 2 000. */
+  searchLimitMs?: number
+  /** Epoch ms; for tests. */
+  now?: () => number
+}
+
+const HEAL_EVERY_MS = 1_000
+
+/** The store on SQLite: Prisma for what is read and written whole, raw batches for samples and events; one connection writes, one reads. */
+export class SqliteStore implements Store {
+  /** For what has a Prisma adapter of its own. Its statements take their turn on the store's one connection. */
+  readonly prisma: PrismaClient
+  /** What was written while the store could not be; replayed into the audit by itself. */
+  readonly emergency: EmergencyLog
+  readonly #log: Log
+  readonly #now: () => number
+  readonly #path: string
+  readonly #searchLimitMs: number
+  readonly #retention: Retention
+  readonly #connection: Connection
+  readonly #reader: Reader
+  readonly #samples: SampleWriter
+  readonly #series: SeriesReader
+  readonly #pruner: Pruner
+  readonly #figures: RoomFigures
+  readonly #unreadable: UnreadableRows
+  #healing: NodeJS.Timeout | null = null
+  #state: 'new' | 'open' | 'closed' = 'new'
+  #openFault: string | null = null
+  #openFaultSince: number | null = null
+
+  constructor(options: SqliteStoreOptions) {
+    const now = options.now ?? Date.now
+    const pollIntervalMs = options.expectedIntervalMs ?? 5_000
+    const holeMs = 3 * pollIntervalMs
+    const path = databasePath(options.url)
+    this.#log = options.log
+    this.#now = now
+    this.#path = path
+    this.#searchLimitMs = options.searchLimitMs ?? 2_000
+    this.#retention = { ...defaultRetention, ...options.retention }
+    const reader = new Reader({
+      path,
+      ...(options.readLimitMs === undefined ? {} : { readLimitMs: options.readLimitMs }),
+      onError: (error) => this.#connection.noteOther(error),
+      onEnd: (error) =>
+        this.#log.error(
+          { err: error },
+          'the reading thread of the store ended; the next read starts another',
+        ),
+    })
+    this.#reader = reader
+    this.#connection = new Connection(
+      options.url,
+      (reason) => this.#failed(reason),
+      (sql, args) => reader.lookUp(sql, args),
+    )
+    this.prisma = new PrismaClient({
+      adapter: this.#connection.adapter,
+      errorFormat: 'minimal',
+      log: [],
+    })
+    this.#samples = new SampleWriter(this.#connection, this.#log, holeMs, () => reader.forget())
+    const { known } = this.#samples
+    this.#series = new SeriesReader({ reader, samples: this.#samples, pollIntervalMs, holeMs, now })
+    const retention = this.#retention
+    this.#pruner = new Pruner({
+      connection: this.#connection,
+      reader,
+      nodes: () => [...known.keys()],
+      retention,
+      now,
+    })
+    this.#figures = new RoomFigures({ reader, path, retention, nodes: () => known.keys(), now })
+    this.#unreadable = new UnreadableRows(this.#log)
+    this.emergency = new EmergencyLog(`${path}.emergency.jsonl`, this.#log)
+  }
+
+  async open(): Promise<void> {
+    if (this.#state !== 'new') return
+    try {
+      await this.#connection.open()
+      await applyMigrations(this.#connection, this.#log)
+      await this.#guard(() => this.#samples.load())
+    } catch (error) {
+      const known = this.#connection.translate(error)
+      this.#openFault =
+        known instanceof AppError ? String(known.facts.reason ?? known.message) : String(error)
+      this.#openFaultSince ??= this.#now()
+      throw known
+    }
+    this.#state = 'open'
+    // What failed before and works now is no fault any more, and what went wrong since is watched from here on.
+    if (!(await this.#connection.heal())) this.#watch()
+    await this.#replay()
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    if (this.#healing) clearTimeout(this.#healing)
+    await this.#samples.close()
+    await this.prisma.$disconnect()
+    // The last connection folds the log in, so the one that reads goes first.
+    await this.#reader.close()
+    await this.#connection.close()
+  }
+
+  health(): StoreHealth {
+    const reason =
+      this.#state === 'open'
+        ? this.#connection.fault
+        : this.#state === 'new'
+          ? (this.#openFault ?? 'the store is not open yet')
+          : 'the store is closed'
+    const since = this.#state === 'open' ? this.#connection.faultSince : this.#openFaultSince
+    return {
+      ok: reason === null,
+      reason,
+      bytes: this.#connection.bytes,
+      samplesDropped: this.#samples.dropped,
+      path: this.#path,
+      remedy: reason === null ? null : remedyOf(reason),
+      since: since === null ? null : new Date(since).toISOString(),
+      reads: this.#reader.figures,
+      unreadable: this.#unreadable.figures,
+    }
+  }
+
+  rowCounts(): Promise<Record<string, number>> {
+    return this.#guard(() => this.#figures.rowCounts())
+  }
+
+  /** Size, growth, retention and the last backup, for the system page. */
+  measure(): Promise<StoreMeasure> {
+    return this.#guard(() => this.#figures.measure())
+  }
+
+  async prune(): Promise<Pruned> {
+    const pruned = await this.#guard(() => this.#pruner.prune())
+    await this.#guard(() => this.#figures.sawPruned(pruned))
+    if (pruned.forSize > 0)
+      this.#log.warn(
+        { rows: pruned.forSize, maxBytes: this.#retention.maxBytes },
+        'the database had reached its size: rows went before their time',
+      )
+    return pruned
+  }
+
+  writeSamples(rows: readonly SampleRow[]): void {
+    this.#samples.write(rows)
+  }
+
+  flush(): Promise<void> {
+    return this.#samples.flush()
+  }
+
+  series(query: SeriesQuery): Promise<SeriesAnswer> {
+    return this.#guard(() => this.#series.series(query))
+  }
+
+  async lastSampleAt(): Promise<Map<string, number>> {
+    return new Map([...this.#samples.known].map(([node, { lastAt }]) => [node, lastAt]))
+  }
+
+  appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]> {
+    return appendEvents(this.#connection, events)
+  }
+
+  events(filter: EventFilter): Promise<EventPage> {
+    return this.#guard(() => readEvents(this.#reader, filter, this.#searchLimitMs))
+  }
+
+  position(origin: string): Promise<{ epoch: string; seq: number } | null> {
+    return this.#guard(() => readPosition(this.#reader, origin))
+  }
+
+  async addGap(gap: SeriesGap): Promise<void> {
+    await this.#connection.query('INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)', [
+      Math.trunc(gap.from),
+      Math.trunc(gap.to),
+      gap.reason,
+      gap.node ?? null,
+    ])
+  }
+
+  gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
+    return this.#guard(() => this.#series.gaps(filter))
+  }
+
+  writeHistory(states: readonly HistoryState[], documents: readonly HistoryDocument[]): Promise<void> {
+    return writeHistory(this.#connection, states, documents)
+  }
+
+  statesAt(at: number): Promise<HistoryState[]> {
+    return this.#guard(() => readStatesAt(this.#reader, at))
+  }
+
+  documentAt(node: string, at: number): Promise<HistoryDocument | null> {
+    return this.#guard(() => readDocumentAt(this.#reader, node, at))
+  }
+
+  saveTunnels(rows: readonly Tunnel[]): Promise<void> {
+    return saveTunnels(this.#connection, rows)
+  }
+
+  forgetTunnels(hostIds: readonly string[]): Promise<void> {
+    return forgetTunnels(this.#connection, hostIds)
+  }
+
+  tunnels(): Promise<Tunnel[]> {
+    return this.#guard(() => readTunnels(this.prisma, this.#unreadable))
+  }
+
+  saveIncident(incident: Incident): Promise<void> {
+    return this.#guard(() => saveIncident(this.prisma, incident))
+  }
+
+  incident(id: string): Promise<Incident | null> {
+    return this.#guard(() => readIncident(this.prisma, id, this.#unreadable))
+  }
+
+  incidents(filter: Parameters<Store['incidents']>[0]): Promise<Page<Incident>> {
+    return this.#guard(() => readIncidents(this.prisma, filter, this.#unreadable))
+  }
+
+  addTimelineItem(incidentId: string, item: TimelineItem): Promise<void> {
+    return addTimelineItem(this.#connection, incidentId, item)
+  }
+
+  timelineItems(incidentId: string): Promise<TimelineItem[]> {
+    return this.#guard(() => readTimelineItems(this.prisma, incidentId, this.#unreadable))
+  }
+
+  addAnnotation(annotation: Annotation): Promise<void> {
+    return this.#guard(() => addAnnotation(this.prisma, annotation))
+  }
+
+  annotations(filter: { from: string; to: string }): Promise<Annotation[]> {
+    return this.#guard(() => readAnnotations(this.prisma, filter, this.#unreadable))
+  }
+
+  createDrain(stored: StoredDrain, audit?: readonly Omit<AuditRow, 'id'>[]): Promise<void> {
+    return createDrain(this.#connection, stored, audit)
+  }
+
+  saveDrain(
+    stored: StoredDrain,
+    expectedVersion: number,
+    audit?: readonly Omit<AuditRow, 'id'>[],
+  ): Promise<void> {
+    return saveDrain(this.#connection, stored, expectedVersion, audit)
+  }
+
+  drain(id: string): Promise<StoredDrain | null> {
+    return this.#guard(() => readDrain(this.prisma, id))
+  }
+
+  drains(filter: Parameters<Store['drains']>[0]): Promise<Page<StoredDrain>> {
+    return this.#guard(() => readDrains(this.prisma, this.#log, filter))
+  }
+
+  audit(row: Omit<AuditRow, 'id'>): Promise<void> {
+    return this.#guard(() => writeAudit(this.prisma, row))
+  }
+
+  async auditAlways(row: Omit<AuditRow, 'id'>): Promise<'stored' | 'logged'> {
+    try {
+      await this.audit(row)
+      return 'stored'
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
+      this.emergency.append(row)
+      return 'logged'
+    }
+  }
+
+  auditRows(filter: { limit?: number; cursor?: string }): Promise<Page<AuditRow>> {
+    return this.#guard(() => readAudit(this.prisma, filter))
+  }
+
+  apiTokens(): Promise<StoredApiToken[]> {
+    return this.#guard(() => readApiTokens(this.prisma))
+  }
+
+  addApiToken(token: StoredApiToken): Promise<void> {
+    return this.#guard(() => addApiToken(this.prisma, token))
+  }
+
+  removeApiToken(id: string): Promise<boolean> {
+    return this.#guard(() => removeApiToken(this.prisma, id))
+  }
+
+  touchApiToken(id: string, at: string): Promise<void> {
+    return this.#guard(() => touchApiToken(this.prisma, id, at))
+  }
+
+  setting(key: string): Promise<string | null> {
+    return this.#guard(async () => (await this.prisma.setting.findUnique({ where: { key } }))?.value ?? null)
+  }
+
+  setSetting(key: string, value: string | null): Promise<void> {
+    const { setting } = this.prisma
+    return this.#guard(async () => {
+      if (value === null) await setting.deleteMany({ where: { key } })
+      else await setting.upsert({ where: { key }, create: { key, value }, update: { value } })
+    })
+  }
+
+  /** Turns a fault of the store, however it was wrapped, into `ERR_STORE_UNAVAILABLE`. */
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw this.#connection.translate(error)
+    }
+  }
+
+  #failed(reason: string): void {
+    if (this.#state !== 'open') return
+    this.#log.error({ reason, path: this.#path, remedy: remedyOf(reason) }, 'the store cannot be used')
+    this.#watch()
+  }
+
+  #watch(): void {
+    if (this.#state === 'open') this.#healing ??= setTimeout(() => void this.#heal(), HEAL_EVERY_MS)
+  }
+
+  async #heal(): Promise<void> {
+    this.#healing = null
+    if (this.#state !== 'open') return
+    if (!(await this.#connection.heal())) {
+      this.#watch()
+      return
+    }
+    this.#log.info('the store can be written again')
+    try {
+      await this.#samples.flush()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the store failed again while the spool was written')
+      return
+    }
+    await this.#replay()
+  }
+
+  async #replay(): Promise<void> {
+    try {
+      const replayed = await this.emergency.replay(this.#connection)
+      if (replayed > 0)
+        this.#log.warn({ rows: replayed }, 'what the emergency log held was put into the audit')
+    } catch (error) {
+      this.#log.error(
+        { err: error, path: this.emergency.path },
+        'the emergency log stays: it could not be replayed',
+      )
+    }
+  }
+}
