@@ -1,3 +1,4 @@
+import { CLOSE } from '@/server/contract/close-codes.ts'
 import type { LiveClientMessage, LiveServerMessage } from '@/server/contract/live.ts'
 import { Backoff } from '@/server/time/backoff.ts'
 
@@ -215,7 +216,7 @@ export class LiveConnection {
   #lost(code: number): void {
     this.#socket = null
     this.#sent.clear()
-    if (code === 4401) {
+    if (code === CLOSE.not_authenticated) {
       this.#set({ phase: 'ended', behind: 0 })
       this.#options.onEnded()
       return

@@ -46,6 +46,13 @@ export const CLOSE_CODES = [
   { code: 4409, name: 'replaced', meaning: 'Replaced by a newer tunnel of the same host', reaction: 'stop' },
 ] as const satisfies readonly CloseCode[]
 
+type Entry = (typeof CLOSE_CODES)[number]
+
+/** The codes by their names: `CLOSE.kicked` is 4404. Code of the product writes no close code as a number (a test holds that). */
+export const CLOSE = Object.fromEntries(CLOSE_CODES.map(({ name, code }) => [name, code])) as {
+  readonly [E in Entry as E['name']]: E['code']
+}
+
 const byCode = new Map<number, CloseCode>(CLOSE_CODES.map((entry) => [entry.code, entry]))
 
 /** The table's entry, or undefined for a code that is not ours. */

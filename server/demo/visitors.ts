@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
+import { CLOSE } from '../contract/close-codes.ts'
 import type { Balancer, Seat } from './balancer.ts'
 import { DEMO_HOSTS } from './demo-map.ts'
 
@@ -210,7 +211,7 @@ export class Visitors {
           webSocket.terminate()
           return
         }
-        webSocket.close(1000)
+        webSocket.close(CLOSE.normal)
         this.#after(END_TIMEOUT_MS, () => webSocket.terminate())
       },
       cut: () => webSocket.terminate(),

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
+import { CLOSE } from '../contract/close-codes.ts'
 import { AppError } from '../contract/errors.ts'
 import { type LiveClientMessage, liveClientSchema } from '../contract/live.ts'
 import type { Log } from '../observe/log.ts'
@@ -164,20 +165,20 @@ export class LiveSocket {
   closeSession(sessionId: string): void {
     this.#revoked.set(sessionId, Date.now())
     for (const client of this.#clients)
-      if (client.caller.sessionId === sessionId) this.#end(client, 4401, 'signed out')
+      if (client.caller.sessionId === sessionId) this.#end(client, CLOSE.not_authenticated, 'signed out')
   }
 
   /** Closes every socket of an API token that was removed (4401). */
   closeToken(tokenId: string): void {
     this.#revoked.set(tokenId, Date.now())
     for (const client of this.#clients)
-      if (client.caller.tokenId === tokenId) this.#end(client, 4401, 'access revoked')
+      if (client.caller.tokenId === tokenId) this.#end(client, CLOSE.not_authenticated, 'access revoked')
   }
 
   async close(): Promise<void> {
     this.#closing = true
     for (const timer of this.#timers) clearInterval(timer)
-    for (const client of this.#clients) client.socket.close(1001, 'the server is stopping')
+    for (const client of this.#clients) client.socket.close(CLOSE.going_away, 'the server is stopping')
     const limit = performance.now() + 1_000
     while (this.#clients.size > 0 && performance.now() < limit)
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -258,7 +259,7 @@ export class LiveSocket {
     if (client.isEnding) return false
     if (client.messages.tryOne() && client.account.messages.tryOne()) return true
     this.#refused.messages++
-    this.#end(client, 1008, 'too many messages')
+    this.#end(client, CLOSE.bad_request, 'too many messages')
     return false
   }
 
@@ -332,7 +333,7 @@ export class LiveSocket {
         client.subscriber.cutToSnapshot()
       } else if (client.backlog.isEmpty || now - client.behindSince > maxBacklogMs) {
         this.#slowClosed++
-        this.#end(client, 1013, 'too slow: the backlog reached its ceiling')
+        this.#end(client, CLOSE.try_again_later, 'too slow: the backlog reached its ceiling')
       }
     }
   }
@@ -349,7 +350,7 @@ export class LiveSocket {
     const now = Date.now()
     for (const client of this.#clients) {
       const { expiresAt } = client.caller
-      if (expiresAt !== null && expiresAt <= now) this.#end(client, 4401, 'access expired')
+      if (expiresAt !== null && expiresAt <= now) this.#end(client, CLOSE.not_authenticated, 'access expired')
       // Also to one that is behind: a page must not take a slow line for a dead server.
       else if (client.socket.readyState === WebSocket.OPEN) client.socket.send('{"type":"ping"}')
     }

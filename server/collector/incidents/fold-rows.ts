@@ -1,3 +1,4 @@
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { TimelineItem } from '../../contract/index.ts'
 import { listWords } from '../../contract/words.ts'
 
@@ -9,8 +10,6 @@ const CAUSE_MS = 30_000
 const RETURN_MS = 15 * 60_000
 /** Ids kept on a row that stands for more. */
 const MAX_FOLDED = 1_000
-const DRAIN_CODE = 4001
-
 interface Move {
   hostId: string
   to: string | null
@@ -77,7 +76,7 @@ export const foldTunnelMoves = (items: readonly TimelineItem[]): TimelineItem[] 
   for (const item of items) {
     const cause = causeOf.get(item)
     // One host's coming and going reads better as it is, except where a drain is the cause.
-    if (!cause || cause.items.length < 2 || (cause.moves.size < 2 && cause.code !== DRAIN_CODE)) {
+    if (!cause || cause.items.length < 2 || (cause.moves.size < 2 && cause.code !== CLOSE.drain)) {
       rows.push(item)
       continue
     }
@@ -92,7 +91,7 @@ const causeRow = (cause: Cause, first: TimelineItem): TimelineItem => {
   const moves = [...cause.moves.values()]
   const missing = moves.filter((move) => move.to === null).map((move) => move.hostId)
   const gaps = moves.flatMap((move) => move.gapMs ?? [])
-  const drain = cause.code === DRAIN_CODE
+  const drain = cause.code === CLOSE.drain
   const closes = `${moves.length} ${moves.length === 1 ? 'close' : 'closes'} (${cause.code ?? 'no code'})`
   const names = missing.length === 0 ? '' : `: ${listWords(missing)}`
   return {

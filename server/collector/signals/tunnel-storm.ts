@@ -1,3 +1,4 @@
+import { CLOSE } from '../../contract/close-codes.ts'
 import { durationWords, plural } from '../../contract/words.ts'
 import type { DetectThresholds, SignalVerdict } from './rule.ts'
 
@@ -16,7 +17,7 @@ export interface TunnelLoss {
 type Thresholds = DetectThresholds['tunnel.storm']
 
 /** Ends that somebody wanted: operator's drain, operator's kick, moved to another relay, replaced by a newer tunnel. */
-const WANTED = new Set([4001, 4404, 4408, 4409])
+const WANTED = new Set<number>([CLOSE.drain, CLOSE.kicked, CLOSE.stale, CLOSE.replaced])
 /** A burst that is read late, for example after a stream came back, still counts for so long. */
 const LOOK_BACK_MS = 60_000
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import { hostIdSchema } from '../../contract/ids.ts'
 import {
@@ -25,9 +26,6 @@ export interface ControlCall {
   open?: boolean
   handle(call: Call): Answer | Promise<Answer>
 }
-
-/** Close code of a tunnel that an operator closed. */
-const KICKED = 4404
 
 /** `{routes}`; a bare list is taken as one, so that problems are always told by their path below `routes`. */
 const routesSchema = z.preprocess(
@@ -117,7 +115,7 @@ export const controlCalls = (
         const reason = query.get('reason')?.trim() ?? ''
         if (reason === '' || reason.length > 500)
           throw invalid('reason', 'is needed: say why, in at most 500 characters')
-        if (!relay().closeTunnel(hostId, KICKED, reason)) {
+        if (!relay().closeTunnel(hostId, CLOSE.kicked, reason)) {
           throw new AppError('ERR_NOT_FOUND', `Host ${hostId} has no tunnel on ${node.id}`, {
             hostId,
             node: node.id,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
+import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { Log } from '../../observe/log.ts'
 import type { EventLog } from '../node/event-log.ts'
@@ -50,7 +51,7 @@ export const createEventStreams = (node: string, events: EventLog, log: Log): Ev
     const cut = (): void => {
       if (socket.readyState !== WebSocket.OPEN) return
       cutOff += 1
-      end(1013, 'the reader is too slow')
+      end(CLOSE.try_again_later, 'the reader is too slow')
     }
 
     const pump = (): void => {
@@ -123,7 +124,7 @@ export const createEventStreams = (node: string, events: EventLog, log: Log): Ev
       server.handleUpgrade(request, socket, head, (client) => stream(client, cursor))
     },
     async close() {
-      for (const end of [...ends]) end(1001, 'the node is ending')
+      for (const end of [...ends]) end(CLOSE.going_away, 'the node is ending')
       server.close()
     },
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { closeCode } from '../../contract/close-codes.ts'
+import { CLOSE, closeCode } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
 import type { Log } from '../../observe/log.ts'
@@ -153,7 +153,7 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     log.warn({ hostId, relay: link.relay, node }, 'replaced by a newer tunnel of the same host')
     const unfinished = dialing
     dialing = null
-    unfinished?.fail(1000, 'Replaced by a newer tunnel of the same host')
+    unfinished?.fail(CLOSE.normal, 'Replaced by a newer tunnel of the same host')
     tell({ type: 'replaced', relay: link.relay, node })
   }
 
@@ -185,7 +185,7 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     if (old) gapMs = 0
     else if (lostAtMs !== null) gapMs = Math.round(now() - lostAtMs)
     // An announced drain is why the host moves, also where the new tunnel stands before the 4001 arrives.
-    const previousCloseCode = old ? (old.draining ? 4001 : null) : (previous?.code ?? null)
+    const previousCloseCode = old ? (old.draining ? CLOSE.drain : null) : (previous?.code ?? null)
     const previousNode = old ? (old.registered?.node ?? null) : (previous?.node ?? null)
     current = link
     lostAtMs = null
@@ -287,7 +287,8 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
       link.check()
       if (link.pending > 0) link.retiredAtMs = now()
       const idleMs = now() - (link.retiredAtMs ?? now())
-      if (link.pending === 0 && idleMs >= timings.retiredIdleMs) link.fail(1000, 'Its successor serves')
+      if (link.pending === 0 && idleMs >= timings.retiredIdleMs)
+        link.fail(CLOSE.normal, 'Its successor serves')
     }
     // The net below all other rules: whatever went wrong, somebody leads back.
     if (!current && !dialing && !timer) armBackoff()
@@ -304,7 +305,7 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     state = 'closed'
     stopTimers()
     const links = [current, dialing, ...retiring].filter((link) => link !== null)
-    await Promise.all(links.map((link) => link.close(1000, 'The host ends its tunnel', graceMs)))
+    await Promise.all(links.map((link) => link.close(CLOSE.normal, 'The host ends its tunnel', graceMs)))
     current = null
     dialing = null
     target.close()
@@ -319,7 +320,7 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
     stopTimers()
     const unfinished = dialing
     dialing = null
-    unfinished?.fail(1000, 'The host is stopping')
+    unfinished?.fail(CLOSE.normal, 'The host is stopping')
     log.info({ hostId, pending: target.pending(), budgetMs }, 'the host takes no new requests')
     if (!replaced) await current?.leave(Math.min(leftMs(), LEAVE_WAIT_MS))
     const ended = (): boolean => (current === null || current.ended) && retiring.size === 0

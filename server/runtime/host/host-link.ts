@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { Log } from '../../observe/log.ts'
 import { clipReason } from '../tunnel/close-reason.ts'
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../tunnel/frames.ts'
@@ -73,11 +74,11 @@ export class HostLink {
     const { connectTimeoutMs } = options.timings
     // Covers everything that may never answer: the token provider, DNS, the handshake, the registration.
     this.#connectTimer = setTimeout(
-      () => this.fail(4008, `Not registered within ${connectTimeoutMs / 1000} s`),
+      () => this.fail(CLOSE.connect_timeout, `Not registered within ${connectTimeoutMs / 1000} s`),
       connectTimeoutMs,
     )
     this.#dial().catch((error: unknown) => {
-      this.fail(1006, error instanceof Error ? error.message : String(error))
+      this.fail(CLOSE.abnormal, error instanceof Error ? error.message : String(error))
     })
   }
 
@@ -150,11 +151,14 @@ export class HostLink {
     if (this.#ws?.readyState === WebSocket.CLOSING) {
       this.#closingSinceMs ??= now()
       if (now() - this.#closingSinceMs >= timings.stuckClosingMs)
-        this.fail(4002, 'The socket was stuck closing')
+        this.fail(CLOSE.host_watchdog, 'The socket was stuck closing')
       return
     }
     if (this.registered && now() - this.#heardAtMs > timings.watchdogMs) {
-      this.fail(4002, `Nothing was heard for ${Math.round((now() - this.#heardAtMs) / 1000)} s`)
+      this.fail(
+        CLOSE.host_watchdog,
+        `Nothing was heard for ${Math.round((now() - this.#heardAtMs) / 1000)} s`,
+      )
     }
   }
 
@@ -180,7 +184,7 @@ export class HostLink {
     })
     ws.on('unexpected-response', (_request, answer) => {
       answer.destroy()
-      this.fail(1006, `The relay answered the upgrade with HTTP ${answer.statusCode}`)
+      this.fail(CLOSE.abnormal, `The relay answered the upgrade with HTTP ${answer.statusCode}`)
     })
     ws.on('upgrade', (answer) => {
       answerPings(ws, answer.socket as Socket)
@@ -188,7 +192,7 @@ export class HostLink {
         ws,
         socket: answer.socket as Socket,
         accept: (stream, head, hasBody) => target.accept(stream, head, hasBody),
-        violated: (what) => this.fail(1008, `The relay sent ${what}`),
+        violated: (what) => this.fail(CLOSE.bad_request, `The relay sent ${what}`),
         failed: (error) => this.#options.log.error({ err: error }, 'an exchange with the relay failed'),
       })
     })
@@ -243,7 +247,7 @@ export class HostLink {
 
   #ping(): void {
     if (this.#missed >= MAX_MISSED_PINGS) {
-      this.fail(1001, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
+      this.fail(CLOSE.going_away, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
       return
     }
     this.#missed += 1

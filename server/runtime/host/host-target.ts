@@ -2,6 +2,7 @@ import { Agent, type ClientRequest, request } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { WebSocket } from 'ws'
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { Log } from '../../observe/log.ts'
 import { bridgeSocket } from '../relay/public-sockets.ts'
 import { endToEndHeaders, flushHeadSoon, headerObject, headerValue } from '../tunnel/forwarded-headers.ts'
@@ -282,8 +283,8 @@ export const createHostTarget = (to: URL, log: Log): HostTarget => {
     goAway() {
       for (const [stream, ws] of [...sockets]) {
         if (ws.readyState === ws.OPEN) {
-          stream.close(1001, 'The host is stopping')
-          ws.close(1001)
+          stream.close(CLOSE.going_away, 'The host is stopping')
+          ws.close(CLOSE.going_away)
         } else {
           stream.reset('draining', 'The host is stopping')
           ws.terminate()

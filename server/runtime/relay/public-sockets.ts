@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { sendableCloseCode } from '../../contract/close-codes.ts'
+import { CLOSE, sendableCloseCode } from '../../contract/close-codes.ts'
 import { clipReason } from '../tunnel/close-reason.ts'
 import { endToEndHeaders } from '../tunnel/forwarded-headers.ts'
 import { type HeaderList, MAX_MESSAGE_BYTES } from '../tunnel/frames.ts'
@@ -65,7 +65,7 @@ export const bridgeSocket = (ws: WebSocket, stream: TunnelStream): void => {
     },
     reset(code, message) {
       ws.close(
-        code === 'draining' || code === 'client_gone' ? 1001 : 1011,
+        code === 'draining' || code === 'client_gone' ? CLOSE.going_away : CLOSE.relay_failed,
         clipReason(message === '' ? code : message),
       )
     },

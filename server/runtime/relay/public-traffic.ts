@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { RelayHealth } from '../../contract/health.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
@@ -380,13 +381,13 @@ export const createPublicTraffic = (options: PublicTrafficOptions) => {
           const error = whyItGaveWay(why, hostId)
           exchange.fail(failureOfError(error))
           forwarded.stream.reset('client_gone')
-          if (accepted) forwarded.end(1013, clipReason(error.message))
+          if (accepted) forwarded.end(CLOSE.try_again_later, clipReason(error.message))
           else answerJson(refusedUpgradeResponse(req, socket), error.status, error.toBody(), true)
         },
       })
       socket.once('close', leave)
       exchange.over(owner, forwarded.stream)
-      exchange.cut = () => forwarded.end(1001, 'This relay is draining')
+      exchange.cut = () => forwarded.end(CLOSE.going_away, 'This relay is draining')
     } catch (error) {
       const failure = asAppError(error)
       if (!socket.destroyed) exchange.fail(failureOfError(failure))

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { Listener, RelayHealth } from '../../contract/health.ts'
 import type { NodeTunnel } from '../../contract/node-api.ts'
@@ -130,8 +131,8 @@ export const createRelay = (
 
   const closeCodeNow = (): [number, string] =>
     movingTunnels || cordoned || retiring
-      ? [4001, 'This relay is draining']
-      : [1001, 'This relay is going away']
+      ? [CLOSE.drain, 'This relay is draining']
+      : [CLOSE.going_away, 'This relay is going away']
 
   return {
     async start() {

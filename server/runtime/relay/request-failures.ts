@@ -1,3 +1,4 @@
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { AppError } from '../../contract/errors.ts'
 import type { RelayFailure } from '../../contract/health.ts'
 import type { ResetCode } from '../tunnel/frames.ts'
@@ -36,7 +37,7 @@ export const failureOfReset = (code: ResetCode, tunnel: Tunnel): RelayFailure | 
     case 'draining':
       return 'draining'
     case 'tunnel_gone':
-      return tunnel.wasTold && tunnel.endCode === 4001 ? 'draining' : 'tunnel_lost'
+      return tunnel.wasTold && tunnel.endCode === CLOSE.drain ? 'draining' : 'tunnel_lost'
     default:
       return 'target'
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Directory } from '../directory/directory.ts'
 import type { RelayTimings } from './relay-timings.ts'
@@ -95,7 +96,7 @@ export class TunnelDrain {
   async end(): Promise<void> {
     const removed = this.#takeFromDirectory(this.#registry.all())
     await Promise.race([removed, delay(LAST_CALL_MS, undefined, { ref: false })])
-    await this.#registry.closeAll(4001, 'This relay is draining', this.#timings.closeGraceMs)
+    await this.#registry.closeAll(CLOSE.drain, 'This relay is draining', this.#timings.closeGraceMs)
   }
 
   async #takeFromDirectory(tunnels: readonly Tunnel[]): Promise<void> {
@@ -131,7 +132,8 @@ export class TunnelDrain {
       signal,
     )
     if (signal.aborted) return false
-    for (const tunnel of left) if (tunnel.movedTo === null) tunnel.retire(4001, 'This relay is draining')
+    for (const tunnel of left)
+      if (tunnel.movedTo === null) tunnel.retire(CLOSE.drain, 'This relay is draining')
     return true
   }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { closeCode } from '../../contract/close-codes.ts'
+import { CLOSE, closeCode } from '../../contract/close-codes.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { Directory, LostHolding } from '../directory/directory.ts'
@@ -168,7 +168,7 @@ export class TunnelRegistry {
       answerPings(ws, socket)
       this.#admit(ws, req, socket).catch((error: unknown) => {
         this.#options.context.log.error({ err: error }, 'a tunnel could not be admitted')
-        this.#refuse(ws, null, 1011, 'The relay failed to register this tunnel')
+        this.#refuse(ws, null, CLOSE.relay_failed, 'The relay failed to register this tunnel')
       })
     })
   }
@@ -248,7 +248,7 @@ export class TunnelRegistry {
     const ids = query.getAll('hostId')
     const hostId = ids[0] ?? ''
     if (ids.length !== 1 || !HOST_ID_PATTERN.test(hostId)) {
-      this.#refuse(ws, null, 1008, 'hostId must be given once and match [a-z0-9-]{1,63}')
+      this.#refuse(ws, null, CLOSE.bad_request, 'hostId must be given once and match [a-z0-9-]{1,63}')
       return
     }
     const versions = query.get('v')
@@ -257,22 +257,28 @@ export class TunnelRegistry {
       !versions.split(',').some((version) => PROTOCOL_VERSIONS.includes(Number(version)))
     ) {
       const known = PROTOCOL_VERSIONS.join(', ')
-      this.#refuse(ws, hostId, 1008, `No common protocol version; this relay speaks ${known}`)
+      this.#refuse(ws, hostId, CLOSE.bad_request, `No common protocol version; this relay speaks ${known}`)
       return
     }
     const verdict = this.#tokens.check(hostId, givenToken(req))
     if (verdict !== 'ok') {
-      if (verdict === 'unknown') this.#refuse(ws, hostId, 4401, 'No token, or one that is not known here')
-      else this.#refuse(ws, hostId, 4403, `The token is another host's, not that of ${hostId}`)
+      if (verdict === 'unknown')
+        this.#refuse(ws, hostId, CLOSE.not_authenticated, 'No token, or one that is not known here')
+      else this.#refuse(ws, hostId, CLOSE.wrong_host, `The token is another host's, not that of ${hostId}`)
       return
     }
     const drained = this.#options.refusal()
     if (drained !== null) {
-      this.#refuse(ws, hostId, 4001, drained)
+      this.#refuse(ws, hostId, CLOSE.drain, drained)
       return
     }
     if (this.#tunnels.size + this.#registering.size >= config.maxTunnels && !this.#tunnels.has(hostId)) {
-      this.#refuse(ws, hostId, 1013, `This relay holds ${config.maxTunnels} tunnels, which is its ceiling`)
+      this.#refuse(
+        ws,
+        hostId,
+        CLOSE.try_again_later,
+        `This relay holds ${config.maxTunnels} tunnels, which is its ceiling`,
+      )
       return
     }
 
@@ -285,7 +291,7 @@ export class TunnelRegistry {
       })
     })
     if (registration === null) {
-      this.#refuse(ws, hostId, 1011, 'The directory could not be reached in three tries')
+      this.#refuse(ws, hostId, CLOSE.relay_failed, 'The directory could not be reached in three tries')
       return
     }
     const { fence, previous } = registration
@@ -298,13 +304,13 @@ export class TunnelRegistry {
     const drainedMeanwhile = takenOver ? null : this.#options.refusal()
     if (drainedMeanwhile !== null || ws.readyState !== ws.OPEN) {
       giveBack()
-      if (drainedMeanwhile !== null) this.#refuse(ws, hostId, 4001, drainedMeanwhile)
+      if (drainedMeanwhile !== null) this.#refuse(ws, hostId, CLOSE.drain, drainedMeanwhile)
       return
     }
     const older = this.#tunnels.get(hostId)
     if (older && older.fence > fence) {
       // Two registered at once and the answers came in the other order: the higher number is the newer one.
-      this.#refuse(ws, hostId, 4409, 'A newer tunnel of this host has been registered')
+      this.#refuse(ws, hostId, CLOSE.replaced, 'A newer tunnel of this host has been registered')
       return
     }
     const returning = previous !== null || this.#seen.has(hostId)
@@ -345,7 +351,7 @@ export class TunnelRegistry {
     // Told to leave in a drain that was called off just now, and back: asked for as well. Later it is a stranger of that name.
     const told = older?.lastToldMs ?? Number.NEGATIVE_INFINITY
     if (older && performance.now() - told < TOLD_LATELY_MS) this.#letGo(older, context.node)
-    else older?.retire(4409, 'Replaced by a newer tunnel of the same host')
+    else older?.retire(CLOSE.replaced, 'Replaced by a newer tunnel of the same host')
   }
 
   async #register(hostId: string, ws: WebSocket) {
@@ -397,7 +403,7 @@ export class TunnelRegistry {
     const { hostId, fence } = tunnel
     this.counts.lost += 1
     bump(this.counts.closedBy, countKey(code))
-    if (code === 4409) context.emit('tunnel.replaced', { hostId, heldMs })
+    if (code === CLOSE.replaced) context.emit('tunnel.replaced', { hostId, heldMs })
     const movedTo = tunnel.movedTo ?? tunnel.saysMovedTo
     context.emit('tunnel.lost', {
       hostId,
@@ -411,7 +417,7 @@ export class TunnelRegistry {
     tunnel.closed.then(() => this.#closing.delete(tunnel))
     // The late close of a replaced tunnel finds its successor here and leaves it alone.
     if (this.#tunnels.get(hostId) === tunnel) this.#tunnels.delete(hostId)
-    if (!tunnel.entryRemoved && tunnel.movedTo === null && code !== 4409) {
+    if (!tunnel.entryRemoved && tunnel.movedTo === null && code !== CLOSE.replaced) {
       this.ask(() => directory.unregister(hostId, fence)).catch(() => undefined)
     }
     this.#leaving.delete(tunnel)
@@ -421,7 +427,7 @@ export class TunnelRegistry {
     const tunnel = this.#tunnels.get(lost.hostId)
     if (!tunnel || tunnel.fence !== lost.fence || lost.by.node === this.#options.context.node) return
     if (tunnel.wasTold) this.#letGo(tunnel, lost.by.node)
-    else tunnel.retire(4408, `Relay ${lost.by.node} owns this host now`)
+    else tunnel.retire(CLOSE.stale, `Relay ${lost.by.node} owns this host now`)
   }
 
   /** A host that was told to leave has made its new tunnel first: the old one stays for the streams that are open on it. */
@@ -441,7 +447,8 @@ export class TunnelRegistry {
   async #endKept(tunnel: Tunnel): Promise<void> {
     // What cannot be asked or put back is over all the same: nobody else would end it.
     if (await this.#isNowhere(tunnel)) await this.#takeBack(tunnel).catch(() => undefined)
-    if (tunnel.movedTo !== null) tunnel.retire(4001, `This relay drains; ${tunnel.movedTo} holds the host`)
+    if (tunnel.movedTo !== null)
+      tunnel.retire(CLOSE.drain, `This relay drains; ${tunnel.movedTo} holds the host`)
   }
 
   async #isNowhere({ hostId }: Tunnel): Promise<boolean> {

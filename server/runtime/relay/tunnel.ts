@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
+import { CLOSE } from '../../contract/close-codes.ts'
 import type { NodeTunnel } from '../../contract/node-api.ts'
 import type { Log } from '../../observe/log.ts'
 import { clipReason } from '../tunnel/close-reason.ts'
@@ -101,7 +102,7 @@ export class Tunnel {
     this.streams = new StreamSet({
       ws,
       socket: options.socket,
-      violated: (what) => this.retire(1008, `The host sent ${what}`),
+      violated: (what) => this.retire(CLOSE.bad_request, `The host sent ${what}`),
       failed: (error) =>
         options.log.error({ err: error, hostId: options.hostId }, 'an exchange with a host failed'),
     })
@@ -181,7 +182,7 @@ export class Tunnel {
 
   #ping(): void {
     if (this.#missed >= MAX_MISSED_PINGS) {
-      this.retire(1001, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
+      this.retire(CLOSE.going_away, `Ping timeout: ${MAX_MISSED_PINGS} pings were not answered`)
       return
     }
     this.#missed += 1

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
+import { CLOSE } from '../../contract/close-codes.ts'
 
 /** Answers to pings that may wait in a socket together with everything else; a peer that takes none of it gets no more. */
 const MAX_PONG_QUEUE_BYTES = 1024 * 1024
@@ -11,11 +12,11 @@ const MAX_PONG_QUEUE_BYTES = 1024 * 1024
 export const faultCode = (error: Error & { code?: string }): number | null => {
   switch (error.code) {
     case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
-      return 1009
+      return CLOSE.too_large
     case 'WS_ERR_INVALID_UTF8':
       return 1007
     case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
-      return 1008
+      return CLOSE.bad_request
     default:
       return error.code?.startsWith('WS_ERR_') ? 1002 : null
   }

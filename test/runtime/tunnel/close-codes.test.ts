@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { CLOSE_CODES, closeCode, sendableCloseCode } from '../../../server/contract/close-codes.ts'
+import { CLOSE, CLOSE_CODES, closeCode, sendableCloseCode } from '../../../server/contract/close-codes.ts'
 import { clipReason } from '../../../server/runtime/tunnel/close-reason.ts'
 
 describe('close codes', () => {
@@ -30,20 +30,26 @@ describe('close codes', () => {
     )
   })
 
-  it('are not used in the code of relay and host without standing in the table', async () => {
-    const { readdir } = await import('node:fs/promises')
-    const used = new Set<number>()
-    for (const room of ['relay', 'host', 'tunnel']) {
-      const folder = new URL(`../../../server/runtime/${room}/`, import.meta.url)
-      for (const name of await readdir(folder)) {
+  it('have the names by which the code calls them', () => {
+    expect(Object.keys(CLOSE)).toHaveLength(CLOSE_CODES.length)
+    for (const { name, code } of CLOSE_CODES) expect(CLOSE[name]).toBe(code)
+  })
+
+  it('of the product stand as a number in the table alone: everywhere else they have their names', async () => {
+    const raw: string[] = []
+    for (const room of ['server', 'components', 'app']) {
+      const folder = new URL(`../../../${room}/`, import.meta.url)
+      for (const name of await readdir(folder, { recursive: true })) {
+        if (!/\.tsx?$/.test(name) || /^store.generated|close-codes\.ts$/.test(name)) continue
         const source = await readFile(new URL(name, folder), 'utf8')
-        for (const match of source.matchAll(/(?<![\d_.])4\d{3}(?![\d_])/g)) used.add(Number(match[0]))
+        // What people read may name the number: comments and sentences.
+        const code = source.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*|`[^`]*`|'[^'\n]*'|"[^"\n]*"/g, '')
+        for (const [found] of code.matchAll(/(?<![\w.])4\d{3}(?![\w.])/g)) {
+          if (closeCode(Number(found)) !== undefined) raw.push(`${room}/${name}: ${found}`)
+        }
       }
     }
-    // The end of the range for applications (RFC 6455 §7.4.2), not a code.
-    used.delete(4999)
-    expect(used.size).toBeGreaterThan(4)
-    for (const code of used) expect(closeCode(code), `${code} is not in the table`).toBeDefined()
+    expect(raw).toEqual([])
   })
 
   it('that may not be sent become 1011, never 1000', () => {
