@@ -2,10 +2,10 @@
 
 import Link from 'next/link'
 import { memo } from 'react'
+import { eventDetail, eventSentence } from '@/server/contract/event-sentence.ts'
 import type { FleetEvent } from '@/server/contract/events.ts'
 import { Time } from '../ui/time.tsx'
 import { EventGlyph } from './event-glyph.tsx'
-import { eventSentence } from './event-sentence.ts'
 
 /** One event on one line: when, where, what. */
 export const EventRow = memo(function EventRow({
@@ -21,6 +21,8 @@ export const EventRow = memo(function EventRow({
   const incident = typeof event.data.incidentId === 'string' ? event.data.incidentId : null
   const drain =
     event.type.startsWith('drain.') && typeof event.data.drainId === 'string' ? event.data.drainId : null
+  const sentence = eventSentence(event)
+  const detail = eventDetail(event)
   return (
     <li
       className={`grid grid-cols-[auto_auto_minmax(0,1fr)] items-baseline gap-x-3 border-hairline border-t py-1.5 sm:grid-cols-[5rem_1rem_6rem_13rem_minmax(0,1fr)] ${fixed ? 'h-14 overflow-hidden [contain-intrinsic-height:2rem] [content-visibility:auto] sm:h-8' : ''}`}
@@ -43,9 +45,10 @@ export const EventRow = memo(function EventRow({
       <span className="num truncate text-soft max-sm:hidden">{event.type}</span>
       <span
         className={`min-w-0 max-sm:col-span-3 ${fixed ? 'truncate' : 'break-words'}`}
-        {...(fixed ? { title: eventSentence(event) } : {})}
+        {...(fixed ? { title: detail ? `${sentence}, ${detail}` : sentence } : {})}
       >
-        {eventSentence(event)}
+        {sentence}
+        {detail && <span className="text-soft">, {detail}</span>}
         {alike > 0 && <span className="text-faint"> and {alike} more before</span>}
         {incident && (
           <Link href={`/incidents/${incident}`} className="ml-2 text-accent underline underline-offset-2">

@@ -353,7 +353,7 @@ describe('the collector', () => {
           expect.stringMatching(/^push\.stuck opened: fra-1 received/),
           'looking at <b>it</b> | now',
           expect.stringMatching(/^push\.stuck closed: deliveries again after/),
-          'acknowledged by ana@example.com',
+          'incident acknowledged by ana@example.com',
         ]),
       )
     })

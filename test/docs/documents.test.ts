@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { titleOf } from '../../server/collector/incidents/titles.ts'
 import { DETECT_DEFAULTS } from '../../server/collector/signals/rule.ts'
+import { eventSentence } from '../../server/contract/event-sentence.ts'
 import { EVENT_TYPES, type FleetEvent, NODE_EVENT_TYPES, SIGNAL_KINDS } from '../../server/contract/index.ts'
 
 const textOf = (file: string): string => readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8')
@@ -40,6 +40,6 @@ describe('the documents', () => {
       region: 'fra',
       data: {},
     } as unknown as FleetEvent
-    expect(titleOf(event)).toBe('certificate.issued')
+    expect(eventSentence(event)).toBe('certificate.issued')
   })
 })

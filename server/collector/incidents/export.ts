@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { foldRows } from '../../contract/fold-rows.ts'
 import { type Incident, plainLine, type SeriesGap, type TimelineItem } from '../../contract/index.ts'
 import { durationWords } from '../../contract/words.ts'
-import { foldRows } from './fold-rows.ts'
 
 export interface ExportMaterial {
   incident: Incident

@@ -1,22 +1,22 @@
 import {
   AppError,
-  EVENT_TYPES,
-  type EventType,
+  comparePlaces,
+  concernsIncident,
   type FleetEvent,
+  foldRows,
   type Incident,
+  inTimelineOrder,
+  itemOf,
+  placeOf,
   type SeriesGap,
   type Timeline,
   type TimelineItem,
+  type TimelinePlace,
+  TOLD_TYPES,
+  timelineSpan,
 } from '../../contract/index.ts'
 import type { EventFilter, Store } from '../../store/store.ts'
-import { foldRows } from './fold-rows.ts'
-import { kindOf, sourceOf, titleOf } from './titles.ts'
 
-export const BEFORE_MS = 15 * 60_000
-export const AFTER_MS = 60_000
-/** Counted every second or for every connection: they are charts, not a story. */
-const HIGH_RATE: readonly EventType[] = ['connection.closed', 'connections.counted', 'connection.refused']
-const TOLD_TYPES = EVENT_TYPES.filter((type) => !HIGH_RATE.includes(type))
 const PAGE = 1_000
 /** Events from either end of the time: how it began, and how it ended. */
 const MAX_END = 10_000
@@ -43,14 +43,13 @@ export const gatherTimeline = async (
   /** Events from either end of its time. */
   maxEnd: number = MAX_END,
 ): Promise<{ items: TimelineItem[]; gaps: SeriesGap[]; from: string; to: string }> => {
-  const fromMs = Date.parse(incident.startedAt) - BEFORE_MS
-  const toMs = incident.resolvedAt === undefined ? now + 1_000 : Date.parse(incident.resolvedAt) + AFTER_MS
+  const { from: fromMs, to: toMs } = timelineSpan(incident, now)
   const from = new Date(fromMs).toISOString()
   const to = new Date(toMs).toISOString()
   const regions = new Set(incident.regions)
   const nodes = new Set(incident.nodes)
 
-  const own = await readEnds(store, { from, to, regions: [...regions], types: TOLD_TYPES }, maxEnd)
+  const own = await readEnds(store, { from, to, regions: [...regions], types: [...TOLD_TYPES] }, maxEnd)
   // Where the tunnels went is told by the nodes that took them.
   const returns = await readEnds(store, { from, to, types: ['tunnel.registered'] }, maxEnd)
   const [notes, annotations, gaps] = await Promise.all([
@@ -60,11 +59,8 @@ export const gatherTimeline = async (
   ])
 
   const events = new Map<number, FleetEvent>()
-  for (const event of own.events) if (concerns(event, incident.id, nodes)) events.set(event.id, event)
-  for (const event of returns.events) {
-    const previous = event.data.previousNode
-    if (typeof previous === 'string' && nodes.has(previous)) events.set(event.id, event)
-  }
+  for (const event of [...own.events, ...returns.events])
+    if (concernsIncident(event, incident)) events.set(event.id, event)
   const items: TimelineItem[] = [...events.values()].map(itemOf)
   items.push(...notes)
   for (const mark of annotations) {
@@ -81,7 +77,7 @@ export const gatherTimeline = async (
   }
   const known = gaps.filter((gap) => gap.node === undefined || nodes.has(gap.node))
   for (const hole of [own.hole, returns.hole]) if (hole !== null) known.push(hole)
-  return { items: items.sort(inOrder), gaps: known, from, to }
+  return { items: items.sort(inTimelineOrder), gaps: known, from, to }
 }
 
 /** One page of the folded timeline. */
@@ -102,23 +98,6 @@ export const readTimeline = async (
   const more = start >= 0 && start + limit < rows.length
   return { items: page, gaps: gathered.gaps, nextCursor: more && last ? cursorOf(last) : null }
 }
-
-/** An event belongs when it is of a node involved, of the whole region, or about this very incident. */
-const concerns = (event: FleetEvent, incidentId: string, nodes: ReadonlySet<string>): boolean => {
-  const about = event.data.incidentId
-  if (typeof about === 'string') return about === incidentId
-  return event.node === null || nodes.has(event.node)
-}
-
-export const itemOf = (event: FleetEvent): TimelineItem => ({
-  id: `event:${event.id}`,
-  at: event.at,
-  receivedAt: event.receivedAt,
-  kind: kindOf(event.type),
-  source: sourceOf(event),
-  title: titleOf(event),
-  data: { type: event.type, node: event.node, region: event.region, ...event.data },
-})
 
 /** Both ends of a time: all of it where it is short, else its first and its last events and what lies between as a hole. */
 const readEnds = async (
@@ -178,13 +157,11 @@ const matches = (row: TimelineItem, filter: TimelineFilter): boolean => {
   return true
 }
 
-type Place = [at: string, id: string]
-const placeOf = (item: TimelineItem): Place => [item.at, item.id]
 const cursorOf = (item: TimelineItem): string =>
   Buffer.from(JSON.stringify(placeOf(item))).toString('base64url')
 
 /** Throws `ERR_INVALID` for what no answer of ours contained. */
-const placeOfCursor = (cursor: string): Place => {
+const placeOfCursor = (cursor: string): TimelinePlace => {
   let value: unknown = null
   try {
     value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
@@ -196,12 +173,3 @@ const placeOfCursor = (cursor: string): Place => {
   const problem = { path: 'cursor', message: 'is not a cursor that an answer contained' }
   throw new AppError('ERR_INVALID', `The cursor ${problem.message}`, { problems: [problem] })
 }
-
-/** Ids of events end in a number; as text, 10 would stand before 9. */
-const comparePlaces = (a: Place, b: Place): number => {
-  if (a[0] !== b[0]) return Date.parse(a[0]) - Date.parse(b[0]) || (a[0] < b[0] ? -1 : 1)
-  const byNumber = numberIn(a[1]) - numberIn(b[1])
-  return byNumber !== 0 ? byNumber : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0
-}
-const numberIn = (id: string): number => Number(/event:(\d+)$/.exec(id)?.[1] ?? Number.MAX_SAFE_INTEGER)
-const inOrder = (a: TimelineItem, b: TimelineItem): number => comparePlaces(placeOf(a), placeOf(b))

@@ -1,6 +1,6 @@
-import { CLOSE } from '../../contract/close-codes.ts'
-import type { TimelineItem } from '../../contract/index.ts'
-import { listWords } from '../../contract/words.ts'
+import { CLOSE } from './close-codes.ts'
+import type { TimelineItem } from './incidents.ts'
+import { listWords, plural } from './words.ts'
 
 /** Rows that say the same within this are one row. */
 const REPEAT_MS = 10_000
@@ -92,7 +92,7 @@ const causeRow = (cause: Cause, first: TimelineItem): TimelineItem => {
   const missing = moves.filter((move) => move.to === null).map((move) => move.hostId)
   const gaps = moves.flatMap((move) => move.gapMs ?? [])
   const drain = cause.code === CLOSE.drain
-  const closes = `${moves.length} ${moves.length === 1 ? 'close' : 'closes'} (${cause.code ?? 'no code'})`
+  const closes = `${plural(moves.length, 'close')} (${cause.code ?? 'no code'})`
   const names = missing.length === 0 ? '' : `: ${listWords(missing)}`
   return {
     id: `fold:${first.id}`,

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { foldRows } from '../../../server/collector/incidents/fold-rows.ts'
-import { itemOf } from '../../../server/collector/incidents/timeline.ts'
-import type { EventType, FleetEvent } from '../../../server/contract/index.ts'
+import { type EventType, type FleetEvent, foldRows, itemOf } from '../../server/contract/index.ts'
 
 let id = 0
 const event = (type: EventType, seconds: number, node: string | null, data: Record<string, unknown>) => {
