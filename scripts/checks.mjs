@@ -42,6 +42,11 @@ export function format(args) {
   return runTool(BIOME, ['check', '--write', ...(args.length > 0 ? args : ['.'])])
 }
 
+/** `npm run docs`: writes the documents that are made from the code. */
+export function documents() {
+  return runTool('scripts/documents.mjs', [])
+}
+
 /** `npm run knip`: files, exports and dependencies that nobody uses. */
 export function knip(args) {
   return runTool('node_modules/knip/bin/knip.js', args)

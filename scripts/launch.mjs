@@ -1,6 +1,6 @@
 // What each npm script does once Node is known to be new enough.
 
-import { bench, check, format, fuzz, knip } from './checks.mjs'
+import { bench, check, documents, format, fuzz, knip } from './checks.mjs'
 import { runServer } from './run-server.mjs'
 import { SetupError, setUp } from './set-up.mjs'
 import { runTests } from './test.mjs'
@@ -42,6 +42,9 @@ export async function launch([script, ...rest]) {
     case 'fuzz':
       await setUp({ say: toStdout, build: false })
       return fuzz(rest)
+    case 'docs':
+      await setUp({ say: toStdout, build: false })
+      return documents()
     case 'knip':
       await setUp({ say: toStdout, build: false })
       return knip(rest)

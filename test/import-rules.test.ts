@@ -25,6 +25,7 @@ const forbidden: Forbidden[] = [
   ['server/time/turn.ts', "import { z } from 'zod'", 'no library'],
   ['server/observe/log.ts', "import { openStore } from '../store/open.ts'", 'observe may import'],
   ['server/config/load.ts', "import { createApi } from '../api/app.ts'", 'config may import'],
+  ['server/config/schema.ts', "import { Fleet } from '../collector/fleet/fleet.ts'", 'config may import'],
   ['server/auth/session.ts', "import { hub } from '../live/hub.ts'", 'auth may import'],
   ['server/auth/session.ts', "import type { Config } from '../config/schema.ts'", 'auth may import'],
   [

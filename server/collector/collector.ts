@@ -18,6 +18,7 @@ import { createTidegateProbe, type Probe } from './adapters/tidegate/probe.ts'
 import { createDrainDesk, type DrainDeskOptions, type RunningDrainDesk } from './drains/drain-desk.ts'
 import { EventSink } from './event-sink.ts'
 import { Fleet, type NodeTarget, type RegionConfig } from './fleet/fleet.ts'
+import { LiveFleetView } from './fleet/fleet-view.ts'
 import { NodeStreams } from './fleet/node-streams.ts'
 import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
 import { overviewOf } from './fleet/overview.ts'
@@ -28,8 +29,10 @@ import { IncidentBook } from './incidents/book.ts'
 import { createIncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
 import { Recurring } from './recurring.ts'
+import type { DetectOptions } from './signals/detect.ts'
 import { Detector } from './signals/detector.ts'
-import { type DetectOptions, detectThresholds } from './signals/rule.ts'
+import { nodeDown } from './signals/node-down.ts'
+import { nodeScope } from './signals/rule.ts'
 import { ControlRoom } from './watch/control-room.ts'
 import { HeartbeatRings } from './watch/heartbeats.ts'
 import { JUDGE_DEFAULTS } from './watch/judge.ts'
@@ -89,7 +92,6 @@ export class Collector implements CollectorHandle {
     const { store, live, log } = options
     const now = options.now ?? Date.now
     const pollIntervalMs = options.polling.intervalMs
-    const thresholds = detectThresholds(options.detect)
     const rules = createAddressRules(options.polling.allow)
     this.#options = options
     this.#now = now
@@ -122,11 +124,15 @@ export class Collector implements CollectorHandle {
     const exclusive = <T>(change: () => Promise<T>): Promise<T> => this.#exclusively(change)
     this.incidents = createIncidentDesk({ store, book: this.#book, live, exclusive, now })
     this.#detector = new Detector({
-      fleet,
+      fleet: new LiveFleetView({
+        fleet,
+        announced: () => this.#watch.announced(),
+        activeDrains: () => this.#drainsUnderWay(),
+      }),
       book: this.#book,
-      thresholds,
+      detect: options.detect ?? {},
       activeDrains: () => this.#drainsUnderWay(),
-      announced: () => this.#watch.announced(),
+      log,
     })
     this.#watch = createWatch({
       fleet,
@@ -136,7 +142,10 @@ export class Collector implements CollectorHandle {
       live,
       log,
       intervalMs: pollIntervalMs,
-      thresholds: { ...JUDGE_DEFAULTS, ...thresholds['node.down'] },
+      thresholds: (node) => ({
+        ...JUDGE_DEFAULTS,
+        ...this.#detector.thresholdsOf(nodeDown, nodeScope(node)),
+      }),
       now,
     })
     this.#room = new ControlRoom({
@@ -157,7 +166,7 @@ export class Collector implements CollectorHandle {
     this.#verbs = createNodeVerbs({ fleet, store, now })
     this.#sink.handTo(
       (event) => this.#tunnels.happened(event),
-      (event) => this.#detector.happened(event),
+      (event) => this.#detector.take({ type: 'event', event }),
       (event) => live.event(event),
       (event) => fleet.tellEvent(event),
     )

@@ -17,6 +17,21 @@ const placeOf = (url: unknown): string | null => {
   return `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
 }
 
+/** Thresholds for a place that there is not would change nothing, in silence. */
+const unknownIn = (
+  list: 'regions' | 'nodes',
+  written: unknown,
+  known: ReadonlySet<string> | null,
+): Problem[] =>
+  known === null
+    ? []
+    : Object.keys(partOf(written))
+        .filter((id) => !known.has(id))
+        .map((id) => ({
+          path: `detect.${list}.${id}`,
+          message: `names no ${list === 'regions' ? 'region' : 'node'} of this file; it must be one of ${list}: ${[...known].slice(0, 10).join(', ')}${known.size > 10 ? ', …' : ''}`,
+        }))
+
 const pollingDefaults = configSchema.shape.polling.parse(undefined)
 
 /**
@@ -77,6 +92,11 @@ export const crossCheck = (file: unknown): Problem[] => {
       }
     })
   }
+  const { detect } = config
+  problems.push(
+    ...unknownIn('regions', partOf(detect).regions, areRegionsKnown ? regions : null),
+    ...unknownIn('nodes', partOf(detect).nodes, isAnyNamed ? nodes : null),
+  )
   if (!isAnyNamed)
     problems.push({ path: 'nodes', message: 'is empty, and embedded too; name at least one node to watch' })
   return problems

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { detectSchema } from '../collector/signals/detect.ts'
 import { idSchema } from '../contract/ids.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
 import { addressRange, proxyRange } from './address-range.ts'
@@ -105,24 +106,6 @@ const retentionSchema = z
   })
   .strict()
 
-/** Thresholds of signals; what is absent keeps its default. Times in seconds. */
-const detectSchema = z
-  .object({
-    'push.stuck': z
-      .object({
-        received: z.number().int().min(1).optional(),
-        withinSeconds: z.number().min(1).optional(),
-        forSeconds: z.number().min(0).optional(),
-      })
-      .strict()
-      .optional(),
-    'tunnel.storm': z
-      .object({ share: z.number().gt(0).max(1).optional(), withinSeconds: z.number().min(1).optional() })
-      .strict()
-      .optional(),
-  })
-  .strict()
-
 /** `tidegate.yaml`: one strict schema, so that a misspelt key is a mistake and not a silent default. */
 export const configSchema = z
   .object({
@@ -143,6 +126,7 @@ export const configSchema = z
     regions: z.array(regionSchema).min(1, 'needs at least one region').max(1000),
     nodes: z.array(nodeSchema).max(10_000).default([]),
     embedded: z.array(nodeConfigSchema).max(64).default([]),
+    /** Thresholds of signals, for all, for one region or for one node; what is absent keeps its default. */
     detect: detectSchema.prefault({}),
     retention: retentionSchema.prefault({}),
   })

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Collector } from '../../server/collector/collector.ts'
-import type { DetectOptions } from '../../server/collector/signals/rule.ts'
+import type { DetectOptions } from '../../server/collector/signals/detect.ts'
 import type {
   Actor,
   FleetEvent,

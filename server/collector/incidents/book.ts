@@ -11,7 +11,7 @@ import {
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
+import type { OpenSignal, SignalScope, SignalVerdict } from '../signals/rule.ts'
 import { isWorse, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
 
 /** An incident resolves itself when all its signals have been closed for this long. */
@@ -88,15 +88,29 @@ export class IncidentBook {
   }
 
   /** The open signal of this kind and scope, with when its evidence began and when it was noticed. */
-  signal(kind: string, scope: string): { startedAt: number; openedAt: number } | null {
+  signal(kind: string, scope: string): OpenSignal | null {
     for (const incident of this.#recent.values()) {
       if (incident.state === 'resolved') continue
       const signal = openSignal(incident, kind, scope)
       if (!signal) continue
       const openedAt = Date.parse(signal.openedAt)
-      return { startedAt: this.#startedAt.get(keyOf(kind, scope)) ?? openedAt, openedAt }
+      return { startedAt: this.#startedAt.get(keyOf(kind, scope)) ?? openedAt, openedAt, memory: null }
     }
     return null
+  }
+
+  /** Signals that are open. */
+  held(): SignalScope[] {
+    return this.open().flatMap((incident) =>
+      incident.signals
+        .filter((signal) => signal.closedAt === undefined)
+        .map(({ kind, scope }) => ({
+          kind: kind as SignalScope['kind'],
+          scope,
+          region: incident.regions[0] ?? '',
+          nodes: scope.startsWith('node:') ? [scope.slice('node:'.length)] : incident.nodes,
+        })),
+    )
   }
 
   /** Brings a rule's verdict into the book. */

@@ -1,235 +1,212 @@
-import type { Drain, FleetEvent, Health, SignalKind } from '../../contract/index.ts'
-import type { Fleet, FleetNode } from '../fleet/fleet.ts'
-import type { IncidentBook } from '../incidents/book.ts'
-import type { Announced } from '../watch/outages.ts'
-import { TunnelLosses } from './losses.ts'
-import { nodeDown } from './node-down.ts'
-import { type PushTrack, pushStuck, trackPush } from './push-stuck.ts'
-import { regionUnreachable } from './region-unreachable.ts'
-import type { DetectThresholds } from './rule.ts'
-import { tunnelStorm } from './tunnel-storm.ts'
+import type { z } from 'zod'
+import type { Log } from '../../observe/log.ts'
+import { type DetectOptions, thresholdsFor } from './detect.ts'
+import { SIGNAL_RULES } from './registry.ts'
+import type {
+  FleetView,
+  OpenSignal,
+  RuleContext,
+  RuleScope,
+  SignalFact,
+  SignalRule,
+  SignalScope,
+  SignalVerdict,
+} from './rule.ts'
 
-/** Collects what the rules look at, and puts each rule's verdict into the book once a second. */
+/** What the engine needs of the book of incidents. */
+export interface SignalBook {
+  signal(kind: string, scope: string): OpenSignal | null
+  /** Signals that are open, and those that an operator silenced until they have closed once. */
+  held(): readonly SignalScope[]
+  observe(scope: SignalScope, verdict: SignalVerdict, now: number): Promise<void>
+  relateDrains(drains: readonly { id: string; region?: string; nodes: readonly string[] }[]): Promise<void>
+  settle(now: number): Promise<void>
+}
+
+export interface RelatedDrain {
+  id: string
+  region?: string | undefined
+  steps: readonly { node: string }[]
+}
+
+const keyOf = (kind: string, scope: string): string => `${kind}|${scope}`
+
+/**
+ * Feeds what happens to the rules, keeps their states, and puts their verdicts into the book once a second. It knows no signal by name.
+ */
 export class Detector {
-  readonly #fleet: Fleet
-  readonly #book: IncidentBook
-  readonly #thresholds: DetectThresholds
-  readonly #activeDrains: () => Drain[]
-  readonly #announced: () => Announced
-  readonly #pushes = new Map<string, PushTrack>()
-  readonly #losses = new TunnelLosses()
+  readonly #fleet: FleetView
+  readonly #book: SignalBook
+  #options: DetectOptions
+  readonly #drains: () => readonly RelatedDrain[]
+  readonly #log: Log
+  readonly #rules: readonly SignalRule[]
+  /** What each rule holds of each scope. */
+  readonly #states = new Map<string, unknown>()
+  /** As merged for each scope: it is asked for with every fact. */
+  readonly #thresholds = new Map<string, Record<string, unknown>>()
+  /** What threw the last time, so that it is said when it begins and when it ends. */
+  readonly #failing = new Set<string>()
+  #faults = 0
 
   constructor(options: {
-    fleet: Fleet
-    book: IncidentBook
-    thresholds: DetectThresholds
-    activeDrains: () => Drain[]
-    announced: () => Announced
+    fleet: FleetView
+    book: SignalBook
+    detect: DetectOptions
+    activeDrains: () => readonly RelatedDrain[]
+    log: Log
+    /** For tests. */
+    rules?: readonly SignalRule[]
   }) {
     this.#fleet = options.fleet
     this.#book = options.book
-    this.#thresholds = options.thresholds
-    this.#activeDrains = options.activeDrains
-    this.#announced = options.announced
+    this.#options = options.detect
+    this.#drains = options.activeDrains
+    this.#log = options.log
+    this.#rules = options.rules ?? SIGNAL_RULES
   }
 
-  /** Takes in a good document. */
-  measured(node: string, document: Health, at: number): void {
-    const push = document.push
-    if (!push) {
-      this.#pushes.delete(node)
-      return
-    }
-    const saidAt = push.lastOkAt === null ? Number.NaN : Date.parse(push.lastOkAt)
-    const lastOkAt = this.#fleet.member(node)?.clock.toOurs(saidAt) ?? saidAt
-    const track = trackPush(
-      this.#pushes.get(node) ?? null,
-      {
-        at,
-        epoch: document.epoch,
-        received: Math.max(0, push.received - push.noTokens),
-        delivered: push.sendOk,
-        lastOkAt: Number.isFinite(lastOkAt) ? lastOkAt : null,
-      },
-      this.#thresholds['push.stuck'],
-      this.#book.signal('push.stuck', `node:${node}`),
-    )
-    this.#pushes.set(node, track)
+  /** How often a rule threw instead of answering, since the start. */
+  get faults(): number {
+    return this.#faults
   }
 
-  /** Takes in a stored event. */
-  happened(event: FleetEvent): void {
-    const { data, node, region } = event
-    if (node === null || region === null || typeof data.hostId !== 'string') return
-    const at = Date.parse(event.at)
-    if (event.type === 'tunnel.lost') {
-      this.#losses.add({
-        hostId: data.hostId,
-        node,
-        region,
-        at,
-        code: numberOrNull(data.code),
-        explained: this.#drains(node),
+  /** Thresholds that hold from now on. What rules know stays. */
+  setThresholds(options: DetectOptions): void {
+    this.#options = options
+    this.#thresholds.clear()
+  }
+
+  /** Takes in what happened. */
+  take(fact: SignalFact): void {
+    for (const rule of this.#rules) {
+      this.#guarded(rule, `what happened (${fact.type})`, () => {
+        const id = rule.about(fact, this.#fleet)
+        const scope = id === null ? null : this.#scopeOf(id)
+        if (scope === null) return
+        const state = rule.take(this.#stateOf(rule, scope.id), fact, this.#contextOf(rule, scope))
+        this.#states.set(keyOf(rule.kind, scope.id), state)
       })
     }
-    if (event.type !== 'tunnel.registered') return
-    // A relay that died told nobody of its losses; the host that comes back elsewhere does.
-    const previous = typeof data.previousNode === 'string' ? this.#fleet.member(data.previousNode) : null
-    const gapMs = numberOrNull(data.gapMs)
-    const code = numberOrNull(data.previousCloseCode)
-    if (!previous || gapMs === null || gapMs === 0 || code === null) return
-    const lostAt = at - gapMs
-    if (this.#losses.knows(data.hostId, lostAt)) return
-    this.#losses.add({
-      hostId: data.hostId,
-      node: previous.id,
-      region: previous.region,
-      at: lostAt,
-      code,
-      explained: this.#drains(previous.id),
-    })
   }
 
-  /** One look at everything. */
+  /** One look at everything. Rejects with the first fault of the book, after everything else was looked at. */
   async evaluate(now: number): Promise<void> {
-    this.#losses.prune(now)
-    const announced = this.#announced()
     const faults: unknown[] = []
     // What cannot be written of one condition must not hide all others.
-    const look = async (work: Promise<void>): Promise<void> => {
+    const attempt = async (work: Promise<void>): Promise<void> => {
       await work.catch((error: unknown) => void faults.push(error))
     }
-    for (const region of new Set(this.#fleet.members().map((node) => node.region))) {
-      const members = this.#fleet.nodesOf(region)
-      const serving = members.filter(isServing).length
-      if (members.length >= 2) await look(this.#region(region, announced, now))
-      await look(this.#storm(region, now))
-      for (const node of members) {
-        await look(this.#node(node.id, announced, serving - (isServing(node) ? 1 : 0), now))
-        await look(this.#push(node.id, now))
+    const looked = new Set<string>()
+    const fallen = new Set<string>()
+    for (const rule of this.#rules) {
+      const scopes = this.#guarded(rule, 'its scopes', () => rule.scopes(this.#fleet))
+      // Who cannot say what it is about has not given anything up.
+      if (scopes === undefined) fallen.add(rule.kind)
+      for (const scope of scopes ?? []) {
+        looked.add(keyOf(rule.kind, scope.id))
+        await attempt(this.#look(rule, scope, now))
       }
     }
-    await look(this.#closeLeft(now))
-    const drains = this.#activeDrains().map((drain) => ({
-      id: drain.id,
-      ...(drain.region === undefined ? {} : { region: drain.region }),
-      nodes: drain.steps.map((step) => step.node),
+    for (const held of this.#book.held()) {
+      if (looked.has(keyOf(held.kind, held.scope)) || fallen.has(held.kind)) continue
+      await attempt(this.#book.observe(held, { state: 'closed', because: this.#whyLeft(held) }, now))
+    }
+    for (const key of this.#states.keys())
+      if (!looked.has(key) && !fallen.has(key.slice(0, key.indexOf('|')))) this.#states.delete(key)
+    const drains = this.#drains().map(({ id, region, steps }) => ({
+      id,
+      ...(region === undefined ? {} : { region }),
+      nodes: steps.map((step) => step.node),
     }))
-    await look(this.#book.relateDrains(drains))
-    await look(this.#book.settle(now))
+    await attempt(this.#book.relateDrains(drains))
+    await attempt(this.#book.settle(now))
     if (faults.length > 0) throw faults[0]
   }
 
-  /** Nobody looks at what left the configuration any more: what was open of it would be open for ever. */
-  async #closeLeft(now: number): Promise<void> {
-    for (const incident of this.#book.open()) {
-      for (const { kind, scope, closedAt } of incident.signals) {
-        const [of, id = ''] = scope.split(/:(.*)/s)
-        const members = of === 'node' ? this.#fleet.member(id) : this.#fleet.nodesOf(id)[0]
-        if (closedAt !== undefined || members || (of !== 'node' && of !== 'region')) continue
-        await this.#book.observe(
-          {
-            kind: kind as SignalKind,
-            scope,
-            region: incident.regions[0] ?? '',
-            nodes: of === 'node' ? [id] : incident.nodes,
-          },
-          { state: 'closed', because: `${id} is not in the configuration any more` },
-          now,
-        )
-      }
+  async #look(rule: SignalRule, scope: RuleScope, now: number): Promise<void> {
+    const { id, region } = scope
+    const key = keyOf(rule.kind, id)
+    const open = this.#book.signal(rule.kind, id)
+    const verdict = this.#guarded(rule, id, () => {
+      if (rule.forget) this.#states.set(key, rule.forget(this.#stateOf(rule, id), now))
+      return rule.verdict(this.#stateOf(rule, id), { ...this.#contextOf(rule, scope), now })
+    })
+    if (verdict === undefined) return
+    const nodes = verdict.state === 'open' ? (verdict.nodes ?? scope.nodes) : scope.nodes
+    await this.#book.observe({ kind: rule.kind, scope: id, region, nodes }, verdict, now)
+    if (open === null || verdict.state !== 'closed') return
+    this.#guarded(rule, id, () => {
+      if (rule.afterClose) this.#states.set(key, rule.afterClose(this.#stateOf(rule, id)))
+    })
+  }
+
+  /** Where a fact is about: a node, or a region that has nodes. */
+  #scopeOf(id: string): RuleScope | null {
+    const name = id.slice(id.indexOf(':') + 1)
+    if (id.startsWith('region:')) {
+      const nodes = this.#fleet.nodesOf(name)
+      return nodes.length === 0 ? null : { id, region: name, nodes: nodes.map((node) => node.id) }
+    }
+    const node = this.#fleet.node(name)
+    return node === null ? null : { id, region: node.region, nodes: [name] }
+  }
+
+  #stateOf(rule: SignalRule, scope: string): unknown {
+    const key = keyOf(rule.kind, scope)
+    const known = this.#states.get(key)
+    if (known !== undefined) return known
+    const state = rule.start()
+    this.#states.set(key, state)
+    return state
+  }
+
+  #contextOf(rule: SignalRule, scope: RuleScope): RuleContext<Record<string, unknown>> {
+    return {
+      scope,
+      thresholds: this.thresholdsOf(rule, scope),
+      fleet: this.#fleet,
+      open: this.#book.signal(rule.kind, scope.id),
     }
   }
 
-  async #push(id: string, now: number): Promise<void> {
-    const node = this.#fleet.require(id)
-    const scope = `node:${id}`
-    const verdict = pushStuck(
-      this.#pushes.get(id) ?? null,
-      {
-        node: id,
-        drained: node.judgement.state === 'drained',
-        openedAt: this.#book.signal('push.stuck', scope)?.openedAt ?? null,
-      },
-      this.#thresholds['push.stuck'],
-    )
-    await this.#book.observe({ kind: 'push.stuck', scope, region: node.region, nodes: [id] }, verdict, now)
+  /** What is configured for a rule in one scope. */
+  thresholdsOf<Thresholds extends z.ZodObject>(
+    rule: Pick<SignalRule<unknown, Thresholds>, 'kind' | 'of' | 'thresholds'>,
+    { id, region, nodes }: RuleScope,
+  ): z.output<Thresholds> {
+    const key = keyOf(rule.kind, `${region}|${id}`)
+    const known = this.#thresholds.get(key)
+    if (known) return known as z.output<Thresholds>
+    const node = rule.of === 'node' ? nodes[0] : undefined
+    const thresholds = thresholdsFor(this.#options, rule, { region, node })
+    this.#thresholds.set(key, thresholds)
+    return thresholds
   }
 
-  async #storm(region: string, now: number): Promise<void> {
-    const scope = `region:${region}`
-    const verdict = tunnelStorm(
-      this.#losses.of(region),
-      {
-        region,
-        registered: this.#fleet.hosts.registeredHosts(region),
-        now,
-        openSince: this.#book.signal('tunnel.storm', scope)?.startedAt ?? null,
-      },
-      this.#thresholds['tunnel.storm'],
-    )
-    const nodes =
-      verdict.state === 'open'
-        ? [
-            ...new Set(
-              this.#losses
-                .of(region)
-                .filter((loss) => !loss.explained && loss.at >= verdict.startedAt)
-                .map((loss) => loss.node),
-            ),
-          ]
-        : []
-    const wasOpen = this.#book.signal('tunnel.storm', scope) !== null
-    await this.#book.observe({ kind: 'tunnel.storm', scope, region, nodes }, verdict, now)
-    // The losses of a storm that is over must not open the next one.
-    if (wasOpen && verdict.state === 'closed') this.#losses.forget(region)
+  /** Nobody looks at what left the configuration any more: what was open of it would be open for ever. */
+  #whyLeft({ kind, scope }: SignalScope): string {
+    const name = scope.slice(scope.indexOf(':') + 1)
+    if (!this.#rules.some((rule) => rule.kind === kind)) return `${kind} is not looked for any more`
+    return this.#scopeOf(scope) === null
+      ? `${name} is not in the configuration any more`
+      : `${name} is not looked at any more`
   }
 
-  async #node(id: string, announced: Announced, othersUp: number, now: number): Promise<void> {
-    const node = this.#fleet.require(id)
-    const scope = `node:${id}`
-    const verdict = nodeDown({
-      node: id,
-      region: node.region,
-      state: node.judgement.state,
-      downSince: announced.nodes.get(id) ?? null,
-      regionUnreachable: announced.regions.has(node.region),
-      explained: this.#fleet.away(id) !== null || this.#fleet.intent(id) === 'maintenance',
-      othersUp,
-      reason: node.judgement.problems[0] ?? 'no answer',
-      open: this.#book.signal('node.down', scope) !== null,
-      now,
-    })
-    await this.#book.observe({ kind: 'node.down', scope, region: node.region, nodes: [id] }, verdict, now)
-  }
-
-  async #region(region: string, announced: Announced, now: number): Promise<void> {
-    const members = this.#fleet.nodesOf(region)
-    const nodes = members.map((node) => node.id)
-    const scope = `region:${region}`
-    const verdict = regionUnreachable({
-      region,
-      nodes,
-      unreachableSince: announced.regions.get(region) ?? null,
-      // Each of them was taken out: for a restart while it is held, or by an exit.
-      explained: members.every(
-        (node) => this.#fleet.away(node.id) !== null || this.#fleet.intent(node.id) === 'maintenance',
-      ),
-      anyAlive: members.some((node) => node.judgement.state !== 'down' && node.judgement.state !== 'unknown'),
-      open: this.#book.signal('region.unreachable', scope) !== null,
-      now,
-    })
-    await this.#book.observe({ kind: 'region.unreachable', scope, region, nodes }, verdict, now)
-  }
-
-  #drains(node: string): boolean {
-    return this.#activeDrains().some(
-      (drain) => drain.node === node || drain.steps.some((step) => step.node === node),
-    )
+  /** What a rule answers; undefined where it throws: it says nothing then, and the others are asked all the same. */
+  #guarded<T>(rule: SignalRule, about: string, ask: () => T): T | undefined {
+    const key = keyOf(rule.kind, about)
+    try {
+      const answer = ask()
+      if (this.#failing.delete(key))
+        this.#log.info({ signal: rule.kind, about }, 'a signal can be judged again')
+      return answer
+    } catch (error) {
+      this.#faults += 1
+      if (!this.#failing.has(key))
+        this.#log.error({ err: error, signal: rule.kind, about }, 'a signal cannot be judged')
+      this.#failing.add(key)
+      return undefined
+    }
   }
 }
-
-const isServing = (node: FleetNode): boolean =>
-  node.judgement.state === 'up' || node.judgement.state === 'degraded'
-
-const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null)

@@ -1,43 +1,59 @@
-import type { ObservedState } from '../../contract/index.ts'
+import { z } from 'zod'
 import { durationWords, plural } from '../../contract/words.ts'
-import type { SignalVerdict } from './rule.ts'
+import { defineRule, everyNode, type NodeView } from './rule.ts'
+import { threshold, whole } from './threshold.ts'
 
-export interface NodeDownFacts {
-  node: string
-  region: string
-  state: ObservedState
-  /** Since when it is told to be down, epoch ms; null while it is not. */
-  downSince: number | null
-  /** The whole region is told to be unreachable: then that is the signal. */
-  regionUnreachable: boolean
-  /** A drain took it out (an exit, or a restart while it is held), or the operator wants it away. */
-  explained: boolean
-  /** Other nodes of the region that serve. */
-  othersUp: number
-  reason: string
-  open: boolean
-  now: number
-}
+const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five']
+const inWords = (count: number): string => NUMBERS[count] ?? String(count)
 
 /** `node.down`: judging found a node down, and not with all its region. Closes when it answers again. */
-export const nodeDown = (facts: NodeDownFacts): SignalVerdict => {
-  if (facts.state === 'unknown') return { state: 'hold' }
-  if (facts.downSince === null || facts.state !== 'down')
-    return { state: 'closed', because: `${facts.node} answers again` }
-  if (facts.explained) return { state: 'closed', because: 'it is away on purpose' }
-  // A node that was down before its region went keeps its own signal; one that went with it never gets one.
-  if (facts.regionUnreachable && !facts.open)
-    return { state: 'closed', because: 'its whole region is unreachable' }
-  const others =
-    facts.othersUp === 0
-      ? `no other node of ${facts.region} serves`
-      : `${plural(facts.othersUp, 'other node')} of ${facts.region} ${facts.othersUp === 1 ? 'serves' : 'serve'}`
-  return {
-    state: 'open',
-    startedAt: facts.downSince,
-    sentence: `${facts.node} does not answer (${facts.reason}); ${others}`,
-    title: `${facts.node} is down`,
-    severity: facts.othersUp === 0 ? 'critical' : 'warning',
-    impact: `${facts.node} down for ${durationWords(facts.now - facts.downSince)}`,
-  }
-}
+export const nodeDown = defineRule({
+  kind: 'node.down',
+  of: 'node',
+  thresholds: z.object({
+    fall: threshold(whole(1, 100), 3, { unit: 'polls', description: 'bad polls in a row' }),
+    rise: threshold(whole(1, 100), 2, { unit: 'polls', description: 'good polls in a row' }),
+  }),
+  words: ({ fall, rise }) => ({
+    opens: `${inWords(fall)} polls in a row failed, and not those of its whole region at once`,
+    closes: `${inWords(rise)} polls in a row are good`,
+    severity: 'warning; critical where no other node of the region serves',
+    why: 'nobody can be served by a node that does not answer',
+    notes: [
+      'What a drain took away is neither `node.down` nor `region.unreachable`: a process that a drain of mode `exit` ended, until it serves again; a node that was emptied and is held (also after an abort that ended held), for the restart that it was drained for, 30 minutes at most. The drain says so in its note. A node that dies with traffic on it, or that could not be brought back, is not explained.',
+      'What is wanted in maintenance is neither.',
+      'While the collector itself stalled, or reaches no node of any region, nodes are `unknown` and nothing opens. A fleet of fewer than three nodes, or of one region, that does not answer at all is `unknown` for a minute and down after it, because nobody can vouch for the network of the collector; where one of its nodes refuses or answers, the others are judged at once. A timeout while the collector itself was busy counts for nothing.',
+      'A node whose polls fail now and again never has enough bad ones in a row: from three in nine on it is `degraded` with the word "flapping", until fewer than two are left. It is degraded too while its answers take more than 500 ms and four times its own median, which slow answers do not change, or more than 2 s whatever the median.',
+    ],
+  }),
+  scopes: everyNode,
+  about: () => null,
+  start: () => null,
+  take: (state) => state,
+  verdict(_state, { scope, fleet, open, now }) {
+    const node = fleet.node(scope.nodes[0] ?? '')
+    if (node === null || node.state === 'unknown') return { state: 'hold' }
+    const { id, region, downSince } = node
+    if (downSince === null || node.state !== 'down')
+      return { state: 'closed', because: `${id} answers again` }
+    if (node.away) return { state: 'closed', because: 'it is away on purpose' }
+    // A node that was down before its region went keeps its own signal; one that went with it never gets one.
+    if (fleet.unreachableSince(region) !== null && open === null)
+      return { state: 'closed', because: 'its whole region is unreachable' }
+    const othersUp = fleet.nodesOf(region).filter((other) => other.id !== id && isServing(other)).length
+    const others =
+      othersUp === 0
+        ? `no other node of ${region} serves`
+        : `${plural(othersUp, 'other node')} of ${region} ${othersUp === 1 ? 'serves' : 'serve'}`
+    return {
+      state: 'open',
+      startedAt: downSince,
+      sentence: `${id} does not answer (${node.problems[0] ?? 'no answer'}); ${others}`,
+      title: `${id} is down`,
+      severity: othersUp === 0 ? 'critical' : 'warning',
+      impact: `${id} down for ${durationWords(now - downSince)}`,
+    }
+  },
+})
+
+const isServing = ({ state }: NodeView): boolean => state === 'up' || state === 'degraded'

@@ -1,5 +1,24 @@
+import { z } from 'zod'
 import { countWords, durationWords, plural } from '../../contract/words.ts'
-import type { DetectThresholds, SignalVerdict } from './rule.ts'
+import { totalOf } from '../adapters/facts.ts'
+import { defineRule, everyNode, type OpenSignal, type SignalMemory } from './rule.ts'
+import { seconds, threshold, whole } from './threshold.ts'
+
+const thresholds = z.object({
+  received: threshold(whole(1, 1_000_000), 20, {
+    unit: 'pushes',
+    description: 'pushes since the last delivery',
+  }),
+  withinSeconds: threshold(seconds(1, 86_400), 30, {
+    unit: 's',
+    description: 'seconds since the first of them',
+  }),
+  forSeconds: threshold(seconds(0, 3_600), 10, {
+    unit: 's',
+    description: 'how long the condition must hold',
+  }),
+})
+type Thresholds = z.output<typeof thresholds>
 
 /** Counters of one poll that say whether pushes go out. */
 export interface PushReading {
@@ -30,37 +49,60 @@ export interface PushTrack {
   deliverySeenAt: number | null
 }
 
-type Thresholds = DetectThresholds['push.stuck']
-
-/** An open signal of before a restart of the collector. */
-export interface PushSeed {
-  startedAt: number
-  openedAt: number
+/** The first look at a node. */
+const firstTrack = (reading: PushReading, open: OpenSignal | null): PushTrack => {
+  const recovered = open !== null && reading.lastOkAt !== null && reading.lastOkAt > open.openedAt
+  return {
+    epoch: reading.epoch,
+    received: reading.received,
+    delivered: reading.delivered,
+    readAt: reading.at,
+    deliveredAt: recovered
+      ? (reading.lastOkAt ?? reading.at)
+      : (open?.startedAt ?? Math.min(reading.lastOkAt ?? reading.at, reading.at)),
+    receivedSince: 0,
+    firstReceivedAt: null,
+    conditionSince: null,
+    deliverySeenAt: recovered ? reading.at : null,
+  }
 }
 
-/** Takes one reading in. Pure. `sessionAlive` and `ok` are not looked at: both were true for six silent hours. */
-export const trackPush = (
-  previous: PushTrack | null,
+/** The track of before a restart of the collector: what the node counted meanwhile is added to it. */
+const trackOf = (open: OpenSignal | null): PushTrack | null => {
+  const { epoch, received, delivered, receivedSince, readAt } = open?.memory ?? {}
+  if (open === null || typeof epoch !== 'string') return null
+  const counts = [received, delivered, receivedSince, readAt]
+  if (!counts.every((count): count is number => typeof count === 'number')) return null
+  return {
+    epoch,
+    received: Number(received),
+    delivered: Number(delivered),
+    readAt: Number(readAt),
+    deliveredAt: open.startedAt,
+    receivedSince: Number(receivedSince),
+    firstReceivedAt: open.startedAt,
+    conditionSince: open.startedAt,
+    deliverySeenAt: null,
+  }
+}
+
+const memoryOf = ({ epoch, received, delivered, receivedSince, readAt }: PushTrack): SignalMemory => ({
+  epoch,
+  received,
+  delivered,
+  receivedSince,
+  readAt,
+})
+
+/** Takes one reading in. `sessionAlive` and `ok` are not looked at: both were true for six silent hours. */
+const trackPush = (
+  before: PushTrack | null,
   reading: PushReading,
   thresholds: Thresholds,
-  seed: PushSeed | null = null,
+  open: OpenSignal | null,
 ): PushTrack => {
-  if (!previous) {
-    const recovered = seed !== null && reading.lastOkAt !== null && reading.lastOkAt > seed.openedAt
-    return {
-      epoch: reading.epoch,
-      received: reading.received,
-      delivered: reading.delivered,
-      readAt: reading.at,
-      deliveredAt: recovered
-        ? (reading.lastOkAt ?? reading.at)
-        : (seed?.startedAt ?? Math.min(reading.lastOkAt ?? reading.at, reading.at)),
-      receivedSince: 0,
-      firstReceivedAt: null,
-      conditionSince: null,
-      deliverySeenAt: recovered ? reading.at : null,
-    }
-  }
+  const previous = before ?? trackOf(open)
+  if (!previous) return firstTrack(reading, open)
   const sameRun = previous.epoch === reading.epoch
   const received = Math.max(0, reading.received - (sameRun ? previous.received : 0))
   const delivered = Math.max(0, reading.delivered - (sameRun ? previous.delivered : 0))
@@ -103,38 +145,71 @@ export const trackPush = (
  * `withinSeconds` passed with at least one, and this held for `forSeconds`; closes with the first delivery, or when the node
  * is drained and takes no pushes any more.
  */
-export const pushStuck = (
-  track: PushTrack | null,
-  context: { node: string; drained: boolean; openedAt: number | null },
-  thresholds: Thresholds,
-): SignalVerdict => {
-  if (!track) return { state: 'hold' }
-  const away = track.readAt - track.deliveredAt
-  const { openedAt } = context
-  // Several polls may lie between two looks: what counts is a delivery since it opened, not one in the newest poll.
-  if (
-    openedAt !== null &&
-    track.deliverySeenAt !== null &&
-    isSince(track.deliverySeenAt, openedAt, track.readAt)
-  ) {
-    return { state: 'closed', because: 'deliveries again' }
-  }
-  if (context.drained) return { state: 'closed', because: 'the node is drained and takes no pushes' }
-  const held =
-    track.conditionSince !== null && track.readAt - track.conditionSince >= thresholds.forSeconds * 1000
-  if (!held && openedAt === null) return { state: 'closed', because: 'not enough pushes without a delivery' }
-  // After a restart of the collector the count begins anew; an incident of before is not made smaller by that.
-  if (!held && track.receivedSince === 0) return { state: 'hold' }
-  const last = `the last delivery was ${durationWords(away)} ago`
-  return {
-    state: 'open',
-    startedAt: track.deliveredAt,
-    sentence: `${context.node} received ${plural(track.receivedSince, 'push', 'pushes')} and delivered none; ${last}`,
-    title: `${context.node} receives pushes but delivers none`,
+export const pushStuck = defineRule({
+  kind: 'push.stuck',
+  of: 'node',
+  thresholds,
+  words: ({ received, withinSeconds, forSeconds }) => ({
+    opens: `since the last delivery ${plural(received, 'push was', 'pushes were')} received, or ${withinSeconds} s passed since the first of them, none was delivered, and this held for ${forSeconds} s`,
+    closes: 'one push is delivered, or the node is drained',
     severity: 'critical',
-    impact: `${countWords(track.receivedSince)} ${track.receivedSince === 1 ? 'push' : 'pushes'} not delivered in ${durationWords(away)}`,
-  }
-}
+    why: 'a session that looks alive may deliver nothing for hours',
+    notes: [
+      '`push.stuck` looks at neither `sessionAlive` nor `ok`. Pushes whose key has no token do not count as received: there is nothing to deliver.',
+    ],
+  }),
+  scopes: everyNode,
+  about: (fact) => (fact.type === 'reading' ? `node:${fact.node}` : null),
+  start: (): PushTrack | null => null,
+  take(track, fact, { thresholds: limits, open }) {
+    if (fact.type !== 'reading') return track
+    const { facts, at } = fact
+    const received = totalOf(facts, 'push_received')
+    const delivered = totalOf(facts, 'push_delivered')
+    // A node without pushes, or one that does not count them.
+    if (received === undefined || delivered === undefined) return null
+    const reading = {
+      at,
+      epoch: facts.epoch,
+      received: Math.max(0, received - (totalOf(facts, 'pushes_without_token') ?? 0)),
+      delivered,
+      lastOkAt: facts.lastDeliveryAt,
+    }
+    return trackPush(track, reading, limits, open)
+  },
+  verdict(track, { scope, thresholds: limits, fleet, open }) {
+    if (!track) return { state: 'hold' }
+    const node = scope.nodes[0] ?? ''
+    const away = track.readAt - track.deliveredAt
+    const openedAt = open?.openedAt ?? null
+    // Several polls may lie between two looks: what counts is a delivery since it opened, not one in the newest poll.
+    if (
+      openedAt !== null &&
+      track.deliverySeenAt !== null &&
+      isSince(track.deliverySeenAt, openedAt, track.readAt)
+    ) {
+      return { state: 'closed', because: 'deliveries again' }
+    }
+    if (fleet.node(node)?.state === 'drained')
+      return { state: 'closed', because: 'the node is drained and takes no pushes' }
+    const held =
+      track.conditionSince !== null && track.readAt - track.conditionSince >= limits.forSeconds * 1000
+    if (!held && openedAt === null)
+      return { state: 'closed', because: 'not enough pushes without a delivery' }
+    // What was counted before a restart of the collector may be lost; an incident of before is not made smaller by that.
+    if (!held && track.receivedSince === 0) return { state: 'hold' }
+    const last = `the last delivery was ${durationWords(away)} ago`
+    return {
+      state: 'open',
+      startedAt: track.deliveredAt,
+      sentence: `${node} received ${plural(track.receivedSince, 'push', 'pushes')} and delivered none; ${last}`,
+      title: `${node} receives pushes but delivers none`,
+      severity: 'critical',
+      impact: `${countWords(track.receivedSince)} ${track.receivedSince === 1 ? 'push' : 'pushes'} not delivered in ${durationWords(away)}`,
+      memory: memoryOf(track),
+    }
+  },
+})
 
 /** Whether `seen` is later than `openedAt`; where the clock was set back since that, whether it was seen by the clock as it is now. */
 const isSince = (seen: number, openedAt: number, now: number): boolean =>

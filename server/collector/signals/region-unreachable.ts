@@ -1,34 +1,46 @@
+import { z } from 'zod'
 import { durationWords, listWords } from '../../contract/words.ts'
-import type { SignalVerdict } from './rule.ts'
-
-export interface RegionUnreachableFacts {
-  region: string
-  nodes: readonly string[]
-  /** Since when the whole region is told to be unreachable, epoch ms; null while it is not. */
-  unreachableSince: number | null
-  /** Every node of it is away on purpose: a drain or somebody's maintenance took it out. */
-  explained: boolean
-  /** A node of it is judged alive at the moment. */
-  anyAlive: boolean
-  open: boolean
-  now: number
-}
+import { defineRule } from './rule.ts'
 
 /** `region.unreachable`: all nodes of a region of two or more vanished within one fall window. Closes when one answers. */
-export const regionUnreachable = (facts: RegionUnreachableFacts): SignalVerdict => {
-  if (facts.anyAlive) return { state: 'closed', because: `${facts.region} answers again` }
-  if (facts.unreachableSince === null) {
-    return facts.open
-      ? { state: 'hold' }
-      : { state: 'closed', because: `${facts.region} did not vanish at once` }
-  }
-  if (facts.explained) return { state: 'closed', because: 'it is away on purpose' }
-  return {
-    state: 'open',
-    startedAt: facts.unreachableSince,
-    sentence: `${facts.region} is unreachable: ${listWords(facts.nodes)} vanished within one interval of judging`,
-    title: `${facts.region} is unreachable`,
+export const regionUnreachable = defineRule({
+  kind: 'region.unreachable',
+  of: 'region',
+  thresholds: z.object({}),
+  words: () => ({
+    opens: 'all nodes of a region of two or more vanished within one window of judging',
+    closes: 'one of them answers',
     severity: 'critical',
-    impact: `${facts.region} unreachable for ${durationWords(facts.now - facts.unreachableSince)}`,
-  }
-}
+    why: 'a region that went at once is one outage, not one a node',
+    notes: [],
+  }),
+  scopes: (fleet) =>
+    fleet.regions().flatMap((region) => {
+      const nodes = fleet.nodesOf(region).map(({ id }) => id)
+      return nodes.length < 2 ? [] : [{ id: `region:${region}`, region, nodes }]
+    }),
+  about: () => null,
+  start: () => null,
+  take: (state) => state,
+  verdict(_state, { scope: { region, nodes }, fleet, open, now }) {
+    const members = fleet.nodesOf(region)
+    if (members.some(({ state }) => state !== 'down' && state !== 'unknown'))
+      return { state: 'closed', because: `${region} answers again` }
+    const unreachableSince = fleet.unreachableSince(region)
+    if (unreachableSince === null) {
+      return open === null
+        ? { state: 'closed', because: `${region} did not vanish at once` }
+        : { state: 'hold' }
+    }
+    // Each of them was taken out: for a restart while it is held, or by an exit.
+    if (members.every(({ away }) => away)) return { state: 'closed', because: 'it is away on purpose' }
+    return {
+      state: 'open',
+      startedAt: unreachableSince,
+      sentence: `${region} is unreachable: ${listWords(nodes)} vanished within one interval of judging`,
+      title: `${region} is unreachable`,
+      severity: 'critical',
+      impact: `${region} unreachable for ${durationWords(now - unreachableSince)}`,
+    }
+  },
+})

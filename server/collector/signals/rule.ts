@@ -1,4 +1,6 @@
-import type { Severity, SignalKind } from '../../contract/index.ts'
+import type { z } from 'zod'
+import type { FleetEvent, ObservedState, Severity, SignalKind } from '../../contract/index.ts'
+import type { Facts } from '../adapters/facts.ts'
 
 /** What a rule says of one scope at one moment. `hold` leaves things as they are: it is not known. */
 export type SignalVerdict =
@@ -12,56 +14,133 @@ export type SignalVerdict =
       severity: Severity
       /** What it costs so far, in a sentence. */
       impact: string
+      /** Nodes that are involved, where they are not those of the scope. */
+      nodes?: readonly string[]
+      /** What the rule needs to go on from here after a restart of the collector; plain JSON, a few numbers. */
+      memory?: SignalMemory
     }
   | { state: 'closed'; because: string }
   | { state: 'hold' }
 
+export type SignalMemory = Readonly<Record<string, string | number | null>>
+
+/** What a signal is about. */
+export interface RuleScope {
+  /** `node:fra-1` or `region:fra`. */
+  readonly id: string
+  readonly region: string
+  /** Nodes that are involved. */
+  readonly nodes: readonly string[]
+}
+
+/** A rule's kind and scope together: what a signal is known by. */
 export interface SignalScope {
   kind: SignalKind
-  /** `node:fra-1` or `region:fra`. */
   scope: string
   region: string
-  /** Nodes that are involved. */
   nodes: readonly string[]
 }
 
-/** Thresholds that open and close signals. Defaults are the design's. */
-export interface DetectThresholds {
-  'push.stuck': {
-    /** Pushes received since the last delivery … */
-    received: number
-    /** … or seconds since it with at least one received … */
-    withinSeconds: number
-    /** … for so many seconds. */
-    forSeconds: number
-  }
-  'tunnel.storm': {
-    /** Share of a region's tunnels. */
-    share: number
-    withinSeconds: number
-    /** Fewer lost hosts than this are no storm, however small the region. */
-    minimum: number
-    /** Seconds without a further loss after which it is over. */
-    quietSeconds: number
-  }
-  'node.down': {
-    /** Good polls in a row that bring a node back. */
-    rise: number
-    /** Bad polls in a row that make it down. */
-    fall: number
-  }
+/** A signal that is open: what a rule goes on from after a restart of the collector. */
+export interface OpenSignal {
+  /** When its evidence began, epoch ms. */
+  startedAt: number
+  /** When it was noticed, epoch ms. */
+  openedAt: number
+  memory: SignalMemory | null
 }
 
-export type DetectOptions = { [Kind in keyof DetectThresholds]?: Partial<DetectThresholds[Kind]> | undefined }
-
-export const DETECT_DEFAULTS: DetectThresholds = {
-  'push.stuck': { received: 20, withinSeconds: 30, forSeconds: 10 },
-  'tunnel.storm': { share: 0.2, withinSeconds: 10, minimum: 2, quietSeconds: 30 },
-  'node.down': { rise: 2, fall: 3 },
+/** A node as rules see it. */
+export interface NodeView {
+  readonly id: string
+  readonly region: string
+  readonly state: ObservedState
+  readonly problems: readonly string[]
+  /** Since when it has been announced as down, epoch ms; null while it is not. */
+  readonly downSince: number | null
+  /** A drain took it out (an exit, or a restart while it is held), or the operator wants it away. */
+  readonly away: boolean
+  /** A drain of it is under way, which explains what it loses. */
+  readonly draining: boolean
 }
 
-export const detectThresholds = (options: DetectOptions = {}): DetectThresholds => ({
-  'push.stuck': { ...DETECT_DEFAULTS['push.stuck'], ...options['push.stuck'] },
-  'tunnel.storm': { ...DETECT_DEFAULTS['tunnel.storm'], ...options['tunnel.storm'] },
-  'node.down': { ...DETECT_DEFAULTS['node.down'], ...options['node.down'] },
+/** The fleet as rules see it, at the moment of the fact or of the look. */
+export interface FleetView {
+  regions(): readonly string[]
+  nodes(): readonly NodeView[]
+  node(id: string): NodeView | null
+  nodesOf(region: string): readonly NodeView[]
+  /** Since when the whole region has been announced as unreachable, epoch ms; null while it is not. */
+  unreachableSince(region: string): number | null
+  /** Hosts that have a tunnel there now. */
+  registeredHosts(region: string): ReadonlySet<string>
+}
+
+/** What happened: a good reading of a node, or a stored event. All times are of the collector's clock, also `facts.lastDeliveryAt`. */
+export type SignalFact =
+  | { type: 'reading'; node: string; at: number; facts: Facts }
+  | { type: 'event'; event: FleetEvent }
+
+export interface RuleContext<Thresholds> {
+  readonly scope: RuleScope
+  /** As configured for this scope. */
+  readonly thresholds: Thresholds
+  readonly fleet: FleetView
+  /** The signal of this rule and scope, while it is open. */
+  readonly open: OpenSignal | null
+}
+
+export interface LookContext<Thresholds> extends RuleContext<Thresholds> {
+  /** Epoch ms. */
+  readonly now: number
+}
+
+/** What `docs/signals.md` says of a signal. */
+export interface RuleWords {
+  /** "opens when …" */
+  opens: string
+  /** "closes when …" */
+  closes: string
+  severity: string
+  /** What it is there for. */
+  why: string
+  /** What it leaves out on purpose, and other things that would surprise. */
+  notes: readonly string[]
+}
+
+/**
+ * One signal. Pure: it reads nothing but its arguments, no clock and no fleet of its own, so that the same facts say the same, live or
+ * replayed. A state belongs to the rule alone: `take` may answer the one that it was given, changed.
+ */
+export interface SignalRule<State = unknown, Thresholds extends z.ZodObject = z.ZodObject> {
+  readonly kind: SignalKind
+  readonly of: 'node' | 'region'
+  /** A default, `unit` and `description` for each field; see `threshold`. */
+  readonly thresholds: Thresholds
+  words(thresholds: z.output<Thresholds>): RuleWords
+  /** What it is asked about once a second. */
+  scopes(fleet: FleetView): readonly RuleScope[]
+  /** The id of the scope that a fact says something of, or null. */
+  about(fact: SignalFact, fleet: FleetView): string | null
+  /** What is known before the first fact. */
+  start(): State
+  take(state: State, fact: SignalFact, context: RuleContext<z.output<Thresholds>>): State
+  verdict(state: State, context: LookContext<z.output<Thresholds>>): SignalVerdict
+  /** What is left of the state when an open signal has closed. */
+  afterClose?(state: State): State
+  /** Drops what is too old to matter; once a second. */
+  forget?(state: State, now: number): State
+}
+
+export const defineRule = <State, Thresholds extends z.ZodObject>(
+  rule: SignalRule<State, Thresholds>,
+): SignalRule<State, Thresholds> => rule
+
+export const nodeScope = ({ id, region }: Pick<NodeView, 'id' | 'region'>): RuleScope => ({
+  id: `node:${id}`,
+  region,
+  nodes: [id],
 })
+
+/** A scope a node. */
+export const everyNode = (fleet: FleetView): RuleScope[] => fleet.nodes().map(nodeScope)

@@ -1,20 +1,9 @@
+import { z } from 'zod'
 import { CLOSE } from '../../contract/close-codes.ts'
 import { durationWords, plural } from '../../contract/words.ts'
-import type { DetectThresholds, SignalVerdict } from './rule.ts'
-
-/** One tunnel's end. */
-export interface TunnelLoss {
-  hostId: string
-  node: string
-  region: string
-  /** Epoch ms. */
-  at: number
-  code: number | null
-  /** A drain of that node or region was running. */
-  explained: boolean
-}
-
-type Thresholds = DetectThresholds['tunnel.storm']
+import { defineRule, type LookContext, type SignalVerdict } from './rule.ts'
+import { seconds, threshold, whole } from './threshold.ts'
+import { type TunnelLoss, TunnelLosses } from './tunnel-losses.ts'
 
 /** Ends that somebody wanted: operator's drain, operator's kick, moved to another relay, replaced by a newer tunnel. */
 const WANTED = new Set<number>([CLOSE.drain, CLOSE.kicked, CLOSE.stale, CLOSE.replaced])
@@ -43,26 +32,98 @@ class HostCounts {
   }
 }
 
+const thresholds = z.object({
+  share: threshold(z.number().gt(0).max(1), 0.2, {
+    unit: 'share',
+    description: "share of the region's tunnels",
+  }),
+  withinSeconds: threshold(seconds(1, 300), 10, { unit: 's', description: 'window' }),
+  minimum: threshold(whole(1, 100_000), 2, { unit: 'hosts', description: 'hosts, however small the region' }),
+  quietSeconds: threshold(seconds(1, 600), 30, {
+    unit: 's',
+    description: 'seconds without a loss until it closes',
+  }),
+})
+type Thresholds = z.output<typeof thresholds>
+
 /**
- * `tunnel.storm`: more than `share` of a region's tunnels lost within `withinSeconds`, outside a drain. The window slides over
- * the losses' own times, so that it does not matter when they were read; one pass, because a storm is when there are many.
- * Closes when `quietSeconds` passed without a loss.
+ * `tunnel.storm`: more than `share` of a region's tunnels lost within `withinSeconds`, outside a drain. Closes when `quietSeconds`
+ * passed without a loss.
  */
-export const tunnelStorm = (
+export const tunnelStorm = defineRule({
+  kind: 'tunnel.storm',
+  of: 'region',
+  thresholds,
+  words: ({ share, withinSeconds, minimum, quietSeconds }) => ({
+    opens: `more than ${share * 100} % of a region's tunnels (at least ${plural(minimum, 'host')}) were lost within ${withinSeconds} s, outside a drain`,
+    closes: `no tunnel was lost for ${quietSeconds} s`,
+    severity: 'warning',
+    why: 'a deployment that rolls too fast, or a relay that dies, takes many hosts at once',
+    notes: [
+      '`tunnel.storm` does not count closes 4001 (drain), 4404 (kick), 4408 (moved), 4409 (replaced), nor losses on a node while a drain of it is active. Where a relay died and told nobody, the hosts that come back elsewhere say where they come from.',
+    ],
+  }),
+  scopes: (fleet) => fleet.regions().map((region) => ({ id: `region:${region}`, region, nodes: [] })),
+  about(fact, fleet) {
+    if (fact.type !== 'event') return null
+    const { type, region, data } = fact.event
+    if (type === 'tunnel.lost') return region === null ? null : `region:${region}`
+    if (type !== 'tunnel.registered' || typeof data.previousNode !== 'string') return null
+    const previous = fleet.node(data.previousNode)
+    return previous === null ? null : `region:${previous.region}`
+  },
+  start: () => new TunnelLosses(),
+  take(losses, fact, { fleet }) {
+    if (fact.type !== 'event') return losses
+    const { type, node, data } = fact.event
+    const at = Date.parse(fact.event.at)
+    const { hostId } = data
+    if (node === null || typeof hostId !== 'string') return losses
+    const explained = (id: string): boolean => fleet.node(id)?.draining ?? false
+    if (type === 'tunnel.lost') {
+      losses.add({ hostId, node, at, code: numberOrNull(data.code), explained: explained(node) })
+      return losses
+    }
+    // A relay that died told nobody of its losses; the host that comes back elsewhere does.
+    const previous = String(data.previousNode)
+    const gapMs = numberOrNull(data.gapMs)
+    const code = numberOrNull(data.previousCloseCode)
+    if (gapMs === null || gapMs === 0 || code === null) return losses
+    const lostAt = at - gapMs
+    if (!losses.knows(hostId, lostAt))
+      losses.add({ hostId, node: previous, at: lostAt, code, explained: explained(previous) })
+    return losses
+  },
+  verdict: (losses, context) => verdictOn(losses.all(), context),
+  // The losses of a storm that is over must not open the next one.
+  afterClose(losses) {
+    losses.clear()
+    return losses
+  },
+  forget(losses, now) {
+    losses.prune(now)
+    return losses
+  },
+})
+
+/**
+ * The window slides over the losses' own times, so that it does not matter when they were read; one pass, because a storm is when there
+ * are many.
+ */
+const verdictOn = (
   losses: readonly TunnelLoss[],
-  context: { region: string; registered: ReadonlySet<string>; now: number; openSince: number | null },
-  thresholds: Thresholds,
+  { scope: { region }, fleet, now, open, thresholds: limits }: LookContext<Thresholds>,
 ): SignalVerdict => {
-  const { registered, now, openSince } = context
-  const windowMs = thresholds.withinSeconds * 1000
+  const registered = fleet.registeredHosts(region)
+  const openSince = open?.startedAt ?? null
+  const context = { region, now }
+  const windowMs = limits.withinSeconds * 1000
   const from = openSince ?? now - 2 * LOOK_BACK_MS - windowMs
-  const relevant = inOrder(
-    losses.filter((loss) => loss.at >= from && loss.region === context.region && counts(loss)),
-  )
+  const relevant = inOrder(losses.filter((loss) => loss.at >= from && counts(loss)))
 
   if (openSince !== null) {
     const last = relevant.at(-1)?.at ?? openSince
-    if (now - last >= thresholds.quietSeconds * 1000) {
+    if (now - last >= limits.quietSeconds * 1000) {
       return { state: 'closed', because: 'no tunnel is lost any more' }
     }
     return relevant.length === 0 ? { state: 'hold' } : opened(relevant, registered, context)
@@ -94,7 +155,7 @@ export const tunnelStorm = (
     }
     if (end.at < now - LOOK_BACK_MS) continue
     const all = registered.size + gone.hosts
-    if (inWindow.hosts >= thresholds.minimum && inWindow.hosts > thresholds.share * all) {
+    if (inWindow.hosts >= limits.minimum && inWindow.hosts > limits.share * all) {
       return opened(relevant.slice(windowStart), registered, context)
     }
   }
@@ -124,5 +185,8 @@ const opened = (
     title: `${context.region} lost ${what}`,
     severity: 'warning',
     impact: `${what} of ${context.region} lost`,
+    nodes: [...new Set(losses.map((loss) => loss.node))],
   }
 }
+
+const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null)

@@ -27,7 +27,8 @@ export type Announcement =
 export const announce = (
   nodes: readonly OutageNode[],
   announced: Announced,
-  fallWindowMs: number,
+  /** How long the nodes of a region may take to fall together. */
+  fallWindowMs: (region: string) => number,
 ): { announcements: Announcement[]; announced: Announced } => {
   const announcements: Announcement[] = []
   const next: Announced = { nodes: new Map(announced.nodes), regions: new Map(announced.regions) }
@@ -51,7 +52,7 @@ export const announce = (
     const together =
       members.length >= 2 &&
       failing.length === members.length &&
-      Math.max(...failing) - Math.min(...failing) <= fallWindowMs
+      Math.max(...failing) - Math.min(...failing) <= fallWindowMs(region)
     if (together && down.length < members.length) continue
 
     if (together && untold.length === members.length) {

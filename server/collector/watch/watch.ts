@@ -3,6 +3,7 @@ import type { LivePublisher, SamplePoint } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { PollResult } from '../adapters/poll.ts'
+import { factsOf } from '../adapters/tidegate/facts.ts'
 import type { Probe } from '../adapters/tidegate/probe.ts'
 import type { Fleet, FleetNode } from '../fleet/fleet.ts'
 import type { Detector } from '../signals/detector.ts'
@@ -49,7 +50,8 @@ export const createWatch = (options: {
   live: LivePublisher
   log: Log
   intervalMs: number
-  thresholds: JudgeThresholds
+  /** By which a node is judged; each may have its own. */
+  thresholds: (node: FleetNode) => JudgeThresholds
   now: () => number
 }): Watch => {
   const { fleet, detector, store, live, log, now } = options
@@ -126,7 +128,7 @@ export const createWatch = (options: {
   /** Judges one poll, our own faults first. */
   const judgeOf = (node: FleetNode, result: PollResult): Judgement => {
     const before = node.judgement
-    const judged = judge(before, result, options.thresholds)
+    const judged = judge(before, result, options.thresholds(node))
     if (result.outcome === 'ok') {
       node.doubt = null
       return judged
@@ -167,11 +169,16 @@ export const createWatch = (options: {
     const point: SamplePoint = { node: node.id, region: node.region, at: result.at, values }
     store.writeSamples([point])
     live.samples([point])
-    detector.measured(node.id, document, result.at)
+    const facts = factsOf(document)
+    const lastDeliveryAt = facts.lastDeliveryAt === null ? null : node.clock.toOurs(facts.lastDeliveryAt)
+    detector.take({ type: 'reading', node: node.id, at: result.at, facts: { ...facts, lastDeliveryAt } })
   }
 
   const tell = (): void => {
-    const fallWindowMs = (options.thresholds.fall + 1) * options.intervalMs
+    // Of a region whose nodes fall at different times, the slowest says how long it takes to fall.
+    const fallWindowMs = (region: string): number =>
+      (Math.max(...fleet.nodesOf(region).map((node) => options.thresholds(node).fall)) + 1) *
+      options.intervalMs
     const told = announce(fleet.members(), announced, fallWindowMs)
     announced = told.announced
     for (const news of told.announcements) {

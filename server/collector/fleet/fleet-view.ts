@@ -1,0 +1,90 @@
+import type { Drain } from '../../contract/index.ts'
+import type { FleetView, NodeView } from '../signals/rule.ts'
+import type { Announced } from '../watch/outages.ts'
+import type { Fleet, FleetNode } from './fleet.ts'
+
+export interface FleetViewSources {
+  fleet: Fleet
+  announced: () => Announced
+  activeDrains: () => readonly Drain[]
+}
+
+/** A node as rules see it; what costs something is asked for only where a rule looks. */
+class LiveNodeView implements NodeView {
+  readonly #node: FleetNode
+  readonly #sources: FleetViewSources
+
+  constructor(node: FleetNode, sources: FleetViewSources) {
+    this.#node = node
+    this.#sources = sources
+  }
+
+  get id(): string {
+    return this.#node.id
+  }
+
+  get region(): string {
+    return this.#node.region
+  }
+
+  get state(): NodeView['state'] {
+    return this.#node.judgement.state
+  }
+
+  get problems(): readonly string[] {
+    return this.#node.judgement.problems
+  }
+
+  get downSince(): number | null {
+    return this.#sources.announced().nodes.get(this.id) ?? null
+  }
+
+  get away(): boolean {
+    const { fleet } = this.#sources
+    return fleet.away(this.id) !== null || fleet.intent(this.id) === 'maintenance'
+  }
+
+  get draining(): boolean {
+    return this.#sources
+      .activeDrains()
+      .some((drain) => drain.node === this.id || drain.steps.some((step) => step.node === this.id))
+  }
+}
+
+/** The fleet as the rules of signals see it: always of now. */
+export class LiveFleetView implements FleetView {
+  readonly #sources: FleetViewSources
+
+  constructor(sources: FleetViewSources) {
+    this.#sources = sources
+  }
+
+  regions(): readonly string[] {
+    return [...new Set(this.#sources.fleet.members().map((node) => node.region))]
+  }
+
+  nodes(): readonly NodeView[] {
+    return this.#views(this.#sources.fleet.members())
+  }
+
+  node(id: string): NodeView | null {
+    const node = this.#sources.fleet.member(id)
+    return node && new LiveNodeView(node, this.#sources)
+  }
+
+  nodesOf(region: string): readonly NodeView[] {
+    return this.#views(this.#sources.fleet.nodesOf(region))
+  }
+
+  unreachableSince(region: string): number | null {
+    return this.#sources.announced().regions.get(region) ?? null
+  }
+
+  registeredHosts(region: string): ReadonlySet<string> {
+    return this.#sources.fleet.hosts.registeredHosts(region)
+  }
+
+  #views(nodes: readonly FleetNode[]): NodeView[] {
+    return nodes.map((node) => new LiveNodeView(node, this.#sources))
+  }
+}
