@@ -101,6 +101,37 @@ describe('what is kept, and for how long', () => {
     expect((await store.prune()).forSize).toBe(0)
   }, 30_000)
 
+  it('keeps of what was judged the last word before its time is over, however old, and the newest of too much', async () => {
+    let now = start
+    await openStore({ now: () => now })
+    const at = (time: number, scope: string) =>
+      ({ scope, at: time, state: 'up', intent: 'serving', problems: [] }) as const
+    await store.writeHistory(
+      [at(start, 'region:fra'), at(start + hour, 'region:fra'), at(start, 'node:quiet')],
+      [
+        { node: 'fra-1', at: start, data: { n: 1 } },
+        { node: 'fra-1', at: start + hour, data: { n: 2 } },
+      ],
+    )
+    for (let batch = 0; batch < 5; batch++)
+      await store.writeHistory(
+        Array.from({ length: 5_000 }, (_, i) => at(start + 30 * day + batch * 5_000 + i, 'node:flaps')),
+        [],
+      )
+    now = start + 30 * day + hour
+    expect((await store.prune()).history).toBe(1 + 1 + 5_000)
+    // Two weeks and more ago these were said last, and they hold to this day.
+    expect(await store.statesAt(start + 20 * day)).toMatchObject([
+      { scope: 'node:quiet', at: start },
+      { scope: 'region:fra', at: start + hour },
+    ])
+    expect(await store.documentAt('fra-1', now)).toMatchObject({ at: start + hour, data: { n: 2 } })
+    expect((await store.rowCounts()).state_changes).toBe(20_000 + 2)
+    expect((await store.statesAt(now)).find(({ scope }) => scope === 'node:flaps')?.at).toBe(
+      start + 30 * day + 24_999,
+    )
+  }, 30_000)
+
   it('keeps the first and the last hours of one incident that never ends, and nothing of strangers', () => {
     const now = start + 30 * day
     const spans = keptSpans([{ startedAt: start, resolvedAt: null, nodes: ['fra-1'] }], now)
