@@ -1,5 +1,6 @@
 'use client'
 
+import type { SystemInfo } from '@/server/contract/answers/system.ts'
 import { useSystem } from '../data/access.ts'
 import { Panel } from '../panels/panel.tsx'
 import { Facts } from '../ui/facts.tsx'
@@ -10,6 +11,30 @@ const usedOf = (used: number | null | undefined, allowed: number | undefined): s
   used == null || allowed === undefined
     ? '–'
     : `${formatBytes(used)} of ${formatBytes(allowed)} (${Math.round((used / allowed) * 100)} %)`
+
+/** Everything with a ceiling: what waits below it, and what was given up at it since the start. */
+const heldBack = ({ room, store, live }: SystemInfo): [string, string][] => {
+  const facts: [string, string][] = [
+    ['Samples given up', formatNumber(store.samplesDropped ?? 0)],
+    ['Long reads waiting', formatNumber(store.reads?.waiting ?? 0)],
+    ['Long reads refused', formatNumber(store.reads?.refused ?? 0)],
+    ['Long reads given up', formatNumber(store.reads?.tooSlow ?? 0)],
+    ['Browsers cut to a snapshot', formatNumber(live.slowCut ?? 0)],
+  ]
+  if (room === undefined) return facts
+  const refused = Object.values(room.events.refused).reduce((sum, count) => sum + count, 0)
+  return [
+    ...facts,
+    ['Events waiting', `${formatNumber(room.events.queued)} (${formatBytes(room.events.queuedBytes)})`],
+    ['Events given up', formatNumber(room.events.dropped)],
+    ['Events of nodes refused', formatNumber(refused)],
+    ['Nodes read more slowly for', formatDuration(room.events.throttledMs)],
+    ['Hosts known', formatNumber(room.hosts.known)],
+    ['Hosts left out', formatNumber(room.hosts.overflowed)],
+    ['History waiting', formatNumber(room.history?.waiting ?? 0)],
+    ['History given up', formatNumber(room.history?.dropped ?? 0)],
+  ]
+}
 
 /** How the collector itself does. */
 export function SystemFigures() {
@@ -52,6 +77,7 @@ export function SystemFigures() {
                 'Last backup',
                 data.store.backup ? <Time key="b" at={data.store.backup.at} as="full" /> : 'none known',
               ],
+              ...heldBack(data),
               ...Object.entries(data.store.rows).map(
                 ([table, rows]) => [`Rows: ${table}`, formatNumber(rows)] as const,
               ),

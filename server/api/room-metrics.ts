@@ -105,4 +105,16 @@ export const roomMetrics: MetricDefinition<ApiOptions>[] = [
     help: 'Lost hosts that were forgotten after a day, or to make room.',
     read: ({ collector }) => one(collector.room().hosts.forgotten),
   },
+  {
+    name: 'tidegate_history_waiting',
+    kind: 'gauge',
+    help: 'Judgements and documents that are not stored yet.',
+    read: ({ collector }) => oneOrNone(collector.room().history?.waiting ?? null),
+  },
+  {
+    name: 'tidegate_history_dropped_total',
+    kind: 'counter',
+    help: 'Judgements and documents given up because too many waited for the store.',
+    read: ({ collector }) => oneOrNone(collector.room().history?.dropped ?? null),
+  },
 ]

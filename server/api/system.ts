@@ -54,7 +54,7 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
         throw error
       })
       // After the measuring: it may have been what found the fault.
-      const { ok, reason, bytes, path, remedy, since, reads } = store.health()
+      const { ok, reason, bytes, samplesDropped, path, remedy, since, reads } = store.health()
       const info: SystemInfo = {
         version: options.version,
         startedAt: new Date(startedAt).toISOString(),
@@ -63,6 +63,7 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
           ok,
           reason,
           bytes,
+          ...(samplesDropped === undefined ? {} : { samplesDropped }),
           rows: measured?.rows ?? {},
           ...(path === undefined ? {} : { path }),
           remedy: remedy ?? null,
@@ -83,6 +84,7 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
           seq: live.seq(),
           subscribers: live.subscribers(),
           slowClosed: live.slowClosed(),
+          ...(live.figures === undefined ? {} : { slowCut: live.figures().slowCut }),
         },
         retention: retentionOf(measured ?? null),
       }

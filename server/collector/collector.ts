@@ -24,6 +24,7 @@ import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
 import { overviewOf } from './fleet/overview.ts'
 import { TunnelLists } from './fleet/tunnel-lists.ts'
 import type { CollectorHandle, IncidentDesk } from './handle.ts'
+import { Recorder } from './history/recorder.ts'
 import { Retention } from './history/retention.ts'
 import { IncidentBook } from './incidents/book.ts'
 import { createIncidentDesk } from './incidents/desk.ts'
@@ -42,6 +43,7 @@ import { createWatch, type Watch } from './watch/watch.ts'
 const SETTLE_LIMIT_MS = 2_000
 const EVALUATE_MS = 1_000
 const SAVE_TUNNELS_MS = 1_000
+const WRITE_HISTORY_MS = 1_000
 const READ_TUNNELS_MS = 10_000
 
 export interface CollectorOptions {
@@ -83,6 +85,7 @@ export class Collector implements CollectorHandle {
   readonly #room: ControlRoom
   readonly #recurring: Recurring
   readonly #retention: Retention
+  readonly #history: Recorder
   /** The last change of incidents: one at a time, rules every second, people whenever they like. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #running = false
@@ -120,6 +123,8 @@ export class Collector implements CollectorHandle {
     })
     const { fleet } = this
     fleet.onPoll((id, poll) => this.#beat(id, poll))
+    fleet.onPoll((id) => this.#history.touch(id))
+    this.#history = this.#historyOf()
     this.drains = createDrainDesk({ ...options.drains, store, fleet, live, log, now })
     const exclusive = <T>(change: () => Promise<T>): Promise<T> => this.#exclusively(change)
     this.incidents = createIncidentDesk({ store, book: this.#book, live, exclusive, now })
@@ -155,6 +160,7 @@ export class Collector implements CollectorHandle {
       store,
       live,
       drains: this.drains,
+      history: this.#history,
       pollIntervalMs,
       told: () => options.roomProblems?.() ?? [],
       log,
@@ -194,6 +200,7 @@ export class Collector implements CollectorHandle {
     for (const node of fleet.members()) this.#streams.follow(node)
     this.#recurring.every(EVALUATE_MS, 'the look at signals', () => this.#evaluate())
     this.#recurring.every(SAVE_TUNNELS_MS, 'saving the host map', () => this.#tunnels.save())
+    this.#recurring.every(WRITE_HISTORY_MS, 'writing history', () => this.#history.write())
     this.#recurring.every(READ_TUNNELS_MS, 'reading lists of tunnels', () => this.#tunnels.readAll())
     this.#retention.start()
     this.#room.start()
@@ -214,6 +221,11 @@ export class Collector implements CollectorHandle {
     await this.#lastChange
     await this.#sink.close()
     await this.#tunnels.save()
+    await this.#history
+      .write()
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error }, 'the last judgements could not be written down'),
+      )
     await Promise.all([this.#probe.close(), this.#control.close()])
   }
 
@@ -315,6 +327,28 @@ export class Collector implements CollectorHandle {
   /** A drain that is planned for later explains nothing yet, and wants nothing of its nodes. */
   #drainsUnderWay(): Drain[] {
     return this.drains.active().filter((drain) => drain.state !== 'planned')
+  }
+
+  #historyOf(): Recorder {
+    const { fleet } = this
+    const { store, log } = this.#options
+    return new Recorder({
+      store,
+      log,
+      now: this.#now,
+      sources: {
+        node: (id) => fleet.node(id),
+        document(id) {
+          const node = fleet.member(id)
+          return node?.document ? { at: node.documentAt ?? 0, data: node.document } : null
+        },
+        regions: () =>
+          fleet
+            .regions()
+            .map(({ words, ...region }) => ({ ...region, problems: words === undefined ? [] : [words] })),
+        room: () => this.#room.problems().map(({ code, text }) => `${code}: ${text}`),
+      },
+    })
   }
 
   #streamsOf(rules: AddressRules): NodeStreams {

@@ -276,6 +276,35 @@ describe('the collector', () => {
     expect(collector.node('fra-1')?.lastAnswerAt).not.toBeNull()
   })
 
+  it('writes down what it judges: at any moment since, each node’s and region’s state and document can be looked up', async () => {
+    const fra1 = await makeNode('fra-1')
+    const fra2 = await makeNode('fra-2')
+    const store = await makeStore()
+    const { collector } = await start([fra1, fra2], store)
+    await eventually(() => expect(collector.regions()[0]).toMatchObject({ state: 'up' }))
+    const said = async (at: number, scope: string) =>
+      (await store.statesAt(at)).find((state) => state.scope === scope)
+    await eventually(async () => expect(await said(Date.now(), 'region:fra')).toMatchObject({ state: 'up' }))
+    const well = Date.now()
+    await fra1.close()
+    await eventually(async () =>
+      expect(await said(Date.now(), 'node:fra-1')).toMatchObject({
+        state: 'down',
+        problems: [expect.stringMatching(/^refused: /)],
+      }),
+    )
+    await eventually(async () =>
+      expect(await said(Date.now(), 'region:fra')).toMatchObject({
+        state: 'degraded',
+        problems: ['1 of 2 down'],
+      }),
+    )
+    expect(await said(well, 'node:fra-1')).toMatchObject({ state: 'up', intent: 'serving', problems: [] })
+    expect(await said(well, 'room')).toBeDefined()
+    expect(await store.documentAt('fra-1', Date.now())).toMatchObject({ data: { node: 'fra-1', ok: true } })
+    expect(collector.room().history).toEqual({ waiting: 0, dropped: 0 })
+  })
+
   it('tells of each poll in its strip: when, what, and why', async () => {
     const fra1 = await makeNode('fra-1')
     const { collector } = await start([fra1], await makeStore())

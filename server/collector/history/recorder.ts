@@ -144,7 +144,10 @@ export class Recorder {
       this.#waitingDocuments.delete(node)
       this.#drop(1)
     }
-    if (this.#waitingLength + text.length > MAX_WAITING_DOCUMENTS) return this.#drop(1)
+    if (this.#waitingLength + text.length > MAX_WAITING_DOCUMENTS) {
+      this.#drop(1)
+      return
+    }
     this.#waitingLength += text.length
     this.#waitingDocuments.set(node, { document: { node, at, data }, length: text.length })
   }

@@ -16,6 +16,7 @@ export interface ControlRoomOptions {
   store: Pick<Store, 'health'>
   live: LivePublisher
   drains: { progress(): { longestWithoutTickMs: number | null } }
+  history: { readonly figures: RoomCheck['history'] }
   pollIntervalMs: number
   /** What others found wrong with the room. */
   told: () => readonly RoomProblem[]
@@ -79,7 +80,7 @@ export class ControlRoom {
   }
 
   check(): RoomCheck {
-    const { fleet, sink, watch, drains } = this.#options
+    const { fleet, sink, watch, drains, history } = this.#options
     const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = sink.figures()
     const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
     const refused = Object.fromEntries(
@@ -112,6 +113,7 @@ export class ControlRoom {
         overflowed: fleet.hosts.overflowed,
         forgotten: fleet.hosts.forgotten,
       },
+      ...(history.figures === undefined ? {} : { history: history.figures }),
       parts: Object.fromEntries(parts),
     }
   }

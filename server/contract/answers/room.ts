@@ -34,6 +34,12 @@ export const roomCheckSchema = z
       ),
     }),
     hosts: z.object({ known: count, overflowed: count, forgotten: count }),
+    history: z
+      .object({
+        waiting: count.describe('Judgements and documents that are not stored yet'),
+        dropped: count.describe('Given up since the start, because too much waited for the store'),
+      })
+      .optional(),
     parts: z
       .record(z.string(), milliseconds)
       .describe('Milliseconds since each part last made progress; a part that has nothing to do is absent'),

@@ -6,6 +6,9 @@ const storeSchema = z.object({
   ok: z.boolean(),
   reason: z.string().nullable(),
   bytes: count.describe('On disk, the journal included'),
+  samplesDropped: count
+    .describe('Given up since the start, because too many waited while the store could not be written')
+    .optional(),
   rows: z.record(z.string(), count),
   path: z.string().describe('The file').optional(),
   remedy: z.string().nullable().describe('One sentence: what to do; null while it is well').optional(),
@@ -57,7 +60,13 @@ export const systemInfoSchema = z
     store: storeSchema,
     collector: z.object({ latenessP99Ms: milliseconds, pollsMissed: count, targets: count, streams: count }),
     room: roomCheckSchema.describe('What stands still, what waits, what was refused').optional(),
-    live: z.object({ hub: z.string(), seq: z.number(), subscribers: count, slowClosed: count }),
+    live: z.object({
+      hub: z.string(),
+      seq: z.number(),
+      subscribers: count,
+      slowClosed: count,
+      slowCut: count.describe('Browsers cut to a snapshot because they were slow').optional(),
+    }),
     retention: retentionSchema,
   })
   .meta({ id: 'SystemInfo' })
