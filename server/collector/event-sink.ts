@@ -2,7 +2,7 @@ import { ulid } from 'ulid'
 import type { EventData, EventType, FleetEvent, LivePublisher } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { EventInput, Store } from '../store/store.ts'
-import { createIntake, type Intake, type IntakeFigures } from './intake.ts'
+import { Intake, type IntakeFigures } from './intake.ts'
 
 /** What happens with an event once it is stored. */
 export type EventTaker = (event: FleetEvent) => void
@@ -35,7 +35,7 @@ export class EventSink {
     this.#log = options.log
     this.#now = options.now
     this.#regionOf = options.regionOf
-    this.#intake = createIntake({
+    this.#intake = new Intake({
       store: options.store,
       log: options.log,
       now: options.now,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createIntake } from '../../server/collector/intake.ts'
+import { Intake } from '../../server/collector/intake.ts'
 import type { FleetEvent } from '../../server/contract/index.ts'
 import type { EventInput, Store } from '../../server/store/store.ts'
 import { event, log, sqlite } from '../store/fixtures.ts'
@@ -26,7 +26,7 @@ const slowed = (store: Store, ms: number): Pick<Store, 'appendEvents'> => ({
 
 const start = (store: Pick<Store, 'appendEvents'>) => {
   const told: FleetEvent[] = []
-  const intake = createIntake({ store, log, onStored: (stored) => void told.push(stored) })
+  const intake = new Intake({ store, log, onStored: (stored) => void told.push(stored) })
   closers.push(() => intake.close())
   return { intake, told }
 }
@@ -83,7 +83,7 @@ describe('a burst of events', () => {
   it('has a ceiling in bytes, and says what waits and since when', async () => {
     const store = await makeStore()
     const gate = Promise.withResolvers<void>()
-    const intake = createIntake({
+    const intake = new Intake({
       store: {
         async appendEvents(events: readonly EventInput[]) {
           await gate.promise
