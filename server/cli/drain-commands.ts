@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Drain, DrainOutcome, DrainPlan, Strategy } from '../contract/drains.ts'
+import { drainStateRule } from '../contract/drain-rules.ts'
+import type { Drain, DrainAction, DrainOutcome, DrainPlan, Strategy } from '../contract/drains.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Overview } from '../contract/fleet.ts'
 import type { Page } from '../contract/ids.ts'
+import { plural } from '../contract/words.ts'
 import type { ApiClient } from './api-client.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, print, table } from './output.ts'
@@ -19,7 +21,6 @@ export interface DrainOptions {
   json: boolean
 }
 
-const ENDED: readonly Drain['state'][] = ['drained', 'resumed', 'aborted', 'failed']
 /** So many questions in a row may stay without an answer while a drain is followed: a collector that starts again is away for some seconds. */
 const MISSED_ANSWERS = 40
 
@@ -70,7 +71,7 @@ export const follow = async (api: ApiClient, id: string, json: boolean): Promise
     const line = progressText(drain)
     if (line !== shown && !json) print(line)
     shown = line
-    if (ENDED.includes(drain.state)) {
+    if (drainStateRule(drain).rests) {
       answer(json, drain, () => reportText(drain))
       return drain.state === 'drained' || drain.state === 'resumed' ? EXIT.ok : EXIT.drainEnded
     }
@@ -126,7 +127,7 @@ const findDrain = async (api: ApiClient, name: string): Promise<string> => {
 export const steerDrainCommand = async (
   api: ApiClient,
   name: string,
-  action: 'abort' | 'resume' | 'pause' | 'continue',
+  action: DrainAction,
   end: string | undefined,
   json: boolean,
 ): Promise<number> => {
@@ -146,7 +147,7 @@ export const steerDrainCommand = async (
 const waitForEnd = async (api: ApiClient, id: string): Promise<Drain> => {
   for (;;) {
     const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`)
-    if (drain.state !== 'aborting' && drain.state !== 'resuming') return drain
+    if (!drainStateRule(drain).givesBack) return drain
     await sleep(300)
   }
 }
@@ -190,7 +191,7 @@ const progressText = (drain: Drain): string => {
     const left =
       step.remaining === null
         ? ''
-        : ` (${step.remaining.tunnels} tunnels, ${step.remaining.connections} connections left)`
+        : ` (${plural(step.remaining.tunnels, 'tunnel')}, ${plural(step.remaining.connections, 'connection')} left)`
     if (step.outcome !== undefined) return `${step.node} ${OUTCOME_WORDS[step.outcome]}`
     return `${step.node} ${step.phase}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
   })

@@ -42,16 +42,6 @@ export const DRAIN_STATES = [
 ] as const
 export type DrainState = (typeof DRAIN_STATES)[number]
 
-/** States in which a drain still owns its region: a second one is refused with 409. A drain in mode `exit` ends `drained`. */
-export const ACTIVE_DRAIN_STATES: readonly DrainState[] = [
-  'planned',
-  'running',
-  'paused',
-  'drained',
-  'resuming',
-  'aborting',
-]
-
 export const INCIDENT_STATES = ['open', 'acknowledged', 'mitigated', 'resolved'] as const
 export type IncidentState = (typeof INCIDENT_STATES)[number]
 

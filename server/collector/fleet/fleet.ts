@@ -1,6 +1,7 @@
 import {
   AppError,
   type Drain,
+  drainStateRule,
   type EventData,
   type EventType,
   type FleetEvent,
@@ -191,7 +192,7 @@ export class Fleet implements DrainFleet {
     const drained = new Set(
       this.#options
         .activeDrains()
-        .filter((drain) => drain.state !== 'resuming')
+        .filter((drain) => drainStateRule(drain).wantsOut)
         .map((drain) => drain.region),
     )
     const hurt = this.#hurt()

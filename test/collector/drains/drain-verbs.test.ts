@@ -118,6 +118,18 @@ describe('the desk allows what the state allows', () => {
 })
 
 describe('the rules that the page asks', () => {
+  it('walks every state with every verb', () => {
+    const cells = new Set(TABLE.flatMap(([, drain]) => DRAIN_ACTIONS.map((verb) => `${drain.state} ${verb}`)))
+    expect(cells.size).toBe(9 * 4)
+  })
+
+  it('let a state of a newer version own nothing and be steered by nobody', () => {
+    const drain = drainIn('dreaming' as Drain['state'])
+    expect(isActiveDrain(drain)).toBe(false)
+    expect(nodesOut(drain)).toEqual([])
+    expect(DRAIN_ACTIONS.filter((action) => whyNot(drain, action) === null)).toEqual([])
+  })
+
   it.each(TABLE)('%s', (name, drain, allowed) => {
     expect(DRAIN_ACTIONS.filter((action) => whyNot(drain, action) === null)).toEqual(
       DRAIN_ACTIONS.filter((action) => allowed.includes(action)),
