@@ -59,3 +59,21 @@ export const readDrainBudget = (
     warnings,
   }
 }
+
+/**
+ * Seconds that a whole drain may take, its margin included.
+ *
+ * @param marginSeconds instead of the budget's own
+ */
+export const totalDrainSeconds = (
+  env: Record<string, string | undefined>,
+  marginSeconds?: number,
+): number => {
+  const { budget } = readDrainBudget(env)
+  return (
+    budget.preDrainSeconds +
+    budget.httpSeconds +
+    budget.tunnelsSeconds +
+    (marginSeconds ?? budget.marginSeconds)
+  )
+}
