@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { isLoopback, sourceOf } from '../auth/client-address.ts'
+import { answerOnSocket } from '../wire/raw-answer.ts'
 
 export interface WebServerOptions {
   /** From the first byte of a connection to the end of a request's head, in ms. */
@@ -53,8 +54,7 @@ export const createWebServer = (
   // There is nothing behind this server that could be connected to.
   server.on('connect', (_request, socket) => {
     socket.on('error', () => socket.destroy())
-    socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    setTimeout(() => socket.destroy(), 1_000).unref()
+    answerOnSocket(socket, { status: 405 })
   })
   return server
 }

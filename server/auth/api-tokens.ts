@@ -1,8 +1,9 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { ulid } from 'ulid'
 import { type ApiToken, AppError, type Role } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store, StoredApiToken } from '../store/store.ts'
+import { sameBytes } from '../wire/same-secret.ts'
 import { Attempts } from './attempts.ts'
 import type { Caller } from './caller.ts'
 import { sourceOf } from './client-address.ts'
@@ -61,7 +62,7 @@ export class ApiTokens {
   authenticate(value: string, address: string | null): Caller {
     const hash = sha256(value)
     const caller = { via: 'token', address, sessionId: null, userId: null } as const
-    if (this.#fromEnvironment !== null && timingSafeEqual(hash, this.#fromEnvironment)) {
+    if (this.#fromEnvironment !== null && sameBytes(hash, this.#fromEnvironment)) {
       return { ...caller, name: 'token:environment', role: 'admin', tokenId: null, expiresAt: null }
     }
     // The lookup is by hash: what its timing tells is about the hash, and says nothing useful about the token.

@@ -1,4 +1,5 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { sameBytes } from '../wire/same-secret.ts'
 import { type AccessRequest, headerOf } from './request.ts'
 
 /** How long a device is known after its last sign-in, in seconds: half a year. */
@@ -31,8 +32,7 @@ export class DeviceCookie {
       if (!cookie.startsWith(prefix)) continue
       const [, id = '', issued = '', signature = ''] = COOKIE.exec(cookie.slice(prefix.length)) ?? []
       const expected = this.#sign(account, id, issued)
-      if (signature.length !== expected.length) continue
-      if (!timingSafeEqual(Buffer.from(signature), Buffer.from(expected))) continue
+      if (!sameBytes(Buffer.from(signature), Buffer.from(expected))) continue
       const age = this.#now() / 1_000 - Number.parseInt(issued, 36)
       return age <= maxAgeSeconds ? id : null
     }

@@ -1,6 +1,7 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../contract/index.ts'
+import { sameBytes } from '../wire/same-secret.ts'
 import type { KeyAnswer, KeyRequest } from './password-worker.ts'
 
 /** Those of better-auth's own hash, so that passwords stored by either are good for both. */
@@ -99,7 +100,7 @@ export class Passwords {
     const [salt = '', hex = ''] = stored.hash.split(':')
     const expected = Buffer.from(hex, 'hex')
     const key = await this.#key(stored.password, salt)
-    return expected.length === key.length && timingSafeEqual(expected, key)
+    return sameBytes(expected, key)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { AppError, type User } from '../contract/index.ts'
 import type { Store } from '../store/store.ts'
+import { sameBytes } from '../wire/same-secret.ts'
 import { Attempts } from './attempts.ts'
 import { sourceOf } from './client-address.ts'
 import type { Users } from './users.ts'
@@ -69,7 +70,7 @@ export class SetupLink {
     if (pending === null || pending.expiresAt <= this.#now()) throw gone()
     this.#wrong.take(sourceOf(address))
     const hash = sha256(request.key)
-    if (!timingSafeEqual(hash, Buffer.from(pending.hash, 'hex'))) {
+    if (!sameBytes(hash, Buffer.from(pending.hash, 'hex'))) {
       throw new AppError(
         'ERR_UNAUTHENTICATED',
         'This set-up key is wrong; use the link as it was printed at the last start',

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CLOSE } from '../contract/close-codes.ts'
 import { AppError } from '../contract/errors.ts'
 import { type LiveClientMessage, liveClientSchema } from '../contract/live.ts'
 import type { Log } from '../observe/log.ts'
+import { answerOnSocket } from '../wire/raw-answer.ts'
 import { Backlog } from './backlog.ts'
 import { Budget } from './budget.ts'
 import { type CallerAccount, Callers } from './callers.ts'
@@ -58,8 +58,6 @@ const MESSAGES = { burst: 120, perSecond: 10 }
 /** A reader that has to be cut more often than this in a minute is too slow for what it asks for. */
 const MAX_CUTS = 3
 const CUTS_WITHIN_MS = 60_000
-/** How long a refused peer may take to read why, in ms. */
-const REFUSED_MS = 2_000
 /** How long a peer may take to answer a close frame, in ms. */
 const CLOSING_MS = 1_000
 /** An upgrade that was authenticated just before its session was revoked is over by then, in ms. */
@@ -379,13 +377,13 @@ const parseJson = (text: string | null): unknown => {
 
 /** Answers an upgrade with a plain HTTP error and ends the connection, also where the peer leaves its half open. */
 export const refuse = (socket: Duplex, error: AppError): void => {
-  if (socket.destroyed) return
-  const body = JSON.stringify(error.toBody())
-  const status = error.status
-  const retry = error.retryAfterSeconds === null ? '' : `Retry-After: ${error.retryAfterSeconds}\r\n`
-  const end = setTimeout(() => socket.destroy(), REFUSED_MS)
-  socket.once('close', () => clearTimeout(end))
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nContent-Type: application/json\r\nConnection: close\r\nCache-Control: no-store\r\n${retry}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
+  const { status, retryAfterSeconds } = error
+  answerOnSocket(socket, {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...(retryAfterSeconds === null ? {} : { 'Retry-After': String(retryAfterSeconds) }),
+    },
+    body: error.toBody(),
+  })
 }

@@ -1,16 +1,11 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
+import { sameSecret } from '../../wire/same-secret.ts'
 
 const MIN_TOKEN_LENGTH = 16
-
-/** Compares hashes, so that neither content nor length of the token shows in the time it takes. */
-const sameToken = (given: string, wanted: string): boolean => {
-  const hash = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(given), hash(wanted))
-}
 
 /** Throws `ERR_ORIGIN` for what a browser's page sent: nothing but servers and command lines speak to a node. */
 export const refuseOrigin = (request: IncomingMessage): void => {
@@ -21,7 +16,7 @@ export const refuseOrigin = (request: IncomingMessage): void => {
 /** Throws `ERR_UNAUTHENTICATED` unless the request carries the control token as bearer (RFC 6750 §2.1). */
 export const requireToken = (request: IncomingMessage, token: string): void => {
   const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (given !== undefined && sameToken(given, token)) return
+  if (given !== undefined && sameSecret(given, token)) return
   throw new AppError(
     'ERR_UNAUTHENTICATED',
     given === undefined

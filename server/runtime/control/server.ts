@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AppError } from '../../contract/errors.ts'
 import type { ControlConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { createMetricsPage } from '../../observe/metrics.ts'
+import { answerOnSocket } from '../../wire/raw-answer.ts'
+import { statusClass } from '../../wire/status-class.ts'
 import { boundConnections } from '../listen/connection-room.ts'
 import { listen } from '../listen/listen.ts'
 import { NODE_METRICS } from '../node/node-metrics.ts'
@@ -133,7 +135,7 @@ export const createControlServer = async (
 
   const write = (request: IncomingMessage, response: ServerResponse, given: Answer): void => {
     const { status, body, text } = given
-    const family = `${Math.floor(status / 100)}xx`
+    const family = statusClass(status)
     requestsByStatus[family] = (requestsByStatus[family] ?? 0) + 1
     if (response.destroyed) return
     response.statusCode = status
@@ -180,11 +182,7 @@ export const createControlServer = async (
 
   const refuseUpgrade = (socket: Duplex, error: unknown): void => {
     const { status, body } = errorAnswer(error)
-    const text = JSON.stringify(body)
-    socket.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-        `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
-    )
+    answerOnSocket(socket, { status, headers: { 'Content-Type': 'application/json; charset=utf-8' }, body })
   }
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -200,8 +198,7 @@ export const createControlServer = async (
     }
   })
   server.on('clientError', (_error, socket) => {
-    if (!socket.writable) socket.destroy()
-    else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    answerOnSocket(socket, { status: 400 })
   })
 
   let address: { url: string; token: string } | null = null

@@ -3,6 +3,7 @@ import { AppError } from '../../contract/errors.ts'
 import type { Listener, ProxyHealth } from '../../contract/health.ts'
 import type { NodeConnection } from '../../contract/node-api.ts'
 import type { ProxyConfig, RouteConfig } from '../../contract/node-config.ts'
+import { plainAddress } from '../../wire/plain-address.ts'
 import { Link, type LinkOwner } from '../listen/link.ts'
 import { PortListener } from '../listen/port-listener.ts'
 import type { PartContext, Readiness, ServingPart } from '../node/part.ts'
@@ -43,9 +44,6 @@ type Table = Map<string, { listener: PortListener; plan: PortPlan }>
 const COUNT_EVERY_MS = 1_000
 /** `/health` stays under 64 KiB. */
 const MAX_TARGETS_SHOWN = 128
-
-/** IPv4-mapped IPv6 addresses are the IPv4 address. */
-const plainAddress = (address: string): string => (address.startsWith('::ffff:') ? address.slice(7) : address)
 
 /** Holds a socket between accept and its carrier, so that it is never without an owner. */
 const NOBODY: LinkOwner = {

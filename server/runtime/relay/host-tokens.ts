@@ -1,4 +1,5 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
+import { sameBytes } from '../../wire/same-secret.ts'
 
 export type TokenVerdict = 'ok' | 'unknown' | 'other_host'
 
@@ -21,7 +22,7 @@ export const createHostTokens = (tokens: Readonly<Record<string, string>>) => {
       if (token === null || token === '') return 'unknown'
       const given = digest(token)
       const expected = byHost.get(hostId)
-      if (expected && timingSafeEqual(expected, given)) return 'ok'
+      if (expected && sameBytes(expected, given)) return 'ok'
       return known.has(given.toString('hex')) ? 'other_host' : 'unknown'
     },
   }

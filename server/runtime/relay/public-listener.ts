@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
+import { answerOnSocket } from '../../wire/raw-answer.ts'
 import { answerError, hasBody } from './public-answer.ts'
 import { RequestLine } from './request-line.ts'
 
@@ -90,16 +91,8 @@ export const createPublicListener = (
     const res = socket instanceof Socket ? line.current(socket) : null
     if (res === null) {
       const status =
-        error.code === 'HPE_HEADER_OVERFLOW'
-          ? '431 Request Header Fields Too Large'
-          : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-            ? '408 Request Timeout'
-            : '400 Bad Request'
-      if (socket.writable) {
-        socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
-          socket.destroy(),
-        )
-      } else socket.destroy()
+        error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+      answerOnSocket(socket, { status })
       return
     }
     if (error.code === 'HPE_INVALID_EOF_STATE') {

@@ -1,4 +1,5 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
+import { statusClass } from '../../../wire/status-class.ts'
 import type { ConnectionBook } from '../admit/connection-book.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
 import type { CompiledRoute } from '../routes/compile.ts'
@@ -11,7 +12,7 @@ export class RequestCounts {
   readonly byStatus: Record<string, number> = {}
 
   answered(status: number): void {
-    const key = `${Math.floor(status / 100)}xx`
+    const key = statusClass(status)
     this.byStatus[key] = (this.byStatus[key] ?? 0) + 1
   }
 }
