@@ -4,11 +4,12 @@ import { useNode } from '../data/nodes.ts'
 import { PhaseBars } from '../drains/phase-bars.tsx'
 import { Panel } from '../panels/panel.tsx'
 import { formatDuration } from '../ui/format.ts'
+import { tidegateHealth } from './tidegate-health.ts'
 
 /** How long it takes to stop this node's process, against the ceiling at which it would be killed. A drain by an operator has a plan of its own. */
 export function NodeDrainBudget({ node: id }: { node: string }) {
   const node = useNode(id)
-  const drain = node.data?.health?.drain
+  const drain = tidegateHealth(node.data)?.drain
   if (!drain) return null
   const { preDrain, http, tunnels, margin } = drain.budgetSeconds
   return (

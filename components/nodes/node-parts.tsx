@@ -4,11 +4,12 @@ import { useNode } from '../data/nodes.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
 import { NodePanel } from './node-panel.tsx'
+import { tidegateHealth } from './tidegate-health.ts'
 
 /** The node's own numbers, part by part; a part that it does not have is not shown. */
 export function NodeParts({ node: id }: { node: string }) {
   const node = useNode(id)
-  const health = node.data?.health
+  const health = tidegateHealth(node.data)
   const proxy = health?.proxy
   const relay = health?.relay
   return (

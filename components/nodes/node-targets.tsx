@@ -5,11 +5,12 @@ import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { NodePanel } from './node-panel.tsx'
+import { tidegateHealth } from './tidegate-health.ts'
 
 /** Where the proxy listens and sends to. */
 export function NodeTargets({ node: id }: { node: string }) {
   const node = useNode(id)
-  const targets = node.data?.health?.proxy?.targets ?? []
+  const targets = tidegateHealth(node.data)?.proxy?.targets ?? []
   const listeners = node.data?.listeners ?? []
   if (targets.length === 0 && listeners.length === 0) return null
   return (

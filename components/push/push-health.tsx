@@ -2,6 +2,7 @@
 
 import { useNode } from '../data/nodes.ts'
 import { NodePanel } from '../nodes/node-panel.tsx'
+import { tidegateHealth } from '../nodes/tidegate-health.ts'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
@@ -15,7 +16,7 @@ const counts = (record: Record<string, number>): string =>
 /** Received against delivered, side by side: a live session proves nothing. */
 export function PushHealthPanel({ node: id }: { node: string }) {
   const node = useNode(id)
-  const push = node.data?.health?.push
+  const push = tidegateHealth(node.data)?.push
   if (!push) return null
   const pruned =
     push.pruneOnBadDeviceToken + push.pruneOnUnregistered + push.pruneOnTopicMismatch + push.pruneOther

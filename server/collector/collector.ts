@@ -12,12 +12,11 @@ import type {
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
-import { type AddressRules, createAddressRules } from './adapters/address.ts'
-import { type Control, createControl } from './adapters/tidegate/control.ts'
-import { createTidegateProbe, type Probe } from './adapters/tidegate/probe.ts'
+import { createAddressRules } from './adapters/address.ts'
+import { Adapters, type NodeTarget } from './adapters/registry.ts'
 import { createDrainDesk, type DrainDeskOptions, type RunningDrainDesk } from './drains/drain-desk.ts'
 import { EventSink } from './event-sink.ts'
-import { Fleet, type NodeTarget, type RegionConfig } from './fleet/fleet.ts'
+import { Fleet, type RegionConfig } from './fleet/fleet.ts'
 import { LiveFleetView } from './fleet/fleet-view.ts'
 import { NodeStreams } from './fleet/node-streams.ts'
 import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
@@ -72,8 +71,7 @@ export class Collector implements CollectorHandle {
   readonly #options: CollectorOptions
   readonly #now: () => number
   readonly #startedAt: string
-  readonly #control: Control
-  readonly #probe: Probe
+  readonly #adapters: Adapters
   readonly #sink: EventSink
   readonly #book: IncidentBook
   readonly #watch: Watch
@@ -95,12 +93,17 @@ export class Collector implements CollectorHandle {
     const { store, live, log } = options
     const now = options.now ?? Date.now
     const pollIntervalMs = options.polling.intervalMs
-    const rules = createAddressRules(options.polling.allow)
     this.#options = options
     this.#now = now
     this.#startedAt = new Date(now()).toISOString()
-    this.#control = createControl(rules)
-    this.#probe = createTidegateProbe({ timeoutMs: options.polling.timeoutMs, rules, now })
+    this.#adapters = new Adapters({
+      timeoutMs: options.polling.timeoutMs,
+      rules: createAddressRules(options.polling.allow),
+      store,
+      log,
+      maxBackoffMs: options.demo ? 2_000 : 10_000,
+      now,
+    })
     this.#heartbeats = new HeartbeatRings(pollIntervalMs)
     this.#recurring = new Recurring(log)
     this.#retention = new Retention(store, log)
@@ -112,7 +115,7 @@ export class Collector implements CollectorHandle {
       regions: options.regions,
       nodes: options.nodes,
       store,
-      control: this.#control,
+      adapters: this.#adapters,
       record,
       log,
       now,
@@ -142,7 +145,6 @@ export class Collector implements CollectorHandle {
     this.#watch = createWatch({
       fleet,
       detector: this.#detector,
-      probe: this.#probe,
       store,
       live,
       log,
@@ -167,8 +169,8 @@ export class Collector implements CollectorHandle {
       now,
     })
     const touch = (id: string | null): void => this.#touch(id)
-    this.#tunnels = new TunnelLists({ fleet, control: this.#control, store, live, touch, log, now })
-    this.#streams = this.#streamsOf(rules)
+    this.#tunnels = new TunnelLists({ fleet, store, live, touch, log, now })
+    this.#streams = this.#streamsOf()
     this.#verbs = createNodeVerbs({ fleet, store, now })
     this.#sink.handTo(
       (event) => this.#tunnels.happened(event),
@@ -226,18 +228,12 @@ export class Collector implements CollectorHandle {
       .catch((error: unknown) =>
         this.#options.log.warn({ err: error }, 'the last judgements could not be written down'),
       )
-    await Promise.all([this.#probe.close(), this.#control.close()])
+    await this.#adapters.close()
   }
 
   /** A node was started again at another address. */
   setNode(id: string, address: { url: string; token: string }): void {
-    const node = this.fleet.require(id)
-    if (node.url === address.url && node.token === address.token) return
-    node.url = address.url
-    node.token = address.token
-    this.#probe.forget(id)
-    this.#control.forget(id)
-    node.stream?.restart()
+    this.fleet.require(id).moveTo(address)
   }
 
   overview(): Overview {
@@ -286,7 +282,7 @@ export class Collector implements CollectorHandle {
   }
 
   health(id: string): ReturnType<CollectorHandle['health']> {
-    return this.fleet.member(id)?.document ?? null
+    return this.fleet.member(id)?.known?.raw ?? null
   }
 
   tunnels(): Tunnel[] {
@@ -339,8 +335,8 @@ export class Collector implements CollectorHandle {
       sources: {
         node: (id) => fleet.node(id),
         document(id) {
-          const node = fleet.member(id)
-          return node?.document ? { at: node.documentAt ?? 0, data: node.document } : null
+          const known = fleet.member(id)?.known
+          return known ? { at: known.at, data: known.raw } : null
         },
         regions: () =>
           fleet
@@ -351,17 +347,14 @@ export class Collector implements CollectorHandle {
     })
   }
 
-  #streamsOf(rules: AddressRules): NodeStreams {
-    const { store, live, log, demo } = this.#options
+  #streamsOf(): NodeStreams {
+    const { store, live, log } = this.#options
     return new NodeStreams({
       sink: this.#sink,
       store,
-      control: this.#control,
-      rules,
       live,
       log,
       now: this.#now,
-      maxBackoffMs: demo ? 2_000 : 10_000,
       isLagging: () => this.#watch.isLagging(),
       onLive: (node) => void this.#tunnels.read(node),
       touch: (id) => this.#touch(id),

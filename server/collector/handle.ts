@@ -8,7 +8,6 @@ import type {
   DrainCreateRequest,
   DrainPlan,
   DrainPreviewRequest,
-  Health,
   Heartbeats,
   Incident,
   IncidentPatch,
@@ -33,8 +32,8 @@ export interface CollectorHandle {
   regions(): Region[]
   nodes(): Node[]
   node(id: string): NodeDetail | null
-  /** The node's last raw document, as parsed; null before the first good poll. */
-  health(id: string): Health | null
+  /** What the node answered last, as parsed and cleaned; null before the first good poll. */
+  health(id: string): unknown
   tunnels(): Tunnel[]
   connections(node: string, limit: number): Promise<{ items: NodeConnection[]; total: number }>
   kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { NodeTarget } from '../collector/fleet/fleet.ts'
+import type { NodeTarget } from '../collector/adapters/registry.ts'
 import type { Config } from '../config/schema.ts'
 import { createDemoFleet, type DemoFleet } from '../demo/demo-fleet.ts'
 import { createLog } from '../observe/log.ts'

@@ -326,7 +326,7 @@ describe('the collector', () => {
     await eventually(() => expect(next.streams).toBe(1))
     next.emit('node.problem_found', { problem: 'problem 1' })
     await eventually(() => expect(problemsIn(events)).toEqual(problems(1)))
-    await eventually(() => expect(collector.health('fra-1')?.epoch).toBe('run2'))
+    await eventually(() => expect(collector.health('fra-1')).toMatchObject({ epoch: 'run2' }))
   })
 
   it('opens push.stuck though the session looks alive, keeps it over a restart, and tells the recovery', async () => {

@@ -31,8 +31,8 @@ export interface Adapter<T extends Target = Target> {
   follow?(target: () => T, sink: EventSink): EventStream
   /** How a node of this kind is taken out of service; null where this one cannot be. */
   drains?(target: () => T): DrainVerbs | null
-  /** Which hosts are registered on it now. Rejects with `ERR_NODE_UNREACHABLE`; `facts.limit` or `facts.malformed` say that it answered. */
-  tunnels?(target: T): Promise<TunnelList>
+  /** Which hosts are registered on it now. Rejects with `ERR_NODE_UNREACHABLE` where it does not answer. */
+  tunnels?(target: T): Promise<TunnelsAnswer>
   connections?(target: T, limit: number): Promise<{ items: NodeConnection[]; total: number }>
   /** Closes one tunnel. Rejects with the node's own code where it is one of ours, else with `ERR_NODE_UNREACHABLE`. */
   kickTunnel?(target: T, hostId: string, reason: string): Promise<void>
@@ -48,6 +48,9 @@ export interface TunnelList {
   /** Who owns which host according to the directory, as far as this node sees it. */
   directory?: Record<string, string> | undefined
 }
+
+/** `unreadable`: it answered, and why that cannot be read; null where it has no list to give at the moment. */
+export type TunnelsAnswer = TunnelList | { unreadable: string } | null
 
 /** What came of asking for something. `unheard`: no answer, so that nobody knows whether the node heard. */
 export type Asked = { kind: 'accepted' } | { kind: 'refused'; why: string } | { kind: 'unheard'; why: string }

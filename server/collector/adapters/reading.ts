@@ -31,7 +31,7 @@ export interface Reading {
   facts?: Facts
   /** The answer as it may be shown: bounded, hidden characters gone. Present with `facts`. */
   raw?: unknown
-  /** Parts of the answer that were dropped because they were not what the adapter can read. */
+  /** What of the answer could not be read, one sentence for each part; the rest is in `facts`. */
   partial?: string[]
   /** The `Date` of the answer, epoch ms by the node's clock in whole seconds, where it had one. */
   saidAt?: number

@@ -1,7 +1,8 @@
 import type { Drain } from '../../contract/index.ts'
 import type { FleetView, NodeView } from '../signals/rule.ts'
 import type { Announced } from '../watch/outages.ts'
-import type { Fleet, FleetNode } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
+import type { FleetNode } from './fleet-node.ts'
 
 export interface FleetViewSources {
   fleet: Fleet

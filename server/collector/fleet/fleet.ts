@@ -20,16 +20,14 @@ import {
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { EventStream } from '../adapters/adapter.ts'
-import type { PollResult, PollTarget } from '../adapters/poll.ts'
-import type { Control, ControlAnswer } from '../adapters/tidegate/control.ts'
+import type { DrainVerbs } from '../adapters/adapter.ts'
+import { type Facts, totalOf } from '../adapters/facts.ts'
+import type { PollOutcome, Reading } from '../adapters/reading.ts'
+import type { Adapters, NodeTarget } from '../adapters/registry.ts'
 import type { Absence } from '../drains/absences.ts'
 import type { DrainFleet } from '../drains/drain-fleet.ts'
-import { type Judgement, unknownJudgement } from '../watch/judge.ts'
-import type { NetworkDoubt } from '../watch/network-doubt.ts'
-import { prunedOf, sumOf } from '../watch/sample.ts'
+import { FleetNode } from './fleet-node.ts'
 import { HostMap } from './host-map.ts'
-import { NodeClock } from './node-clock.ts'
 import { regionState, regionWords } from './overview.ts'
 
 const INTENTS_KEY = 'collector.intents'
@@ -39,42 +37,6 @@ export interface RegionConfig {
   readonly name: string
   readonly at?: [number, number] | undefined
   readonly capacity?: { tunnels?: number | undefined } | undefined
-}
-
-export interface NodeTarget {
-  readonly id: string
-  readonly region: string
-  readonly kind: 'tidegate'
-  readonly url: string
-  readonly token: string
-  readonly embedded: boolean
-}
-
-/** One node as the collector holds it. */
-export interface FleetNode extends PollTarget {
-  readonly kind: 'tidegate'
-  url: string
-  token: string
-  judgement: Judgement
-  /** The newest poll, whatever its outcome. */
-  poll: PollResult | null
-  /** The newest good document, and when it was read (epoch ms). */
-  document: Health | null
-  documentAt: number | null
-  /** What increases are counted from. */
-  counted: Health | null
-  /** Since when it is not known whether it, or our own way to it, is gone. */
-  doubt: NetworkDoubt | null
-  /** When its event stream broke, epoch ms: numbers measured before that are not of now. Null while it never did. */
-  brokeAt: number | null
-  /** Largest gap reported by a registration since the last sample. */
-  gapMs: number | null
-  stream: EventStream | null
-  /** Why its list of tunnels could not be read although it answered; null while it can. */
-  tunnelsUnread: string | null
-  /** A long list costs the event loop: when it may be read again in passing, monotonic ms. */
-  tunnelsAgainAt: number
-  readonly clock: NodeClock
 }
 
 export type RecordFleetEvent = <T extends EventType>(
@@ -87,7 +49,7 @@ export interface FleetOptions {
   regions: readonly RegionConfig[]
   nodes: readonly NodeTarget[]
   store: Pick<Store, 'setting' | 'setSetting'>
-  control: Control
+  adapters: Adapters
   record: RecordFleetEvent
   log: Log
   now: () => number
@@ -109,7 +71,7 @@ export class Fleet implements DrainFleet {
   readonly #byRegion: ReadonlyMap<string, readonly FleetNode[]>
   readonly #intents = new Map<string, Intent>()
   readonly #eventListeners = new Set<(event: FleetEvent) => void>()
-  readonly #pollListeners = new Set<(node: string, poll: PollResult) => void>()
+  readonly #pollListeners = new Set<(node: string, reading: Reading) => void>()
   #savingIntents: Promise<void> = Promise.resolve()
 
   constructor(options: FleetOptions) {
@@ -117,21 +79,7 @@ export class Fleet implements DrainFleet {
     this.pollIntervalMs = options.pollIntervalMs
     this.record = options.record
     for (const node of options.nodes) {
-      this.#nodes.set(node.id, {
-        ...node,
-        judgement: unknownJudgement(options.now()),
-        poll: null,
-        document: null,
-        documentAt: null,
-        counted: null,
-        doubt: null,
-        brokeAt: null,
-        gapMs: null,
-        stream: null,
-        tunnelsUnread: null,
-        tunnelsAgainAt: 0,
-        clock: new NodeClock(),
-      })
+      this.#nodes.set(node.id, new FleetNode(node, options.adapters.of(node.kind), options.now()))
     }
     this.#members = [...this.#nodes.values()]
     this.#byRegion = Map.groupBy(this.#members, (node) => node.region)
@@ -182,9 +130,9 @@ export class Fleet implements DrainFleet {
     if (!node) return null
     return {
       ...this.#view(node, this.#hurt()),
-      controlUrl: node.url,
-      listeners: node.document?.listeners ?? [],
-      health: node.document,
+      controlUrl: node.target.url,
+      listeners: [...(node.facts?.listeners ?? [])],
+      health: node.known?.raw ?? null,
     }
   }
 
@@ -200,9 +148,9 @@ export class Fleet implements DrainFleet {
       const members = this.nodesOf(config.id)
       const states = members.map((node) => stateOf(node, hurt))
       const words = regionWords(states)
-      const measured = members.filter(isMeasured)
-      const relays = measured.filter((node) => node.document?.relay)
-      const proxies = measured.filter((node) => node.document?.proxy)
+      const measured = members.filter((node) => node.isMeasured)
+      const relays = measured.filter((node) => node.facts?.gauges.tunnels !== undefined)
+      const proxies = measured.filter((node) => node.facts?.gauges.connections !== undefined)
       const wanted = members.map((node) => this.intent(node.id))
       const intent: Intent =
         drained.has(config.id) || (wanted.length > 0 && wanted.every((word) => word === 'drain'))
@@ -227,7 +175,7 @@ export class Fleet implements DrainFleet {
         connections:
           proxies.length === 0
             ? null
-            : proxies.reduce((sum, node) => sum + (node.document?.proxy?.connections.active ?? 0), 0),
+            : proxies.reduce((sum, node) => sum + (node.facts?.gauges.connections ?? 0), 0),
         ...(config.capacity === undefined
           ? {}
           : { capacity: config.capacity.tunnels === undefined ? {} : { tunnels: config.capacity.tunnels } }),
@@ -235,11 +183,24 @@ export class Fleet implements DrainFleet {
     })
   }
 
-  /** The last good document and when it was read (epoch ms, 0 before the first); null before the first poll. */
+  /** The newest good reading and when it was taken (epoch ms, 0 before the first); null before the first poll. */
   health(id: string): { document: Health | null; at: number; outcome: string } | null {
     const node = this.#nodes.get(id)
-    if (!node?.poll) return null
-    return { document: node.document, at: node.documentAt ?? 0, outcome: node.poll.outcome }
+    if (!node?.reading) return null
+    const document = node.target.kind === 'tidegate' ? ((node.known?.raw ?? null) as Health | null) : null
+    return { document, at: node.known?.at ?? 0, outcome: node.reading.outcome }
+  }
+
+  /** What was read of a node last: facts of the newest good reading and when (epoch ms, 0 before the first); null before the first poll. */
+  known(id: string): { facts: Facts | null; at: number; outcome: PollOutcome } | null {
+    const node = this.#nodes.get(id)
+    if (!node?.reading) return null
+    return { facts: node.facts, at: node.known?.at ?? 0, outcome: node.reading.outcome }
+  }
+
+  /** How a node is taken out of service; null where nobody can, or there is no such node. */
+  drainVerbs(id: string): DrainVerbs | null {
+    return this.#nodes.get(id)?.drains() ?? null
   }
 
   tunnels(): Tunnel[] {
@@ -281,11 +242,11 @@ export class Fleet implements DrainFleet {
     path: string,
     body?: unknown,
     options?: { timeoutMs?: number },
-  ): Promise<ControlAnswer> {
+  ): Promise<{ status: number; body: unknown }> {
     const node = this.#nodes.get(id)
     if (!node)
       return Promise.reject(new AppError('ERR_NOT_FOUND', `There is no node ${id} in this fleet`, { id }))
-    return this.#options.control.call(node, method, path, body, options)
+    return this.#options.adapters.tidegate.call(node.target, method, path, body, options)
   }
 
   openIncidents(): Incident[] {
@@ -299,7 +260,7 @@ export class Fleet implements DrainFleet {
   }
 
   /** Calls back after every poll has been judged. Answers the function that ends it. */
-  onPoll(listener: (node: string, poll: PollResult) => void): () => void {
+  onPoll(listener: (node: string, reading: Reading) => void): () => void {
     this.#pollListeners.add(listener)
     return () => this.#pollListeners.delete(listener)
   }
@@ -308,8 +269,8 @@ export class Fleet implements DrainFleet {
     for (const listener of this.#eventListeners) this.#tell(() => listener(event))
   }
 
-  tellPoll(node: string, poll: PollResult): void {
-    for (const listener of this.#pollListeners) this.#tell(() => listener(node, poll))
+  tellPoll(node: string, reading: Reading): void {
+    for (const listener of this.#pollListeners) this.#tell(() => listener(node, reading))
   }
 
   #tell(call: () => void): void {
@@ -325,9 +286,7 @@ export class Fleet implements DrainFleet {
    * it is used only of nodes whose list has never been read.
    */
   #tunnelsOn(node: FleetNode): number {
-    return this.hosts.hasList(node.id)
-      ? this.hosts.registeredOn(node.id)
-      : (node.document?.relay?.tunnels.current ?? 0)
+    return this.hosts.hasList(node.id) ? this.hosts.registeredOn(node.id) : (node.facts?.gauges.tunnels ?? 0)
   }
 
   /** What open signals say of nodes that answer their polls as if all were well. */
@@ -347,53 +306,50 @@ export class Fleet implements DrainFleet {
   }
 
   #view(node: FleetNode, hurt: ReadonlyMap<string, Signal>): Node {
-    const { judgement, poll } = node
+    const { judgement, reading } = node
     const away = this.away(node.id)
     const answers = judgement.state === 'up' || judgement.state === 'degraded'
     const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id)?.sentence : undefined
     return {
       id: node.id,
       region: node.region,
-      kind: node.kind,
+      kind: node.target.kind,
       embedded: node.embedded,
       state: stateOf(node, hurt),
       intent: this.intent(node.id),
       problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
       ...(away === null ? {} : { away }),
-      version: node.document?.version ?? null,
+      version: node.facts?.version ?? null,
       since: new Date(sinceOf(node, hurt)).toISOString(),
-      lastPollAt: poll === null ? null : new Date(poll.at).toISOString(),
-      lastAnswerAt: node.documentAt === null ? null : new Date(node.documentAt).toISOString(),
-      latencyMs: poll === null ? null : poll.durationMs,
-      lastOutcome: poll?.outcome ?? null,
+      lastPollAt: reading === null ? null : new Date(reading.at).toISOString(),
+      lastAnswerAt: node.known === null ? null : new Date(node.known.at).toISOString(),
+      latencyMs: reading === null ? null : reading.durationMs,
+      lastOutcome: reading?.outcome ?? null,
       clockSkewMs: node.clock.skewMs,
       streamState: node.stream?.state ?? 'none',
-      numbers: isMeasured(node) ? this.#numbers(node) : {},
+      numbers: node.isMeasured ? this.#numbers(node) : {},
     }
   }
 
   #numbers(node: FleetNode): NodeNumbers {
-    const document = node.document
-    if (!document) return {}
-    const numbers: NodeNumbers = {
-      rssBytes: document.process.rssBytes,
-      eventLoopDelayMs: document.process.eventLoopDelayP99Ms,
+    const { facts } = node
+    if (!facts) return {}
+    const { gauges } = facts
+    const said: { [Name in keyof NodeNumbers]: number | undefined } = {
+      rssBytes: gauges.rss_bytes,
+      eventLoopDelayMs: gauges.event_loop_delay_ms,
+      openFds: gauges.open_fds,
+      connections: gauges.connections,
+      tunnels: gauges.tunnels === undefined ? undefined : this.#tunnelsOn(node),
+      requests: totalOf(facts, 'requests'),
+      pushReceived: totalOf(facts, 'push_received'),
+      pushDelivered: totalOf(facts, 'push_delivered'),
+      pushRejected: totalOf(facts, 'push_rejected'),
+      pushFailed: totalOf(facts, 'push_failed'),
+      sessionInvalidations: totalOf(facts, 'session_invalidations'),
+      tokensPruned: totalOf(facts, 'tokens_pruned'),
     }
-    if (document.process.openFds !== null) numbers.openFds = document.process.openFds
-    if (document.proxy) numbers.connections = document.proxy.connections.active
-    if (document.relay) numbers.tunnels = this.#tunnelsOn(node)
-    if (document.proxy || document.relay) {
-      numbers.requests = (document.proxy?.requests.total ?? 0) + (document.relay?.requests.total ?? 0)
-    }
-    if (document.push) {
-      numbers.pushReceived = document.push.received
-      numbers.pushDelivered = document.push.sendOk
-      numbers.pushRejected = sumOf(document.push.sendRejected)
-      numbers.pushFailed = document.push.sendFail
-      numbers.sessionInvalidations = document.push.sessionInvalidations
-      numbers.tokensPruned = prunedOf(document.push)
-    }
-    return numbers
+    return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
   }
 }
 
@@ -415,17 +371,6 @@ const ownProblems = (node: FleetNode): string[] => {
       : [`its list of tunnels cannot be read (${node.tunnelsUnread}); hosts are known by its events alone`]
   return [...(node.stream?.problems() ?? []), ...clock, ...tunnels]
 }
-
-/**
- * Whether a node's numbers are of now. Those of a node that is down, not known, or did not answer its last poll are old; so are
- * those from before its event stream broke, because a process that dies ends its stream first.
- */
-const isMeasured = (node: FleetNode): boolean =>
-  node.document !== null &&
-  node.poll?.outcome === 'ok' &&
-  (node.brokeAt === null || (node.documentAt ?? 0) > node.brokeAt) &&
-  node.judgement.state !== 'down' &&
-  node.judgement.state !== 'unknown'
 
 /** As judged by its polls; but a node that an open signal names is not up, whatever its polls say. */
 const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): ObservedState =>

@@ -1,12 +1,9 @@
-import type { FleetEvent, LivePublisher } from '../../contract/index.ts'
+import type { LivePublisher } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
-import type { EventInput, Store } from '../../store/store.ts'
+import type { Store } from '../../store/store.ts'
 import type { StreamGap } from '../adapters/adapter.ts'
-import type { AddressRules } from '../adapters/address.ts'
-import type { Control } from '../adapters/tidegate/control.ts'
-import { TidegateStream } from '../adapters/tidegate/event-stream.ts'
 import type { EventSink } from '../event-sink.ts'
-import type { FleetNode } from './fleet.ts'
+import type { FleetNode } from './fleet-node.ts'
 
 /** Follows the events of nodes into the sink. */
 export class NodeStreams {
@@ -16,30 +13,27 @@ export class NodeStreams {
     this.#options = options
   }
 
-  /** Begins to follow a node. Twice is once. */
+  /** Begins to follow a node, where its kind has events. Twice is once. */
   follow(node: FleetNode): void {
     if (node.stream !== null) return
-    const { store, control, rules, log, now, sink } = this.#options
+    const { now, sink } = this.#options
     let flowed = false
-    const into = {
+    node.follow({
       clock: node.clock,
       isLagging: this.#options.isLagging,
-      accept: (event: EventInput, bytes: number) => sink.accept(event, bytes),
+      accept: (event, bytes) => sink.accept(event, bytes),
       room: () => sink.room(),
-      onLiveOnly: (event: Omit<FleetEvent, 'id'>) => sink.showOnly(event),
-      onGap: (gap: StreamGap) => this.#gap(node, gap),
+      onLiveOnly: (event) => sink.showOnly(event),
+      onGap: (gap) => this.#gap(node, gap),
       onLive: () => this.#options.onLive(node),
       onChange: () => {
         const flows = node.stream?.state === 'live'
-        if (flowed && !flows) node.brokeAt = now()
+        if (flowed && !flows) node.streamBroke(now())
         flowed = flows
         this.#options.touch(node.id)
         this.#options.live.changed('overview')
       },
-    }
-    const { maxBackoffMs } = this.#options
-    node.stream = new TidegateStream(() => node, into, { store, control, rules, log, maxBackoffMs, now })
-    node.stream.start()
+    })
   }
 
   /** Ends the connection to a node's events. */
@@ -64,14 +58,11 @@ export class NodeStreams {
 
 export interface NodeStreamsOptions {
   sink: EventSink
-  store: Pick<Store, 'position' | 'addGap'>
-  control: Control
-  rules: AddressRules
+  store: Pick<Store, 'addGap'>
   live: Pick<LivePublisher, 'changed'>
   log: Log
   /** Wall clock in epoch ms. */
   now: () => number
-  maxBackoffMs: number
   /** Whether we ourselves were late just now. */
   isLagging: () => boolean
   /** Events of this node flow from now on. */

@@ -1,16 +1,8 @@
-import {
-  type Actor,
-  AppError,
-  ERROR_CODES,
-  type ErrorCode,
-  type NodeConnection,
-  nodeConnectionsSchema,
-} from '../../contract/index.ts'
+import { type Actor, AppError } from '../../contract/index.ts'
 import type { Store } from '../../store/store.ts'
-import { cleanText, cleanValue } from '../adapters/document.ts'
-import type { ControlAnswer } from '../adapters/tidegate/control.ts'
 import type { CollectorHandle } from '../handle.ts'
 import type { Fleet } from './fleet.ts'
+import type { FleetNode } from './fleet-node.ts'
 
 export type NodeVerbs = Pick<
   CollectorHandle,
@@ -26,12 +18,11 @@ export const createNodeVerbs = (options: {
   const { fleet, store, now } = options
 
   const act = async (
-    deed: { action: string; object: string; reason: string; node: string; actor: Actor },
-    method: string,
-    path: string,
-    body?: unknown,
+    deed: { action: string; object: string; reason: string; actor: Actor },
+    node: FleetNode,
+    verb: (() => Promise<void>) | undefined,
   ): Promise<void> => {
-    const node = fleet.require(deed.node)
+    if (verb === undefined) throw unsupported(node, deed.action)
     await store.audit({
       at: new Date(now()).toISOString(),
       actor: deed.actor.name,
@@ -42,8 +33,7 @@ export const createNodeVerbs = (options: {
       after: null,
       reason: deed.reason,
     })
-    const answer = await fleet.call(node.id, method, path, body)
-    if (answer.status >= 300) throw errorOf(node.id, answer)
+    await verb()
     await fleet.record(
       'operator.acted',
       { actor: deed.actor.name, action: deed.action, object: deed.object, reason: deed.reason },
@@ -52,21 +42,11 @@ export const createNodeVerbs = (options: {
   }
 
   return {
-    async connections(id, limit): Promise<{ items: NodeConnection[]; total: number }> {
+    async connections(id, limit) {
       const node = fleet.require(id)
-      const answer = await fleet.call(
-        node.id,
-        'GET',
-        `/connections?limit=${Math.min(1_000, Math.max(1, Math.trunc(limit)))}`,
-      )
-      if (answer.status !== 200) throw errorOf(id, answer)
-      const parsed = nodeConnectionsSchema.safeParse(cleanValue(answer.body))
-      if (!parsed.success) {
-        throw new AppError('ERR_NODE_UNREACHABLE', `${id} answered GET /connections with something else`, {
-          node: id,
-        })
-      }
-      return parsed.data
+      const { adapter, target } = node
+      if (!adapter.connections) throw unsupported(node, 'connections.list')
+      return adapter.connections(target, limit)
     },
 
     async kickTunnel(hostId, reason, actor) {
@@ -79,41 +59,29 @@ export const createNodeVerbs = (options: {
           { hostId },
         )
       }
-      await act(
-        { action: 'tunnel.kick', object: `host:${hostId}`, reason, node: tunnel.node, actor },
-        'DELETE',
-        `/tunnels/${encodeURIComponent(hostId)}?reason=${encodeURIComponent(reason)}`,
-      )
+      const node = fleet.require(tunnel.node)
+      const kick = node.adapter.kickTunnel?.bind(node.adapter, node.target, hostId, reason)
+      await act({ action: 'tunnel.kick', object: `host:${hostId}`, reason, actor }, node, kick)
     },
 
-    closeConnection: (node, id, reason, actor) =>
-      act(
-        { action: 'connection.close', object: `connection:${node}/${id}`, reason, node, actor },
-        'DELETE',
-        `/connections/${encodeURIComponent(id)}?reason=${encodeURIComponent(reason)}`,
-      ),
+    async closeConnection(id, connection, reason, actor) {
+      const node = fleet.require(id)
+      const close = node.adapter.closeConnection?.bind(node.adapter, node.target, connection, reason)
+      const object = `connection:${id}/${connection}`
+      await act({ action: 'connection.close', object, reason, actor }, node, close)
+    },
 
-    invalidatePushSession: (node, reason, actor) =>
-      act(
-        { action: 'push.invalidate', object: `node:${node}`, reason, node, actor },
-        'POST',
-        '/push/session/invalidate',
-        { reason },
-      ),
+    async invalidatePushSession(id, reason, actor) {
+      const node = fleet.require(id)
+      const invalidate = node.adapter.invalidatePushSession?.bind(node.adapter, node.target, reason)
+      await act({ action: 'push.invalidate', object: `node:${id}`, reason, actor }, node, invalidate)
+    },
   }
 }
 
-/** A node's own error, with its code where we know it; anything else is an answer that cannot be used. */
-const errorOf = (node: string, answer: ControlAnswer): AppError => {
-  const error = (answer.body as { error?: { code?: unknown; message?: unknown } } | null)?.error
-  const code = typeof error?.code === 'string' && error.code in ERROR_CODES ? (error.code as ErrorCode) : null
-  const message =
-    typeof error?.message === 'string' ? cleanText(error.message) : `it answered ${answer.status}`
-  // That we may not ask it is our fault with the node, not the caller's with us.
-  const usable =
-    code !== null && code !== 'ERR_UNAUTHENTICATED' && code !== 'ERR_FORBIDDEN' && code !== 'ERR_INTERNAL'
-  return new AppError(usable ? code : 'ERR_NODE_UNREACHABLE', `${node}: ${message}`, {
-    node,
-    status: answer.status,
-  })
-}
+const unsupported = (node: FleetNode, action: string): AppError =>
+  new AppError(
+    'ERR_UNSUPPORTED',
+    `${node.id} is a node of kind ${node.target.kind}, which cannot be asked for ${action}`,
+    { node: node.id, kind: node.target.kind, action },
+  )

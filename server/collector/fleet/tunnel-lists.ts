@@ -1,27 +1,17 @@
-import {
-  AppError,
-  type FleetEvent,
-  type LivePublisher,
-  type NodeTunnel,
-  nodeTunnelsSchema,
-} from '../../contract/index.ts'
+import type { FleetEvent, LivePublisher, NodeTunnel } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import { cleanValue } from '../adapters/document.ts'
-import type { Control } from '../adapters/tidegate/control.ts'
-import type { Fleet, FleetNode } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
+import type { FleetNode } from './fleet-node.ts'
 import type { NodeClock } from './node-clock.ts'
 
 /** After a list the event loop has so many times its cost for everything else before it is read again. */
 const REST = 200
-/** The list of as many tunnels as a relay takes by default, with its part of the directory. */
-const MAX_BYTES = 16 * 1024 * 1024
 const AT_ONCE = 8
 
 /** Keeps the map of hosts right: by events as they are stored, and by each relay's own list. */
 export class TunnelLists {
   readonly #fleet: Fleet
-  readonly #control: Control
   readonly #store: Pick<Store, 'saveTunnels' | 'forgetTunnels'>
   readonly #live: Pick<LivePublisher, 'changed'>
   readonly #touch: (node: string | null) => void
@@ -31,7 +21,6 @@ export class TunnelLists {
 
   constructor(options: {
     fleet: Fleet
-    control: Control
     store: Pick<Store, 'saveTunnels' | 'forgetTunnels'>
     live: Pick<LivePublisher, 'changed'>
     /** Says that something about a node changed. */
@@ -41,7 +30,6 @@ export class TunnelLists {
     now: () => number
   }) {
     this.#fleet = options.fleet
-    this.#control = options.control
     this.#store = options.store
     this.#live = options.live
     this.#touch = options.touch
@@ -55,32 +43,25 @@ export class TunnelLists {
     const before = typeof hostId === 'string' ? (this.#fleet.hosts.get(hostId)?.node ?? null) : null
     if (this.#fleet.hosts.apply(event)) this.#changed(event.node, before)
     if (event.type !== 'tunnel.registered' || event.node === null || typeof gapMs !== 'number') return
-    const node = this.#fleet.member(event.node)
-    if (node) node.gapMs = Math.max(node.gapMs ?? 0, gapMs)
+    this.#fleet.member(event.node)?.sawGap(gapMs)
   }
 
   /** Puts the map right by the node's own list. Never rejects. */
   async read(node: FleetNode): Promise<void> {
-    if (this.#closed || (node.document !== null && !node.document.relay)) return
+    if (this.#closed || (node.facts !== null && node.facts.gauges.tunnels === undefined)) return
     const askedAt = this.#now()
     try {
-      const answer = await this.#control.call(node, 'GET', '/tunnels', undefined, { maxBytes: MAX_BYTES })
-      if (answer.status !== 200) return
+      const list = (await node.adapter.tunnels?.(node.target)) ?? null
+      if (list === null) return
       const readAt = performance.now()
-      const list = nodeTunnelsSchema.safeParse(cleanValue(answer.body))
-      if (!list.success) {
-        this.#unread(node, 'it is not what it should be')
-        return
-      }
-      this.#unread(node, null)
-      const items = list.data.items.map((item) => inOurTime(item, node.clock, this.#now()))
-      if (this.#fleet.hosts.reconcile(node.id, node.region, items, list.data.directory, askedAt))
+      this.#unread(node, 'unreadable' in list ? list.unreadable : null)
+      if ('unreadable' in list) return
+      const items = list.items.map((item) => inOurTime(item, node.clock, this.#now()))
+      if (this.#fleet.hosts.reconcile(node.id, node.region, items, list.directory, askedAt))
         this.#changed(node.id)
       const took = performance.now() - readAt
       node.tunnelsAgainAt = readAt + took * REST
     } catch (error) {
-      if (error instanceof AppError && typeof error.facts.limit === 'number')
-        this.#unread(node, `it is larger than ${error.facts.limit} bytes`)
       // The poll says whether it is down; here it only means that the map is as old as the events.
       this.#log.debug({ err: error, node: node.id }, 'a list of tunnels could not be read')
     }
@@ -124,8 +105,7 @@ export class TunnelLists {
   }
 
   #unread(node: FleetNode, why: string | null): void {
-    if (node.tunnelsUnread === why) return
-    node.tunnelsUnread = why
+    if (!node.setTunnelsUnread(why)) return
     if (why !== null) this.#log.warn({ node: node.id, why }, 'a list of tunnels cannot be read')
     this.#touch(node.id)
     this.#live.changed('overview')

@@ -132,5 +132,5 @@ export class ControlRoom {
 const skewsOf = (fleet: Fleet): { node: string; ms: number }[] =>
   fleet.members().flatMap((node) => {
     const ms = node.clock.skewMs ?? 0
-    return node.poll?.outcome === 'ok' && Math.abs(ms) >= CLOCK_PROBLEM_MS ? [{ node: node.id, ms }] : []
+    return node.reading?.outcome === 'ok' && Math.abs(ms) >= CLOCK_PROBLEM_MS ? [{ node: node.id, ms }] : []
   })

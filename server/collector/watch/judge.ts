@@ -1,5 +1,5 @@
 import type { ObservedState } from '../../contract/index.ts'
-import type { PollResult } from '../adapters/poll.ts'
+import type { Reading } from '../adapters/reading.ts'
 
 /** Counts and factors by which polls become states. */
 export interface JudgeThresholds {
@@ -79,41 +79,45 @@ export const judgeStall = (previous: Judgement, at: number): Judgement => ({
   baseline: previous.baseline,
 })
 
-/** The next judgement after one poll. Pure: the same inputs give the same answer. */
+/** The next judgement after one reading. Pure: the same inputs give the same answer. */
 export const judge = (
   previous: Judgement,
-  poll: PollResult,
+  reading: Reading,
   thresholds: JudgeThresholds = JUDGE_DEFAULTS,
 ): Judgement => {
-  if (poll.outcome !== 'ok' || !poll.document) {
+  const { facts } = reading
+  if (reading.outcome !== 'ok' || !facts) {
     const bad = previous.bad + 1
     const next: Judgement = {
       ...previous,
       bad,
       recent: [...previous.recent, true].slice(-FLAP_WINDOW),
-      badSince: previous.badSince ?? poll.at,
+      badSince: previous.badSince ?? reading.at,
       serving: 0,
       agree: 0,
       candidate: null,
       restarted: false,
-      problems: [`${poll.outcome}: ${poll.reason}`, ...flapWords(previous)],
+      problems: [`${reading.outcome}: ${reading.reason}`, ...flapWords(previous)],
     }
     // What it does before it is down and after that are two stories.
     return bad >= thresholds.fall
-      ? enter({ ...next, recent: [], flapping: false, problems: next.problems.slice(0, 1) }, 'down', poll.at)
+      ? enter(
+          { ...next, recent: [], flapping: false, problems: next.problems.slice(0, 1) },
+          'down',
+          reading.at,
+        )
       : next
   }
 
-  const document = poll.document
-  const problems = [...(document.problems ?? [])]
-  if (!document.ok && problems.length === 0) problems.push('the node says that it is not ok')
-  for (const part of poll.partial ?? []) problems.push(`the ${part} part of the health document is malformed`)
+  const problems = [...facts.problems]
+  if (!facts.ok && problems.length === 0) problems.push('the node says that it is not ok')
+  problems.push(...(reading.partial ?? []))
   const recent = [...previous.recent, false].slice(-FLAP_WINDOW)
   const badOnes = recent.filter(Boolean).length
   const flapping = badOnes >= (previous.flapping ? FLAP_ENDS : FLAP_BEGINS)
   problems.push(...flapWords({ recent, flapping }))
   const median = medianOf(previous.baseline)
-  const tookMs = Math.max(0, poll.durationMs - (poll.ownLagMs ?? 0))
+  const tookMs = Math.max(0, reading.durationMs - (reading.ownLagMs ?? 0))
   const slow = isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
   if (slow)
     problems.push(
@@ -124,8 +128,8 @@ export const judge = (
     ...previous,
     bad: 0,
     badSince: null,
-    epoch: document.epoch,
-    restarted: previous.epoch !== null && previous.epoch !== document.epoch,
+    epoch: facts.epoch,
+    restarted: previous.epoch !== null && previous.epoch !== facts.epoch,
     problems,
     // A sick node's own slowness must not become what is usual for it.
     baseline: slow ? previous.baseline : [...previous.baseline.slice(-(BASELINE_SIZE - 1)), tookMs],
@@ -133,24 +137,24 @@ export const judge = (
     flapping,
   }
   // What the node says of its own drain is its to say: nobody else knows better, so it holds at once.
-  if (document.state === 'draining' || document.state === 'stopping') {
-    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'draining', poll.at)
+  if (facts.state === 'draining' || facts.state === 'stopping') {
+    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'draining', reading.at)
   }
-  if (document.state === 'drained') {
-    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'drained', poll.at)
+  if (facts.state === 'drained') {
+    return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'drained', reading.at)
   }
-  if (document.state === 'starting') return { ...base, serving: 0, agree: 0, candidate: null }
+  if (facts.state === 'starting') return { ...base, serving: 0, agree: 0, candidate: null }
 
   // It answers often enough never to be down, and not often enough to be relied on: two that agree may never come.
-  if (flapping) return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'degraded', poll.at)
-  const candidate = !document.ok || slow || (poll.partial?.length ?? 0) > 0 ? 'degraded' : 'up'
+  if (flapping) return enter({ ...base, serving: 0, agree: 0, candidate: null }, 'degraded', reading.at)
+  const candidate = !facts.ok || slow || (reading.partial?.length ?? 0) > 0 ? 'degraded' : 'up'
   const agree = previous.candidate === candidate ? previous.agree + 1 : 1
   const serving = previous.serving + 1
   const next: Judgement = { ...base, candidate, agree, serving }
-  if (agree >= thresholds.rise) return enter(next, candidate, poll.at)
+  if (agree >= thresholds.rise) return enter(next, candidate, reading.at)
   const settled = previous.state === 'up' || previous.state === 'degraded'
   // Polls that disagree about how well it serves agree that it serves.
-  return !settled && serving >= thresholds.rise ? enter(next, 'degraded', poll.at) : next
+  return !settled && serving >= thresholds.rise ? enter(next, 'degraded', reading.at) : next
 }
 
 const isSlow = (tookMs: number, median: number | null, thresholds: JudgeThresholds): boolean =>

@@ -1,5 +1,5 @@
 import { plural } from '../../contract/words.ts'
-import type { PollOutcome, PollResult } from '../adapters/poll.ts'
+import type { PollOutcome, Reading } from '../adapters/reading.ts'
 
 /** A node of which it is not known whether it is gone, or our own way to it. */
 export interface NetworkDoubt {
@@ -16,7 +16,7 @@ export interface DoubtNode {
   readonly id: string
   readonly region: string
   readonly embedded: boolean
-  readonly poll: PollResult | null
+  readonly reading: Reading | null
 }
 
 /** Outcomes that a network between us and the node has as well as the node itself. */
@@ -28,37 +28,39 @@ const QUORUM_REGIONS = 2
 export const DOUBT_MS = 60_000
 
 /** Whether the network between us and the node can have been the reason. */
-export const isNetworkPoll = (poll: PollResult): boolean =>
-  poll.noRoute !== undefined || NETWORK_OUTCOMES.includes(poll.outcome)
+export const isNetworkPoll = (reading: Reading): boolean =>
+  reading.noRoute !== undefined || NETWORK_OUTCOMES.includes(reading.outcome)
 
 /**
  * Why a bad poll proves nothing about this node, in a sentence, or null where it does. Own faults first: where no node of several
  * regions is reached it is our network; without a route from here, or with too few nodes to tell, a node gets a minute.
  *
- * @param fleet all nodes with their newest polls; one that answered before this poll began vouches for our network
+ * @param fleet all nodes with their newest readings; one that answered before this poll began vouches for our network
  * @param doubtedSince epoch ms since when this node is in doubt already
  */
 export const networkDoubt = (
   node: DoubtNode,
-  poll: PollResult,
+  reading: Reading,
   fleet: readonly DoubtNode[],
   doubtedSince: number | null,
 ): string | null => {
-  if (node.embedded || !isNetworkPoll(poll)) return null
+  if (node.embedded || !isNetworkPoll(reading)) return null
   // A clock that was set back meanwhile must not make a minute an hour.
-  const isOver = doubtedSince !== null && (poll.at - doubtedSince >= DOUBT_MS || poll.at < doubtedSince)
+  const isOver = doubtedSince !== null && (reading.at - doubtedSince >= DOUBT_MS || reading.at < doubtedSince)
   const others = fleet.filter((each) => !each.embedded && each.id !== node.id)
-  const answered = others.filter((each) => each.poll !== null && !isNetworkPoll(each.poll))
-  const hasWitness = answered.some(({ poll: theirs }) => theirs && theirs.at + theirs.durationMs <= poll.at)
-  const noWay = `this machine has no way to ${node.id}: ${poll.reason}`
-  if (hasWitness) return poll.noRoute === 'here' && !isOver ? noWay : null
+  const answered = others.filter((each) => each.reading !== null && !isNetworkPoll(each.reading))
+  const hasWitness = answered.some(
+    ({ reading: theirs }) => theirs && theirs.at + theirs.durationMs <= reading.at,
+  )
+  const noWay = `this machine has no way to ${node.id}: ${reading.reason}`
+  if (hasWitness) return reading.noRoute === 'here' && !isOver ? noWay : null
   // One that answered after this poll began: whether this node does is told by its next one.
   if (answered.length > 0) return 'the network of the collector was gone a moment ago'
   const regions = new Set([node.region, ...others.map((each) => each.region)])
   if (others.length + 1 >= QUORUM_NODES && regions.size >= QUORUM_REGIONS)
     return 'the collector reaches no node of any region; its own network may be gone'
-  if (poll.noRoute === 'here') return noWay
+  if (reading.noRoute === 'here') return noWay
   return isOver
     ? null
-    : `no answer (${poll.reason}), and with ${plural(others.length + 1, 'node')} to ask it is not known whether the network of this machine is the reason`
+    : `no answer (${reading.reason}), and with ${plural(others.length + 1, 'node')} to ask it is not known whether the network of this machine is the reason`
 }

@@ -12,11 +12,13 @@ export const createBehind = (fleet: Pick<Fleet, 'members'>, pollIntervalMs: numb
   return () => {
     const now = performance.now()
     const late: string[] = []
-    for (const { id, poll, document, stream } of fleet.members()) {
+    for (const { id, reading, facts, stream } of fleet.members()) {
       const position = stream?.position ?? null
-      const answers = poll?.outcome === 'ok' && document !== null && stream !== null
-      const read = position !== null && position.epoch === document?.epoch ? position.seq : -1
-      const isBehind = answers && (stream.state !== 'live' || read < document.seq)
+      const newest = facts?.newestSeq ?? null
+      // Nothing stands still of a node that has no events to tell.
+      const answers = reading?.outcome === 'ok' && newest !== null && stream !== null
+      const read = position !== null && position.epoch === facts?.epoch ? position.seq : -1
+      const isBehind = answers && (stream.state !== 'live' || read < newest)
       const before = since.get(id)
       // What is read slowly, but read, does not stand still.
       if (!isBehind || (before && read > before.seq)) since.delete(id)

@@ -2,16 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LivePublisher, SamplePoint } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { PollResult } from '../adapters/poll.ts'
-import { factsOf } from '../adapters/tidegate/facts.ts'
-import type { Probe } from '../adapters/tidegate/probe.ts'
-import type { Fleet, FleetNode } from '../fleet/fleet.ts'
+import type { Facts } from '../adapters/facts.ts'
+import type { Reading } from '../adapters/reading.ts'
+import type { Fleet } from '../fleet/fleet.ts'
+import type { FleetNode } from '../fleet/fleet-node.ts'
 import type { Detector } from '../signals/detector.ts'
-import { type Judgement, type JudgeThresholds, judge, judgeStall } from './judge.ts'
-import { DOUBT_MS, isNetworkPoll, networkDoubt } from './network-doubt.ts'
+import type { JudgeThresholds } from './judge.ts'
+import { judgeNode } from './judge-node.ts'
+import { isNetworkPoll } from './network-doubt.ts'
 import { type Announced, announce } from './outages.ts'
 import { createOwnClock } from './own-clock.ts'
-import { countedBase, sampleOf } from './sample.ts'
+import { sampleOf } from './sample.ts'
 import { Schedule, type ScheduleFigures } from './schedule.ts'
 
 export interface Watch {
@@ -45,7 +46,6 @@ const LAGGING_MS = 2_000
 export const createWatch = (options: {
   fleet: Fleet
   detector: Detector
-  probe: Probe
   store: Pick<Store, 'writeSamples' | 'addGap'>
   live: LivePublisher
   log: Log
@@ -68,7 +68,7 @@ export const createWatch = (options: {
     onStall(from, to) {
       log.warn({ stalledMs: to - from }, 'the collector stalled; nothing is known of that time')
       addGap({ from, to, reason: 'collector stalled' })
-      for (const node of fleet.members()) node.judgement = judgeStall(node.judgement, to)
+      for (const node of fleet.members()) node.stall(to)
       touchAll()
     },
   })
@@ -84,94 +84,58 @@ export const createWatch = (options: {
   const poll = async (id: string): Promise<void> => {
     const node = fleet.member(id)
     if (!node) return
-    const url = node.url
     const began = performance.now()
-    const result = await options.probe.probe(node)
-    // It moved while it was asked: the answer is about another place.
-    if (closed || node.url !== url) return
+    const reading = await node.ask()
+    if (closed || reading === null) return
     try {
-      take(node, result, began)
+      take(node, reading, began)
     } catch (error) {
       log.error({ err: error, node: id }, 'a poll could not be taken in')
     }
   }
 
-  const take = (node: FleetNode, result: PollResult, began: number): void => {
+  const take = (node: FleetNode, reading: Reading, began: number): void => {
     const before = node.judgement
-    node.poll = result
-    if (result.saidAt !== undefined) {
-      node.clock.sawDate(result.saidAt, result.at + result.durationMs, result.durationMs)
-    }
+    node.take(reading)
     const ended = performance.now()
     const ownLagMs = ownClock.lagBetween(began, ended)
-    if (ownLagMs > 0) result.ownLagMs = ownLagMs
+    if (ownLagMs > 0) reading.ownLagMs = ownLagMs
     // A timeout that our own event loop slept through proves nothing about the node.
     const slept = ownClock.stoodStill(began, ended) || ownLagMs > (ended - began) * BLIND_SHARE
-    if (result.outcome !== 'timeout' || !slept) node.judgement = judgeOf(node, result)
-    if (result.document) sample(node, result)
+    if (reading.outcome !== 'timeout' || !slept) {
+      const { judgement, doubt } = judgeNode(node, reading, fleet.members(), options.thresholds(node))
+      node.judge(judgement, doubt)
+    }
+    if (reading.facts) sample(node, reading, reading.facts)
     if (node.judgement.state !== before.state) {
       const { state, problems } = node.judgement
       log.info(
         { node: node.id, from: before.state, to: state, problem: problems[0] },
         'a node changed its state',
       )
-      if (state === 'down' && fleet.hosts.nodeDown(node.id, result.at)) live.changed('tunnels')
+      if (state === 'down' && fleet.hosts.nodeDown(node.id, reading.at)) live.changed('tunnels')
     }
     // What is told depends on these two alone.
     if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) tell()
     live.changed('overview')
     live.changed(`node:${node.id}`)
     live.changed(`region:${node.region}`)
-    fleet.tellPoll(node.id, result)
+    fleet.tellPoll(node.id, reading)
   }
 
-  /** Judges one poll, our own faults first. */
-  const judgeOf = (node: FleetNode, result: PollResult): Judgement => {
-    const before = node.judgement
-    const judged = judge(before, result, options.thresholds(node))
-    if (result.outcome === 'ok') {
-      node.doubt = null
-      return judged
-    }
-    // Who was proved to be down stays so; who is on its way there, or not known already, gets the benefit of the doubt.
-    const falling = judged.state === 'down' && before.state !== 'down'
-    if (!falling && node.doubt === null) return judged
-    if (node.doubt?.over === true) return judged
-    const why = networkDoubt(node, result, fleet.members(), node.doubt?.since ?? null)
-    if (why !== null) {
-      node.doubt ??= { since: result.at, badSince: judged.badSince ?? result.at, over: false }
-      return { ...judgeStall(before, result.at), problems: [why] }
-    }
-    if (node.doubt === null) return judged
-    const { since, badSince } = node.doubt
-    if (result.at - since < DOUBT_MS || !isNetworkPoll(result)) {
-      // Our network stands, and this node still does not answer: its own polls count from here on.
-      node.doubt = null
-      return judged
-    }
-    node.doubt = { since, badSince, over: true }
-    return { ...judged, state: 'down', since: result.at, badSince }
-  }
-
-  const sample = (node: FleetNode, result: PollResult): void => {
-    const document = result.document
-    if (!document) return
-    const values = sampleOf(node.counted, document, {
-      latencyMs: Math.max(0, result.durationMs - (result.ownLagMs ?? 0)),
-      gapMs: node.gapMs,
+  const sample = (node: FleetNode, reading: Reading, facts: Facts): void => {
+    const values = sampleOf(node.counted, facts, {
+      latencyMs: Math.max(0, reading.durationMs - (reading.ownLagMs ?? 0)),
+      gapMs: node.takeGap(),
       // Embedded nodes begin with this process: everything they counted, they counted since.
-      freshProcess: node.embedded || document.uptimeSeconds * 1_000 <= 2 * options.intervalMs,
+      freshProcess: node.embedded || (facts.uptimeMs !== null && facts.uptimeMs <= 2 * options.intervalMs),
     })
-    node.gapMs = null
-    node.document = document
-    node.counted = countedBase(node.counted, document)
-    node.documentAt = result.at
-    const point: SamplePoint = { node: node.id, region: node.region, at: result.at, values }
+    node.know(facts, reading)
+    const point: SamplePoint = { node: node.id, region: node.region, at: reading.at, values }
     store.writeSamples([point])
     live.samples([point])
-    const facts = factsOf(document)
     const lastDeliveryAt = facts.lastDeliveryAt === null ? null : node.clock.toOurs(facts.lastDeliveryAt)
-    detector.take({ type: 'reading', node: node.id, at: result.at, facts: { ...facts, lastDeliveryAt } })
+    detector.take({ type: 'reading', node: node.id, at: reading.at, facts: { ...facts, lastDeliveryAt } })
   }
 
   const tell = (): void => {
@@ -236,7 +200,7 @@ export const createWatch = (options: {
     networkLost() {
       const remote = fleet.members().filter((node) => !node.embedded)
       const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
-      return doubted && remote.every((node) => node.poll !== null && isNetworkPoll(node.poll))
+      return doubted && remote.every((node) => node.reading !== null && isNetworkPoll(node.reading))
     },
     announced: () => announced,
     seed(seeded) {

@@ -67,7 +67,11 @@ export const nodeDetailSchema = nodeSchema
   .extend({
     controlUrl: z.string().nullable(),
     listeners: z.array(listenerSchema),
-    health: healthSchema.nullable().describe('Its last document, as GET /nodes/{id}/health answers it'),
+    health: z
+      .union([healthSchema, z.unknown()])
+      .describe(
+        'Its last answer, as GET /nodes/{id}/health gives it: the health document of a Tidegate node, or whatever another kind answers; null before the first',
+      ),
   })
   .meta({ id: 'NodeDetail' })
 export type NodeDetail = z.infer<typeof nodeDetailSchema>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { PollResult } from '../../../server/collector/adapters/poll.ts'
+import type { Reading } from '../../../server/collector/adapters/reading.ts'
+import { factsOf } from '../../../server/collector/adapters/tidegate/facts.ts'
 import { type Judgement, judge, judgeStall, unknownJudgement } from '../../../server/collector/watch/judge.ts'
 import type { Health } from '../../../server/contract/index.ts'
 import { healthDocument } from '../adapters/tidegate/health-document.ts'
@@ -9,23 +10,23 @@ const tick = (): number => {
   clock += 1_000
   return clock
 }
-const good = (parts: Partial<Health> = {}, more: Partial<PollResult> = {}): PollResult => ({
+const good = (parts: Partial<Health> = {}, more: Partial<Reading> = {}): Reading => ({
   at: tick(),
   durationMs: 5,
   outcome: 'ok',
   status: 200,
   reason: 'answered',
-  document: healthDocument(parts),
+  facts: factsOf(healthDocument(parts)),
   ...more,
 })
-const bad = (outcome: PollResult['outcome'] = 'refused'): PollResult => ({
+const bad = (outcome: Reading['outcome'] = 'refused'): Reading => ({
   at: tick(),
   durationMs: 5,
   outcome,
   status: null,
   reason: 'no',
 })
-const run = (polls: PollResult[], from: Judgement = unknownJudgement(0)): Judgement =>
+const run = (polls: Reading[], from: Judgement = unknownJudgement(0)): Judgement =>
   polls.reduce((held, poll) => judge(held, poll), from)
 const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make)
 
@@ -111,7 +112,7 @@ describe('judge', () => {
   })
 
   it('is degraded by a document with a malformed part', () => {
-    expect(run(times(2, () => good({}, { partial: ['push'] }))).state).toBe('degraded')
+    expect(run(times(2, () => good({}, { partial: ['the push part is malformed'] }))).state).toBe('degraded')
   })
 
   it('sees a restart by the epoch, once', () => {

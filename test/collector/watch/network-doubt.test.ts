@@ -1,27 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import type { PollResult } from '../../../server/collector/adapters/poll.ts'
-import { failureOf } from '../../../server/collector/adapters/tidegate/probe.ts'
+import { failureOf } from '../../../server/collector/adapters/http-probe.ts'
+import type { Reading } from '../../../server/collector/adapters/reading.ts'
 import { type DoubtNode, networkDoubt } from '../../../server/collector/watch/network-doubt.ts'
 
-const failed = (code: string, at = 10_000): PollResult => {
+const failed = (code: string, at = 10_000): Reading => {
   const cause = Object.assign(new Error(`connect ${code}`), { code })
   return { at, durationMs: 100, status: null, ...failureOf(new TypeError('fetch failed', { cause })) }
 }
-const good = (at = 10_000): PollResult => ({
+const good = (at = 10_000): Reading => ({
   at,
   durationMs: 5,
   status: 200,
   outcome: 'ok',
   reason: 'answered',
 })
-const node = (id: string, poll: PollResult | null, embedded = false): DoubtNode => ({
+const node = (id: string, poll: Reading | null, embedded = false): DoubtNode => ({
   id,
   region: id.slice(0, 3),
   embedded,
-  poll,
+  reading: poll,
 })
-const fleetOf = (poll: PollResult) => ['fra-1', 'fra-2', 'iad-1'].map((id) => node(id, poll))
-const doubt = (poll: PollResult, fleet: DoubtNode[], since: number | null = null) =>
+const fleetOf = (poll: Reading) => ['fra-1', 'fra-2', 'iad-1'].map((id) => node(id, poll))
+const doubt = (poll: Reading, fleet: DoubtNode[], since: number | null = null) =>
   networkDoubt(fleet[0]!, poll, fleet, since)
 
 describe('own faults first', () => {

@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import { factsOf } from '../../../server/collector/adapters/tidegate/facts.ts'
 import { countedBase, sampleOf } from '../../../server/collector/watch/sample.ts'
 import { healthDocument } from '../adapters/tidegate/health-document.ts'
+
+const facts = (...parts: Parameters<typeof healthDocument>) => factsOf(healthDocument(...parts))
 
 const context = { latencyMs: 4, gapMs: null, freshProcess: false }
 
 describe('sampleOf', () => {
   it('keeps gauges as measured and counters as increases', () => {
-    const before = healthDocument({ push: { received: 10, sendOk: 8, sendRejected: { BadDeviceToken: 1 } } })
-    const after = healthDocument({
+    const before = facts({ push: { received: 10, sendOk: 8, sendRejected: { BadDeviceToken: 1 } } })
+    const after = facts({
       push: {
         received: 15,
         sendOk: 11,
@@ -39,19 +42,19 @@ describe('sampleOf', () => {
   })
 
   it('counts from zero after a restart, never below it', () => {
-    const before = healthDocument({ push: { received: 900 } })
-    const after = healthDocument({ epoch: 'run2', push: { received: 7 } })
+    const before = facts({ push: { received: 900 } })
+    const after = facts({ epoch: 'run2', push: { received: 7 } })
     expect(sampleOf(before, after, context).push_received).toBe(7)
   })
 
   it('has no increase for a first look at an old process, and one for a new process', () => {
-    const document = healthDocument({ push: { received: 900 } })
+    const document = facts({ push: { received: 900 } })
     expect(sampleOf(null, document, context).push_received).toBeUndefined()
     expect(sampleOf(null, document, { ...context, freshProcess: true }).push_received).toBe(900)
   })
 
   it('leaves out what an absent part would measure', () => {
-    const values = sampleOf(null, healthDocument({ proxy: null, relay: null, push: null }), {
+    const values = sampleOf(null, facts({ proxy: null, relay: null, push: null }), {
       ...context,
       freshProcess: true,
     })
@@ -68,9 +71,10 @@ describe('sampleOf', () => {
           tunnels: { current: 5, registered: 1, lost: 3_000_000 + many, reconnected: 2, refused: {} },
         },
       })
-      const first = healthDocument(counting(0))
-      const { [part]: _, ...without } = healthDocument(counting(5))
-      const again = healthDocument(counting(7))
+      const first = facts(counting(0))
+      const { [part]: _, ...rest } = healthDocument(counting(5))
+      const without = factsOf(rest)
+      const again = facts(counting(7))
       const base = countedBase(countedBase(null, first), without)
       const between = sampleOf(countedBase(null, first), without, context)
       const after = sampleOf(base, again, context)

@@ -7,7 +7,7 @@ import {
   type NodeEvent,
   parseEvent,
 } from '../../../contract/index.ts'
-import { cleanText, cleanValue } from '../document.ts'
+import { cleanText, cleanValue } from '../untrusted-json.ts'
 
 /** Why an event of a node was not taken in. Its place in the stream counts all the same. */
 export const REFUSALS = ['too_large', 'malformed', 'not_its_own', 'unknown_type', 'implausible_seq'] as const

@@ -2,7 +2,7 @@ import { AppError } from '../../../contract/errors.ts'
 import { healthSchema } from '../../../contract/health.ts'
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
-import { cleanText, cleanValue } from '../document.ts'
+import { cleanText, cleanValue } from '../untrusted-json.ts'
 import type { Control, ControlAnswer, ControlTarget } from './control.ts'
 import { factsOf } from './facts.ts'
 

@@ -5,12 +5,13 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
-import type { PollTarget } from '../../../../server/collector/adapters/poll.ts'
+import { failureOf } from '../../../../server/collector/adapters/http-probe.ts'
 import {
-  createTidegateProbe,
-  failureOf,
-  type Probe,
-} from '../../../../server/collector/adapters/tidegate/probe.ts'
+  TidegateAdapter,
+  type TidegateTarget,
+} from '../../../../server/collector/adapters/tidegate/adapter.ts'
+import { factsOf } from '../../../../server/collector/adapters/tidegate/facts.ts'
+import { log } from '../../../store/fixtures.ts'
 import { healthDocument } from './health-document.ts'
 
 const closers: (() => Promise<void> | void)[] = []
@@ -35,16 +36,24 @@ const listen = async (server: Server): Promise<string> => {
 }
 const http = (listener: RequestListener) => listen(createHttpServer(listener))
 const tcp = (onSocket: (socket: Socket) => void) => listen(createTcpServer(onSocket))
-const target = (url: string, more: Partial<PollTarget> = {}): PollTarget => ({
+const target = (url: string, more: Partial<TidegateTarget> = {}): TidegateTarget => ({
   id: 'fra-1',
   region: 'fra',
+  kind: 'tidegate',
   url,
   token: 'secret',
   embedded: false,
   ...more,
 })
-const makeProbe = (timeoutMs = 2_000, allow: string[] = []): Probe => {
-  const probe = createTidegateProbe({ timeoutMs, rules: createAddressRules(allow) })
+const makeProbe = (timeoutMs = 2_000, allow: string[] = []): TidegateAdapter => {
+  const probe = new TidegateAdapter({
+    timeoutMs,
+    rules: createAddressRules(allow),
+    store: { position: async () => null },
+    log,
+    maxBackoffMs: 100,
+    now: Date.now,
+  })
   closers.push(() => probe.close())
   return probe
 }
@@ -74,7 +83,8 @@ describe('a poll', () => {
     const first = await probe.probe(target(url))
     const second = await probe.probe(target(url))
     expect([first.outcome, second.outcome]).toEqual(['ok', 'ok'])
-    expect(second.document).toEqual(healthDocument())
+    expect(second.raw).toEqual(healthDocument())
+    expect(second.facts).toEqual(factsOf(healthDocument()))
     expect(connections).toBe(1)
     expect(seen).toEqual([undefined, undefined])
   })
@@ -119,7 +129,8 @@ describe('a poll', () => {
   ])('answered with %s is an outcome', async (_title, listener, outcome, status) => {
     const result = await makeProbe().probe(target(await http(listener)))
     expect(result).toMatchObject({ outcome, status })
-    expect(result.document).toBeUndefined()
+    expect(result.facts).toBeUndefined()
+    expect(result.raw).toBeUndefined()
     expect(result.reason.length).toBeLessThan(400)
   })
 
@@ -200,9 +211,12 @@ describe('a poll', () => {
   it('keeps a document of which one optional part is malformed, and says so', async () => {
     const url = await http(json({ ...healthDocument(), push: { received: 'many' } }))
     const result = await makeProbe().probe(target(url))
-    expect(result).toMatchObject({ outcome: 'ok', partial: ['push'] })
-    expect(result.document?.push).toBeUndefined()
-    expect(result.document?.relay?.tunnels.current).toBe(4)
+    expect(result).toMatchObject({
+      outcome: 'ok',
+      partial: ['the push part of the health document is malformed'],
+    })
+    expect(result.facts?.counters.push_received).toBeUndefined()
+    expect(result.facts?.gauges.tunnels).toBe(4)
   })
 
   it('strips control and bidi characters and cuts long text', async () => {
@@ -210,7 +224,7 @@ describe('a poll', () => {
     const url = await http(
       json({ ...healthDocument(), ok: false, problems: [hostile], __proto__: { polluted: true } }),
     )
-    const problem = (await makeProbe().probe(target(url))).document?.problems?.[0] ?? ''
+    const problem = (await makeProbe().probe(target(url))).facts?.problems[0] ?? ''
     expect(problem.startsWith('evil[31mxxx')).toBe(true)
     expect(problem.length).toBeLessThanOrEqual(256)
   })

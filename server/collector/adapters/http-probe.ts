@@ -1,19 +1,21 @@
 import { Client, type Dispatcher } from 'undici'
-import type { AddressRules } from '../address.ts'
-import { readDocument } from '../document.ts'
-import type { PollOutcome, PollResult, PollTarget } from '../poll.ts'
+import type { AddressRules } from './address.ts'
+import type { PollOutcome, Reading } from './reading.ts'
 
-/** Bytes of a `/health` document on the wire. */
+/** Bytes of a document on the wire. */
 export const MAX_DOCUMENT_BYTES = 65_536
 
-export interface Probe {
-  /** Asks one target once. Resolves with a result for every failure; never rejects. */
-  probe(target: PollTarget): Promise<PollResult>
-  /** Drops the connection to a target, for example because it moved. */
-  forget(id: string): void
-  close(): Promise<void>
+/** Whom to ask, and for what. */
+export interface ProbeTarget {
+  readonly id: string
+  readonly url: string
+  readonly embedded: boolean
 }
 
+/** One answer, not read yet: `text` is there when, and only when, the outcome is `ok`. */
+export type HttpAnswer = Omit<Reading, 'facts' | 'raw' | 'partial' | 'ownLagMs'> & { text?: string }
+
+/** How one exchange ended. */
 interface Exchange {
   outcome: PollOutcome
   status: number | null
@@ -31,48 +33,87 @@ interface Line {
   used: boolean
 }
 
-/**
- * Reads `GET /health` of Tidegate nodes over one kept-alive connection each. `Dispatcher.dispatch` is used as it is: streams
- * and promises around it cost several times as much as the poll itself.
- */
-export const createTidegateProbe = (options: {
+export interface HttpProbeOptions {
   /** Deadline over the whole exchange, connecting included. */
   timeoutMs: number
   rules: AddressRules
   now?: () => number
-}): Probe => {
-  const now = options.now ?? Date.now
-  const lines = new Map<string, Line>()
+}
 
-  const drop = (id: string): void => {
-    const line = lines.get(id)
+/**
+ * Polls nodes by GET over one kept-alive connection each. `Dispatcher.dispatch` is used as it is: streams and promises around it cost
+ * several times as much as the poll itself.
+ */
+export class HttpProbe {
+  readonly #options: HttpProbeOptions
+  readonly #now: () => number
+  readonly #lines = new Map<string, Line>()
+
+  constructor(options: HttpProbeOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /** Asks once for `path` (with its query). Resolves with an answer for every failure; never rejects. */
+  async ask(target: ProbeTarget, path: string, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+    const at = this.#now()
+    const began = performance.now()
+    const answered = ({ retryable: _, ...exchange }: Exchange): HttpAnswer => ({
+      at,
+      durationMs: Math.round((performance.now() - began) * 1000) / 1000,
+      ...exchange,
+    })
+    const { rules, timeoutMs } = this.#options
+    const refusal = rules.refusesUrl(target.url, target.embedded)
+    if (refusal !== null) return answered({ outcome: 'blocked_address', status: null, reason: refusal })
+
+    let exchange = await this.#exchange(target, path, headers, timeoutMs)
+    // The node closed an idle connection in the moment we used it (RFC 9112 §9.5): once more on a new one, same deadline.
+    if (exchange.retryable && exchange.outcome === 'refused') {
+      exchange = await this.#exchange(target, path, headers, timeoutMs - (performance.now() - began))
+    }
+    return answered(exchange)
+  }
+
+  /** Drops the connection to a target, for example because it moved. */
+  forget(id: string): void {
+    const line = this.#lines.get(id)
     if (!line) return
-    lines.delete(id)
+    this.#lines.delete(id)
     line.client.destroy().catch(() => {
       // Destroying twice rejects; the connection is gone either way.
     })
   }
 
-  const lineOf = (target: PollTarget): Line => {
-    const known = lines.get(target.id)
+  async close(): Promise<void> {
+    for (const id of [...this.#lines.keys()]) this.forget(id)
+  }
+
+  #lineOf(target: ProbeTarget): Line {
+    const known = this.#lines.get(target.id)
     if (known && known.url === target.url && !known.client.destroyed) return known
-    drop(target.id)
+    this.forget(target.id)
     const client = new Client(new URL(target.url).origin, {
       pipelining: 1,
       keepAliveTimeout: 30_000,
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: 16_384,
-      connect: { timeout: options.timeoutMs, lookup: options.rules.lookup(target.embedded) },
+      connect: { timeout: this.#options.timeoutMs, lookup: this.#options.rules.lookup(target.embedded) },
     })
     const line = { url: target.url, client, used: false }
-    lines.set(target.id, line)
+    this.#lines.set(target.id, line)
     return line
   }
 
-  const exchange = (target: PollTarget, remainingMs: number): Promise<Exchange> =>
-    new Promise((resolve) => {
-      const line = lineOf(target)
+  #exchange(
+    target: ProbeTarget,
+    path: string,
+    headers: Record<string, string>,
+    remainingMs: number,
+  ): Promise<Exchange> {
+    return new Promise((resolve) => {
+      const line = this.#lineOf(target)
       const wasUsed = line.used
       let settled = false
       let status: number | null = null
@@ -85,15 +126,12 @@ export const createTidegateProbe = (options: {
         settled = true
         clearTimeout(timer)
         // A connection with an unread rest cannot be used again, and reading it would be doing what was refused.
-        if (!keepConnection) drop(target.id)
+        if (!keepConnection) this.forget(target.id)
         resolve(result)
       }
+      const refuse = (outcome: PollOutcome, reason: string) => settle({ outcome, status, reason }, false)
       const timer = setTimeout(
-        () =>
-          settle(
-            { outcome: 'timeout', status, reason: `no complete answer within ${options.timeoutMs} ms` },
-            false,
-          ),
+        () => refuse('timeout', `no complete answer within ${this.#options.timeoutMs} ms`),
         Math.max(1, remainingMs),
       )
 
@@ -101,103 +139,40 @@ export const createTidegateProbe = (options: {
         onRequestStart() {
           line.used = true
         },
-        onResponseStart(_controller, statusCode, headers) {
+        onResponseStart(_controller, statusCode, answered) {
           if (statusCode < 200) return
           status = statusCode
-          saidAt = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN
-          const refusal = headerRefusal(statusCode, headers)
-          if (refusal) settle({ ...refusal, status }, false)
+          saidAt = typeof answered.date === 'string' ? Date.parse(answered.date) : Number.NaN
+          const refusal = headerRefusal(statusCode, answered)
+          if (refusal) refuse(refusal.outcome, refusal.reason)
         },
         onResponseData(_controller, chunk) {
           if (settled) return
           bytes += chunk.length
-          if (bytes > MAX_DOCUMENT_BYTES) {
-            settle(
-              {
-                outcome: 'too_large',
-                status,
-                reason: `the answer is larger than ${MAX_DOCUMENT_BYTES} bytes`,
-              },
-              false,
-            )
-          } else chunks.push(chunk)
+          if (bytes <= MAX_DOCUMENT_BYTES) chunks.push(chunk)
+          else refuse('too_large', `the answer is larger than ${MAX_DOCUMENT_BYTES} bytes`)
         },
         onResponseEnd() {
-          settle(
-            {
-              outcome: 'ok',
-              status,
-              reason: 'answered',
-              text: Buffer.concat(chunks).toString('utf8'),
-              ...(Number.isFinite(saidAt) ? { saidAt } : {}),
-            },
-            true,
-          )
+          const text = Buffer.concat(chunks).toString('utf8')
+          const said = Number.isFinite(saidAt) ? { saidAt } : {}
+          settle({ outcome: 'ok', status, reason: 'answered', text, ...said }, true)
         },
         onResponseError(_controller, error) {
           settle({ ...failureOf(error), status, retryable: wasUsed && status === null }, false)
         },
       }
-      const path = `${new URL(target.url).pathname.replace(/\/+$/, '')}/health`
-      const headers = {
+      const asked = {
         accept: 'application/json',
         'accept-encoding': 'identity',
         'user-agent': 'tidegate-collector',
+        ...headers,
       }
       try {
-        line.client.dispatch({ method: 'GET', path, headers }, handler)
+        line.client.dispatch({ method: 'GET', path, headers: asked }, handler)
       } catch (error) {
         settle({ ...failureOf(error), status: null }, false)
       }
     })
-
-  return {
-    async probe(target) {
-      const at = now()
-      const began = performance.now()
-      const result = (part: Pick<Exchange, 'outcome' | 'status' | 'reason' | 'noRoute'>): PollResult => ({
-        at,
-        durationMs: Math.round((performance.now() - began) * 1000) / 1000,
-        outcome: part.outcome,
-        status: part.status,
-        reason: part.reason,
-        ...(part.noRoute === undefined ? {} : { noRoute: part.noRoute }),
-      })
-      const refusal = options.rules.refusesUrl(target.url, target.embedded)
-      if (refusal !== null) return result({ outcome: 'blocked_address', status: null, reason: refusal })
-
-      let answer = await exchange(target, options.timeoutMs)
-      // The node closed an idle connection in the moment we used it (RFC 9112 §9.5): once more on a new one, same deadline.
-      if (answer.retryable && answer.outcome === 'refused') {
-        answer = await exchange(target, options.timeoutMs - (performance.now() - began))
-      }
-      if (answer.text === undefined) return result(answer)
-      const reading = readDocument(answer.text)
-      if (!reading.ok) return result({ outcome: 'bad_body', status: answer.status, reason: reading.reason })
-      if (reading.document.region !== target.region) {
-        return result({
-          outcome: 'wrong_region',
-          status: answer.status,
-          reason: `answers for region ${reading.document.region || '(none)'}, configured is ${target.region}`,
-        })
-      }
-      if (reading.document.node !== target.id) {
-        return result({
-          outcome: 'wrong_node',
-          status: answer.status,
-          reason: `another node answers here: it says that it is ${reading.document.node || '(nobody)'}, configured is ${target.id}; check this entry's url`,
-        })
-      }
-      const good = result({ outcome: 'ok', status: answer.status, reason: 'answered' })
-      good.document = reading.document
-      if (answer.saidAt !== undefined) good.saidAt = answer.saidAt
-      if (reading.partial.length > 0) good.partial = reading.partial
-      return good
-    },
-    forget: drop,
-    async close() {
-      for (const id of [...lines.keys()]) drop(id)
-    },
   }
 }
 

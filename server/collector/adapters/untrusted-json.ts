@@ -1,15 +1,9 @@
-import { type Health, healthSchema } from '../../contract/index.ts'
-
 const MAX_DEPTH = 8
 const MAX_STRING = 256
 /** Control characters, and the bidi controls that make text read other than it is (Unicode TR #9). */
 const HIDDEN = /[\p{Cc}\p{Bidi_Control}]/gu
-/** Parts that a node may lack; one that is malformed is dropped and the rest is kept. */
-const OPTIONAL_PARTS = new Set(['problems', 'listeners', 'proxy', 'relay', 'push'])
 
-export type DocumentReading =
-  | { ok: true; document: Health; partial: string[] }
-  | { ok: false; reason: string }
+export type JsonReading = { ok: true; value: unknown } | { ok: false; reason: string }
 
 /** Depth of nesting in JSON text, found without building anything, so that hostile depth costs one scan. */
 export const depthOf = (text: string): number => {
@@ -52,36 +46,17 @@ export const cleanValue = (value: unknown): unknown => {
   return value
 }
 
-/** Reads a `/health` document field by field. What a node sends is hostile input. */
-export const readDocument = (text: string): DocumentReading => {
+/** Parses what a node sent, bounded in depth and cleaned. Never throws. */
+export const readJson = (text: string): JsonReading => {
   const depth = depthOf(text)
   if (depth > MAX_DEPTH)
     return { ok: false, reason: `the document is ${depth} levels deep; at most ${MAX_DEPTH} are read` }
-  let parsed: unknown
   try {
-    parsed = JSON.parse(text)
+    return { ok: true, value: cleanValue(JSON.parse(text)) }
   } catch {
     return {
       ok: false,
       reason: `the body is not JSON; it begins with ${JSON.stringify(cleanText(text.slice(0, 40)))}`,
     }
-  }
-  const value = cleanValue(parsed)
-  const whole = healthSchema.safeParse(value)
-  if (whole.success) return { ok: true, document: whole.data, partial: [] }
-
-  const badParts = new Set(whole.error.issues.map((issue) => String(issue.path[0] ?? '')))
-  const partial = [...badParts].filter((part) => OPTIONAL_PARTS.has(part))
-  if (partial.length > 0 && partial.length === badParts.size) {
-    const rest = { ...(value as Record<string, unknown>) }
-    for (const part of partial) delete rest[part]
-    const reduced = healthSchema.safeParse(rest)
-    if (reduced.success) return { ok: true, document: reduced.data, partial }
-  }
-  const issue = whole.error.issues[0]
-  const path = issue?.path.join('.') ?? ''
-  return {
-    ok: false,
-    reason: `the document is not a health document: ${path === '' ? 'body' : path}: ${issue?.message ?? 'invalid'}`,
   }
 }

@@ -1,0 +1,24 @@
+import type { Adapter } from './adapter.ts'
+import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
+
+/** A node as the configuration, or this process, names it. */
+export type NodeTarget = TidegateTarget
+
+/** What every kind of node is read by: the one place that knows all adapters. */
+export class Adapters {
+  readonly tidegate: TidegateAdapter
+  readonly #byKind: { readonly [Kind in NodeTarget['kind']]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
+
+  constructor(options: TidegateOptions) {
+    this.tidegate = new TidegateAdapter(options)
+    this.#byKind = { tidegate: this.tidegate }
+  }
+
+  of(kind: NodeTarget['kind']): Adapter<NodeTarget> {
+    return this.#byKind[kind]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#byKind).map((adapter) => adapter.close()))
+  }
+}

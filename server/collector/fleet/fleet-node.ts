@@ -1,0 +1,181 @@
+import type { Adapter, DrainVerbs, EventSink, EventStream } from '../adapters/adapter.ts'
+import type { Facts } from '../adapters/facts.ts'
+import type { Reading } from '../adapters/reading.ts'
+import type { NodeTarget } from '../adapters/registry.ts'
+import { type Judgement, judgeStall, unknownJudgement } from '../watch/judge.ts'
+import type { NetworkDoubt } from '../watch/network-doubt.ts'
+import { type CountedBase, countedBase } from '../watch/sample.ts'
+import { NodeClock } from './node-clock.ts'
+
+/** The newest good reading of a node. */
+export interface Known {
+  readonly facts: Facts
+  /** The answer as it came, for whoever wants to see it. */
+  readonly raw: unknown
+  /** When it was read, epoch ms. */
+  readonly at: number
+}
+
+/** One node as the collector holds it: where it is, what was read of it, and what is made of that. */
+export class FleetNode {
+  readonly id: string
+  readonly region: string
+  readonly embedded: boolean
+  readonly clock = new NodeClock()
+  readonly #adapter: Adapter<NodeTarget>
+  #target: NodeTarget
+  #judgement: Judgement
+  #reading: Reading | null = null
+  #known: Known | null = null
+  #counted: CountedBase | null = null
+  #doubt: NetworkDoubt | null = null
+  #stream: EventStream | null = null
+  /** When its event stream broke, epoch ms: numbers measured before that are not of now. Null while it never did. */
+  #brokeAt: number | null = null
+  /** Largest gap reported by a registration since the last sample. */
+  #gapMs: number | null = null
+  /** Why its list of tunnels could not be read although it answered; null while it can. */
+  #tunnelsUnread: string | null = null
+  /** A long list costs the event loop: when it may be read again in passing, monotonic ms. */
+  tunnelsAgainAt = 0
+
+  /** @param at epoch ms since when nothing is known of it */
+  constructor(target: NodeTarget, adapter: Adapter<NodeTarget>, at: number) {
+    this.id = target.id
+    this.region = target.region
+    this.embedded = target.embedded
+    this.#target = target
+    this.#adapter = adapter
+    this.#judgement = unknownJudgement(at)
+  }
+
+  get target(): NodeTarget {
+    return this.#target
+  }
+
+  get adapter(): Adapter<NodeTarget> {
+    return this.#adapter
+  }
+
+  get judgement(): Judgement {
+    return this.#judgement
+  }
+
+  /** The newest reading, whatever its outcome. */
+  get reading(): Reading | null {
+    return this.#reading
+  }
+
+  get known(): Known | null {
+    return this.#known
+  }
+
+  get facts(): Facts | null {
+    return this.#known?.facts ?? null
+  }
+
+  /** What increases are counted from. */
+  get counted(): CountedBase | null {
+    return this.#counted
+  }
+
+  /** Since when it is not known whether it, or our own way to it, is gone. */
+  get doubt(): NetworkDoubt | null {
+    return this.#doubt
+  }
+
+  get stream(): EventStream | null {
+    return this.#stream
+  }
+
+  get tunnelsUnread(): string | null {
+    return this.#tunnelsUnread
+  }
+
+  /**
+   * Whether its numbers are of now. Those of a node that is down, not known, or did not answer its last poll are old; so are those from
+   * before its event stream broke, because a process that dies ends its stream first.
+   */
+  get isMeasured(): boolean {
+    return (
+      this.#known !== null &&
+      this.#reading?.outcome === 'ok' &&
+      (this.#brokeAt === null || this.#known.at > this.#brokeAt) &&
+      this.#judgement.state !== 'down' &&
+      this.#judgement.state !== 'unknown'
+    )
+  }
+
+  /** Asks it once. Null where it moved meanwhile: the answer is about another place. */
+  async ask(): Promise<Reading | null> {
+    const target = this.#target
+    const reading = await this.#adapter.probe(target)
+    return target.url === this.#target.url ? reading : null
+  }
+
+  /** A new reading, whatever it says. */
+  take(reading: Reading): void {
+    this.#reading = reading
+    if (reading.saidAt !== undefined)
+      this.clock.sawDate(reading.saidAt, reading.at + reading.durationMs, reading.durationMs)
+  }
+
+  judge(judgement: Judgement, doubt: NetworkDoubt | null): void {
+    this.#judgement = judgement
+    this.#doubt = doubt
+  }
+
+  /** The collector itself was away until `at` (epoch ms): nothing is known of the node any more. */
+  stall(at: number): void {
+    this.#judgement = judgeStall(this.#judgement, at)
+  }
+
+  /** A good reading of which the sample has been taken: the next one counts from here. */
+  know(facts: Facts, reading: Reading): void {
+    this.#counted = countedBase(this.#counted, facts)
+    this.#known = { facts, raw: reading.raw, at: reading.at }
+  }
+
+  /** A host that registered here says how long it was away. */
+  sawGap(ms: number): void {
+    this.#gapMs = Math.max(this.#gapMs ?? 0, ms)
+  }
+
+  /** The largest gap since this was last asked; null where none was. */
+  takeGap(): number | null {
+    const gap = this.#gapMs
+    this.#gapMs = null
+    return gap
+  }
+
+  /** Begins to follow its events, where it has any. */
+  follow(sink: EventSink): void {
+    this.#stream = this.#adapter.follow?.(() => this.#target, sink) ?? null
+    this.#stream?.start()
+  }
+
+  streamBroke(at: number): void {
+    this.#brokeAt = at
+  }
+
+  /** Why its list of tunnels cannot be read, or null. Answers whether that is news. */
+  setTunnelsUnread(why: string | null): boolean {
+    const isNews = this.#tunnelsUnread !== why
+    this.#tunnelsUnread = why
+    return isNews
+  }
+
+  /** How it is taken out of service; null where it cannot be. */
+  drains(): DrainVerbs | null {
+    return this.#adapter.drains?.(() => this.#target) ?? null
+  }
+
+  /** It was started again at another address. */
+  moveTo(address: { url: string; token: string }): void {
+    if (this.#target.kind !== 'tidegate') return
+    if (this.#target.url === address.url && this.#target.token === address.token) return
+    this.#target = { ...this.#target, ...address }
+    this.#adapter.forget(this.id)
+    this.#stream?.restart()
+  }
+}

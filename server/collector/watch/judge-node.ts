@@ -1,0 +1,37 @@
+import type { Reading } from '../adapters/reading.ts'
+import { type Judgement, type JudgeThresholds, judge, judgeStall } from './judge.ts'
+import { DOUBT_MS, type DoubtNode, isNetworkPoll, type NetworkDoubt, networkDoubt } from './network-doubt.ts'
+
+/** A node as it was judged by the reading before. */
+export interface JudgedNode extends DoubtNode {
+  readonly judgement: Judgement
+  readonly doubt: NetworkDoubt | null
+}
+
+/** Judges one new reading of a node within its fleet, our own faults first. Pure. */
+export const judgeNode = (
+  node: JudgedNode,
+  reading: Reading,
+  fleet: readonly DoubtNode[],
+  thresholds: JudgeThresholds,
+): { judgement: Judgement; doubt: NetworkDoubt | null } => {
+  const { judgement: before, doubt } = node
+  const judgement = judge(before, reading, thresholds)
+  if (reading.outcome === 'ok') return { judgement, doubt: null }
+  // Who was proved to be down stays so; who is on its way there, or not known already, gets the benefit of the doubt.
+  const falling = judgement.state === 'down' && before.state !== 'down'
+  if ((!falling && doubt === null) || doubt?.over === true) return { judgement, doubt }
+  const why = networkDoubt(node, reading, fleet, doubt?.since ?? null)
+  if (why !== null) {
+    const begun = { since: reading.at, badSince: judgement.badSince ?? reading.at, over: false }
+    return { judgement: { ...judgeStall(before, reading.at), problems: [why] }, doubt: doubt ?? begun }
+  }
+  if (doubt === null) return { judgement, doubt }
+  const { since, badSince } = doubt
+  // Our network stands, and this node still does not answer: its own polls count from here on.
+  if (reading.at - since < DOUBT_MS || !isNetworkPoll(reading)) return { judgement, doubt: null }
+  return {
+    judgement: { ...judgement, state: 'down', since: reading.at, badSince },
+    doubt: { since, badSince, over: true },
+  }
+}
