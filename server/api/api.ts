@@ -2,21 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { ulid } from 'ulid'
+import { V1 } from '../contract/api/route.ts'
+import { ROUTES } from '../contract/api/table.ts'
 import { AppError } from '../contract/index.ts'
 import { type Access, createAccess } from './access.ts'
 import type { ApiApp, ApiOptions, Env } from './context.ts'
-import { addDemo } from './demo.ts'
-import { addDrains } from './drains.ts'
-import { addEvents } from './events.ts'
+import { demoHandlers } from './demo.ts'
+import { drainHandlers } from './drains.ts'
+import { eventHandlers } from './events.ts'
 import { answerFailure } from './failure.ts'
-import { addFleet } from './fleet.ts'
-import { addHealthz } from './healthz.ts'
-import { addIncidents } from './incidents.ts'
-import { addLater } from './later.ts'
-import { addPeople } from './people.ts'
-import { addSeries } from './series.ts'
-import { addSetup, addSignIn } from './sign-in.ts'
-import { addSystem } from './system.ts'
+import { fleetHandlers } from './fleet.ts'
+import { healthzHandlers } from './healthz.ts'
+import { incidentHandlers } from './incidents.ts'
+import { laterHandlers } from './later.ts'
+import { peopleHandlers } from './people.ts'
+import { seriesHandlers } from './series.ts'
+import { serve } from './serve.ts'
+import { signInHandlers } from './sign-in.ts'
+import { systemHandlers } from './system.ts'
 
 export type { ApiOptions } from './context.ts'
 
@@ -33,9 +36,6 @@ export interface Api {
   close(): Promise<void>
 }
 
-const V1 = '/api/v1'
-const AUTH = '/api/auth'
-
 /** The part of the server that programs talk to. Each handler asks for the caller's role before it does anything else. */
 export const createApi = (options: ApiOptions): Api => {
   const app: ApiApp = new Hono<Env>()
@@ -51,26 +51,19 @@ export const createApi = (options: ApiOptions): Api => {
   })
   app.onError((error, context) => answerFailure(options, context, error))
 
-  const v1: ApiApp = new Hono<Env>()
-  for (const add of [
-    addFleet,
-    addSeries,
-    addEvents,
-    addIncidents,
-    addDrains,
-    addSystem,
-    addPeople,
-    addSetup,
-    addDemo,
-    addLater,
-  ]) {
-    add(v1, access, options)
-  }
-  app.route(V1, v1)
-  const signIn: ApiApp = new Hono<Env>()
-  addSignIn(signIn, access, options)
-  app.route(AUTH, signIn)
-  addHealthz(app, access, options)
+  serve(app, access, ROUTES, {
+    ...fleetHandlers(options),
+    ...seriesHandlers(options),
+    ...eventHandlers(options),
+    ...incidentHandlers(options),
+    ...drainHandlers(options),
+    ...systemHandlers(options),
+    ...peopleHandlers(options),
+    ...signInHandlers(options, access),
+    ...demoHandlers(options),
+    ...laterHandlers(options),
+    ...healthzHandlers(options),
+  })
 
   const routes: ApiRoute[] = app.routes
     .filter(({ method }) => method !== 'ALL')

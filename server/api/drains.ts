@@ -1,37 +1,27 @@
-import { z } from 'zod'
-import {
-  AppError,
-  DRAIN_ACTIONS,
-  drainActionSchema,
-  drainCreateSchema,
-  drainPreviewSchema,
-  roleAllows,
-} from '../contract/index.ts'
-import type { Access } from './access.ts'
-import type { ApiApp, ApiOptions } from './context.ts'
-import { given, noSuch, pageParameters, readBody, readQuery } from './input.ts'
-
-const listQuery = z
-  .object({
-    ...pageParameters,
-    active: z
-      .enum(['true', 'false'], 'must be true or false')
-      .transform((text) => text === 'true')
-      .optional(),
-    region: z.string().max(63).optional(),
-  })
-  .strict()
+import type { drainRoutes } from '../contract/api/drains.ts'
+import { AppError, type DrainAction, roleAllows } from '../contract/index.ts'
+import type { ApiOptions } from './context.ts'
+import { given, noSuch } from './input.ts'
+import type { Handler, Handlers } from './serve.ts'
 
 /** Taking regions and nodes out of service, and back. */
-export const addDrains = (app: ApiApp, { needs }: Access, { collector: { drains } }: ApiOptions): void => {
-  app.post(
-    '/drains/preview',
-    needs('operator', async (c) => c.json(await drains.preview(await readBody(c, drainPreviewSchema)))),
-  )
-  app.post(
-    '/drains',
-    needs('operator', async (c, caller) => {
-      const request = await readBody(c, drainCreateSchema)
+export const drainHandlers = ({ collector: { drains } }: ApiOptions): Handlers<typeof drainRoutes> => {
+  const known = async (id: string) => {
+    const drain = await drains.get(id)
+    if (drain === null) throw noSuch('drain', id)
+    return drain
+  }
+  const act =
+    (action: DrainAction): Handler<typeof drainRoutes.pauseDrain> =>
+    async ({ params, body, caller }) => {
+      const request = await body()
+      const { id } = await known(params.id)
+      return drains.act(id, action, request, caller)
+    }
+  return {
+    previewDrain: async ({ body }) => drains.preview(await body()),
+    async createDrain({ body, caller }) {
+      const request = await body()
       if (request.force === true && !roleAllows(caller.role, 'admin')) {
         throw new AppError(
           'ERR_FORBIDDEN',
@@ -39,31 +29,13 @@ export const addDrains = (app: ApiApp, { needs }: Access, { collector: { drains 
           { needed: 'admin', role: caller.role },
         )
       }
-      return c.json(await drains.create(request, caller), 201)
-    }),
-  )
-  app.get(
-    '/drains',
-    needs('viewer', async (c) => c.json(await drains.list(given(readQuery(c, listQuery))))),
-  )
-  app.get(
-    '/drains/:id',
-    needs('viewer', async (c) => {
-      const id = c.req.param('id') ?? ''
-      const drain = await drains.get(id)
-      if (drain === null) throw noSuch('drain', id)
-      return c.json(drain)
-    }),
-  )
-  for (const action of DRAIN_ACTIONS) {
-    app.post(
-      `/drains/:id/${action}`,
-      needs('operator', async (c, caller) => {
-        const request = await readBody(c, drainActionSchema)
-        const id = c.req.param('id') ?? ''
-        if ((await drains.get(id)) === null) throw noSuch('drain', id)
-        return c.json(await drains.act(id, action, request, caller))
-      }),
-    )
+      return drains.create(request, caller)
+    },
+    listDrains: ({ query }) => drains.list(given(query)),
+    getDrain: ({ params }) => known(params.id),
+    pauseDrain: act('pause'),
+    continueDrain: act('continue'),
+    abortDrain: act('abort'),
+    resumeDrain: act('resume'),
   }
 }

@@ -1,8 +1,9 @@
+import type { healthzRoutes } from '../contract/api/healthz.ts'
 import { createMetricsPage, type MetricDefinition, type MetricsPage } from '../observe/metrics.ts'
-import type { Access } from './access.ts'
-import type { ApiApp, ApiOptions } from './context.ts'
+import type { ApiOptions } from './context.ts'
 import { doorMetrics } from './door-metrics.ts'
 import { roomMetrics } from './room-metrics.ts'
+import type { Handlers } from './serve.ts'
 
 const one = (value: number) => [{ value }]
 
@@ -76,28 +77,21 @@ const definitions: MetricDefinition<ApiOptions>[] = [
 ]
 
 /** What load balancers and Prometheus ask; it tells no more than they need, because it tells everybody. */
-export const addHealthz = (app: ApiApp, { open }: Access, options: ApiOptions): void => {
+export const healthzHandlers = (options: ApiOptions): Handlers<typeof healthzRoutes> => {
   const metrics: MetricsPage =
     options.metrics ?? createMetricsPage([...definitions, ...doorMetrics, ...roomMetrics], () => options)
-
-  app.get(
-    '/healthz/live',
-    open((c) => c.json({ live: true })),
-  )
-  app.get(
-    '/healthz/ready',
-    open((c) => {
+  return {
+    getLive: () => ({ live: true }),
+    getReady({ context }) {
       const { ok, reason } = options.ready()
       const store = options.store.health()
       const ready = ok && store.ok
-      return c.json(
+      return context.json(
         { ready, reason: ready ? null : (reason ?? `store unavailable: ${store.reason}`) },
         ready ? 200 : 503,
       )
-    }),
-  )
-  app.get(
-    '/metrics',
-    open(async (c) => c.body(await metrics.render(), 200, { 'Content-Type': metrics.contentType })),
-  )
+    },
+    getMetrics: async ({ context }) =>
+      context.body(await metrics.render(), 200, { 'Content-Type': metrics.contentType }),
+  }
 }

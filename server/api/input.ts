@@ -1,13 +1,14 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { checkMediaType } from '../auth/request.ts'
-import { AppError, type Page, type Problem, plainLine } from '../contract/index.ts'
-import { decodeCursor, encodeCursor } from '../store/cursor.ts'
+import { decodeCursor, encodeCursor } from '../contract/cursor.ts'
+import { AppError, type Page, type Problem } from '../contract/index.ts'
+import { problemsOf } from '../contract/problems.ts'
 import type { ApiContext } from './context.ts'
 
 /** Largest body in bytes, of those who have shown who they are. */
 const maxBodyBytes = 1024 * 1024
 /** Of strangers: thousands of them may drip a body each. */
-export const maxStrangerBytes = 16 * 1024
+const maxStrangerBytes = 16 * 1024
 
 const invalid = (what: string, problems: Problem[]): AppError =>
   new AppError(
@@ -17,32 +18,6 @@ const invalid = (what: string, problems: Problem[]): AppError =>
       problems,
     },
   )
-
-const pathOf = (path: PropertyKey[]): string =>
-  path.reduce<string>(
-    (text, key) =>
-      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
-    '',
-  )
-
-/** Problems told at once, and characters of one path: an answer must not be larger than what was asked. */
-const maxProblems = 20
-const maxPath = 100
-
-const problemsOf = (error: z.ZodError): Problem[] => {
-  const problems: Problem[] = []
-  let more = 0
-  const note = (path: PropertyKey[], message: string) => {
-    if (problems.length === maxProblems) more++
-    else problems.push({ path: plainLine(pathOf(path)).slice(0, maxPath), message: message.slice(0, 300) })
-  }
-  for (const issue of error.issues) {
-    if (issue.code !== 'unrecognized_keys') note(issue.path, issue.message)
-    else for (const key of issue.keys) note([...issue.path, key], 'is not known here')
-  }
-  if (more > 0) problems.push({ path: '', message: `and ${more} more problems` })
-  return problems
-}
 
 /** Throws `ERR_INVALID` with every problem at once. */
 const check = <T extends z.ZodType>(what: string, schema: T, value: unknown): z.output<T> => {
@@ -75,10 +50,10 @@ const readText = async (context: ApiContext, limit: number): Promise<string> => 
 export const readBody = async <T extends z.ZodType>(
   context: ApiContext,
   schema: T,
-  maxBytes = maxBodyBytes,
+  isStranger: boolean,
 ): Promise<z.output<T>> => {
   checkMediaType({ method: context.req.method, headers: context.req.raw.headers, address: null })
-  const text = await readText(context, maxBytes)
+  const text = await readText(context, isStranger ? maxStrangerBytes : maxBodyBytes)
   let value: unknown = {}
   if (text.trim() !== '') {
     try {
@@ -94,54 +69,15 @@ export const readBody = async <T extends z.ZodType>(
 export const readQuery = <T extends z.ZodType>(context: ApiContext, schema: T): z.output<T> =>
   check('The query', schema, context.req.query())
 
-/** ISO 8601 or epoch milliseconds; answered as epoch milliseconds. */
-export const timeParameter = z
-  .string()
-  .max(40)
-  .transform((text, issues) => {
-    const value = /^\d{10,16}$/.test(text)
-      ? Number(text)
-      : /^\d{4}-\d\d-\d\d/.test(text)
-        ? Date.parse(text)
-        : Number.NaN
-    if (!Number.isFinite(value) || Math.abs(value) > 8.64e15) {
-      issues.addIssue({
-        code: 'custom',
-        message: 'must be an ISO 8601 time, for example 2026-04-27T18:00:00Z',
-      })
-      return z.NEVER
-    }
-    return value
-  })
-
-/** Words between commas. */
-export const listParameter = z
-  .string()
-  .max(2_000)
-  .transform((text) =>
-    text
-      .split(',')
-      .map((word) => word.trim())
-      .filter((word) => word !== ''),
-  )
-
-export const pageParameters = {
-  limit: z.coerce
-    .number('must be a number')
-    .int('must be a whole number')
-    .min(1, 'must be at least 1')
-    .max(1_000, 'must be at most 1000')
-    .optional(),
-  cursor: z.string().max(500).optional(),
-}
-
-export const pageQuery = z.object(pageParameters).strict()
-
 /** Leaves out what was not given: the store's filters tell absent from undefined. */
 export const given = <T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>
   }
+
+/** A moment of the query as the store takes it. */
+export const isoOf = (ms: number | undefined): string | undefined =>
+  ms === undefined ? undefined : new Date(ms).toISOString()
 
 /** A page of a list that is held in memory, in the order of its keys. */
 export const pageOf = <T>(
@@ -163,6 +99,6 @@ export const pageOf = <T>(
   }
 }
 
-/** Refuses parameters in the query of a call that has none. */
+/** What nobody knows under this id. */
 export const noSuch = (what: string, id: string): AppError =>
   new AppError('ERR_NOT_FOUND', `There is no ${what} ${id.slice(0, 100)}`, { id: id.slice(0, 100) })

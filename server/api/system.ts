@@ -1,8 +1,11 @@
-import { AppError, type Me, type SystemInfo } from '../contract/index.ts'
+import { type OpenApiDocument, openApiDocument } from '../contract/api/openapi.ts'
+import type { systemRoutes } from '../contract/api/system.ts'
+import { AppError, type SystemInfo } from '../contract/index.ts'
 import type { StoreMeasure } from '../store/sqlite-store.ts'
-import type { Access } from './access.ts'
-import type { ApiApp, ApiOptions } from './context.ts'
-import { given, pageQuery, readQuery } from './input.ts'
+import type { Store } from '../store/store.ts'
+import type { ApiOptions } from './context.ts'
+import { given } from './input.ts'
+import type { Handlers } from './serve.ts'
 
 const isoOrNull = (ms: number | null | undefined): string | null =>
   ms === null || ms === undefined ? null : new Date(ms).toISOString()
@@ -33,50 +36,48 @@ const retentionOf = (measured: StoreMeasure | null): SystemInfo['retention'] => 
   }
 }
 
+const storeOf = (
+  { ok, reason, bytes, samplesDropped, path, remedy, since, reads }: ReturnType<Store['health']>,
+  measured: StoreMeasure | null,
+): SystemInfo['store'] => ({
+  ok,
+  reason,
+  bytes,
+  ...(samplesDropped === undefined ? {} : { samplesDropped }),
+  rows: measured?.rows ?? {},
+  ...(path === undefined ? {} : { path }),
+  remedy: remedy ?? null,
+  since: since ?? null,
+  usedBytes: measured?.usedBytes ?? null,
+  growthBytesPerDay: measured?.growthBytesPerDay ?? null,
+  oldest: {
+    events: isoOrNull(measured?.oldest.events),
+    samples: isoOrNull(measured?.oldest.samples),
+  },
+  ...(reads === undefined ? {} : { reads }),
+  backup: measured?.backup ?? null,
+})
+
 /** Who is signed in, what the server is doing, and what was done. */
-export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): void => {
+export const systemHandlers = (options: ApiOptions): Handlers<typeof systemRoutes> => {
   const { collector, live, store } = options
   const startedAt = options.startedAt ?? Date.now()
+  let document: OpenApiDocument | undefined
 
-  app.get(
-    '/me',
-    needs('viewer', (c, caller) => {
-      const me: Me = { email: caller.name, role: caller.role, demo: options.demoMode }
-      return c.json(me)
-    }),
-  )
-  app.get(
-    '/system',
-    needs('viewer', async (c) => {
+  return {
+    getMe: ({ caller }) => ({ email: caller.name, role: caller.role, demo: options.demoMode }),
+    async getSystem() {
       // Measuring needs the store; the page that says it is away must not fail for it.
       const measured = await options.measure?.().catch((error: unknown) => {
         if (error instanceof AppError) return null
         throw error
       })
-      // After the measuring: it may have been what found the fault.
-      const { ok, reason, bytes, samplesDropped, path, remedy, since, reads } = store.health()
-      const info: SystemInfo = {
+      return {
         version: options.version,
         startedAt: new Date(startedAt).toISOString(),
         uptimeSeconds: Math.round((Date.now() - startedAt) / 1_000),
-        store: {
-          ok,
-          reason,
-          bytes,
-          ...(samplesDropped === undefined ? {} : { samplesDropped }),
-          rows: measured?.rows ?? {},
-          ...(path === undefined ? {} : { path }),
-          remedy: remedy ?? null,
-          since: since ?? null,
-          usedBytes: measured?.usedBytes ?? null,
-          growthBytesPerDay: measured?.growthBytesPerDay ?? null,
-          oldest: {
-            events: isoOrNull(measured?.oldest.events),
-            samples: isoOrNull(measured?.oldest.samples),
-          },
-          ...(reads === undefined ? {} : { reads }),
-          backup: measured?.backup ?? null,
-        },
+        // After the measuring: it may have been what found the fault.
+        store: storeOf(store.health(), measured ?? null),
         collector: collector.figures(),
         room: collector.room(),
         live: {
@@ -88,11 +89,11 @@ export const addSystem = (app: ApiApp, { needs }: Access, options: ApiOptions): 
         },
         retention: retentionOf(measured ?? null),
       }
-      return c.json(info)
-    }),
-  )
-  app.get(
-    '/audit',
-    needs('viewer', async (c) => c.json(await store.auditRows(given(readQuery(c, pageQuery))))),
-  )
+    },
+    listAudit: ({ query }) => store.auditRows(given(query)),
+    getOpenApi() {
+      document ??= openApiDocument(options.version)
+      return document
+    },
+  }
 }

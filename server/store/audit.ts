@@ -1,6 +1,6 @@
+import { decodeCursor, pageSize, toPage } from '../contract/cursor.ts'
 import type { AuditRow, Page } from '../contract/index.ts'
 import type { Run } from './connection.ts'
-import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { PrismaClient, AuditRow as Row } from './generated/client.ts'
 import { epochMs, isoTime } from './time.ts'
 

@@ -1,6 +1,6 @@
+import { decodeCursor, encodeCursor, pageSize } from '../contract/cursor.ts'
 import { EVENT_TYPES, type EventPage, type FleetEvent } from '../contract/index.ts'
 import type { Connection, SqlValue } from './connection.ts'
-import { decodeCursor, encodeCursor, pageSize } from './cursor.ts'
 import type { Reader } from './reader.ts'
 import type { EventFilter, EventInput } from './store.ts'
 import { epochMs, isoTime } from './time.ts'

@@ -1,3 +1,4 @@
+import { decodeCursor, pageSize, toPage } from '../contract/cursor.ts'
 import {
   type Annotation,
   AppError,
@@ -7,7 +8,6 @@ import {
   type TimelineItem,
 } from '../contract/index.ts'
 import type { Connection } from './connection.ts'
-import { decodeCursor, pageSize, toPage } from './cursor.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import { epochMs } from './time.ts'
 import type { UnreadableRows } from './unreadable-rows.ts'

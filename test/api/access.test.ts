@@ -72,6 +72,7 @@ const viewerRoutes = [
   'GET /me',
   'GET /system',
   'GET /audit',
+  'GET /openapi.json',
 ]
 
 const split = (route: string): [string, string] => route.split(' ') as [string, string]

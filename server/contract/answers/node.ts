@@ -62,16 +62,18 @@ export type Node = z.infer<typeof nodeSchema>
 
 export const listenerSchema = healthSchema.shape.listeners.unwrap().element
 
+/** The last document of a node: of a Tidegate node its health document, of another kind whatever it answered. */
+export const nodeDocumentSchema = z.union([
+  healthSchema.meta({ id: 'Health', description: 'The `/health` document of a Tidegate node' }),
+  z.unknown(),
+])
+
 /** `GET /nodes/:id`. */
 export const nodeDetailSchema = nodeSchema
   .extend({
     controlUrl: z.string().nullable(),
     listeners: z.array(listenerSchema),
-    health: z
-      .union([healthSchema, z.unknown()])
-      .describe(
-        'Its last answer, as GET /nodes/{id}/health gives it: the health document of a Tidegate node, or whatever another kind answers; null before the first',
-      ),
+    health: nodeDocumentSchema.describe('As GET /nodes/{id}/health answers it; null before the first'),
   })
   .meta({ id: 'NodeDetail' })
 export type NodeDetail = z.infer<typeof nodeDetailSchema>

@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import { connectionListSchema } from '../answers/connection.ts'
+import { heartbeatsSchema } from '../answers/heartbeats.ts'
+import { nodeDetailSchema, nodeDocumentSchema, nodeSchema } from '../answers/node.ts'
+import { overviewSchema } from '../answers/overview.ts'
+import { pageSchema } from '../answers/parts.ts'
+import { regionDetailSchema, regionSchema } from '../answers/region.ts'
+import { tunnelPageSchema } from '../answers/tunnel.ts'
+import { line } from '../text.ts'
+import { idParameter, pageParameters, pageQuery } from './parameters.ts'
+import { idParam, route, V1, withId } from './route.ts'
+
+const tag = 'Fleet'
+const reasonSchema = z.object({ reason: line(500).optional() }).strict()
+
+/** Overview, regions, nodes, and what runs on them. */
+export const fleetRoutes = {
+  getOverview: route({
+    method: 'GET',
+    path: `${V1}/overview`,
+    tag,
+    role: 'viewer',
+    summary: 'Everything at a glance: is everything all right, and what is not',
+    answer: overviewSchema,
+  }),
+  getHeartbeats: route({
+    method: 'GET',
+    path: `${V1}/heartbeats`,
+    tag,
+    role: 'viewer',
+    summary: 'Recent polls: one strip a region, or one a node of a region',
+    query: z.object({ region: idParameter.optional() }).strict(),
+    answer: heartbeatsSchema,
+    errors: ['ERR_NOT_FOUND'],
+  }),
+  listRegions: route({
+    method: 'GET',
+    path: `${V1}/regions`,
+    tag,
+    role: 'viewer',
+    summary: 'All regions',
+    query: pageQuery,
+    answer: pageSchema(regionSchema),
+  }),
+  getRegion: route({
+    method: 'GET',
+    path: `${V1}/regions/:id`,
+    tag,
+    role: 'viewer',
+    summary: 'A region with its nodes',
+    params: withId,
+    answer: regionDetailSchema,
+  }),
+  listNodes: route({
+    method: 'GET',
+    path: `${V1}/nodes`,
+    tag,
+    role: 'viewer',
+    summary: 'All nodes, or those of a region',
+    query: z.object({ ...pageParameters, region: idParameter.optional() }).strict(),
+    answer: pageSchema(nodeSchema),
+  }),
+  getNode: route({
+    method: 'GET',
+    path: `${V1}/nodes/:id`,
+    tag,
+    role: 'viewer',
+    summary: 'A node with its listeners and its last document',
+    params: withId,
+    answer: nodeDetailSchema,
+  }),
+  getNodeHealth: route({
+    method: 'GET',
+    path: `${V1}/nodes/:id/health`,
+    tag,
+    role: 'viewer',
+    summary:
+      'The last document of a node: of a Tidegate node its health, of another kind whatever it answered',
+    params: withId,
+    answer: nodeDocumentSchema,
+  }),
+  invalidatePushSession: route({
+    method: 'POST',
+    path: `${V1}/nodes/:id/push/invalidate`,
+    tag,
+    role: 'operator',
+    summary: "Closes a node's push session, so that it opens a fresh one",
+    params: withId,
+    body: reasonSchema,
+    answer: nodeDetailSchema,
+    errors: ['ERR_CONFLICT', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE', 'ERR_DRAINING'],
+  }),
+  listTunnels: route({
+    method: 'GET',
+    path: `${V1}/tunnels`,
+    tag,
+    role: 'viewer',
+    summary: 'Every host that is known, registered or lost; a registered one names where it is now',
+    query: z
+      .object({
+        ...pageParameters,
+        region: idParameter.optional(),
+        node: idParameter.optional(),
+        state: z.enum(['registered', 'lost']).optional(),
+      })
+      .strict(),
+    answer: tunnelPageSchema,
+  }),
+  kickTunnel: route({
+    method: 'DELETE',
+    path: `${V1}/tunnels/:hostId`,
+    tag,
+    role: 'operator',
+    summary: 'Closes the tunnel of a host, which comes back by itself',
+    params: z.object({ hostId: idParam }),
+    body: reasonSchema,
+    errors: ['ERR_CONFLICT', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
+  }),
+  listConnections: route({
+    method: 'GET',
+    path: `${V1}/connections`,
+    tag,
+    role: 'viewer',
+    summary: 'Open connections of a node, or of the whole fleet',
+    description:
+      'Asked of the nodes themselves. There are no further pages: `total` says how many there are. Of the whole fleet, nodes that gave no answer in time are named in `unknown`.',
+    query: z.object({ ...pageParameters, node: z.string().min(1).max(63).optional() }).strict(),
+    answer: connectionListSchema,
+    errors: ['ERR_NOT_FOUND', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
+  }),
+  closeConnection: route({
+    method: 'DELETE',
+    path: `${V1}/connections/:node/:id`,
+    tag,
+    role: 'operator',
+    summary: 'Closes one connection',
+    params: z.object({ node: idParam, id: idParam }),
+    body: reasonSchema,
+    errors: ['ERR_CONFLICT', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
+  }),
+}

@@ -1,0 +1,41 @@
+import type { z } from 'zod'
+import type { Problem } from './errors.ts'
+import { plainLine } from './text.ts'
+
+/** `['nodes', 1, 'url']` as `nodes[1].url`. */
+export const pathOf = (segments: readonly PropertyKey[]): string =>
+  segments.reduce<string>((path, segment) => {
+    if (typeof segment === 'number') return `${path}[${segment}]`
+    return path === '' ? String(segment) : `${path}.${String(segment)}`
+  }, '')
+
+/** Each unknown key is a problem of its own, at its own path; null for every other issue. */
+export const unknownKeysOf = (issue: z.core.$ZodIssue, message = 'is not known here'): Problem[] | null =>
+  issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message }))
+    : null
+
+/** Problems told at once, and characters of a path and a message: an answer must not be larger than what was asked. */
+const MAX_PROBLEMS = 20
+const MAX_PATH = 100
+const MAX_MESSAGE = 300
+
+/** What is wrong with an input, for `facts.problems` of `ERR_INVALID`. The input is hostile, so the list is short and plain. */
+export const problemsOf = (error: z.core.$ZodError): Problem[] => {
+  const problems: Problem[] = []
+  let more = 0
+  for (const issue of error.issues) {
+    for (const { path, message } of unknownKeysOf(issue) ?? [
+      { path: pathOf(issue.path), message: issue.message },
+    ]) {
+      if (problems.length === MAX_PROBLEMS) more++
+      else
+        problems.push({
+          path: plainLine(path).slice(0, MAX_PATH),
+          message: message.slice(0, MAX_MESSAGE),
+        })
+    }
+  }
+  if (more > 0) problems.push({ path: '', message: `and ${more} more problems` })
+  return problems
+}
