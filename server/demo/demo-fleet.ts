@@ -9,6 +9,7 @@ import type { Log } from '../observe/log.ts'
 import type { Directory } from '../runtime/directory/directory.ts'
 import { createMemoryDirectory } from '../runtime/directory/memory.ts'
 import { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from '../runtime/embed/embed.ts'
+import { KeptNode } from '../runtime/embed/kept-node.ts'
 import {
   DEMO_HOSTS,
   DEMO_PLACES,
@@ -34,7 +35,6 @@ export const DEMO_MARGIN_SECONDS = 2
 const PUSH_REQUEST_TIMEOUT_MS = 5_000
 const PORTS_PER_NODE = 4
 const START_ATTEMPTS = 5
-const RESTART_MS = 1_000
 
 /** Starts one embedded node: `startEmbeddedNode` of the runtime. */
 export type StartNode = (options: EmbedOptions) => Promise<EmbeddedNode>
@@ -85,12 +85,9 @@ export interface DemoFleet {
 
 interface Place extends DemoPlace {
   config: NodeConfig
-  node: EmbeddedNode | null
+  readonly kept: KeptNode
   /** Where it is, or was last. */
   address: DemoNodeAddress | null
-  /** False while `kill-node` keeps it down. */
-  wanted: boolean
-  restart: NodeJS.Timeout | null
 }
 
 class BuiltDemoFleet implements DemoFleet {
@@ -106,7 +103,6 @@ class BuiltDemoFleet implements DemoFleet {
   readonly #movedListeners: ((id: string, url: string, token: string) => void)[] = []
   #traffic: Traffic | null = null
   #trafficBegun = false
-  #stopping = false
   #closing: Promise<void> | null = null
 
   constructor(options: DemoFleetOptions) {
@@ -117,8 +113,8 @@ class BuiltDemoFleet implements DemoFleet {
     this.#scenarios = new Scenarios(
       {
         stick: async (node, on) => this.#traffic?.setStuck(node, on),
-        kill: (node) => this.#kill(node),
-        revive: (node) => this.#revive(node),
+        kill: (node) => this.#place(node).kept.kill(),
+        revive: (node) => this.#place(node).kept.keep(),
       },
       () => this.#places.map((place) => place.id),
       this.#log,
@@ -146,14 +142,7 @@ class BuiltDemoFleet implements DemoFleet {
           keyPath,
         })
       for (const place of places) {
-        this.#places.push({
-          ...place,
-          config: await configOf(place),
-          node: null,
-          address: null,
-          wanted: true,
-          restart: null,
-        })
+        this.#places.push(this.#placeOf(place, await configOf(place)))
       }
       await Promise.all(this.#places.map((place) => this.#startFirst(place, () => configOf(place))))
     } catch (error) {
@@ -213,25 +202,19 @@ class BuiltDemoFleet implements DemoFleet {
   }
 
   async drainForSignal(): Promise<void> {
-    this.#stop()
-    await Promise.all(this.#places.map((place) => place.node?.drainForSignal()))
+    this.#scenarios.stop()
+    await Promise.all(this.#places.map(({ kept }) => kept.drainForSignal()))
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      this.#stop()
+      this.#scenarios.stop()
       await this.stopTraffic()
-      await Promise.all(this.#places.map((place) => place.node?.close()))
+      await Promise.all(this.#places.map(({ kept }) => kept.close()))
       await this.#traffic?.close()
       this.#directory.close()
     })()
     return this.#closing
-  }
-
-  #stop(): void {
-    this.#stopping = true
-    this.#scenarios.stop()
-    for (const place of this.#places) if (place.restart !== null) clearTimeout(place.restart)
   }
 
   #configOf(
@@ -276,7 +259,7 @@ class BuiltDemoFleet implements DemoFleet {
   async #startFirst(place: Place, configAgain: () => Promise<NodeConfig>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#startNode(place)
+        await place.kept.start()
         return
       } catch (error) {
         if (!(error instanceof AppError && error.code === 'ERR_PORT_TAKEN') || attempt === START_ATTEMPTS)
@@ -286,71 +269,44 @@ class BuiltDemoFleet implements DemoFleet {
     }
   }
 
-  async #startNode(place: Place): Promise<void> {
-    const node = await (this.#options.startNode ?? startEmbeddedNode)({
-      config: place.config,
-      dataDir: join(this.#options.dataDir, 'nodes', place.id),
-      env: { ...process.env, ...DEMO_BUDGET_ENV, ...definedOf(this.#options.env ?? process.env) },
-      directory: this.#directory,
-      budget: this.#budget,
+  #placeOf(map: DemoPlace, config: NodeConfig): Place {
+    const kept = new KeptNode({
+      id: map.id,
       log: this.#log,
+      start: () =>
+        (this.#options.startNode ?? startEmbeddedNode)({
+          config: place.config,
+          dataDir: join(this.#options.dataDir, 'nodes', map.id),
+          env: { ...process.env, ...DEMO_BUDGET_ENV, ...definedOf(this.#options.env ?? process.env) },
+          directory: this.#directory,
+          budget: this.#budget,
+          log: this.#log,
+        }),
+      onStarted: (node) => this.#started(place, node),
     })
-    place.node = node
+    const place: Place = { ...map, config, kept, address: null }
+    return place
+  }
+
+  /** It has come, or come back: on the same ports, which hosts and visitors know, and with another control address. */
+  #started(place: Place, node: EmbeddedNode): void {
+    const { id, region } = place
+    const isBack = place.address !== null
     place.address = {
-      id: place.id,
-      region: place.region,
+      id,
+      region,
       kind: 'tidegate',
       url: node.controlUrl,
       token: node.controlToken,
       embedded: true,
     }
-    void node.exited.then(({ code }) => {
-      if (place.node === node) place.node = null
-      if (this.#stopping || !place.wanted) return
-      this.#log.error({ node: place.id, code }, `node ${place.id} ended unexpectedly; it is started again`)
-      this.#restartLater(place)
-    })
-    // Started while the fleet was being closed, or killed meanwhile: it must not be left behind.
-    if (this.#stopping || !place.wanted) await node.terminate()
-  }
-
-  /** The same ports: hosts and visitors know them. A port taken meanwhile is waited for. */
-  async #startAgain(place: Place): Promise<void> {
-    if (this.#stopping || !place.wanted || place.node !== null) return
-    try {
-      await this.#startNode(place)
-      if (place.address !== null) {
-        for (const moved of this.#movedListeners) moved(place.id, place.address.url, place.address.token)
-      }
-      if (this.#trafficBegun) await this.#traffic?.moved(trafficNode(place))
-    } catch (error) {
-      this.#log.error(
-        { node: place.id, err: error },
-        `node ${place.id} could not start again; it is tried again`,
+    if (isBack) for (const moved of this.#movedListeners) moved(id, node.controlUrl, node.controlToken)
+    if (!isBack || !this.#trafficBegun) return
+    this.#traffic
+      ?.moved(trafficNode(place))
+      .catch((error: unknown) =>
+        this.#log.warn({ err: error, node: id }, "the demo's traffic does not know where a node is now"),
       )
-      this.#restartLater(place)
-    }
-  }
-
-  #restartLater(place: Place): void {
-    if (this.#stopping || place.node !== null) return
-    if (place.restart !== null) clearTimeout(place.restart)
-    place.restart = setTimeout(() => {
-      place.restart = null
-      void this.#startAgain(place)
-    }, RESTART_MS)
-  }
-
-  async #kill(id: string): Promise<void> {
-    const place = this.#place(id)
-    place.wanted = false
-    await place.node?.terminate()
-  }
-
-  async #revive(id: string): Promise<void> {
-    const place = this.#place(id)
-    place.wanted = true
-    await this.#startAgain(place)
   }
 
   #place(id: string): Place {

@@ -1,9 +1,10 @@
-import { AppError } from '../../contract/errors.ts'
+import { isDeepStrictEqual } from 'node:util'
 import type { NodeConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Directory } from '../directory/directory.ts'
 import { createMemoryDirectory } from '../directory/memory.ts'
-import { type EmbeddedNode, startEmbeddedNode } from './embed.ts'
+import { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed.ts'
+import { KeptNode } from './kept-node.ts'
 
 export interface EmbeddedFleetOptions {
   nodes: readonly NodeConfig[]
@@ -11,136 +12,157 @@ export interface EmbeddedFleetOptions {
   dataDirOf(node: string): string
   env: Record<string, string | undefined>
   log: Log
+  /** Default: `startEmbeddedNode`. */
+  startNode?: (options: EmbedOptions) => Promise<EmbeddedNode>
 }
 
-const RESTART_MS = [1_000, 2_000, 5_000, 10_000] as const
-/** A node that ran this long has recovered: its next crash begins the backoff anew. */
-const STEADY_MS = 60_000
+/** One embedded node as the collector reaches it. */
+export interface EmbeddedTarget {
+  id: string
+  region: string
+  kind: 'tidegate'
+  url: string
+  token: string
+  embedded: true
+}
+
 /** The discard port: where nothing answers, a poll is refused at once and says so. */
 const NOWHERE = 'http://127.0.0.1:9'
 
 interface Place {
+  /** What it runs with. */
   readonly config: NodeConfig
-  node: EmbeddedNode | null
-  /** A start that is under way; it never rejects. */
-  starting: Promise<void> | null
-  failures: number
-  timer: NodeJS.Timeout | null
+  readonly kept: KeptNode
 }
 
 /**
- * The nodes that one collector embeds, each in its own worker thread, with one tunnel directory between them. A node that cannot
- * start (a port in use) or crashes is said in one sentence and tried again with a growing pause; the others go on.
+ * The nodes that one collector embeds, each in its own worker thread, with one tunnel directory between them. One that cannot start or
+ * crashes is tried again; the others go on.
  */
 export class EmbeddedFleet {
   readonly #options: EmbeddedFleetOptions
   readonly #directory: Directory = createMemoryDirectory()
-  readonly #places: Place[]
+  #places: Map<string, Place>
+  /** Nodes that left the configuration and still drain, until each has ended. */
+  readonly #leaving = new Map<string, { kept: KeptNode; ended: Promise<void> }>()
   #moved: (id: string, url: string, token: string) => void = () => undefined
-  #stopping = false
+  #isStarted = false
+  #isStopping = false
 
   constructor(options: EmbeddedFleetOptions) {
     this.#options = options
-    this.#places = options.nodes.map((config) => ({
-      config,
-      node: null,
-      starting: null,
-      failures: 0,
-      timer: null,
-    }))
+    this.#places = new Map(options.nodes.map((config) => [config.id, this.#placeOf(config)]))
   }
 
   /** Starts all; resolves when each has started or failed for the first time. */
   async start(): Promise<void> {
-    await Promise.all(this.#places.map((place) => this.#begin(place)))
+    this.#isStarted = true
+    await Promise.all([...this.#places.values()].map(({ kept }) => kept.keep()))
   }
 
   /** Every node as the collector reaches it; one that could not start yet has an address where nothing answers. */
-  nodes(): { id: string; region: string; kind: 'tidegate'; url: string; token: string; embedded: true }[] {
-    return this.#places.map(({ config, node }) => ({
-      id: config.id,
-      region: config.region,
-      kind: 'tidegate',
-      url: node?.controlUrl ?? NOWHERE,
-      token: node?.controlToken ?? '',
-      embedded: true,
-    }))
+  nodes(): EmbeddedTarget[] {
+    return [...this.#places.values()].map(targetOf)
   }
 
-  /** Told when a node has come (back) at another address. */
+  /** The same after `setNodes` with these. */
+  nodesAfter(configs: readonly NodeConfig[]): EmbeddedTarget[] {
+    return configs.map((config) => targetOf(this.#places.get(config.id) ?? { config, kept: null }))
+  }
+
+  /** Nodes whose entries differ from what they run with: they go on as they are until the next start. */
+  changed(configs: readonly NodeConfig[]): string[] {
+    return configs.flatMap((config) => {
+      const place = this.#places.get(config.id)
+      return place === undefined || isDeepStrictEqual(place.config, config) ? [] : [config.id]
+    })
+  }
+
+  /** Takes a new set of nodes: one that came is started, one that left drains and ends, all others run on untouched. */
+  setNodes(configs: readonly NodeConfig[]): void {
+    if (this.#isStopping) return
+    const wanted = new Map<string, Place>()
+    const came: Place[] = []
+    for (const config of configs) {
+      const known = this.#places.get(config.id)
+      const place = known ?? this.#placeOf(config)
+      wanted.set(config.id, place)
+      if (known === undefined) came.push(place)
+    }
+    for (const [id, { kept }] of this.#places) if (!wanted.has(id)) this.#leave(kept)
+    this.#places = wanted
+    if (this.#isStarted) for (const { kept } of came) void this.#begin(kept)
+  }
+
+  /** Called when a node has come (back) at another address. */
   onMoved(listener: (id: string, url: string, token: string) => void): void {
     this.#moved = listener
   }
 
   /** All nodes through their four phases, in parallel under one budget. */
   async drainForSignal(): Promise<void> {
-    await this.#stop()
-    await Promise.all(this.#running().map((node) => node.drainForSignal()))
+    this.#isStopping = true
+    await Promise.all(this.#all().map((kept) => kept.drainForSignal()))
   }
 
   async close(): Promise<void> {
-    await this.#stop()
-    await Promise.all(this.#running().map((node) => node.close()))
+    this.#isStopping = true
+    await Promise.all(this.#all().map((kept) => kept.close()))
     this.#directory.close()
   }
 
-  #running(): EmbeddedNode[] {
-    return this.#places.flatMap((place) => (place.node === null ? [] : [place.node]))
+  #all(): KeptNode[] {
+    return [...this.#places.values(), ...this.#leaving.values()].map(({ kept }) => kept)
   }
 
-  /** No node is started any more, and none is half-way when this resolves: it would come up behind the back of whoever stops. */
-  async #stop(): Promise<void> {
-    this.#stopping = true
-    for (const place of this.#places) if (place.timer !== null) clearTimeout(place.timer)
-    await Promise.all(this.#places.map(({ starting }) => starting))
+  /** One that came back while its former self still drains waits for the end of that one: both have the same ports and files. */
+  async #begin(kept: KeptNode): Promise<void> {
+    await this.#leaving.get(kept.id)?.ended
+    if (!this.#isStopping && this.#places.get(kept.id)?.kept === kept) await kept.keep()
   }
 
-  async #begin(place: Place): Promise<void> {
-    if (this.#stopping) return
-    place.starting = this.#startOne(place)
-    await place.starting
-    place.starting = null
+  #leave(kept: KeptNode): void {
+    const { log } = this.#options
+    const before = this.#leaving.get(kept.id)?.ended
+    log.info({ node: kept.id }, `node ${kept.id} is not in the configuration any more: it drains and ends`)
+    const ended = (async () => {
+      await before
+      try {
+        await kept.drainForSignal()
+        log.info({ node: kept.id }, `node ${kept.id} has ended`)
+      } catch (error) {
+        log.error({ node: kept.id, err: error }, `node ${kept.id} did not drain in order`)
+        await kept.kill()
+      }
+      if (this.#leaving.get(kept.id)?.kept === kept) this.#leaving.delete(kept.id)
+    })()
+    this.#leaving.set(kept.id, { kept, ended })
   }
 
-  async #startOne(place: Place): Promise<void> {
+  #placeOf(config: NodeConfig): Place {
     const { log, env, dataDirOf } = this.#options
-    const { config } = place
-    place.timer = null
-    try {
-      const node = await startEmbeddedNode({
-        config,
-        dataDir: config.data ?? dataDirOf(config.id),
-        env,
-        log,
-        ...(config.relay?.directory === 'shared' ? { directory: this.#directory } : {}),
-      })
-      place.node = node
-      const startedAt = performance.now()
-      this.#moved(config.id, node.controlUrl, node.controlToken)
-      void node.exited.then(({ code, error }) => {
-        place.node = null
-        if (this.#stopping) return
-        if (performance.now() - startedAt > STEADY_MS) place.failures = 0
-        log.error(
-          { node: config.id, code, error },
-          `node ${config.id} ended unexpectedly; it is started again`,
-        )
-        this.#retry(place)
-      })
-    } catch (error) {
-      const sentence = error instanceof AppError ? error.message : `Node ${config.id} could not start`
-      log.error(
-        { node: config.id, err: error instanceof AppError ? undefined : error },
-        `${sentence}; the other nodes go on`,
-      )
-      this.#retry(place)
-    }
-  }
-
-  #retry(place: Place): void {
-    if (this.#stopping) return
-    const pause = RESTART_MS[Math.min(place.failures, RESTART_MS.length - 1)] ?? 10_000
-    place.failures += 1
-    place.timer = setTimeout(() => void this.#begin(place), pause)
+    const kept = new KeptNode({
+      id: config.id,
+      log,
+      start: () =>
+        (this.#options.startNode ?? startEmbeddedNode)({
+          config,
+          dataDir: config.data ?? dataDirOf(config.id),
+          env,
+          log,
+          ...(config.relay?.directory === 'shared' ? { directory: this.#directory } : {}),
+        }),
+      onStarted: (node) => this.#moved(config.id, node.controlUrl, node.controlToken),
+    })
+    return { config, kept }
   }
 }
+
+const targetOf = ({ config, kept }: { config: NodeConfig; kept: KeptNode | null }): EmbeddedTarget => ({
+  id: config.id,
+  region: config.region,
+  kind: 'tidegate',
+  url: kept?.node?.controlUrl ?? NOWHERE,
+  token: kept?.node?.controlToken ?? '',
+  embedded: true,
+})
