@@ -17,9 +17,14 @@ export default defineConfig({
   testDir: 'e2e',
   testMatch: '**/*.spec.ts',
   outputDir: process.env.TIDEGATE_TEST_RESULTS ?? 'test-results',
-  // Each file starts a whole fleet of its own; two at a time would measure each other.
-  workers: 1,
+  // Each story has a whole fleet. Those with a browser go one after the other, or they would measure each other; those that start,
+  // kill and stop processes wait most of the time, and go beside them.
+  workers: 3,
   fullyParallel: false,
+  projects: [
+    { name: 'pages', testIgnore: '**/survive.spec.ts', workers: 1 },
+    { name: 'processes', testMatch: '**/survive.spec.ts', fullyParallel: true, workers: 2 },
+  ],
   // A test that passes the second time has found a race, and a race is what these tests are for.
   retries: 0,
   forbidOnly: Boolean(process.env.CI),

@@ -1,16 +1,16 @@
-import { expect, test } from '@playwright/test'
+import { expect } from '@playwright/test'
 import { type Operator, signIn } from './operator.ts'
-import { ADMIN, Tidegate } from './tidegate.ts'
+import { test } from './story.ts'
+import { ADMIN, type Tidegate } from './tidegate.ts'
 
 const VIEWER = { email: 'vera@example.com', password: 'only looks at things' }
 
 test.describe('access', () => {
   let tidegate: Tidegate
-  test.beforeAll(async () => {
-    tidegate = await Tidegate.start()
+  test.beforeAll(async ({ quietFleet }) => {
+    tidegate = quietFleet
     await tidegate.api('POST', '/users', { ...VIEWER, role: 'viewer' })
   })
-  test.afterAll(() => tidegate.dispose())
 
   test('sends a stranger to the sign-in page and back to where they wanted to go', async ({ page }) => {
     await page.goto(`${tidegate.url}/regions/fra`)

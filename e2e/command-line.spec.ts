@@ -1,20 +1,15 @@
 import { spawn } from 'node:child_process'
-import { expect, test } from '@playwright/test'
+import { expect } from '@playwright/test'
 import type { Drain } from '../server/contract/drains.ts'
 import type { Overview } from '../server/contract/fleet.ts'
-import { API_TOKEN, Tidegate } from './tidegate.ts'
+import { test } from './story.ts'
+import { API_TOKEN, type Tidegate } from './tidegate.ts'
 
 test.describe('the command line', () => {
   let tidegate: Tidegate
-  test.beforeAll(async () => {
-    tidegate = await Tidegate.start()
-    await expect
-      .poll(async () => (await tidegate.api<Overview>('GET', '/overview')).totals.tunnels, {
-        timeout: 30_000,
-      })
-      .toBe(24)
+  test.beforeAll(({ quietFleet }) => {
+    tidegate = quietFleet
   })
-  test.afterAll(() => tidegate.dispose())
 
   const run = (args: string[], env: Record<string, string> = {}) =>
     new Promise<{ code: number | null; out: string; err: string }>((resolve) => {

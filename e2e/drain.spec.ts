@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { expect, test } from '@playwright/test'
+import { expect } from '@playwright/test'
 import type { DemoInfo } from '../server/contract/answers/demo.ts'
 import type { Drain } from '../server/contract/drains.ts'
 import type { Overview, Region, Tunnel } from '../server/contract/fleet.ts'
 import type { Page } from '../server/contract/ids.ts'
 import { type Operator, seriousFindings, signIn } from './operator.ts'
+import { test } from './story.ts'
 import { Tidegate } from './tidegate.ts'
 
 test.describe('an operator who drains', () => {

@@ -1,8 +1,9 @@
-import { expect, test } from '@playwright/test'
+import { expect } from '@playwright/test'
 import type { Health } from '../server/contract/health.ts'
 import type { Page } from '../server/contract/ids.ts'
 import type { Incident } from '../server/contract/incidents.ts'
 import { type Operator, seriousFindings, signIn } from './operator.ts'
+import { test } from './story.ts'
 import { Tidegate } from './tidegate.ts'
 
 test.describe('an operator who investigates', () => {

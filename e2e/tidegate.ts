@@ -98,9 +98,9 @@ export class Tidegate {
     return this.#endBy(signal)
   }
 
-  /** Ends it whatever its state, and removes its data. */
+  /** Ends it whatever its state, and removes its data. How it stops by itself is a story of its own (`stop`). */
   async dispose(): Promise<void> {
-    await this.#endBy('SIGTERM')
+    await this.#endBy('SIGKILL')
     rmSync(this.dataDir, { recursive: true, force: true })
   }
 

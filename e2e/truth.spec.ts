@@ -1,7 +1,8 @@
-import { expect, type Page, test } from '@playwright/test'
+import { expect, type Page } from '@playwright/test'
 import type { Drain } from '../server/contract/drains.ts'
 import type { Overview, Region } from '../server/contract/fleet.ts'
 import { type Operator, seriousFindings, signIn } from './operator.ts'
+import { test } from './story.ts'
 import { Tidegate } from './tidegate.ts'
 
 /** Elements whose colour a person would call green: text, borders, fills and strokes that are drawn. */

@@ -1,20 +1,18 @@
-import { expect, test } from '@playwright/test'
+import { expect } from '@playwright/test'
 import { type Operator, seriousFindings, signIn } from './operator.ts'
-import { Tidegate } from './tidegate.ts'
+import { test } from './story.ts'
+import type { Tidegate } from './tidegate.ts'
 
 const CHARTS = ['connections', 'tunnels', 'pushes', 'reconnects', 'session_invalidations', 'tokens_pruned']
 
 test.describe('an operator who watches', () => {
-  let tidegate: Tidegate
   let operator: Operator
-  test.beforeAll(async ({ browser }) => {
-    tidegate = await Tidegate.start()
+  let tidegate: Tidegate
+  test.beforeAll(async ({ browser, quietFleet }) => {
+    tidegate = quietFleet
     operator = await signIn(browser, tidegate)
   })
-  test.afterAll(async () => {
-    await operator?.leave()
-    await tidegate?.dispose()
-  })
+  test.afterAll(() => operator?.leave())
 
   test('reads first that all six nodes do their job, and that the page is live', async () => {
     const { page } = operator
