@@ -60,7 +60,7 @@ test.describe('access', () => {
       await leaving.page.goto('/regions/fra')
       await expect(leaving.page.getByText('live', { exact: true }).first()).toBeVisible()
       await tidegate.api('DELETE', `/users/${id}`)
-      await expect(leaving.page.getByRole('dialog')).toBeVisible({ timeout: 4_000 })
+      await expect(leaving.page.getByRole('dialog')).toBeVisible({ timeout: 2_000 })
       await expect(leaving.page.getByText('Frankfurt').first()).toBeAttached()
     } finally {
       await leaving.leave()

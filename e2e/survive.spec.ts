@@ -1,5 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from '@playwright/test'
 import type { Drain } from '../server/contract/drains.ts'
 import type { NodeDetail, Tunnel } from '../server/contract/fleet.ts'
@@ -111,14 +115,30 @@ test.describe('a stop', () => {
     }
   })
 
-  test('of a process group leaves no child behind', async () => {
-    const tidegate = await Tidegate.start()
+  test('of a process group, launcher and all, leaves nobody of the group behind and exits 0', async () => {
+    test.skip(!existsSync('/proc'), 'the members of a group are read from /proc, which this system lacks')
+    const dataDir = mkdtempSync(join(tmpdir(), 'tidegate-e2e-group-'))
+    const launcher = spawn(process.execPath, ['scripts/launch.cjs', 'start'], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, PORT: '0', TIDEGATE_DATA: dataDir, TIDEGATE_CONFIG: '' },
+    })
+    const group = launcher.pid ?? 0
+    const ended = once(launcher, 'exit')
+    let output = ''
+    launcher.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
     try {
-      const { pid } = tidegate
-      expect(childrenOf(pid)).toEqual([])
-      expect(await tidegate.stop('SIGINT')).toBe(0)
+      await expect.poll(() => output, { timeout: 60_000 }).toContain('http://localhost:')
+      expect(membersOf(group).length, 'the launcher and its server').toBeGreaterThan(1)
+      // As a terminal sends Ctrl-C: to each of them.
+      process.kill(-group, 'SIGINT')
+      expect((await ended)[0]).toBe(0)
+      expect(membersOf(group)).toEqual([])
     } finally {
-      await tidegate.dispose()
+      if (membersOf(group).length > 0) process.kill(-group, 'SIGKILL')
+      rmSync(dataDir, { recursive: true, force: true })
     }
   })
 })
@@ -133,22 +153,16 @@ const isOpen = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** Processes whose parent is `pid`; empty where the system has no /proc. */
-const childrenOf = (pid: number): number[] => {
-  let entries: string[]
-  try {
-    entries = readdirSync('/proc')
-  } catch {
-    return [] // no /proc on this system: the ports above are the proof there
-  }
-  return entries.flatMap((entry) => {
+/** Processes of a group. */
+const membersOf = (group: number): number[] =>
+  readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return []
     try {
       const stat = readFileSync(`/proc/${entry}/stat`, 'utf8')
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-      return parent === pid ? [Number(entry)] : []
+      const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      // A zombie has ended; its parent has only not asked yet.
+      return Number(pgrp) === group && state !== 'Z' ? [Number(entry)] : []
     } catch {
       return [] // it ended meanwhile
     }
   })
-}
