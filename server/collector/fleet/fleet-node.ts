@@ -1,3 +1,4 @@
+import type { NodeNumbers } from '../../contract/index.ts'
 import type { Adapter, DrainVerbs, EventSink, EventStream } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { Reading } from '../adapters/reading.ts'
@@ -6,6 +7,7 @@ import { type Judgement, judgeStall, unknownJudgement } from '../watch/judge.ts'
 import type { NetworkDoubt } from '../watch/network-doubt.ts'
 import { type CountedBase, countedBase } from '../watch/sample.ts'
 import { NodeClock } from './node-clock.ts'
+import { numbersOf } from './node-numbers.ts'
 
 /** The newest good reading of a node. */
 export interface Known {
@@ -28,6 +30,7 @@ export class FleetNode {
   #reading: Reading | null = null
   #known: Known | null = null
   #counted: CountedBase | null = null
+  #numbers: NodeNumbers | null = null
   #doubt: NetworkDoubt | null = null
   #stream: EventStream | null = null
   /** When its event stream broke, epoch ms: numbers measured before that are not of now. Null while it never did. */
@@ -72,6 +75,12 @@ export class FleetNode {
 
   get facts(): Facts | null {
     return this.#known?.facts ?? null
+  }
+
+  /** The newest numbers as the node says them; worked out once a reading, since pages ask for them several times a second. */
+  get numbers(): NodeNumbers {
+    this.#numbers ??= this.#known === null ? {} : numbersOf(this.#known.facts)
+    return this.#numbers
   }
 
   /** What increases are counted from. */
@@ -133,6 +142,7 @@ export class FleetNode {
   /** A good reading of which the sample has been taken: the next one counts from here. */
   know(facts: Facts, reading: Reading): void {
     this.#counted = countedBase(this.#counted, facts)
+    this.#numbers = null
     this.#known = { facts, raw: reading.raw, at: reading.at }
   }
 

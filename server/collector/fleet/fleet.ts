@@ -21,7 +21,7 @@ import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { DrainVerbs } from '../adapters/adapter.ts'
-import { type Facts, totalOf } from '../adapters/facts.ts'
+import type { Facts } from '../adapters/facts.ts'
 import type { PollOutcome, Reading } from '../adapters/reading.ts'
 import type { Adapters, NodeTarget } from '../adapters/registry.ts'
 import type { Absence } from '../drains/absences.ts'
@@ -332,24 +332,8 @@ export class Fleet implements DrainFleet {
   }
 
   #numbers(node: FleetNode): NodeNumbers {
-    const { facts } = node
-    if (!facts) return {}
-    const { gauges } = facts
-    const said: { [Name in keyof NodeNumbers]: number | undefined } = {
-      rssBytes: gauges.rss_bytes,
-      eventLoopDelayMs: gauges.event_loop_delay_ms,
-      openFds: gauges.open_fds,
-      connections: gauges.connections,
-      tunnels: gauges.tunnels === undefined ? undefined : this.#tunnelsOn(node),
-      requests: totalOf(facts, 'requests'),
-      pushReceived: totalOf(facts, 'push_received'),
-      pushDelivered: totalOf(facts, 'push_delivered'),
-      pushRejected: totalOf(facts, 'push_rejected'),
-      pushFailed: totalOf(facts, 'push_failed'),
-      sessionInvalidations: totalOf(facts, 'session_invalidations'),
-      tokensPruned: totalOf(facts, 'tokens_pruned'),
-    }
-    return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+    const { numbers } = node
+    return numbers.tunnels === undefined ? numbers : { ...numbers, tunnels: this.#tunnelsOn(node) }
   }
 }
 
