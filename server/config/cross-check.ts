@@ -10,11 +10,12 @@ const partOf = (value: unknown): Written =>
 
 const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value.map(partOf) : [])
 
-/** One form for all ways to write an address, without credentials: it is printed. */
-const placeOf = (url: unknown): string | null => {
+/** One form for all ways to write an address; `printed` is without credentials and query, which may be secrets. */
+const placeOf = (url: unknown): { printed: string; query: string } | null => {
   if (typeof url !== 'string' || !URL.canParse(url)) return null
-  const { protocol, host, pathname } = new URL(url)
-  return `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
+  const { protocol, host, pathname, search } = new URL(url)
+  const printed = `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
+  return { printed, query: search }
 }
 
 /** Thresholds for a place that there is not would change nothing, in silence. */
@@ -66,7 +67,7 @@ export const crossCheck = (file: unknown): Problem[] => {
   let isAnyNamed = false
   for (const list of ['nodes', 'embedded']) {
     isAnyNamed ||= config[list] !== undefined && !(Array.isArray(config[list]) && config[list].length === 0)
-    listOf(config[list]).forEach(({ id, region, url }, index) => {
+    listOf(config[list]).forEach(({ id, region, kind, url }, index) => {
       if (typeof id === 'string') {
         if (nodes.has(id))
           problems.push({
@@ -76,14 +77,15 @@ export const crossCheck = (file: unknown): Problem[] => {
         nodes.add(id)
       }
       const place = list === 'nodes' ? placeOf(url) : null
-      const other = place === null ? undefined : places.get(place)
+      // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own.
+      const key = place === null ? null : `${place.printed}${kind === 'json' ? place.query : ''}`
+      const other = key === null ? undefined : places.get(key)
       if (other !== undefined)
         problems.push({
           path: `${list}[${index}].url`,
-          message: `is ${place}, where ${other} is asked already; each node has an address of its own`,
+          message: `is ${place?.printed}, where ${other} is asked already; each node has an address of its own`,
         })
-      else if (place !== null)
-        places.set(place, `${list}[${index}]${typeof id === 'string' ? ` (${id})` : ''}`)
+      else if (key !== null) places.set(key, `${list}[${index}]${typeof id === 'string' ? ` (${id})` : ''}`)
       if (typeof region === 'string' && areRegionsKnown && !regions.has(region)) {
         problems.push({
           path: `${list}[${index}].region`,

@@ -23,6 +23,7 @@ const EXAMPLES: Record<string, string> = {
   routes:
     '[{ name: db, match: { ports: 5432 }, action: { type: forward, targets: [{ host: 10.0.0.7, port: 5432 }] } }]',
   keyPath: './AuthKey.p8',
+  map: '{ ok: /ok, connections: /stats/open }',
   topic: 'com.example.app',
   name: 'web',
 }
@@ -43,7 +44,8 @@ export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => 
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: pathOf([...issue.path, key]),
-      message: 'is not a known key here',
+      // A part with names of its own says which there are.
+      message: issue.message.startsWith('Unrecognized') ? 'is not a known key here' : issue.message,
     }))
   }
   if (issue.code === 'invalid_key') {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { detectSchema } from '../collector/signals/detect.ts'
 import { idSchema } from '../contract/ids.ts'
+import { jsonMapSchema } from '../contract/json-map.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
+import { NODE_KINDS } from '../contract/states.ts'
 import { addressRange, proxyRange } from './address-range.ts'
 
 const httpUrl = z.string().refine(
@@ -63,18 +65,36 @@ const regionSchema = z
   })
   .strict()
 
-const nodeSchema = z
+const tidegateNodeSchema = z
   .object({
     id: idSchema,
     region: idSchema,
-    kind: z.literal('tidegate', {
-      error: 'must be tidegate; other kinds of node are not read by this version yet',
-    }),
+    kind: z.literal('tidegate'),
     url: httpUrl,
     /** The node's control token. */
     token: z.string().min(16, 'must have at least 16 characters').max(512),
   })
   .strict()
+
+const jsonNodeSchema = z
+  .object({
+    id: idSchema,
+    region: idSchema,
+    kind: z.literal('json'),
+    /** The whole address that is asked, with path and query. */
+    url: httpUrl,
+    /** Where in the answer each name stands: JSON Pointers by the names of `docs/adapters.md`. */
+    map: jsonMapSchema,
+  })
+  .strict()
+
+/** One entry a node; `kind` chooses the adapter that reads it. */
+const nodeSchema = z.discriminatedUnion('kind', [tidegateNodeSchema, jsonNodeSchema], {
+  error: (issue) =>
+    issue.code === 'invalid_union'
+      ? `must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version`
+      : undefined,
+})
 
 const unitsMs = { h: 3_600_000, d: 86_400_000 }
 const unitsBytes = { MB: 1e6, GB: 1e9, TB: 1e12 }

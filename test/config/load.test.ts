@@ -24,7 +24,7 @@ describe('tidegate.yaml', () => {
     const config = loadConfig(file(GOOD), { FRA1_TOKEN: 'a-long-enough-token' })
     expect(config.polling).toEqual({ intervalMs: 5000, timeoutMs: 3000, allow: [] })
     expect(config.server.port).toBe(3000)
-    expect(config.nodes[0]?.token).toBe('a-long-enough-token')
+    expect(config.nodes[0]).toMatchObject({ token: 'a-long-enough-token' })
   })
 
   it('takes a reference without quotes inside braces, as the documents write it', () => {
@@ -45,7 +45,7 @@ relay: { port: 8081, tokens: { host-a: \${HOST_A_TOKEN}, host-b: "plain-\${HOST_
   it('takes a secret from a file, without its last newline', () => {
     writeFileSync(join(folder, 'secret'), 'from-a-file-in-the-folder\n')
     const config = loadConfig(file(GOOD.replace('${FRA1_TOKEN}', '${file:secret}')), {})
-    expect(config.nodes[0]?.token).toBe('from-a-file-in-the-folder')
+    expect(config.nodes[0]).toMatchObject({ token: 'from-a-file-in-the-folder' })
   })
 
   it('reports rules between fields together with mistakes of one field', () => {
@@ -119,7 +119,65 @@ nodes:
       'is "relay-b"; must be an http or https URL, for example https://fra-1.internal:9460',
     )
     expect(by['polling.retries']).toBe('is not a known key here')
-    expect(by['nodes[1].kind']).toContain('haproxy')
+    expect(by['nodes[1].kind']).toBe(
+      'is "haproxy"; must be one of tidegate, json; other kinds of node are not read by this version; for example tidegate',
+    )
+  })
+
+  it('takes a node of kind json with its map, and asks one program for several nodes', () => {
+    const path = file(`
+regions: [{ id: fra }]
+nodes:
+  - { id: push-1, region: fra, kind: json, url: "https://push.example.com/health?of=1", map: { ok: /ok, connections: /stats/open, push_received: "/a~1b/~0c/0" } }
+  - { id: push-2, region: fra, kind: json, url: "https://push.example.com/health?of=2", map: { uptime_seconds: /up } }
+`)
+    expect(loadConfig(path, {}).nodes[0]).toEqual({
+      id: 'push-1',
+      region: 'fra',
+      kind: 'json',
+      url: 'https://push.example.com/health?of=1',
+      map: { ok: '/ok', connections: '/stats/open', push_received: '/a~1b/~0c/0' },
+    })
+  })
+
+  it.each([
+    [
+      'map: { conections: /stats/open }',
+      'map.conections',
+      'is no name that can be mapped; those are ok, region',
+    ],
+    ['map: { latency_ms: /took }', 'map.latency_ms', 'is no name that can be mapped; those are ok, region'],
+    ['map: { ok: stats.ok }', 'map.ok', 'is "stats.ok"; must be a JSON Pointer (RFC 6901)'],
+    ['map: { ok: "" }', 'map.ok', 'is ""; must be a JSON Pointer (RFC 6901)'],
+    ['map: { ok: /a~2b }', 'map.ok', 'is "/a~2b"; must be a JSON Pointer (RFC 6901)'],
+    ['map: { ok: true }', 'map.ok', 'is true; '],
+    ['map: {}', 'map', 'is {}; must map one name at least, for example { ok: /ok'],
+    ['map: /ok', 'map', 'is "/ok"; '],
+    ['drain: {}', 'map', 'is missing; for example { ok: /ok, connections: /stats/open }'],
+    ['map: { ok: /ok }, token: 0123456789abcdef', 'token', 'is not a known key here'],
+  ])('says what is wrong with a node of kind json: %s', (part, at, message) => {
+    const problems = checkConfig(
+      file(`
+regions: [{ id: fra }]
+nodes: [{ id: any-1, region: fra, kind: json, url: "http://10.0.0.5:8080/health", ${part} }]
+`),
+      {},
+    )
+    const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
+    expect(by[`nodes[0].${at}`]).toContain(message)
+  })
+
+  it('never says the query of an address that two nodes share', () => {
+    const node = (id: string) =>
+      `{ id: ${id}, region: fra, kind: json, url: "http://10.0.0.5/health?key=hunter2", map: { ok: /ok } }`
+    const problems = checkConfig(file(`regions: [{ id: fra }]\nnodes: [${node('a-1')}, ${node('a-2')}]`), {})
+    expect(problems).toEqual([
+      {
+        path: 'nodes[1].url',
+        message:
+          'is http://10.0.0.5/health, where nodes[0] (a-1) is asked already; each node has an address of its own',
+      },
+    ])
   })
 
   it('never repeats a secret in a message', () => {

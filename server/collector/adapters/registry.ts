@@ -1,20 +1,22 @@
+import type { NodeKind } from '../../contract/states.ts'
 import type { Adapter } from './adapter.ts'
+import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
 
 /** A node as the configuration, or this process, names it. */
-export type NodeTarget = TidegateTarget
+export type NodeTarget = TidegateTarget | JsonTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
   readonly tidegate: TidegateAdapter
-  readonly #byKind: { readonly [Kind in NodeTarget['kind']]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
+  readonly #byKind: { readonly [Kind in NodeKind]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
 
   constructor(options: TidegateOptions) {
     this.tidegate = new TidegateAdapter(options)
-    this.#byKind = { tidegate: this.tidegate }
+    this.#byKind = { tidegate: this.tidegate, json: new JsonAdapter(options) }
   }
 
-  of(kind: NodeTarget['kind']): Adapter<NodeTarget> {
+  of(kind: NodeKind): Adapter<NodeTarget> {
     return this.#byKind[kind]
   }
 

@@ -130,7 +130,7 @@ export class Fleet implements DrainFleet {
     if (!node) return null
     return {
       ...this.#view(node, this.#hurt()),
-      controlUrl: node.target.url,
+      controlUrl: withoutQuery(node.target.url),
       listeners: [...(node.facts?.listeners ?? [])],
       health: node.known?.raw ?? null,
     }
@@ -246,7 +246,14 @@ export class Fleet implements DrainFleet {
     const node = this.#nodes.get(id)
     if (!node)
       return Promise.reject(new AppError('ERR_NOT_FOUND', `There is no node ${id} in this fleet`, { id }))
-    return this.#options.adapters.tidegate.call(node.target, method, path, body, options)
+    const { target } = node
+    if (target.kind !== 'tidegate')
+      return Promise.reject(
+        new AppError('ERR_UNSUPPORTED', `${id} is a node of kind ${target.kind}, which takes no calls`, {
+          id,
+        }),
+      )
+    return this.#options.adapters.tidegate.call(target, method, path, body, options)
   }
 
   openIncidents(): Incident[] {
@@ -355,6 +362,9 @@ const ownProblems = (node: FleetNode): string[] => {
       : [`its list of tunnels cannot be read (${node.tunnelsUnread}); hosts are known by its events alone`]
   return [...(node.stream?.problems() ?? []), ...clock, ...tunnels]
 }
+
+/** A query may hold a secret; where a node answers is said without. */
+const withoutQuery = (url: string): string => url.replace(/[?#].*$/s, '')
 
 /** As judged by its polls; but a node that an open signal names is not up, whatever its polls say. */
 const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): ObservedState =>

@@ -1,0 +1,84 @@
+import {
+  JSON_FACT_NAMES,
+  JSON_METRIC_NAMES,
+  type JsonMap,
+  type JsonMapName,
+} from '../../../contract/json-map.ts'
+import { SERIES_METRICS } from '../../../contract/series.ts'
+import type { CountByPart, CounterName, GaugeName } from '../facts.ts'
+import { valueAt } from './pointer.ts'
+
+/** What an answer says by its map. What it does not say, or not as it should, is absent, with a sentence in `missing`. */
+export interface JsonFacts {
+  ok?: boolean
+  region?: string
+  version?: string
+  epoch?: string
+  uptimeMs?: number
+  gauges: Partial<Record<GaugeName, number>>
+  counters: Partial<Record<CounterName, CountByPart>>
+  missing: string[]
+}
+
+type Sort = 'number' | 'boolean' | 'text'
+
+/** Reads an answer by its map. Never throws, whatever was answered. */
+export const readFacts = (document: unknown, map: JsonMap): JsonFacts => {
+  const facts: JsonFacts = { gauges: {}, counters: {}, missing: [] }
+  const read = (name: JsonMapName, sort: Sort): unknown => {
+    const pointer = map[name]
+    if (pointer === undefined) return undefined
+    const value = valueAt(document, pointer)
+    const fault = faultOf(value, sort)
+    if (fault === null) return value
+    facts.missing.push(`the answer has ${fault} at ${pointer} (mapped to ${name})`)
+    return undefined
+  }
+  for (const name of JSON_FACT_NAMES) {
+    const value = read(name, SORTS[name])
+    if (value === undefined) continue
+    if (name === 'ok') facts.ok = value as boolean
+    else if (name === 'uptime_seconds') facts.uptimeMs = (value as number) * 1_000
+    else facts[name] = String(value)
+  }
+  for (const name of JSON_METRIC_NAMES) {
+    const value = read(name, 'number') as number | undefined
+    if (value === undefined) continue
+    if (SERIES_METRICS[name].kind === 'gauge') facts.gauges[name as GaugeName] = value
+    else facts.counters[name as CounterName] = { answer: value }
+  }
+  return facts
+}
+
+const SORTS: Record<(typeof JSON_FACT_NAMES)[number], Sort> = {
+  ok: 'boolean',
+  region: 'text',
+  version: 'text',
+  epoch: 'text',
+  uptime_seconds: 'number',
+}
+
+const WANTED: Record<Sort, string> = { number: 'number', boolean: 'true or false', text: 'text' }
+
+/** What stands there instead of what should, in words that follow "the answer has"; null where it is right. */
+const faultOf = (value: unknown, sort: Sort): string | null => {
+  if (value === undefined || value === null) return `no ${WANTED[sort]}`
+  if (sort === 'boolean')
+    return typeof value === 'boolean' ? null : `${sortOf(value)} instead of true or false`
+  // Versions and names of runs are numbers as often as text.
+  if (sort === 'text')
+    return typeof value === 'string' || Number.isFinite(value) ? null : `${sortOf(value)} instead of text`
+  if (typeof value !== 'number') return `${sortOf(value)} instead of a number`
+  return Number.isFinite(value) && value >= 0 ? null : `${value}, which counts nothing,`
+}
+
+const sortOf = (value: unknown): string => {
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'string'
+    ? 'text'
+    : typeof value === 'object'
+      ? 'an object'
+      : typeof value === 'number'
+        ? 'a number'
+        : `${value}`
+}

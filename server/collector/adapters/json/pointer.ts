@@ -1,0 +1,18 @@
+/**
+ * The value that a JSON Pointer names (RFC 6901 §4), or undefined where it leads nowhere. Own properties alone: what every object
+ * inherits is no part of the answer.
+ */
+export const valueAt = (document: unknown, pointer: string): unknown => {
+  let value = document
+  for (const escaped of pointer.split('/').slice(1)) {
+    const name = escaped.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (Array.isArray(value)) {
+      // No leading zeros, no signs; `-` is the element after the last, which does not exist.
+      if (!/^(?:0|[1-9]\d{0,8})$/.test(name)) return undefined
+      value = value[Number(name)]
+    } else if (typeof value === 'object' && value !== null && Object.hasOwn(value, name)) {
+      value = (value as Record<string, unknown>)[name]
+    } else return undefined
+  }
+  return value
+}

@@ -1,0 +1,64 @@
+import type { Counters } from '../facts.ts'
+
+/** What one answer says about which run of the process gave it. */
+export interface RunEvidence {
+  /** When it was read, epoch ms. */
+  at: number
+  /** As the program names its runs; null where it does not. */
+  epoch: string | null
+  uptimeMs: number | null
+  counters: Counters
+}
+
+interface Run {
+  epoch: string
+  uptimeMs: number | null
+  counts: ReadonlyMap<string, number>
+}
+
+/**
+ * Tells the runs of processes apart that do not name them, so that a counter that began anew is not taken for one that fell. Only plain
+ * evidence counts: a false restart would add all that was ever counted to one poll, a missed one costs the increase of one poll.
+ */
+export class Runs {
+  readonly #known = new Map<string, Run>()
+
+  /** The epoch of the run that gave this answer. */
+  epochOf(id: string, evidence: RunEvidence): string {
+    const { epoch, uptimeMs } = evidence
+    const counts = countsOf(evidence.counters)
+    const before = this.#known.get(id)
+    const isNew = before === undefined || hasRestarted(before, uptimeMs, counts)
+    const run = epoch ?? (isNew ? `seen-${evidence.at}` : before.epoch)
+    // What is missing in one answer is compared again when it is back.
+    const merged =
+      before !== undefined && run === before.epoch ? new Map([...before.counts, ...counts]) : counts
+    this.#known.set(id, { epoch: run, uptimeMs, counts: merged })
+    return run
+  }
+
+  forget(id: string): void {
+    this.#known.delete(id)
+  }
+}
+
+const hasRestarted = (before: Run, uptimeMs: number | null, counts: ReadonlyMap<string, number>): boolean => {
+  // Where both answers say how long it runs, that is the whole truth.
+  if (before.uptimeMs !== null && uptimeMs !== null) return uptimeMs < before.uptimeMs
+  let fell = false
+  for (const [name, count] of counts) {
+    const last = before.counts.get(name)
+    if (last === undefined) continue
+    // One that goes up and down is no counter, whatever it was mapped to: the others say that the process goes on.
+    if (count > last) return false
+    fell ||= count < last
+  }
+  return fell
+}
+
+const countsOf = (counters: Counters): Map<string, number> =>
+  new Map(
+    Object.entries(counters).flatMap(([name, parts]) =>
+      Object.entries(parts).map(([part, count]) => [`${name} ${part}`, count] as const),
+    ),
+  )
