@@ -3,14 +3,18 @@
 import { useNode } from '../data/nodes.ts'
 import { Panel } from '../panels/panel.tsx'
 
-/** The health document as the node sent it. */
+/** What the node answered last, as it came. */
 export function NodeDocument({ node: id }: { node: string }) {
   const node = useNode(id)
-  if (!node.data?.health) return null
+  // Another program may answer anything, also `0`.
+  if (node.data?.health == null) return null
+  const isTidegate = node.data.kind === 'tidegate'
   return (
-    <Panel title="Health document">
+    <Panel title={isTidegate ? 'Health document' : 'Answer'}>
       <details>
-        <summary className="w-fit text-accent">Show the last /health as JSON</summary>
+        <summary className="w-fit text-accent">
+          Show the last {isTidegate ? '/health' : 'answer'} as JSON
+        </summary>
         <pre
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
           tabIndex={0}
