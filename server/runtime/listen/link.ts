@@ -1,5 +1,21 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { pendingBytes, readInto } from './reused-read.ts'
+
+/** What a link can carry: a socket, or a stream that stands for one. What only sockets have is used where it exists. */
+export type LinkStream = Duplex &
+  Partial<
+    Pick<
+      Socket,
+      'connecting' | 'resetAndDestroy' | 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'
+    >
+  >
+
+/** For `new Socket({ onread })`: reads land in the link's reused buffers. */
+export interface OnRead {
+  buffer: () => Uint8Array
+  callback: (length: number) => boolean
+}
 
 /** Who handles what a socket reports. It changes during a life: dialling, exchange, pool, raw pipe. */
 export interface LinkOwner {
@@ -18,7 +34,7 @@ export interface LinkOwner {
   onFinish(link: Link): void
 }
 
-/** Told of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
+/** Hears of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
 export type OnFault = (error: unknown) => void
 
 /** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */
@@ -32,11 +48,11 @@ const spareBulk: Buffer[] = []
 const NOTHING = Buffer.alloc(0)
 
 /**
- * One socket, either side, with its reused read buffer and its present owner. Listeners and callbacks are made once per socket,
+ * One socket, either side, with its reused read buffer and its present owner. Listeners and callbacks are created once per socket,
  * nothing per chunk.
  */
 export class Link {
-  readonly socket: Socket
+  readonly socket: LinkStream
   owner: LinkOwner
   paused = false
   /** FIN received. */
@@ -44,66 +60,64 @@ export class Link {
   /** Our FIN sent and everything before it flushed. */
   finished = false
   failed = false
-  private buffer: Buffer = landing
-  private readonly flushed: (error?: Error | null) => void
-  private readonly onFault: OnFault
+  #buffer: Buffer = landing
+  #reads = false
+  readonly #flushed: (error?: Error | null) => void
+  readonly #onFault: OnFault
 
-  constructor(socket: Socket, owner: LinkOwner, onFault: OnFault) {
+  constructor(socket: LinkStream, owner: LinkOwner, onFault: OnFault) {
     this.socket = socket
     this.owner = owner
-    this.onFault = onFault
-    this.flushed = (error) => {
+    this.#onFault = onFault
+    this.#flushed = (error) => {
       if (error) return
       try {
         this.owner.onFlushed(this)
       } catch (fault) {
-        this.faulted(fault)
+        this.#faulted(fault)
       }
     }
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (this.failed) return
       this.failed = true
-      this.guard(() => this.owner.onError(this, error))
+      this.#guard(() => this.owner.onError(this, error))
     })
     socket.on('end', () => {
       this.ended = true
-      this.guard(() => this.owner.onEnd(this))
+      this.#guard(() => this.owner.onEnd(this))
     })
     socket.on('finish', () => {
       this.finished = true
-      this.guard(() => this.owner.onFinish(this))
+      this.#guard(() => this.owner.onFinish(this))
     })
   }
 
   /** What an outsider can reach must not be able to end the node: a fault of ours costs this one connection. */
-  private guard(act: () => void): void {
+  #guard(act: () => void): void {
     try {
       act()
     } catch (error) {
-      this.faulted(error)
+      this.#faulted(error)
     }
   }
 
-  private faulted(error: unknown): void {
-    this.onFault(error)
+  #faulted(error: unknown): void {
+    this.#onFault(error)
     this.reset()
     try {
       this.owner.onError(this, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
     } catch (again) {
-      this.onFault(again)
+      this.#onFault(again)
     }
   }
 
-  /** For `new Socket({ onread })`. */
-  static reader(): {
-    onread: { buffer: () => Uint8Array; callback: (length: number) => boolean }
-    bind(link: Link): void
-  } {
+  /** Buffers for a socket that is yet to be created; `bind` says whose they are. */
+  static reader(): { onread: OnRead; bind(link: Link): void } {
     let bound: Link | null = null
     return {
       onread: {
-        buffer: () => bound?.buffer ?? landing,
-        callback: (length) => bound?.received(length) ?? true,
+        buffer: () => (bound ? bound.#buffer : landing),
+        callback: (length) => (bound ? bound.#received(length) : true),
       },
       bind(link) {
         bound = link
@@ -111,36 +125,46 @@ export class Link {
     }
   }
 
-  /** Starts reading an accepted socket. */
+  /** Starts reading an accepted socket. A second call changes nothing. */
   readAccepted(): void {
-    readInto(
+    if (this.#reads) return
+    this.#reads = true
+    const intoBuffers = readInto(
       this.socket,
-      () => this.buffer,
-      (length) => this.received(length),
-      (chunk) => this.take(chunk, chunk.length, true),
+      () => this.#buffer,
+      (length) => this.#received(length),
     )
+    if (!intoBuffers) this.readChunks()
   }
 
-  private take(buffer: Buffer, length: number, owned: boolean): boolean {
+  /** Starts reading a stream that cannot read into the link's buffers: slower, equally correct. */
+  readChunks(): void {
+    this.#reads = true
+    this.socket.on('data', (chunk: Buffer) => {
+      if (!this.#take(chunk, chunk.length, true)) this.pause()
+    })
+  }
+
+  #take(buffer: Buffer, length: number, owned: boolean): boolean {
     try {
       return this.owner.onBytes(this, buffer, length, owned)
     } catch (error) {
-      this.faulted(error)
+      this.#faulted(error)
       return true
     }
   }
 
-  private received(length: number): boolean {
-    const buffer = this.buffer
+  #received(length: number): boolean {
+    const buffer = this.#buffer
     const owned = buffer !== landing
-    const more = this.take(buffer, length, owned)
+    const more = this.#take(buffer, length, owned)
     if (!more) this.paused = true
     if (!owned) {
-      if (length === LANDING_BYTES) this.buffer = spareBulk.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES)
+      if (length === LANDING_BYTES) this.#buffer = spareBulk.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES)
     } else if (more && length < LEAVE_BULK_BELOW) {
       // Only a buffer that nobody reads any more may serve another socket: `more` says that the write was flushed or copied.
       if (spareBulk.length < BULK_KEPT) spareBulk.push(buffer)
-      this.buffer = landing
+      this.#buffer = landing
     }
     return more
   }
@@ -157,14 +181,14 @@ export class Link {
       chunk = Buffer.allocUnsafe(end - start)
       buffer.copy(chunk, 0, start, end)
     }
-    this.socket.write(chunk, this.flushed)
+    this.socket.write(chunk, this.#flushed)
     return this.socket.writableLength === 0
   }
 
   /** Writes bytes that belong to the caller. True when the kernel took all of them. */
   write(chunk: Buffer | string): boolean {
-    if (typeof chunk === 'string') this.socket.write(chunk, 'latin1', this.flushed)
-    else this.socket.write(chunk, this.flushed)
+    if (typeof chunk === 'string') this.socket.write(chunk, 'latin1', this.#flushed)
+    else this.socket.write(chunk, this.#flushed)
     return this.socket.writableLength === 0
   }
 
@@ -214,7 +238,7 @@ export class Link {
   reset(): void {
     this.failed = true
     if (this.socket.destroyed) return
-    if (this.socket.connecting) this.socket.destroy()
+    if (this.socket.connecting || !this.socket.resetAndDestroy) this.socket.destroy()
     else this.socket.resetAndDestroy()
   }
 }

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /**
  * Node offers `onread` (reading into a buffer of one's own) for sockets that dial, not for sockets that a server accepted. The
@@ -24,29 +25,23 @@ interface Handle {
   writeQueueSize?: number
 }
 
-const handleOf = (socket: Socket): Handle | null =>
-  (socket as unknown as { _handle: Handle | null })._handle ?? null
+const handleOf = (socket: Duplex): Handle | null =>
+  (socket as unknown as { _handle?: Handle | null })._handle ?? null
 
 /** Whether accepted sockets read into reused buffers on this Node. */
 export const readsIntoReusedBuffers = slots !== null
 
 /**
- * Reads a socket that was just accepted: `callback(length)` after each read into `buffer()`, or `data(chunk)` where that is not
- * possible. Either returns false to pause.
+ * Reads a socket that was just accepted: `callback(length)` after each read into `buffer()`, false to pause. Answers false, and does
+ * nothing, where that is not possible.
  */
 export const readInto = (
-  socket: Socket,
+  socket: Duplex,
   buffer: () => Buffer,
   callback: (length: number) => boolean,
-  data: (chunk: Buffer) => boolean,
-): void => {
+): boolean => {
   const handle = handleOf(socket)
-  if (slots === null || !handle || typeof handle.useUserBuffer !== 'function') {
-    socket.on('data', (chunk: Buffer) => {
-      if (!data(chunk)) socket.pause()
-    })
-    return
-  }
+  if (slots === null || !handle || typeof handle.useUserBuffer !== 'function') return false
   const first = buffer()
   const fields = socket as unknown as Record<symbol, unknown>
   fields[slots.buffer] = first
@@ -54,13 +49,14 @@ export const readInto = (
   fields[slots.generator] = buffer
   handle.useUserBuffer(first)
   socket.resume()
+  return true
 }
 
 /**
  * A figure for what the kernel has not taken yet: 0 when everything is sent, and different after every byte that moved.
  * `writableLength` alone stands still while a big chunk is sent bit by bit.
  */
-export const pendingBytes = (socket: Socket): number => {
+export const pendingBytes = (socket: Duplex): number => {
   const unsent = socket.writableLength
   return unsent === 0 ? 0 : unsent + (handleOf(socket)?.writeQueueSize ?? 0)
 }

@@ -12,30 +12,30 @@ const MAX_CONNECTIONS = 1_000
 export class HealthListener {
   readonly host: string
   port: number
-  private readonly paths: Set<string>
-  private readonly readiness: () => Readiness
-  private server: Server | null = null
+  readonly #paths: Set<string>
+  readonly #readiness: () => Readiness
+  #server: Server | null = null
 
   constructor(host: string, port: number, paths: string[], readiness: () => Readiness) {
     this.host = host
     this.port = port
-    this.paths = new Set(paths)
-    this.readiness = readiness
+    this.#paths = new Set(paths)
+    this.#readiness = readiness
   }
 
   get bound(): boolean {
-    return this.server !== null
+    return this.#server !== null
   }
 
   /** Throws ERR_PORT_TAKEN. */
   async bind(): Promise<void> {
-    if (this.server) return
+    if (this.#server) return
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000 })
     boundConnections(server, MAX_CONNECTIONS)
     server.on('request', (request, response) => {
       request.resume()
       const path = (request.url ?? '/').split('?', 1)[0]!
-      const [status, body] = this.answer(request.method ?? '', path)
+      const [status, body] = this.#answer(request.method ?? '', path)
       const text = JSON.stringify(body)
       response.writeHead(status, {
         'Content-Type': 'application/json',
@@ -49,11 +49,11 @@ export class HealthListener {
     this.port = await listen(server, this.host, this.port)
     // One connection that could not be accepted is no reason to stop answering the others.
     server.on('error', () => undefined)
-    this.server = server
+    this.#server = server
   }
 
-  private answer(method: string, path: string): [number, Record<string, unknown>] {
-    if (!this.paths.has(path)) {
+  #answer(method: string, path: string): [number, Record<string, unknown>] {
+    if (!this.#paths.has(path)) {
       return [
         404,
         { error: { code: 'ERR_NOT_FOUND', message: 'This listener answers health alone', facts: {} } },
@@ -63,13 +63,13 @@ export class HealthListener {
       return [405, { error: { code: 'ERR_METHOD', message: 'Health is read with GET', facts: { method } } }]
     }
     if (path.endsWith('live')) return [200, { live: true }]
-    const readiness = this.readiness()
+    const readiness = this.#readiness()
     return readiness.ready ? [200, { ready: true }] : [503, { ready: false, reason: readiness.reason }]
   }
 
   close(): void {
-    this.server?.close()
-    this.server?.closeAllConnections()
-    this.server = null
+    this.#server?.close()
+    this.#server?.closeAllConnections()
+    this.#server = null
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { ConnectionRecord } from '../../../server/runtime/proxy/admit/connection-book.ts'
+import { ConnectionRecord } from '../../../server/runtime/proxy/connections/record.ts'
 import {
   expectLaw,
   httpRoute,
@@ -110,7 +110,7 @@ describe('at the ceiling of connections', () => {
 describe('a connection that is as fast as any', () => {
   it('is not taken for slow because the process has run for long', () => {
     const day = 86_400_000
-    const record = new ConnectionRecord('c1', 'http', '203.0.113.7', 50_000, 80, day)
+    const record = new ConnectionRecord('c1', 'http', { ip: '203.0.113.7', port: 50_000 }, 80, day)
     record.bytesUpstream = 10_000_000
     record.measure(day + 5_000)
     expect(record.rate(day + 5_000, 2_000)).toBe(2_000)

@@ -10,7 +10,12 @@ import {
   type RouteConfig,
 } from '../../../server/contract/node-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import { createProxy, type Proxy as RunningProxy } from '../../../server/runtime/proxy/proxy.ts'
+import type { PartContext } from '../../../server/runtime/node/part.ts'
+import {
+  createProxy,
+  type ProxyOptions,
+  type Proxy as RunningProxy,
+} from '../../../server/runtime/proxy/proxy.ts'
 
 export interface Seen {
   type: EventType
@@ -42,9 +47,10 @@ type Input = Omit<Partial<ProxyConfig>, 'routes' | 'health'> & {
 /** A started proxy on loopback that checks its own law at every event and is destroyed with the test. */
 export const startProxy = async (
   input: Input,
+  options: ProxyOptions = {},
 ): Promise<{ proxy: RunningProxy; events: Seen[]; port: (part?: string) => number }> => {
   const events: Seen[] = []
-  const proxy: RunningProxy = createProxy(proxyConfigSchema.parse({ host: '127.0.0.1', ...input }), {
+  const context: PartContext = {
     node: 'fra-1',
     region: 'fra',
     log: createLog('test', 'silent'),
@@ -52,10 +58,14 @@ export const startProxy = async (
       EVENT_DATA[type].parse(data)
       events.push({ type, data: data as Record<string, unknown> })
       const { accepted, closed, active } = proxy.stats().connections
-      if (accepted - closed !== active && type !== 'connection.refused')
-        throw new Error(`the law broke at ${type}`)
+      if (accepted - closed !== active) throw new Error(`the law broke at ${type}`)
     },
-  })
+  }
+  const proxy: RunningProxy = createProxy(
+    proxyConfigSchema.parse({ host: '127.0.0.1', ...input }),
+    context,
+    options,
+  )
   await proxy.start()
   onTestFinished(() => proxy.destroy())
   return {

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { HttpExchange } from '../../../server/runtime/proxy/handlers/forward.ts'
-import { HttpConnection } from '../../../server/runtime/proxy/http/connection.ts'
+import type { RouteConfig } from '../../../server/contract/node-config.ts'
+import type { RouteHandler } from '../../../server/runtime/proxy/http/exchange.ts'
 import {
   expectLaw,
   httpRoute,
@@ -171,39 +171,62 @@ describe('a drain', () => {
 })
 
 describe('a fault of ours', () => {
+  type Hit = (path: string) => void
+  /** The real handler, whose exchange or client calls `hit` at one place. */
+  const faulty = (where: 'requestBytes' | 'passHead' | 'sweep' | 'abandon' | 'handle', hit: Hit) => ({
+    handlerFor: (_route: RouteConfig, make: () => RouteHandler): RouteHandler => {
+      const real = make()
+      const handle: RouteHandler['handle'] = (request, client, context) => {
+        const at = (verb: string) => (verb === where ? () => hit(request.target) : null)
+        const watched = <T extends object>(thing: T): T =>
+          new Proxy(thing, {
+            get: (of, verb) => {
+              const value = Reflect.get(of, verb, of) as unknown
+              if (typeof value !== 'function') return value
+              return (...args: unknown[]) => {
+                at(String(verb))?.()
+                return (value as (...given: unknown[]) => unknown).apply(of, args)
+              }
+            },
+          })
+        at('handle')?.()
+        return watched(real.handle(request, watched(client), context))
+      }
+      return { handle }
+    },
+  })
+
   it.each([
-    ['while a client is read', HttpConnection, 'onBytes'],
-    ['while a target is read', HttpExchange, 'onBytes'],
-    ['while a connection is swept', HttpConnection, 'sweep'],
-    ['while an end is handled', HttpConnection, 'onEnd'],
-  ] as const)('%s costs that connection and no other', async (_what, part, verb) => {
-    const target = await httpTarget((_request, response) => response.end('fine'))
-    const { proxy, port } = await startProxy({
-      routes: [httpRoute(target.port)],
-      connectTimeoutMs: 400,
-      socketCleanupGracePeriodMs: 200,
+    ['while a request is handed to its handler', 'handle'],
+    ['while a client is read', 'requestBytes'],
+    ['while a target is read', 'passHead'],
+    ['while a connection is swept', 'sweep'],
+    ['while an end is handled', 'abandon'],
+  ] as const)('%s costs that connection and no other', async (_what, where) => {
+    const target = await httpTarget((request, response) => {
+      if (request.url !== '/slow') response.end('fine')
     })
-    const [other, hit] = [new RawClient(port()), new RawClient(port())]
+    const hit: Hit = (path) => {
+      if (path !== '/') throw new Error('a fault')
+    }
+    const { proxy, port } = await startProxy(
+      { routes: [httpRoute(target.port)], connectTimeoutMs: 400, socketCleanupGracePeriodMs: 200 },
+      faulty(where, hit),
+    )
+    const [other, struck] = [new RawClient(port()), new RawClient(port())]
     other.socket.write(get())
     await until(() => other.text.endsWith('fine'))
-    const { prototype } = part as unknown as { prototype: Record<string, (this: unknown) => void> }
-    const right = prototype[verb]!
-    prototype[verb] = function (this: unknown, ...args: unknown[]) {
-      const port = (this as { record?: { clientPort: number } }).record?.clientPort
-      const asked = (this as { connection?: { record: { clientPort: number } } }).connection?.record
-        .clientPort
-      if ((port ?? asked) === hit.socket.localPort) throw new Error('a fault')
-      return (right as (...given: unknown[]) => void).apply(this, args)
+    if (where === 'requestBytes')
+      struck.socket.write('POST /x HTTP/1.1\r\nHost: example.com\r\nContent-Length: 3\r\n\r\nabc')
+    else struck.socket.write(get(where === 'passHead' || where === 'handle' ? '/x' : '/slow'))
+    if (where === 'abandon') {
+      await until(() => proxy.inFlight().requests === 1)
+      struck.socket.resetAndDestroy()
     }
-    onTestFinished(() => {
-      prototype[verb] = right
-    })
-    if (verb === 'onEnd') hit.socket.end()
-    else hit.socket.write(get())
     await until(() => proxy.stats().connections.active === 1)
     expect(proxy.stats().closedBy).toEqual({ internal_error: 1 })
     expect(proxy.inFlight()).toEqual({ connections: 0, requests: 0 })
-    expect(proxy.stats().targets[0]!.active).toBe(0)
+    if (where !== 'abandon') expect(proxy.stats().targets[0]!.active).toBe(0)
     other.socket.write(get())
     await until(() => other.text.split('fine').length === 3)
     expectLaw(proxy)
@@ -246,20 +269,6 @@ describe('start and end', () => {
     await proxy.close()
     expect(proxy.stats().connections.active).toBe(0)
     await until(() => client.closed)
-  })
-
-  it('survives errors of accept', async () => {
-    const target = await tcpTarget((socket) => socket.end('fine'))
-    const { proxy, port } = await startProxy({ routes: [tcpRoute(target.port)] })
-    const inner = proxy as unknown as { listening: Map<string, { listener: { server: net.Server } }> }
-    for (const code of ['EMFILE', 'ECONNABORTED']) {
-      for (const { listener } of inner.listening.values()) {
-        listener.server.emit('error', Object.assign(new Error('accept'), { code }))
-      }
-    }
-    const client = new RawClient(port())
-    await client.over()
-    expect(client.text).toBe('fine')
   })
 })
 

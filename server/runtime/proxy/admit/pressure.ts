@@ -1,5 +1,6 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
-import type { ConnectionBook, ConnectionRecord } from './connection-book.ts'
+import type { ConnectionRecord } from '../connections/record.ts'
+import type { ConnectionBook } from './connection-book.ts'
 
 /** A ceiling is near when less than this part of it is free; room is made before anybody must be refused. */
 const NEAR = 1 / 16
@@ -19,27 +20,27 @@ const WORTH_BYTES = 4 * 1024
 export class Pressure {
   /** Bytes held for peers that have not taken them yet, as of the last sweep. */
   heldBytes = 0
-  private readonly config: ProxyConfig
-  private readonly book: ConnectionBook
-  private readonly nearCount: number
-  private victims: ConnectionRecord[] = []
-  private lookedAt = Number.NEGATIVE_INFINITY
+  readonly #config: ProxyConfig
+  readonly #book: ConnectionBook
+  readonly #nearCount: number
+  #victims: ConnectionRecord[] = []
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(config: ProxyConfig, book: ConnectionBook) {
-    this.config = config
-    this.book = book
-    this.nearCount = config.maxConnections - Math.floor(config.maxConnections * NEAR)
+    this.#config = config
+    this.#book = book
+    this.#nearCount = config.maxConnections - Math.floor(config.maxConnections * NEAR)
   }
 
   /** Called before a connection is opened: ends one that can be spared when few places are left. */
   makeRoom(now: number): void {
-    const { size } = this.book.records
-    if (size < this.nearCount) return
-    if (this.victims.length === 0 && now - this.lookedAt >= LOOK_EVERY_MS) {
-      this.lookedAt = now
-      this.victims = this.findVictims(now, size >= this.config.maxConnections)
+    const { size } = this.#book.records
+    if (size < this.#nearCount) return
+    if (this.#victims.length === 0 && now - this.#lookedAt >= LOOK_EVERY_MS) {
+      this.#lookedAt = now
+      this.#victims = this.#findVictims(now, size >= this.#config.maxConnections)
     }
-    for (let victim = this.victims.pop(); victim; victim = this.victims.pop()) {
+    for (let victim = this.#victims.pop(); victim; victim = this.#victims.pop()) {
       // It may have a request by now, or move again.
       const { carrier } = victim
       if (!carrier || (carrier.idleMs(now) === null && !carrier.keepsWaiting(now))) continue
@@ -49,10 +50,10 @@ export class Pressure {
   }
 
   /** Those to end, the last first. */
-  private findVictims(now: number, full: boolean): ConnectionRecord[] {
+  #findVictims(now: number, full: boolean): ConnectionRecord[] {
     const idle: { record: ConnectionRecord; rank: number }[] = []
     const slow: { record: ConnectionRecord; rank: number }[] = []
-    for (const record of this.book.records.values()) {
+    for (const record of this.#book.records.values()) {
       const idleMs = record.carrier?.idleMs(now) ?? null
       if (idleMs !== null) idle.push({ record, rank: idleMs })
       else if (full && record.carrier?.keepsWaiting(now)) {
@@ -72,16 +73,16 @@ export class Pressure {
   /** Adds up what is held; above the ceiling of memory the slowest are ended until an eighth of it is free. */
   sweep(now: number): void {
     let held = 0
-    const nearCount = this.book.records.size >= this.nearCount
-    const ceiling = this.config.maxBufferedBytes
-    for (const record of this.book.records.values()) held += record.carrier?.heldBytes() ?? 0
+    const nearCount = this.#book.records.size >= this.#nearCount
+    const ceiling = this.#config.maxBufferedBytes
+    for (const record of this.#book.records.values()) held += record.carrier?.heldBytes() ?? 0
     this.heldBytes = held
     const nearMemory = held >= ceiling * (1 - NEAR)
     if (!nearCount && !nearMemory) return
-    for (const record of this.book.records.values()) record.measure(now)
+    for (const record of this.#book.records.values()) record.measure(now)
     if (held < ceiling) return
     const holders: { record: ConnectionRecord; bytes: number; rate: number }[] = []
-    for (const record of this.book.records.values()) {
+    for (const record of this.#book.records.values()) {
       const bytes = record.carrier?.heldBytes() ?? 0
       if (bytes >= WORTH_BYTES) holders.push({ record, bytes, rate: record.rate(now, 0) ?? 0 })
     }

@@ -9,24 +9,24 @@ const ASK_KERNEL_AFTER_MS = 1_000
  * kernel holds unacknowledged. A reader at 10 KB/s moves nothing in Node for minutes, because the kernel's buffer is large.
  */
 export class Delivery {
-  private readonly link: Link
-  private readonly kernel: KernelTable
-  private readonly askAfterMs: number
-  private key: string | null | undefined
-  private held = 0
-  private unacknowledged = -1
-  private movedAt = 0
+  readonly #link: Link
+  readonly #kernel: KernelTable
+  readonly #askAfterMs: number
+  #key: string | null | undefined
+  #held = 0
+  #unacknowledged = -1
+  #movedAt = 0
 
   /** `limitMs`: the standstill at which the caller gives up; 0 when it does not. */
   constructor(link: Link, kernel: KernelTable, limitMs: number) {
-    this.link = link
-    this.kernel = kernel
-    this.askAfterMs = limitMs === 0 ? ASK_KERNEL_AFTER_MS : Math.min(ASK_KERNEL_AFTER_MS, limitMs / 4)
+    this.#link = link
+    this.#kernel = kernel
+    this.#askAfterMs = limitMs === 0 ? ASK_KERNEL_AFTER_MS : Math.min(ASK_KERNEL_AFTER_MS, limitMs / 4)
   }
 
-  private get kernelKey(): string | null {
-    if (this.key === undefined) this.key = kernelKey(this.link.socket)
-    return this.key
+  get #kernelKey(): string | null {
+    if (this.#key === undefined) this.#key = kernelKey(this.#link.socket)
+    return this.#key
   }
 
   /**
@@ -34,25 +34,25 @@ export class Delivery {
    * what the kernel still holds counts too. To be called in every sweep.
    */
   standstillMs(now: number, farewell = false): number {
-    const held = this.link.pending()
-    if (held !== this.held || (held === 0 && !farewell) || this.movedAt === 0) {
-      this.held = held
-      this.unacknowledged = -1
-      this.movedAt = now
+    const held = this.#link.pending()
+    if (held !== this.#held || (held === 0 && !farewell) || this.#movedAt === 0) {
+      this.#held = held
+      this.#unacknowledged = -1
+      this.#movedAt = now
       return 0
     }
-    return this.silenceMs(now)
+    return this.#silenceMs(now)
   }
 
-  private silenceMs(now: number): number {
-    if (now - this.movedAt < this.askAfterMs) return now - this.movedAt
-    const figure = this.kernel.unacknowledged(this.kernelKey, this.movedAt)
-    if (figure !== null && figure !== this.unacknowledged) {
+  #silenceMs(now: number): number {
+    if (now - this.#movedAt < this.#askAfterMs) return now - this.#movedAt
+    const figure = this.#kernel.unacknowledged(this.#kernelKey, this.#movedAt)
+    if (figure !== null && figure !== this.#unacknowledged) {
       // The first figure is something to compare with; only a later one that differs is a movement.
-      if (this.unacknowledged >= 0) this.movedAt = now
-      this.unacknowledged = figure
+      if (this.#unacknowledged >= 0) this.#movedAt = now
+      this.#unacknowledged = figure
     }
-    return now - this.movedAt
+    return now - this.#movedAt
   }
 
   /**
@@ -60,18 +60,18 @@ export class Delivery {
    * system does not tell it stays null.
    */
   taken(since: number): boolean | null {
-    if (this.link.socket.writableLength > 0) return false
-    const figure = this.kernel.unacknowledged(this.kernelKey, since)
+    if (this.#link.socket.writableLength > 0) return false
+    const figure = this.#kernel.unacknowledged(this.#kernelKey, since)
     return figure === null ? null : figure === 0
   }
 
   /** Keeps the socket's name for when it is asked about after its peer is gone. */
   remember(): void {
-    if (this.key === undefined || this.key === null) this.key = kernelKey(this.link.socket)
+    if (this.#key === undefined || this.#key === null) this.#key = kernelKey(this.#link.socket)
   }
 
   /** The peer has sent FIN that could not be read yet, because what came before it has no room. */
   peerEnded(): boolean {
-    return this.kernel.peerEnded(this.kernelKey)
+    return this.#kernel.peerEnded(this.#kernelKey)
   }
 }

@@ -57,46 +57,46 @@ export class KernelTable {
   supported = false
   /** When the last look began, in milliseconds of the monotonic clock. */
   lookedAt = Number.NEGATIVE_INFINITY
-  private unrest = new Map<string, Unrest>()
-  private costMs = 0
-  private looking: Promise<void> | null = null
-  private wanted = false
+  #unrest = new Map<string, Unrest>()
+  #costMs = 0
+  #looking: Promise<void> | null = null
+  #wanted = false
 
   /** Unacknowledged bytes of a socket as of a look begun at or after `since`; null while none was. Asking makes a look due. */
   unacknowledged(key: string | null, since: number): number | null {
-    this.wanted = true
+    this.#wanted = true
     if (key === null || !this.supported || this.lookedAt < since) return null
-    return this.unrest.get(key)?.unacknowledged ?? 0
+    return this.#unrest.get(key)?.unacknowledged ?? 0
   }
 
   /** Whether the peer of a socket that is not read at present has sent FIN, as far as the last look knows. */
   peerEnded(key: string | null): boolean {
-    this.wanted = true
-    return key !== null && this.unrest.get(key)?.peerEnded === true
+    this.#wanted = true
+    return key !== null && this.#unrest.get(key)?.peerEnded === true
   }
 
   /** Looks if somebody has asked since the last look. Called by every sweep. */
   sweep(now: number): void {
-    if (!this.wanted || now - this.lookedAt < Math.max(SPACING_MS, SPACING_COSTS * this.costMs)) return
+    if (!this.#wanted || now - this.lookedAt < Math.max(SPACING_MS, SPACING_COSTS * this.#costMs)) return
     void this.look()
   }
 
   /** Looks now. Never rejects: a system without the table leaves `supported` as it was. */
   look(): Promise<void> {
-    this.looking ??= this.read().finally(() => {
-      this.looking = null
+    this.#looking ??= this.#read().finally(() => {
+      this.#looking = null
     })
-    return this.looking
+    return this.#looking
   }
 
   /** A look that begins now, also while another is under way. */
   async lookAfresh(): Promise<void> {
-    await this.looking
+    await this.#looking
     await this.look()
   }
 
-  private async read(): Promise<void> {
-    this.wanted = false
+  async #read(): Promise<void> {
+    this.#wanted = false
     if (process.platform !== 'linux') return
     const lookedAt = performance.now()
     const next = new Map<string, Unrest>()
@@ -115,8 +115,8 @@ export class KernelTable {
       }
     }
     if (!seen) return
-    this.unrest = next
-    this.costMs = costMs
+    this.#unrest = next
+    this.#costMs = costMs
     this.lookedAt = lookedAt
     this.supported = true
   }

@@ -1,6 +1,6 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
-import type { ConnectionRecord } from '../admit/connection-book.ts'
 import type { CloseReason } from './close-reasons.ts'
+import type { ConnectionRecord } from './record.ts'
 
 /** `inactivityTimeoutMs` after `keepAlive` has had its say: six-fold when extended, never (0) when immortal. */
 export const inactivityLimitMs = (config: ProxyConfig): number =>

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+
 /** Ceilings of a head (design: never cut, always refused). */
 export const MAX_HEADERS = 100
 export const MAX_HEAD_BYTES = 64 * 1024
@@ -50,32 +52,32 @@ const LF = 10
  * bare CR; we take bare LF and NUL as hostile too). One empty line before the start line is skipped, as RFC 9112 asks for.
  */
 export class HeadReader {
-  private kept: Buffer | null = null
-  private keptLength = 0
-  private lineLength = 0
-  private afterCr = false
-  private seen = 0
-  private leadingSkipped = false
+  #kept: Buffer | null = null
+  #keptLength = 0
+  #lineLength = 0
+  #afterCr = false
+  #seen = 0
+  #leadingSkipped = false
   /** The whole head without its last empty line, lines separated by CRLF; latin1, so that every byte survives. */
   text = ''
 
   /** Bytes kept of a head that is not complete. */
   get keptBytes(): number {
-    return this.kept?.length ?? 0
+    return this.#kept?.length ?? 0
   }
 
   /** True while a head has begun and is not complete. */
   get begun(): boolean {
-    return this.seen > 0
+    return this.#seen > 0
   }
 
   /**
    * Takes bytes up to the end of the head. Answers the index after it, or -1 when more is needed. Throws HeadError.
    */
   push(buffer: Buffer, start: number, end: number): number {
-    let lineLength = this.lineLength
-    let afterCr = this.afterCr
-    let seen = this.seen
+    let lineLength = this.#lineLength
+    let afterCr = this.#afterCr
+    let seen = this.#seen
     let from = start
     for (let at = start; at < end; at += 1) {
       if (seen >= MAX_HEAD_BYTES) throw new HeadError('head_too_large')
@@ -88,15 +90,15 @@ export class HeadReader {
           lineLength = 0
           continue
         }
-        if (this.keptLength + (at - from) <= 1 && !this.leadingSkipped) {
+        if (this.#keptLength + (at - from) <= 1 && !this.#leadingSkipped) {
           // The head so far is the CR of an empty first line.
-          this.leadingSkipped = true
-          this.keptLength = 0
+          this.#leadingSkipped = true
+          this.#keptLength = 0
           seen = 0
           from = at + 1
           continue
         }
-        this.finish(buffer, from, at + 1)
+        this.#finish(buffer, from, at + 1)
         return at + 1
       }
       if (byte === CR) afterCr = true
@@ -104,40 +106,40 @@ export class HeadReader {
       else if (byte === 0) throw new HeadError('nul')
       else lineLength += 1
     }
-    this.lineLength = lineLength
-    this.afterCr = afterCr
-    this.seen = seen
-    this.keep(buffer, from, end)
+    this.#lineLength = lineLength
+    this.#afterCr = afterCr
+    this.#seen = seen
+    this.#keep(buffer, from, end)
     return -1
   }
 
-  private keep(buffer: Buffer, start: number, end: number): void {
+  #keep(buffer: Buffer, start: number, end: number): void {
     const length = end - start
     if (length === 0) return
-    const needed = this.keptLength + length
-    if (!this.kept || this.kept.length < needed) {
+    const needed = this.#keptLength + length
+    if (!this.#kept || this.#kept.length < needed) {
       const grown = Buffer.allocUnsafe(Math.max(1024, 2 * needed))
-      if (this.kept) this.kept.copy(grown, 0, 0, this.keptLength)
-      this.kept = grown
+      if (this.#kept) this.#kept.copy(grown, 0, 0, this.#keptLength)
+      this.#kept = grown
     }
-    buffer.copy(this.kept, this.keptLength, start, end)
-    this.keptLength = needed
+    buffer.copy(this.#kept, this.#keptLength, start, end)
+    this.#keptLength = needed
   }
 
-  private finish(buffer: Buffer, start: number, end: number): void {
-    if (this.keptLength + (end - start) < 4) throw new HeadError('start_line')
-    if (this.keptLength === 0) {
+  #finish(buffer: Buffer, start: number, end: number): void {
+    if (this.#keptLength + (end - start) < 4) throw new HeadError('start_line')
+    if (this.#keptLength === 0) {
       this.text = buffer.toString('latin1', start, end - 4)
     } else {
-      this.keep(buffer, start, end)
-      this.text = this.kept!.toString('latin1', 0, this.keptLength - 4)
+      this.#keep(buffer, start, end)
+      this.text = this.#kept!.toString('latin1', 0, this.#keptLength - 4)
     }
-    this.kept = null
-    this.keptLength = 0
-    this.lineLength = 0
-    this.afterCr = false
-    this.seen = 0
-    this.leadingSkipped = false
+    this.#kept = null
+    this.#keptLength = 0
+    this.#lineLength = 0
+    this.#afterCr = false
+    this.#seen = 0
+    this.#leadingSkipped = false
   }
 }
 
@@ -171,6 +173,27 @@ export interface ResponseHead extends Head {
   /** From `Keep-Alive: timeout=N`, in milliseconds. */
   keepAliveMs: number | null
 }
+
+/**
+ * The head of an answer of our own. `fields`: names and values in turn. `bodyLength`: bytes of its body; CHUNKED where that is not
+ * known yet.
+ */
+export const answerHead = (status: number, fields: string[] = [], bodyLength = 0): ResponseHead => ({
+  version: '1.1',
+  fields: [
+    ...fields,
+    'Date',
+    new Date().toUTCString(),
+    // RFC 9110 §8.6: no length beside 204.
+    ...(bodyLength >= 0 && status !== 204 ? ['Content-Length', String(bodyLength)] : []),
+  ],
+  bodyLength,
+  connection: [],
+  upgrade: null,
+  status,
+  reason: STATUS_CODES[status] ?? '',
+  keepAliveMs: null,
+})
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for

@@ -1,9 +1,9 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
 import { statusClass } from '../../../wire/status-class.ts'
-import type { ConnectionBook } from '../admit/connection-book.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
-import type { CompiledRoute } from '../routes/compile.ts'
-import type { Dialler } from '../targets/dialler.ts'
+import type { ConnectionRecord } from '../connections/record.ts'
+import type { RouteHandler } from './exchange.ts'
 
 /** Requests of the whole proxy, exact. */
 export class RequestCounts {
@@ -20,8 +20,6 @@ export class RequestCounts {
 /** What HTTP connections share. */
 export interface HttpServices {
   readonly config: ProxyConfig
-  readonly book: ConnectionBook
-  readonly dialler: Dialler
   readonly kernel: KernelTable
   readonly requests: RequestCounts
   /** HTTP connections that have become raw pipes (WebSocket). */
@@ -30,11 +28,22 @@ export interface HttpServices {
   retiring(): boolean
   /** Something in flight has ended. */
   settled(): void
+  /** Logs an error of ours. */
+  noteFault(error: unknown): void
+  /** Closes a connection's record. */
+  close(record: ConnectionRecord, reason: CloseReason): void
 }
 
-/** The listener a connection came in by: its routes may change while the connection lives. */
-export interface HttpRoutes {
-  readonly http: CompiledRoute[]
-  /** The listener is gone: the connection may finish what it has. */
+/** A route as a request finds it. */
+export interface HttpRoute {
+  readonly name: string
+  readonly handler: RouteHandler
+}
+
+/** The port that a connection came in by: its routes may change while the connection lives. */
+export interface HttpPort {
+  /** The route of a request for this host and path; null when none takes it. */
+  pick(host: string, target: string): HttpRoute | null
+  /** The port is gone: the connection may finish what it has. */
   readonly retired: boolean
 }

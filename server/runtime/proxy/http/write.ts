@@ -35,7 +35,11 @@ const nominated = (connection: string[]): string[] | null => {
 }
 
 /** Re-serialises a request for the target from its parsed fields. HTTP/1.0 clients are spoken for in HTTP/1.0. */
-export const writeRequest = (head: RequestHead, clientIp: string, upgrade: boolean): string => {
+export const writeRequest = (
+  head: RequestHead,
+  client: { ip: string; scheme: 'http' | 'https' },
+  upgrade: boolean,
+): string => {
   let text = `${head.method} ${head.target} HTTP/${head.version}\r\n`
   const named = nominated(head.connection)
   const { fields } = head
@@ -46,7 +50,7 @@ export const writeRequest = (head: RequestHead, clientIp: string, upgrade: boole
     text += `${name}: ${fields[at + 1]}\r\n`
   }
   if (head.bodyLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n'
-  text += `X-Forwarded-For: ${clientIp}\r\nX-Forwarded-Proto: http\r\n`
+  text += `X-Forwarded-For: ${client.ip}\r\nX-Forwarded-Proto: ${client.scheme}\r\n`
   if (head.host !== '') text += `X-Forwarded-Host: ${head.host}\r\n`
   if (upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
   else if (head.version === '1.0') text += 'Connection: close\r\n'
@@ -81,6 +85,22 @@ export const writeResponse = (
   return `${text}\r\n`
 }
 
+/** What may be sent to a client that has to wait (RFC 9110 §15.2.1). */
+export const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
+
+/** What is said of requests that are not plainly valid. */
+export const REFUSED_HEADS = {
+  400: {
+    code: 'ERR_INVALID',
+    sentence: 'The request is not plainly valid HTTP/1.1; it was refused and nothing was forwarded',
+  },
+  405: { code: 'ERR_METHOD', sentence: 'This method is not forwarded' },
+  431: {
+    code: 'ERR_TOO_LARGE',
+    sentence: 'The request head is too large: at most 100 fields and 65536 bytes are taken',
+  },
+} as const satisfies Record<number, { code: ErrorCode; sentence: string }>
+
 /** An answer of our own: the JSON error of `node-api`, always followed by the end of the connection unless `keep`. */
 export const writeError = (
   status: number,
@@ -94,6 +114,6 @@ export const writeError = (
   text += `Content-Length: ${Buffer.byteLength(body)}\r\nDate: ${new Date().toUTCString()}\r\n`
   if (status === 405) text += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
   text += options.keep ? '\r\n' : 'Connection: close\r\n\r\n'
-  // The messages are ASCII; a facts value could hold more, and is written as UTF-8 bytes in latin1 clothes.
+  // The messages are ASCII; a facts value could hold more: its UTF-8 bytes are written one character each.
   return options.bodiless ? text : text + Buffer.from(body, 'utf8').toString('latin1')
 }

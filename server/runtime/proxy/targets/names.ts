@@ -29,15 +29,15 @@ const system: Resolver = (name, answer) => {
  * the last good answer serves on while the resolver fails or is silent.
  */
 export class Names {
-  private readonly resolver: Resolver
-  private readonly clock: () => number
-  private readonly names = new Map<string, Name>()
-  private readonly queue: string[] = []
-  private asked = 0
+  readonly #resolver: Resolver
+  readonly #clock: () => number
+  readonly #names = new Map<string, Name>()
+  readonly #queue: string[] = []
+  #asked = 0
 
   constructor(resolver: Resolver = system, clock = () => performance.now()) {
-    this.resolver = resolver
-    this.clock = clock
+    this.#resolver = resolver
+    this.#clock = clock
   }
 
   /** For `socket.connect({ lookup })`. */
@@ -50,7 +50,7 @@ export class Names {
       family?: number,
     ) => void,
   ): void => {
-    this.resolve(hostname, (error, all) => {
+    this.#resolve(hostname, (error, all) => {
       const family = options.family === 4 || options.family === 6 ? options.family : null
       const addresses = family === null ? all : all.filter((address) => address.family === family)
       const [first] = addresses
@@ -62,9 +62,9 @@ export class Names {
     })
   }
 
-  private resolve(hostname: string, answer: Answer): void {
-    const now = this.clock()
-    const name = this.nameOf(hostname)
+  #resolve(hostname: string, answer: Answer): void {
+    const now = this.#clock()
+    const name = this.#nameOf(hostname)
     if (name.addresses.length > 0 && now - name.answeredAt < FRESH_MS) {
       // Never in the same tick: the socket has no listeners yet.
       process.nextTick(answer, null, name.addresses)
@@ -77,51 +77,51 @@ export class Names {
         if (name.waiting.delete(answer)) answer(null, addresses)
       }, PATIENCE_MS).unref()
     }
-    this.ask(hostname, name)
+    this.#ask(hostname, name)
   }
 
-  private nameOf(hostname: string): Name {
-    const known = this.names.get(hostname)
+  #nameOf(hostname: string): Name {
+    const known = this.#names.get(hostname)
     const name = known ?? { addresses: [], answeredAt: 0, asking: false, waiting: new Set<Answer>() }
-    this.names.delete(hostname)
-    this.names.set(hostname, name)
-    if (this.names.size > MAX_NAMES) {
-      for (const [oldest, { waiting }] of this.names) {
+    this.#names.delete(hostname)
+    this.#names.set(hostname, name)
+    if (this.#names.size > MAX_NAMES) {
+      for (const [oldest, { waiting }] of this.#names) {
         if (waiting.size > 0) continue
-        this.names.delete(oldest)
+        this.#names.delete(oldest)
         break
       }
     }
     return name
   }
 
-  private ask(hostname: string, name: Name): void {
+  #ask(hostname: string, name: Name): void {
     if (name.asking) return
     name.asking = true
-    this.queue.push(hostname)
-    this.askNext()
+    this.#queue.push(hostname)
+    this.#askNext()
   }
 
-  private askNext(): void {
-    while (this.asked < MAX_ASKED) {
-      const hostname = this.queue.shift()
+  #askNext(): void {
+    while (this.#asked < MAX_ASKED) {
+      const hostname = this.#queue.shift()
       if (hostname === undefined) return
-      const name = this.names.get(hostname)
+      const name = this.#names.get(hostname)
       if (!name) continue
-      this.asked += 1
-      this.resolver(hostname, (error, addresses) => {
-        this.asked -= 1
-        this.answered(name, error, addresses)
-        this.askNext()
+      this.#asked += 1
+      this.#resolver(hostname, (error, addresses) => {
+        this.#asked -= 1
+        this.#answered(name, error, addresses)
+        this.#askNext()
       })
     }
   }
 
-  private answered(name: Name, error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
+  #answered(name: Name, error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
     name.asking = false
     if (addresses.length > 0) name.addresses = addresses
     // Also after a failure: the last good answer is not doubted again with every connection.
-    name.answeredAt = this.clock()
+    name.answeredAt = this.#clock()
     const waiting = [...name.waiting]
     name.waiting.clear()
     for (const answer of waiting) answer(name.addresses.length > 0 ? null : error, name.addresses)

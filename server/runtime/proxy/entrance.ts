@@ -1,0 +1,88 @@
+import type { Socket } from 'node:net'
+import type { ProxyConfig } from '../../contract/node-config.ts'
+import { plainAddress } from '../../wire/plain-address.ts'
+import { Link, type LinkOwner, type OnFault } from '../listen/link.ts'
+import type { ConnectionBook } from './admit/connection-book.ts'
+import { Identifying } from './admit/identify.ts'
+import type { ConnectionRecord } from './connections/record.ts'
+import { HttpConnection } from './http/connection.ts'
+import type { HttpServices } from './http/services.ts'
+import type { PortRoutes } from './routes/port-routes.ts'
+import { TcpConnection, type TcpServices } from './tcp/connection.ts'
+
+export interface EntranceOptions {
+  readonly config: ProxyConfig
+  readonly book: ConnectionBook
+  readonly tcp: TcpServices
+  readonly http: HttpServices
+  readonly onFault: OnFault
+}
+
+/** Holds a socket between accept and its carrier, so that it is never without an owner. */
+const NOBODY: LinkOwner = {
+  onBytes: () => true,
+  onEnd: () => undefined,
+  onError: () => undefined,
+  onFlushed: () => undefined,
+  onFinish: () => undefined,
+}
+
+/**
+ * A connection's way in: accepted (counted against the ceiling of all), identified (whose it is), admitted (the limits of that
+ * address), then carried as TCP or HTTP until it is closed. Each stage goes on, waits for more within bounds, or ends the connection
+ * with a reason.
+ */
+export class Entrance {
+  readonly #options: EntranceOptions
+
+  constructor(options: EntranceOptions) {
+    this.#options = options
+  }
+
+  /** In the tick of the accept. */
+  accept(socket: Socket, port: number, routes: PortRoutes): void {
+    const { book, onFault } = this.#options
+    const link = new Link(socket, NOBODY, onFault)
+    const peer = { ip: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
+    const record = book.accept(routes.tcp ? 'tcp' : 'http', peer, port)
+    if (!record) {
+      link.destroy()
+      return
+    }
+    if (socket.remoteAddress === undefined) {
+      // Reset before we came to accept it.
+      link.destroy()
+      book.close(record, 'client_gone_before_data')
+      return
+    }
+    try {
+      this.#identify(link, record, routes)
+    } catch (error) {
+      link.destroy()
+      book.faulted(record, error)
+    }
+  }
+
+  #identify(link: Link, record: ConnectionRecord, routes: PortRoutes): void {
+    const { identifier } = routes
+    if (!identifier) {
+      this.#admit(link, record, routes, null)
+      return
+    }
+    const { book, config } = this.#options
+    const go = (early: Buffer | null): void => this.#admit(link, record, routes, early)
+    new Identifying(link, record, book, identifier, config.initialDataTimeoutMs, go).start()
+  }
+
+  #admit(link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null): void {
+    if (!this.#options.book.admit(record)) {
+      link.destroy()
+      return
+    }
+    const { tcp } = routes
+    if (tcp) {
+      record.route = tcp.name
+      new TcpConnection(link, record, this.#options.tcp).start(tcp.group, early)
+    } else new HttpConnection(link, record, this.#options.http, routes).start(early)
+  }
+}

@@ -1,0 +1,151 @@
+import { Link, type LinkOwner, type OnFault } from '../../listen/link.ts'
+import type { CloseReason } from '../connections/close-reasons.ts'
+import type { Connector } from './connector.ts'
+import type { Target } from './target.ts'
+
+export type DialFailure = Extract<
+  CloseReason,
+  'backend_refused' | 'connect_timeout' | 'target_unreachable' | 'local_resources'
+>
+
+/** A link to a target that is connected, or why none of them is; then `target` is the one that was asked last. */
+export type DialDone = (link: Link | null, target: Target | null, failure: DialFailure | null) => void
+
+/** What a dial needs of whoever began it. */
+export interface DialOwner {
+  readonly connector: Connector
+  /** Milliseconds; 0: no limit. */
+  readonly connectTimeoutMs: number
+  readonly onFault: OnFault
+  markUp(target: Target): void
+  markDown(target: Target, reason: DialFailure): void
+  /** This dial is over. */
+  settle(dial: Dial): void
+}
+
+const failureOf = (error: NodeJS.ErrnoException): DialFailure => {
+  switch (error.code) {
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+      return 'backend_refused'
+    case 'ETIMEDOUT':
+      return 'connect_timeout'
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'EADDRNOTAVAIL':
+    case 'ENOBUFS':
+    case 'ENOMEM':
+      return 'local_resources'
+    default:
+      return 'target_unreachable'
+  }
+}
+
+/** One attempt to connect to one of the candidates, in order. */
+export class Dial implements LinkOwner {
+  readonly #owner: DialOwner
+  readonly #candidates: Target[]
+  readonly #done: DialDone
+  #at = 0
+  #link: Link | null = null
+  #startedAt = 0
+  #settled = false
+
+  constructor(owner: DialOwner, candidates: Target[], done: DialDone) {
+    this.#owner = owner
+    this.#candidates = candidates
+    this.#done = done
+  }
+
+  /** Connects to the candidate whose turn it is. A connector that throws is a fault of ours, and that candidate's failure. */
+  next(): void {
+    const target = this.#candidates[this.#at]!
+    this.#startedAt = performance.now()
+    try {
+      this.#connect(target)
+    } catch (error) {
+      this.#owner.onFault(error)
+      this.#failed('target_unreachable')
+    }
+  }
+
+  #connect(target: Target): void {
+    const { connector, onFault } = this.#owner
+    const reader = Link.reader()
+    let link: Link | null = null
+    const { stream, intoBuffers } = connector(target, reader.onread, () => {
+      if (!link) return
+      if (!intoBuffers) link.readChunks()
+      try {
+        this.#connected(link, target)
+      } catch (error) {
+        onFault(error)
+        link.owner.onError(link, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
+      }
+    })
+    link = new Link(stream, this, onFault)
+    reader.bind(link)
+    this.#link = link
+  }
+
+  /** The target was just found dead by another dial: waiting for it to the end would help nobody while there are others. */
+  leave(target: Target): void {
+    if (this.#candidates[this.#at] === target && this.#at + 1 < this.#candidates.length) this.#failed(null)
+  }
+
+  #connected(link: Link, target: Target): void {
+    if (this.#settled || this.#link !== link) return
+    this.#settled = true
+    this.#owner.settle(this)
+    this.#owner.markUp(target)
+    this.#done(link, target, null)
+  }
+
+  /** `failure` null: not this dial's own finding. */
+  #failed(failure: DialFailure | null): void {
+    if (this.#settled) return
+    const link = this.#link
+    this.#link = null
+    link?.destroy()
+    const target = this.#candidates[this.#at]!
+    this.#at += 1
+    if (failure !== null && failure !== 'local_resources') this.#owner.markDown(target, failure)
+    if (this.#at < this.#candidates.length && failure !== 'local_resources') {
+      this.next()
+      return
+    }
+    this.#settled = true
+    this.#owner.settle(this)
+    this.#done(null, target, failure)
+  }
+
+  sweep(now: number): void {
+    const limitMs = this.#owner.connectTimeoutMs
+    if (limitMs > 0 && now - this.#startedAt >= limitMs) this.#failed('connect_timeout')
+  }
+
+  /** The client is gone: nobody waits for this dial any more. */
+  cancel(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#owner.settle(this)
+    this.#link?.destroy()
+  }
+
+  onBytes(): boolean {
+    // Nothing is read before 'connect' has handed the link over.
+    return true
+  }
+  onEnd(link: Link): void {
+    if (link === this.#link) this.#failed('backend_refused')
+  }
+  onError(link: Link, error: NodeJS.ErrnoException): void {
+    if (link === this.#link) this.#failed(failureOf(error))
+  }
+  onFlushed(): void {
+    // Nothing is written while dialling.
+  }
+  onFinish(): void {
+    // Nor is our half ended.
+  }
+}

@@ -1,0 +1,70 @@
+import { isName } from './names.ts'
+import { IdlePool } from './pool.ts'
+
+/** Where a target listens. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+  /** The host is a name, not an address. */
+  readonly named: boolean
+}
+
+export const keyOf = (route: string, host: string, port: number): string =>
+  JSON.stringify([route, host, port])
+
+/** The state of a target in the table that is being built. */
+export type Adopt = (route: string, host: string, port: number) => Target
+
+/** One target of one route: its passive health, its live use and its idle HTTP connections. */
+export class Target implements Endpoint {
+  readonly route: string
+  readonly host: string
+  readonly port: number
+  readonly name: string
+  readonly named: boolean
+  readonly key: string
+  readonly pool = new IdlePool()
+  active = 0
+  connectFailures = 0
+  downSince: number | null = null
+  /** While down: asked again then, by a connection of our own; clients try it only when every target is down. */
+  retryAt = 0
+
+  constructor(route: string, host: string, port: number) {
+    this.route = route
+    this.host = host
+    this.port = port
+    this.key = keyOf(route, host, port)
+    this.named = isName(host)
+    this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  }
+}
+
+/** A target list of one route on one port, in configured order, with its round-robin position. */
+export class TargetGroup {
+  readonly targets: Target[]
+  #next = 0
+
+  constructor(targets: Target[]) {
+    this.targets = targets
+  }
+
+  /**
+   * Every target once, those that are up in turn; those that are down come last, as a last resort. The turn is taken among those
+   * that are up, so that the neighbour of a dead one gets no more than its share.
+   */
+  candidates(): Target[] {
+    const { targets } = this
+    if (targets.length === 1) return targets
+    const up: Target[] = []
+    const down: Target[] = []
+    for (const target of targets) (target.downSince === null ? up : down).push(target)
+    const turn = this.#next
+    this.#next = (turn + 1) % 0x4000_0000
+    const candidates: Target[] = []
+    for (const list of [up, down]) {
+      for (let at = 0; at < list.length; at += 1) candidates.push(list[(turn + at) % list.length]!)
+    }
+    return candidates
+  }
+}
