@@ -1,4 +1,5 @@
 import type { FleetEvent } from '@/server/contract/events.ts'
+import type { Incident } from '@/server/contract/incidents.ts'
 import type { LiveServerMessage } from '@/server/contract/live.ts'
 import { type EventFilter, eventMatches } from './event-filter.ts'
 
@@ -10,10 +11,19 @@ export interface CacheReader {
   get(key: CacheKey): unknown
   /** Every kept list of events with the filter that it was asked for. */
   eventLists(): { key: CacheKey; filter: EventFilter }[]
+  /** Whether this is the first snapshot of a topic: the one that answers a subscription, and not one that says that something changed. */
+  isFirst(topic: string): boolean
 }
 
-/** What a frame does to the cache. `stale` marks for a refetch of what is on screen; charts ask for themselves when a step has ended. */
-export type CacheChange = { do: 'set'; key: CacheKey; data: unknown } | { do: 'stale'; key: CacheKey }
+/**
+ * What a frame does to the cache. `stale` marks for a refetch of what is on screen; charts ask for themselves when a step has ended.
+ * `tell` hands events to the timelines that are kept: with `snapshotOf`, the newest ones of that topic, before which some may be
+ * missing.
+ */
+export type CacheChange =
+  | { do: 'set'; key: CacheKey; data: unknown }
+  | { do: 'stale'; key: CacheKey }
+  | { do: 'tell'; list: EventList; snapshotOf?: string }
 
 export interface EventList {
   items: FleetEvent[]
@@ -23,7 +33,8 @@ export interface EventList {
 /** A tail of a day would otherwise hold a day. */
 export const MAX_LIST_EVENTS = 500
 
-const INCIDENT_EVENT = /^(?:incident|signal|drain|push|tunnel|node|operator|stream|region|directory)\./
+/** After these, spans are missing from what was measured, or come to their end. */
+const CHANGES_GAPS: ReadonlySet<string> = new Set(['stream.gap', 'node.down', 'node.recovered'])
 
 const topicKey = (topic: string): CacheKey => {
   const colon = topic.indexOf(':')
@@ -57,10 +68,22 @@ const withEvents = (cache: CacheReader, events: readonly FleetEvent[]): CacheCha
 }
 
 /**
+ * Whether a new snapshot of an incident means that its timeline must be read again. What events tell is put into it as they come; a
+ * note, a correction or an annotation comes without one, with a snapshot in which nothing that events tell has changed.
+ */
+const changesTimeline = (before: Incident | undefined, after: Incident, isFirst: boolean): boolean => {
+  if (before === undefined) return false
+  const scope = ({ regions, nodes, startedAt, resolvedAt, title, severity }: Incident) =>
+    JSON.stringify([regions, nodes, startedAt, resolvedAt, title, severity])
+  if (scope(before) !== scope(after)) return true
+  return !isFirst && JSON.stringify(before) === JSON.stringify(after)
+}
+
+/**
  * What one frame of `/live` changes: pure, so that the same frames always leave the same cache. A frame that was seen before
  * changes nothing, because a resume may repeat.
  */
-export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheChange[] => {
+export const applyEvent = (cache: CacheReader, frame: LiveServerMessage, now = Date.now()): CacheChange[] => {
   switch (frame.type) {
     case 'snapshot': {
       const key = topicKey(frame.topic)
@@ -72,19 +95,23 @@ export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheC
           : asList(frame.data)
         return [
           ...(data ? withEvents(cache, data.items) : []),
+          ...(data ? [{ do: 'tell' as const, list: data, snapshotOf: frame.topic }] : []),
           { do: 'stale', key: ['events'] },
-          { do: 'stale', key: ['timeline'] },
         ]
       }
       const changes: CacheChange[] = [{ do: 'set', key, data: frame.data }]
-      // An incident's rows are a second resource: its snapshot tells that they changed.
-      if (name === 'incident') changes.push({ do: 'stale', key: ['timeline', key[1]] })
+      if (name === 'incident') {
+        const before = cache.get(key) as Incident | undefined
+        if (changesTimeline(before, frame.data as Incident, cache.isFirst(frame.topic)))
+          changes.push({ do: 'stale', key: ['timeline', key[1]] })
+      }
       return changes
     }
     case 'event': {
       const changes = withEvents(cache, [frame.event])
       const { type } = frame.event
-      if (INCIDENT_EVENT.test(type)) changes.push({ do: 'stale', key: ['timeline'] })
+      changes.push({ do: 'tell', list: { items: [frame.event], nextCursor: null } })
+      if (CHANGES_GAPS.has(type)) changes.push({ do: 'stale', key: ['timeline'] })
       if (type.startsWith('incident.')) changes.push({ do: 'stale', key: ['incidents'] })
       if (type.startsWith('drain.')) changes.push({ do: 'stale', key: ['drains'] })
       if (type.startsWith('tunnel.')) changes.push({ do: 'stale', key: ['tunnels'] })

@@ -1,7 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Page } from '@/server/contract/ids.ts'
-import type { Incident, Timeline, TimelineItem } from '@/server/contract/incidents.ts'
+import type { Incident, TimelineItem } from '@/server/contract/incidents.ts'
+import { inTimelineOrder } from '@/server/contract/timeline-items.ts'
 import { get, post, query } from './http.ts'
+import { readTimeline, type TimelineData, timelineTopics } from './timeline.ts'
+import { useLiveStatus } from './use-live-status.ts'
 import { useLiveTopics } from './use-live-topics.ts'
 
 export const useIncidents = (status: string | null) => {
@@ -22,31 +25,20 @@ export const useIncident = (id: string) => {
   })
 }
 
-const MAX_PAGES = 10
+/** Beside the socket only what no event tells is missed: a span in which nothing was measured. */
+const BESIDE_SOCKET_MS = 60_000
+const WITHOUT_SOCKET_MS = 5000
 
-/** The whole timeline, page after page, up to ten thousand rows. */
-const readTimeline = async (id: string, signal: AbortSignal): Promise<Timeline> => {
-  const whole: Timeline = { items: [], gaps: [], nextCursor: null }
-  let cursor: string | null = null
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const part: Timeline = await get<Timeline>(
-      `/incidents/${encodeURIComponent(id)}/timeline${query({ limit: 1000, cursor })}`,
-      signal,
-    )
-    whole.items.push(...part.items)
-    whole.gaps.push(...part.gaps)
-    cursor = part.nextCursor
-    if (!cursor) break
-  }
-  return { ...whole, nextCursor: cursor }
-}
-
-export const useTimeline = (id: string) => {
-  useLiveTopics(`incident:${id}`)
+/** What happened around an incident, not folded. Events are put into it as they come; it is read again only where that cannot be. */
+export const useTimeline = (incident: Incident) => {
+  const { id } = incident
+  useLiveTopics(`incident:${id}`, ...timelineTopics(incident))
+  const { phase } = useLiveStatus()
   return useQuery({
     queryKey: ['timeline', id],
     queryFn: ({ signal }) => readTimeline(id, signal),
-    refetchInterval: 5000,
+    refetchInterval: phase === 'live' ? BESIDE_SOCKET_MS : WITHOUT_SOCKET_MS,
+    structuralSharing: false,
   })
 }
 
@@ -56,7 +48,6 @@ export const useIncidentAction = (id: string) => {
     mutationFn: (action: 'acknowledge' | 'mitigate' | 'resolve') =>
       post<Incident>(`/incidents/${encodeURIComponent(id)}/${action}`, {}),
     onSuccess: (incident) => client.setQueryData(['incident', id], incident),
-    onSettled: () => client.invalidateQueries({ queryKey: ['timeline', id] }),
   })
 }
 
@@ -65,11 +56,10 @@ export const useAddNote = (id: string) => {
   return useMutation({
     mutationFn: (text: string) => post<TimelineItem>(`/incidents/${encodeURIComponent(id)}/notes`, { text }),
     onSuccess: (item) =>
-      client.setQueryData<Timeline>(['timeline', id], (old) =>
+      client.setQueryData<TimelineData>(['timeline', id], (old) =>
         old && !old.items.some((known) => known.id === item.id)
-          ? { ...old, items: [...old.items, item] }
+          ? { ...old, items: [...old.items, item].sort(inTimelineOrder) }
           : old,
       ),
-    onSettled: () => client.invalidateQueries({ queryKey: ['timeline', id] }),
   })
 }

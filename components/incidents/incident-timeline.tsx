@@ -35,7 +35,7 @@ export function IncidentTimeline({
   incident: Incident
   onInstant: (at: number | null) => void
 }) {
-  const timeline = useTimeline(incident.id)
+  const timeline = useTimeline(incident)
   const span = useIncidentSpan()
   const [filter, setFilter] = useQueryStates({
     kind: parseAsArrayOf(parseAsStringLiteral(KINDS)).withDefault([]),

@@ -1,11 +1,11 @@
 'use client'
 
 import { useState } from 'react'
+import type { FoldedRow } from '@/server/contract/fold-rows.ts'
 import type { TimelineItem } from '@/server/contract/incidents.ts'
 import { plural } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
 import { TimelineGlyph } from './timeline-glyph.tsx'
-import type { TimelineRow } from './timeline-rows.ts'
 
 const LATE_MS = 2000
 
@@ -14,11 +14,11 @@ export function TimelineRowView({
   row,
   onInstant,
 }: {
-  row: TimelineRow
+  row: FoldedRow
   onInstant: (at: number | null) => void
 }) {
   const [open, setOpen] = useState(false)
-  const { item, folded } = row
+  const { item, members } = row
   const at = Date.parse(item.at)
   return (
     <li data-kind={item.kind} className="border-hairline border-t hover:bg-sunken">
@@ -49,13 +49,13 @@ export function TimelineRowView({
           {item.title}
         </span>
         <span className="text-faint text-xs max-sm:hidden">
-          {folded.length > 0 && plural(folded.length, 'row')}
+          {members.length > 0 && plural(members.length, 'row')}
           {Date.parse(item.receivedAt) - at > LATE_MS && ' late'}
         </span>
       </button>
       {open && (
         <div className="grid gap-1 pb-2 pl-[5.5rem] text-soft sm:pl-[6rem]">
-          {folded.map((member) => (
+          {members.map((member) => (
             <FoldedRow key={member.id} item={member} />
           ))}
           <Data item={item} />

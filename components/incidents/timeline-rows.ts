@@ -1,3 +1,4 @@
+import { type FoldedRow, foldTimeline } from '@/server/contract/fold-rows.ts'
 import type { TimelineItem, TimelineKind } from '@/server/contract/incidents.ts'
 
 export interface TimelineFilter {
@@ -8,12 +9,6 @@ export interface TimelineFilter {
   /** Epoch ms, inclusive. */
   from: number | null
   to: number | null
-}
-
-/** A row of the timeline, with the rows that it stands for. */
-export interface TimelineRow {
-  item: TimelineItem
-  folded: TimelineItem[]
 }
 
 const matches = (item: TimelineItem, filter: TimelineFilter): boolean => {
@@ -30,13 +25,11 @@ const matches = (item: TimelineItem, filter: TimelineFilter): boolean => {
   )
 }
 
-/** Rows in order of time. A folded row takes its members with it; it shows when itself or one of them matches. */
-export const timelineRows = (items: readonly TimelineItem[], filter: TimelineFilter): TimelineRow[] => {
-  const byId = new Map(items.map((item) => [item.id, item]))
-  const inside = new Set(items.flatMap((item) => item.folded ?? []))
-  return items
-    .filter((item) => !inside.has(item.id))
-    .map((item) => ({ item, folded: (item.folded ?? []).flatMap((id) => byId.get(id) ?? []) }))
-    .filter((row) => matches(row.item, filter) || row.folded.some((member) => matches(member, filter)))
-    .toSorted((a, b) => Date.parse(a.item.at) - Date.parse(b.item.at))
-}
+/**
+ * What a timeline shows: its items folded, as the server folds them. A folded row takes its members with it; it shows when itself or
+ * one of them matches.
+ */
+export const timelineRows = (items: readonly TimelineItem[], filter: TimelineFilter): FoldedRow[] =>
+  foldTimeline(items).filter(
+    ({ item, members }) => matches(item, filter) || members.some((member) => matches(member, filter)),
+  )

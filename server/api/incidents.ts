@@ -23,9 +23,12 @@ export const incidentHandlers = ({
     listIncidents: ({ query: { from, to, ...rest } }) =>
       incidents.list(given({ ...rest, from: isoOf(from), to: isoOf(to) })),
     getIncident: ({ params }) => known(params.id),
-    async getTimeline({ params, query: { kind, node, q, ...page } }) {
+    async getTimeline({ params, query: { kind, node, q, members, ...page } }) {
       const { id } = await known(params.id)
-      return incidents.timeline(id, given({ ...page, kinds: kind, nodes: node, text: q }))
+      return incidents.timeline(
+        id,
+        given({ ...page, kinds: kind, nodes: node, text: q, members: members === 'yes' }),
+      )
     },
     async exportIncident({ params, query: { format }, context }) {
       const { id } = await known(params.id)

@@ -25,11 +25,24 @@ interface Cause {
   moves: Map<string, Move>
 }
 
-/** Folds rows by cause: closes with the registrations that followed them, then repetitions. Order is kept. */
-export const foldRows = (items: readonly TimelineItem[]): TimelineItem[] =>
+/** A row of a folded timeline with the rows that it stands for; none where it stands for itself. */
+export interface FoldedRow {
+  item: TimelineItem
+  members: readonly TimelineItem[]
+}
+
+/**
+ * Folds rows by cause: closes with the registrations that followed them, then repetitions. Order is kept. Pure, so that the server's
+ * answer and a page that folds what it has heard since agree row by row.
+ */
+export const foldTimeline = (items: readonly TimelineItem[]): FoldedRow[] =>
   foldRepeats(foldTunnelMoves(items))
 
-export const foldTunnelMoves = (items: readonly TimelineItem[]): TimelineItem[] => {
+/** The same without the members. */
+export const foldRows = (items: readonly TimelineItem[]): TimelineItem[] =>
+  foldTimeline(items).map((row) => row.item)
+
+const foldTunnelMoves = (items: readonly TimelineItem[]): FoldedRow[] => {
   const causes: Cause[] = []
   const causeOf = new Map<TimelineItem, Cause>()
 
@@ -71,18 +84,18 @@ export const foldTunnelMoves = (items: readonly TimelineItem[]): TimelineItem[] 
     }
   }
 
-  const rows: TimelineItem[] = []
+  const rows: FoldedRow[] = []
   const shown = new Set<Cause>()
   for (const item of items) {
     const cause = causeOf.get(item)
     // One host's coming and going reads better as it is, except where a drain is the cause.
     if (!cause || cause.items.length < 2 || (cause.moves.size < 2 && cause.code !== CLOSE.drain)) {
-      rows.push(item)
+      rows.push({ item, members: [] })
       continue
     }
     if (shown.has(cause)) continue
     shown.add(cause)
-    rows.push(causeRow(cause, item))
+    rows.push({ item: causeRow(cause, item), members: cause.items })
   }
   return rows
 }
@@ -118,40 +131,46 @@ const causeRow = (cause: Cause, first: TimelineItem): TimelineItem => {
 }
 
 /** Rows of one source that read the same, each within 10 s of the one before, become one with a count. */
-export const foldRepeats = (items: readonly TimelineItem[]): TimelineItem[] => {
+const foldRepeats = (items: readonly FoldedRow[]): FoldedRow[] => {
   interface Run {
     first: TimelineItem
-    ids: string[]
-    count: number
+    members: TimelineItem[]
     until: string
     index: number
   }
-  const rows: TimelineItem[] = []
+  const rows: FoldedRow[] = []
+  const all: Run[] = []
   const runs = new Map<string, Run>()
-  for (const item of items) {
-    if (item.kind !== 'event' || item.folded) {
-      rows.push(item)
+  for (const row of items) {
+    const { item } = row
+    if (item.kind !== 'event' || row.members.length > 0) {
+      rows.push(row)
       continue
     }
     const key = `${item.source}\n${item.title}`
     const run = runs.get(key)
     if (!run || Date.parse(item.at) - Date.parse(run.until) > REPEAT_MS) {
-      runs.set(key, { first: item, ids: [item.id], count: 1, until: item.at, index: rows.length })
-      rows.push(item)
+      const begun = { first: item, members: [item], until: item.at, index: rows.length }
+      runs.set(key, begun)
+      all.push(begun)
+      rows.push(row)
       continue
     }
-    run.count += 1
+    run.members.push(item)
     run.until = item.at
-    if (run.ids.length < MAX_FOLDED) run.ids.push(item.id)
-    rows[run.index] = {
-      ...run.first,
-      id: `fold:${run.first.id}`,
-      title: `${run.count} × ${run.first.title}`,
-      data: { ...run.first.data, count: run.count, until: run.until },
-      folded: run.ids,
-    }
   }
+  // A run is named once it is whole: naming it at each of its rows would cost their square.
+  for (const { first, members, until, index } of all)
+    if (members.length > 1) rows[index] = { item: repeatRow(first, members, until), members }
   return rows
 }
+
+const repeatRow = (first: TimelineItem, members: readonly TimelineItem[], until: string): TimelineItem => ({
+  ...first,
+  id: `fold:${first.id}`,
+  title: `${members.length} × ${first.title}`,
+  data: { ...first.data, count: members.length, until },
+  folded: members.slice(0, MAX_FOLDED).map((item) => item.id),
+})
 
 const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null)

@@ -31,7 +31,11 @@ const event = (id: number, over: Partial<FleetEvent> = {}): FleetEvent => ({
 /** A cache in memory that applies what `applyEvent` answers. */
 const memory = (lists: { key: CacheKey; filter: EventFilter }[] = []) => {
   const data = new Map<string, unknown>()
-  const cache: CacheReader = { get: (key) => data.get(JSON.stringify(key)), eventLists: () => lists }
+  const cache: CacheReader = {
+    get: (key) => data.get(JSON.stringify(key)),
+    eventLists: () => lists,
+    isFirst: () => false,
+  }
   const apply = (frame: LiveServerMessage): CacheChange[] => {
     const changes = applyEvent(cache, frame)
     for (const change of changes) if (change.do === 'set') data.set(JSON.stringify(change.key), change.data)
@@ -101,7 +105,7 @@ describe('applyEvent', () => {
   it.each([
     ['incident.opened', ['incidents']],
     ['drain.phase_changed', ['drains']],
-    ['push.session_invalidated', ['timeline']],
+    ['node.recovered', ['timeline']],
   ] as const)('marks what %s makes old', (type, key) => {
     expect(memory().apply(frameOf(event(1, { type, data: {} })))).toContainEqual({ do: 'stale', key })
   })

@@ -3,7 +3,8 @@ import {
   comparePlaces,
   concernsIncident,
   type FleetEvent,
-  foldRows,
+  type FoldedRow,
+  foldTimeline,
   type Incident,
   inTimelineOrder,
   itemOf,
@@ -24,6 +25,8 @@ const MAX_END = 10_000
 const MAX_ANSWERS = 40
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
+/** Members in one answer, so that a storm is read in parts of a few megabytes. */
+const MAX_MEMBERS = 5_000
 
 export interface TimelineFilter {
   limit?: number
@@ -31,6 +34,8 @@ export interface TimelineFilter {
   kinds?: string[]
   nodes?: string[]
   text?: string
+  /** Sends with each folded row the rows that it stands for. */
+  members?: boolean
 }
 
 type TimelineStore = Pick<Store, 'events' | 'timelineItems' | 'annotations' | 'gaps'>
@@ -88,16 +93,42 @@ export const readTimeline = async (
   now: number,
 ): Promise<Timeline> => {
   const gathered = await gatherTimeline(store, incident, now)
-  const rows = foldRows(gathered.items).filter((row) => matches(row, filter))
+  const rows = foldTimeline(gathered.items).filter(
+    ({ item, members }) => matches(item, filter) || members.some((member) => matches(member, filter)),
+  )
   const limit = Math.min(Math.max(1, filter.limit ?? DEFAULT_LIMIT), MAX_LIMIT)
   // A place, not a number of rows: rows that are added meanwhile neither repeat nor hide one.
   const after = filter.cursor === undefined ? null : placeOfCursor(filter.cursor)
-  const start = after === null ? 0 : rows.findIndex((row) => comparePlaces(placeOf(row), after) > 0)
-  const page = start < 0 ? [] : rows.slice(start, start + limit)
-  const last = page.at(-1)
-  const more = start >= 0 && start + limit < rows.length
-  return { items: page, gaps: gathered.gaps, nextCursor: more && last ? cursorOf(last) : null }
+  const start = after === null ? 0 : rows.findIndex(({ item }) => comparePlaces(placeOf(item), after) > 0)
+  const rest = start < 0 ? [] : rows.slice(start, start + limit)
+  const page = filter.members ? rest.slice(0, countWithin(rest, MAX_MEMBERS)) : rest
+  const last = page.at(-1)?.item
+  const more = start >= 0 && start + page.length < rows.length
+  return {
+    items: page.map((row) => (filter.members ? withMembers(row) : row.item)),
+    gaps: gathered.gaps,
+    nextCursor: more && last ? cursorOf(last) : null,
+  }
 }
+
+/** How many rows have together at most so many members; one at least. */
+const countWithin = (rows: readonly FoldedRow[], most: number): number => {
+  let sum = 0
+  const full = rows.findIndex(({ members }) => {
+    sum += Math.max(1, members.length)
+    return sum > most
+  })
+  return full < 0 ? rows.length : Math.max(1, full)
+}
+
+const withMembers = ({ item, members }: FoldedRow): TimelineItem =>
+  members.length === 0
+    ? item
+    : {
+        ...item,
+        members: members.slice(0, MAX_MEMBERS),
+        ...(members.length > MAX_MEMBERS ? { membersLeftOut: members.length - MAX_MEMBERS } : {}),
+      }
 
 /** Both ends of a time: all of it where it is short, else its first and its last events and what lies between as a hole. */
 const readEnds = async (

@@ -14,16 +14,28 @@ export const TIMELINE_KINDS = [
 ] as const
 export type TimelineKind = (typeof TIMELINE_KINDS)[number]
 
-export const timelineItemSchema = z
-  .object({
-    id: z.string(),
-    at: isoTime,
-    receivedAt: isoTime,
-    kind: z.enum(TIMELINE_KINDS),
-    source: z.string().describe('Node id, "collector", or the actor\'s e-mail'),
-    title: z.string(),
-    data: z.record(z.string(), z.unknown()),
+const rowSchema = z.object({
+  id: z.string(),
+  at: isoTime,
+  receivedAt: isoTime,
+  kind: z.enum(TIMELINE_KINDS),
+  source: z.string().describe('Node id, "collector", or the actor\'s e-mail'),
+  title: z.string(),
+  data: z.record(z.string(), z.unknown()),
+})
+
+export const timelineItemSchema = rowSchema
+  .extend({
     folded: z.array(z.string()).describe('Ids of the rows that this one stands for').optional(),
+    members: z
+      .array(rowSchema)
+      .describe('The rows that this one stands for; only where the request says members=yes')
+      .optional(),
+    membersLeftOut: z
+      .number()
+      .int()
+      .describe('How many more it stands for; absent where `members` are all')
+      .optional(),
   })
   .meta({ id: 'TimelineItem' })
 export type TimelineItem = z.infer<typeof timelineItemSchema>

@@ -68,6 +68,10 @@ export const incidentRoutes = {
         kind: listParameter.optional(),
         node: listParameter.optional(),
         q: z.string().max(200).describe('Text that stands in the row').optional(),
+        members: z
+          .enum(['yes', 'no'], 'must be yes or no')
+          .describe('`yes`: each folded row carries the rows that it stands for')
+          .optional(),
       })
       .strict(),
     answer: timelineSchema,
