@@ -56,7 +56,7 @@ export function TimelineRowView({
       {open && (
         <div className="grid gap-1 pb-2 pl-[5.5rem] text-soft sm:pl-[6rem]">
           {members.map((member) => (
-            <FoldedRow key={member.id} item={member} />
+            <Member key={member.id} item={member} />
           ))}
           <Data item={item} />
         </div>
@@ -65,7 +65,7 @@ export function TimelineRowView({
   )
 }
 
-function FoldedRow({ item }: { item: TimelineItem }) {
+function Member({ item }: { item: TimelineItem }) {
   return (
     <div className="flex gap-3">
       <Time at={item.at} />
