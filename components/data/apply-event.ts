@@ -83,7 +83,7 @@ const changesTimeline = (before: Incident | undefined, after: Incident, isFirst:
  * What one frame of `/live` changes: pure, so that the same frames always leave the same cache. A frame that was seen before
  * changes nothing, because a resume may repeat.
  */
-export const applyEvent = (cache: CacheReader, frame: LiveServerMessage, now = Date.now()): CacheChange[] => {
+export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheChange[] => {
   switch (frame.type) {
     case 'snapshot': {
       const key = topicKey(frame.topic)
