@@ -12,6 +12,7 @@ import type {
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
+import { Turn } from '../time/turn.ts'
 import { createAddressRules } from './adapters/address.ts'
 import { Adapters, type NodeTarget } from './adapters/registry.ts'
 import { createDrainDesk, type DrainDeskOptions, type RunningDrainDesk } from './drains/drain-desk.ts'
@@ -22,11 +23,11 @@ import { NodeStreams } from './fleet/node-streams.ts'
 import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
 import { overviewOf } from './fleet/overview.ts'
 import { TunnelLists } from './fleet/tunnel-lists.ts'
-import type { CollectorHandle, IncidentDesk } from './handle.ts'
+import type { CollectorHandle } from './handle.ts'
 import { Recorder } from './history/recorder.ts'
 import { Retention } from './history/retention.ts'
 import { IncidentBook } from './incidents/book.ts'
-import { createIncidentDesk } from './incidents/desk.ts'
+import { IncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
 import { Recurring } from './recurring.ts'
 import type { DetectOptions } from './signals/detect.ts'
@@ -82,10 +83,10 @@ export class Collector implements CollectorHandle {
   readonly #verbs: NodeVerbs
   readonly #room: ControlRoom
   readonly #recurring: Recurring
+  /** Changes of incidents: one at a time, rules every second, people whenever they like. */
+  readonly #changes = new Turn()
   readonly #retention: Retention
   readonly #history: Recorder
-  /** The last change of incidents: one at a time, rules every second, people whenever they like. */
-  #lastChange: Promise<unknown> = Promise.resolve()
   #running = false
   #closed = false
 
@@ -129,8 +130,7 @@ export class Collector implements CollectorHandle {
     fleet.onPoll((id) => this.#history.touch(id))
     this.#history = this.#historyOf()
     this.drains = createDrainDesk({ ...options.drains, store, fleet, live, log, now })
-    const exclusive = <T>(change: () => Promise<T>): Promise<T> => this.#exclusively(change)
-    this.incidents = createIncidentDesk({ store, book: this.#book, live, exclusive, now })
+    this.incidents = new IncidentDesk({ store, book: this.#book, live, turn: this.#changes, now })
     this.#detector = new Detector({
       fleet: new LiveFleetView({
         fleet,
@@ -220,7 +220,7 @@ export class Collector implements CollectorHandle {
     this.#watch.close()
     this.#retention.close()
     for (const node of this.fleet.members()) this.#streams.leave(node)
-    await this.#lastChange
+    await this.#changes.settled()
     await this.#sink.close()
     await this.#tunnels.save()
     await this.#history
@@ -370,14 +370,8 @@ export class Collector implements CollectorHandle {
   }
 
   async #evaluate(): Promise<void> {
-    await this.#exclusively(() => this.#detector.evaluate(this.#now()))
+    await this.#changes.run(() => this.#detector.evaluate(this.#now()))
     this.#room.detected()
-  }
-
-  #exclusively<T>(change: () => Promise<T>): Promise<T> {
-    const next = this.#lastChange.then(change, change)
-    this.#lastChange = next.catch(() => undefined)
-    return next
   }
 
   #touch(id: string | null): void {

@@ -7,8 +7,9 @@ import {
   type Page,
   type TimelineItem,
 } from '../contract/index.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Run, SqlValue } from './connection.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
+import type { StoredIncident } from './store.ts'
 import { epochMs } from './time.ts'
 import type { UnreadableRows } from './unreadable-rows.ts'
 
@@ -20,20 +21,137 @@ const maxAnnotations = 1_000
 
 const read = <T>(row: { data: string }): T => JSON.parse(row.data) as T
 
-export const saveIncident = async (prisma: PrismaClient, incident: Incident): Promise<void> => {
-  const columns = {
-    state: incident.state,
-    severity: incident.severity,
-    startedAt: BigInt(epochMs(incident.startedAt)),
-    resolvedAt: incident.resolvedAt ? BigInt(epochMs(incident.resolvedAt)) : null,
-    data: JSON.stringify(incident),
+const conflict = (id: string, version: number, expectedVersion: number): AppError =>
+  new AppError(
+    'ERR_VERSION_CONFLICT',
+    `Incident ${id} has version ${version}, not ${expectedVersion}: somebody else changed it`,
+    { id, version },
+  )
+
+/** An incident whose record is damaged or gone cannot close its signals any more: it must not keep them from others. */
+const canHold = (data: SqlValue | undefined): boolean => {
+  try {
+    return typeof JSON.parse(String(data)) === 'object'
+  } catch {
+    return false
   }
-  await prisma.incident.upsert({
-    where: { id: incident.id },
-    create: { id: incident.id, ...columns },
-    update: columns,
+}
+
+const refuseHeld = async (run: Run, id: string, keys: readonly string[]): Promise<void> => {
+  if (keys.length === 0) return
+  const { rows } = await run(
+    `SELECT "h"."key", "h"."incidentId", "h"."muted", "i"."data" FROM "held_signals" "h" LEFT JOIN "incidents" "i" ON "i"."id" = "h"."incidentId"
+     WHERE "h"."incidentId" <> ? AND "h"."key" IN (${keys.map(() => '?').join(', ')})`,
+    [id, ...keys],
+  )
+  for (const { key, incidentId, muted, data } of rows) {
+    if (!canHold(data)) await run('DELETE FROM "held_signals" WHERE "key" = ?', [key ?? ''])
+    else
+      throw new AppError('ERR_CONFLICT', `Incident ${incidentId} holds the signal ${key} already`, {
+        key,
+        incidentId,
+        muted: Number(muted) !== 0,
+      })
+  }
+}
+
+/** Inserts or replaces, with the signals that it holds, in one transaction. See `Store.saveIncident` for what it rejects with. */
+export const saveIncident = (
+  connection: Connection,
+  { incident, version, resume, open, muted }: StoredIncident,
+  expectedVersion: number,
+): Promise<void> =>
+  connection.transaction(async (run) => {
+    const { id } = incident
+    const { rows } = await run('SELECT "version" FROM "incidents" WHERE "id" = ?', [id])
+    const found = rows[0] === undefined ? 0 : Number(rows[0].version)
+    if (found !== expectedVersion) throw conflict(id, found, expectedVersion)
+    await refuseHeld(run, id, [...open, ...muted])
+    await run(
+      `INSERT INTO "incidents" ("id", "state", "severity", "startedAt", "resolvedAt", "data", "version", "resume") VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT ("id") DO UPDATE SET "state" = excluded."state", "severity" = excluded."severity", "startedAt" = excluded."startedAt",
+         "resolvedAt" = excluded."resolvedAt", "data" = excluded."data", "version" = excluded."version", "resume" = excluded."resume"`,
+      [
+        id,
+        incident.state,
+        incident.severity,
+        epochMs(incident.startedAt),
+        incident.resolvedAt === undefined ? null : epochMs(incident.resolvedAt),
+        JSON.stringify(incident),
+        version,
+        JSON.stringify(resume),
+      ],
+    )
+    await run('DELETE FROM "held_signals" WHERE "incidentId" = ?', [id])
+    const held = [...open.map((key) => ({ key, muted: 0 })), ...muted.map((key) => ({ key, muted: 1 }))]
+    for (const { key, muted: isMuted } of held)
+      await run('INSERT INTO "held_signals" ("key", "incidentId", "muted") VALUES (?, ?, ?)', [
+        key,
+        id,
+        isMuted,
+      ])
+  })
+
+export const unmuteSignal = async (connection: Connection, key: string): Promise<void> => {
+  await connection.query('DELETE FROM "held_signals" WHERE "key" = ? AND "muted" <> 0', [key])
+}
+
+/** What is kept beside an incident; where that is damaged the incident itself is not. */
+const resumeOf = (text: SqlValue | undefined): Record<string, unknown> => {
+  try {
+    const value: unknown = JSON.parse(String(text))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+const readStored = async (
+  connection: Connection,
+  where: string,
+  args: readonly SqlValue[],
+  unreadable: UnreadableRows,
+): Promise<StoredIncident[]> => {
+  // One turn for both: an incident and what it holds must be of the same moment.
+  const [{ rows }, { rows: held }] = await connection.exclusive(async (run) => [
+    await run(
+      `SELECT "id", "data", "version", "resume" FROM "incidents" WHERE ${where} ORDER BY "startedAt", "id"`,
+      args,
+    ),
+    await run('SELECT "key", "incidentId", "muted" FROM "held_signals"'),
+  ])
+  const heldBy = Map.groupBy(held, (row) => String(row.incidentId))
+  return rows.flatMap(({ id, data, version, resume }) => {
+    const incident = unreadable.read('incidents', String(id), () => JSON.parse(String(data)) as Incident)
+    if (incident === null) return []
+    const keys = (isMuted: boolean): string[] =>
+      (heldBy.get(String(id)) ?? [])
+        .filter(({ muted }) => (Number(muted) !== 0) === isMuted)
+        .map(({ key }) => String(key))
+    return [
+      { incident, version: Number(version), resume: resumeOf(resume), open: keys(false), muted: keys(true) },
+    ]
   })
 }
+
+export const readStoredIncident = async (
+  connection: Connection,
+  id: string,
+  unreadable: UnreadableRows,
+): Promise<StoredIncident | null> => (await readStored(connection, '"id" = ?', [id], unreadable))[0] ?? null
+
+/** Not resolved, resolved since (epoch ms), or with a muted signal; oldest first. */
+export const readUnsettled = (
+  connection: Connection,
+  since: number,
+  unreadable: UnreadableRows,
+): Promise<StoredIncident[]> =>
+  readStored(
+    connection,
+    `"state" <> 'resolved' OR "resolvedAt" >= ? OR "id" IN (SELECT "incidentId" FROM "held_signals" WHERE "muted" <> 0)`,
+    [Math.trunc(since)],
+    unreadable,
+  )
 
 export const readIncident = async (
   prisma: PrismaClient,

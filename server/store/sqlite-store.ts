@@ -27,8 +27,11 @@ import {
   readAnnotations,
   readIncident,
   readIncidents,
+  readStoredIncident,
   readTimelineItems,
+  readUnsettled,
   saveIncident,
+  unmuteSignal,
 } from './incidents.ts'
 import { applyMigrations } from './migrations.ts'
 import { Reader } from './reader.ts'
@@ -47,6 +50,7 @@ import type {
   Store,
   StoredApiToken,
   StoredDrain,
+  StoredIncident,
   StoreHealth,
 } from './store.ts'
 import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
@@ -278,8 +282,20 @@ export class SqliteStore implements Store {
     return this.#guard(() => readTunnels(this.prisma, this.#unreadable))
   }
 
-  saveIncident(incident: Incident): Promise<void> {
-    return this.#guard(() => saveIncident(this.prisma, incident))
+  saveIncident(stored: StoredIncident, expectedVersion: number): Promise<void> {
+    return saveIncident(this.#connection, stored, expectedVersion)
+  }
+
+  storedIncident(id: string): Promise<StoredIncident | null> {
+    return this.#guard(() => readStoredIncident(this.#connection, id, this.#unreadable))
+  }
+
+  unsettledIncidents(since: number): Promise<StoredIncident[]> {
+    return this.#guard(() => readUnsettled(this.#connection, since, this.#unreadable))
+  }
+
+  unmuteSignal(key: string): Promise<void> {
+    return this.#guard(() => unmuteSignal(this.#connection, key))
   }
 
   incident(id: string): Promise<Incident | null> {

@@ -105,6 +105,17 @@ export interface StoredDrain {
   resume: Record<string, unknown>
 }
 
+/** An incident as kept: the DTO, plus what only the book of incidents needs to go on after a restart. */
+export interface StoredIncident {
+  incident: Incident
+  /** One more with each change. */
+  version: number
+  resume: Record<string, unknown>
+  /** Signals (`kind|scope`) that are open in it, and those that an operator muted with it until they have closed once. */
+  open: readonly string[]
+  muted: readonly string[]
+}
+
 export interface StoreHealth {
   ok: boolean
   reason: string | null
@@ -165,7 +176,17 @@ export interface Store {
   forgetTunnels(hostIds: readonly string[]): Promise<void>
   tunnels(): Promise<Tunnel[]>
 
-  saveIncident(incident: Incident): Promise<void>
+  /**
+   * Inserts (`expectedVersion` 0), or replaces the record if its stored version is still that; else rejects with `ERR_VERSION_CONFLICT
+   * {version}`. Rejects with `ERR_CONFLICT {key, incidentId, muted}` where another incident holds one of its signals.
+   */
+  saveIncident(stored: StoredIncident, expectedVersion: number): Promise<void>
+  /** The incident with what is kept beside it. */
+  storedIncident(id: string): Promise<StoredIncident | null>
+  /** Incidents that are not resolved, that were resolved since (epoch ms), or that hold a muted signal. */
+  unsettledIncidents(since: number): Promise<StoredIncident[]>
+  /** A muted signal has closed: it may open again. */
+  unmuteSignal(key: string): Promise<void>
   incident(id: string): Promise<Incident | null>
   incidents(filter: {
     status?: string

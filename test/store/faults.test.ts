@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Connection } from '../../server/store/connection.ts'
 import { SqlClient } from '../../server/store/sql-client.ts'
 import { SqliteStore } from '../../server/store/sqlite-store.ts'
-import { drain, event, incident, iso, log, sqlite, start, tunnel } from './fixtures.ts'
+import { drain, event, iso, log, sqlite, start, storedIncident, tunnel } from './fixtures.ts'
 
 const heals = (store: SqliteStore) => expect.poll(() => store.health().ok, { timeout: 10_000 }).toBe(true)
 
@@ -102,8 +102,8 @@ describe('a store whose disk lets it down', () => {
   })
 
   it('leaves out one row that cannot be read, says which, and shows all others', async () => {
-    await store.saveIncident(incident('i1'))
-    await store.saveIncident(incident('i2'))
+    await store.saveIncident(storedIncident('i1'), 0)
+    await store.saveIncident(storedIncident('i2'), 0)
     await store.saveTunnels([tunnel('host-1'), tunnel('host-2')])
     await store.appendEvents([event(1), event(2)])
     await store.audit({

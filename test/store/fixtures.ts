@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Drain, EventType, Incident, Tunnel } from '../../server/contract/index.ts'
 import { createLog } from '../../server/observe/log.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
-import type { EventInput, StoredDrain } from '../../server/store/store.ts'
+import type { EventInput, StoredDrain, StoredIncident } from '../../server/store/store.ts'
 
 export const log = createLog('test', 'silent')
 
@@ -98,6 +98,19 @@ export const incident = (id: string, more: Partial<Incident> = {}): Incident => 
   drains: [],
   ...more,
 })
+
+/** An incident as the book keeps it, at a version. */
+export const storedIncident = (id: string, more: Partial<Incident> = {}, version = 1): StoredIncident => {
+  const kept = incident(id, { signals: [], ...more })
+  const open = kept.signals.filter((signal) => signal.closedAt === undefined && kept.state !== 'resolved')
+  return {
+    incident: kept,
+    version,
+    resume: {},
+    open: open.map((signal) => `${signal.kind}|${signal.scope}`),
+    muted: [],
+  }
+}
 
 export const tunnel = (hostId: string, more: Partial<Tunnel> = {}): Tunnel => ({
   hostId,

@@ -7,7 +7,7 @@ import { METRIC_NAMES } from '../../server/contract/index.ts'
 import { Connection } from '../../server/store/connection.ts'
 import { applyMigrations, readMigrations } from '../../server/store/migrations.ts'
 import { SqliteStore } from '../../server/store/sqlite-store.ts'
-import { log } from './fixtures.ts'
+import { incident, log } from './fixtures.ts'
 
 const schema = readFileSync(fileURLToPath(new URL('../../prisma/schema.prisma', import.meta.url)), 'utf8')
 
@@ -183,6 +183,47 @@ describe('migrations', () => {
     const { items } = await store.events({})
     expect(items.map((event) => event.seq)).toEqual([4, 2, 1, 3])
     expect(items[2]!.at).toBe('9998-01-01T00:00:00.000Z')
+    await store.close()
+  })
+
+  it('let the older of two incidents of the version before keep a signal that both hold open', async () => {
+    await applyMigrations(
+      connection,
+      log,
+      readMigrations().filter(({ name }) => name < '20261121210000'),
+    )
+    const old = (id: string, startedAt: number, state: string, data: string) =>
+      connection.query(
+        'INSERT INTO "incidents" ("id", "state", "severity", "startedAt", "data") VALUES (?, ?, ?, ?, ?)',
+        [id, state, 'warning', startedAt, data],
+      )
+    const held = (id: string, startedAt: number, state = 'open', more = {}) => {
+      const signal = {
+        kind: 'node.down',
+        scope: 'node:fra-1',
+        openedAt: '2026-04-27T18:00:00Z',
+        sentence: '',
+      }
+      return old(id, startedAt, state, JSON.stringify(incident(id, { signals: [{ ...signal, ...more }] })))
+    }
+    await held('newer', 2_000)
+    await held('older', 1_000)
+    await held('closed', 500, 'open', { closedAt: '2026-04-27T18:01:00Z' })
+    await held('resolved', 400, 'resolved')
+    await old('damaged', 300, 'open', '{"signals":')
+    await old('odd', 200, 'open', '{"signals":["node.down",7,null]}')
+    await old('odder', 100, 'open', '{"signals":"none"}')
+    await connection.close()
+    const store = openStore()
+    await store.open()
+    const found = await store.unsettledIncidents(0)
+    expect(found.filter(({ open }) => open.length > 0).map((each) => [each.incident.id, each.open])).toEqual([
+      ['older', ['node.down|node:fra-1']],
+    ])
+    expect(found.map((each) => each.version)).toEqual(found.map(() => 1))
+    // What is damaged is left out, and keeps nobody from anything.
+    expect(found.map((each) => each.incident.id)).toContain('newer')
+    expect(found.map((each) => each.incident.id)).not.toContain('damaged')
     await store.close()
   })
 

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { keptSpans, outside } from '../../server/store/retention.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
-import { incident, iso, log, start } from './fixtures.ts'
+import { iso, log, start, storedIncident } from './fixtures.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -45,11 +45,12 @@ describe('what is kept, and for how long', () => {
     await openStore({ now: () => now })
     for (let half = 0; half < 20; half++)
       await store.saveIncident(
-        incident(`i-${half}`, {
+        storedIncident(`i-${half}`, {
           nodes: ['fra-1'],
           startedAt: iso(start + half * 12 * hour),
           ...(half === 19 ? {} : { resolvedAt: iso(start + (half + 1) * 12 * hour), state: 'resolved' }),
         }),
+        0,
       )
     await store.prune()
     const database = new DatabaseSync(path)
@@ -72,12 +73,13 @@ describe('what is kept, and for how long', () => {
     const maxBytes = 20_000_000
     await openStore({ now: () => now, retention: { maxBytes } })
     await store.saveIncident(
-      incident('i1', {
+      storedIncident('i1', {
         nodes: ['fra-0'],
         startedAt: iso(start + hour),
         resolvedAt: iso(start + 2 * hour),
         state: 'resolved',
       }),
+      0,
     )
     const before = (await store.measure()).usedBytes
     expect(before).toBeGreaterThan(maxBytes)

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { MetricName } from '../../server/contract/index.ts'
 import type { SqliteStore } from '../../server/store/sqlite-store.ts'
-import { dialects, drain, event, incident, iso, start, tunnel } from './fixtures.ts'
+import { dialects, drain, event, iso, start, storedIncident, tunnel } from './fixtures.ts'
 
 const fleet = { kind: 'fleet' } as const
 const sample = (
@@ -438,10 +438,89 @@ describe.each(dialects)('a store on $name', ({ create }) => {
   })
 
   describe('incidents', () => {
+    const stuck = 'push.stuck|node:fra-1'
+    const signals = [
+      {
+        kind: 'push.stuck',
+        scope: 'node:fra-1',
+        openedAt: iso(start),
+        sentence: '24 received, none delivered',
+      },
+    ]
+    const closed = signals.map((signal) => ({ ...signal, closedAt: iso(start + 1_000) }))
+
+    it('are replaced by whoever knows the newest version, and nobody else', async () => {
+      await store.saveIncident(storedIncident('i1'), 0)
+      await store.saveIncident(storedIncident('i1', { title: 'second' }, 2), 1)
+      const late = store.saveIncident(storedIncident('i1', { title: 'late' }, 2), 1)
+      await expect(late).rejects.toMatchObject({ code: 'ERR_VERSION_CONFLICT', facts: { version: 2 } })
+      const again = store.saveIncident(storedIncident('i1', { title: 'again' }), 0)
+      await expect(again).rejects.toMatchObject({ code: 'ERR_VERSION_CONFLICT' })
+      expect(await store.incident('i1')).toMatchObject({ title: 'second' })
+    })
+
+    it('hold an open signal one at a time; it is free once it closed', async () => {
+      await store.saveIncident(storedIncident('i1', { signals }), 0)
+      await expect(store.saveIncident(storedIncident('i2', { signals }), 0)).rejects.toMatchObject({
+        code: 'ERR_CONFLICT',
+        facts: { key: stuck, incidentId: 'i1', muted: false },
+      })
+      expect(await store.incident('i2')).toBeNull()
+      await store.saveIncident(storedIncident('i1', { signals: closed }, 2), 1)
+      await store.saveIncident(storedIncident('i2', { signals }), 0)
+      expect((await store.unsettledIncidents(0)).map(({ incident, open }) => [incident.id, open])).toEqual([
+        ['i1', []],
+        ['i2', [stuck]],
+      ])
+    })
+
+    it('of two that open the same signal at once exactly one is written', async () => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, index) =>
+          store.saveIncident(storedIncident(`i${index}`, { signals }), 0),
+        ),
+      )
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+      expect((await store.incidents({})).items).toHaveLength(1)
+    })
+
+    it('keep a signal muted after they are resolved, until it is unmuted', async () => {
+      const resolved = { state: 'resolved' as const, resolvedAt: iso(start + 1_000), signals: closed }
+      await store.saveIncident({ ...storedIncident('i1', resolved), muted: [stuck] }, 0)
+      await expect(store.saveIncident(storedIncident('i2', { signals }), 0)).rejects.toMatchObject({
+        code: 'ERR_CONFLICT',
+        facts: { incidentId: 'i1', muted: true },
+      })
+      const later = start + 24 * 3_600_000
+      expect((await store.unsettledIncidents(later)).map(({ muted }) => muted)).toEqual([[stuck]])
+      await store.unmuteSignal(stuck)
+      await store.saveIncident(storedIncident('i2', { signals }), 0)
+      expect((await store.unsettledIncidents(later)).map(({ incident }) => incident.id)).toEqual(['i2'])
+    })
+
+    it('do not unmute what is open', async () => {
+      await store.saveIncident(storedIncident('i1', { signals }), 0)
+      await store.unmuteSignal(stuck)
+      expect(await store.storedIncident('i1')).toMatchObject({ open: [stuck], muted: [] })
+    })
+
+    it('give back what was kept beside them', async () => {
+      const resume = {
+        titled: true,
+        signals: { [stuck]: { startedAt: 1, impact: '', memory: { received: 3 } } },
+      }
+      await store.saveIncident({ ...storedIncident('i1', { signals }), resume }, 0)
+      expect(await store.storedIncident('i1')).toMatchObject({ version: 1, resume, open: [stuck] })
+      expect(await store.storedIncident('i9')).toBeNull()
+    })
+
     it('saves, replaces and finds them by state and by time', async () => {
-      await store.saveIncident(incident('i1'))
-      await store.saveIncident(incident('i2', { startedAt: iso(start + 60_000) }))
-      await store.saveIncident(incident('i1', { state: 'resolved', resolvedAt: iso(start + 30_000) }))
+      await store.saveIncident(storedIncident('i1'), 0)
+      await store.saveIncident(storedIncident('i2', { startedAt: iso(start + 60_000) }), 0)
+      await store.saveIncident(
+        storedIncident('i1', { state: 'resolved', resolvedAt: iso(start + 30_000) }, 2),
+        1,
+      )
       expect(await store.incident('i1')).toMatchObject({ state: 'resolved' })
       expect(await store.incident('i9')).toBeNull()
       const ids = async (filter: Parameters<typeof store.incidents>[0]) =>
@@ -558,11 +637,12 @@ describe.each(dialects)('a store on $name', ({ create }) => {
     now = start
     const old = start - 20 * day
     await store.saveIncident(
-      incident('i1', {
+      storedIncident('i1', {
         startedAt: iso(old + 3_600_000),
         resolvedAt: iso(old + 7_200_000),
         state: 'resolved',
       }),
+      0,
     )
     await store.appendEvents([
       event(1, { at: iso(old), receivedAt: iso(old) }),
@@ -586,7 +666,7 @@ describe.each(dialects)('a store on $name', ({ create }) => {
       await Promise.all([
         store.flush(),
         store.appendEvents([event(index, { origin: `o-${index % 5}` })]),
-        store.saveIncident(incident(`i${index}`)),
+        store.saveIncident(storedIncident(`i${index}`), 0),
         store.createDrain(drain(`d${index}`, { region: `r-${index}` })),
         store.saveTunnels([tunnel(`host-${index}`)]),
         store.setSetting(`key-${index}`, 'x'),

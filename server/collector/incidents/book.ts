@@ -1,4 +1,3 @@
-import { ulid } from 'ulid'
 import {
   AppError,
   type EventData,
@@ -10,16 +9,25 @@ import {
 } from '../../contract/index.ts'
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
-import type { Store } from '../../store/store.ts'
 import type { OpenSignal, SignalScope, SignalVerdict } from '../signals/rule.ts'
-import { isWorse, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
+import { foldSignal, newIncident, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
+import {
+  type IncidentStore,
+  type KeptIncident,
+  KeptIncidents,
+  type KeptSignal,
+  keyOf,
+  wasFirst,
+} from './kept-incidents.ts'
 
 /** An incident resolves itself when all its signals have been closed for this long. */
 export const SETTLE_MS = 60_000
 /** Impact sentences change every second; the record of them need not. */
 const IMPACT_SAVE_MS = 5_000
-/** A signal that comes and goes is one row with a new time beyond this many. */
-const MAX_SIGNALS = 100
+/** So often another collector may have been first before a signal is left for the next look. */
+const ATTEMPTS = 3
+
+type OpenVerdict = Extract<SignalVerdict, { state: 'open' }>
 
 export type RecordEvent = <T extends EventType>(
   type: T,
@@ -28,169 +36,168 @@ export type RecordEvent = <T extends EventType>(
 ) => Promise<unknown>
 
 /**
- * The incidents that are open, or were a moment ago, and how signals change them. Whatever is changed is written before it is
- * shown; the caller sees to it that only one change runs at a time.
+ * How signals and people change incidents. Whatever is changed is written before it is shown; the caller sees to it that only one change
+ * runs at a time. Other collectors on the same store may write at any time.
  */
 export class IncidentBook {
-  readonly #store: Pick<Store, 'saveIncident' | 'incidents' | 'incident'>
-  readonly #live: LivePublisher
+  readonly #kept: KeptIncidents
   readonly #record: RecordEvent
   readonly #log: Log
-  readonly #recent = new Map<string, Incident>()
-  /** When the evidence of an open signal began, by `kind|scope`. */
-  readonly #startedAt = new Map<string, number>()
-  readonly #impacts = new Map<string, string>()
+  /** What rules said last of open signals; written now and then. */
+  readonly #latest = new Map<string, KeptSignal>()
   readonly #impactSavedAt = new Map<string, number>()
-  /** Signals of incidents that an operator resolved while they held: quiet until they have closed once. */
-  readonly #muted = new Set<string>()
-  /** Incidents whose title an operator wrote. */
-  readonly #titled = new Set<string>()
 
   constructor(options: {
-    store: Pick<Store, 'saveIncident' | 'incidents' | 'incident'>
-    live: LivePublisher
+    store: IncidentStore
+    live: Pick<LivePublisher, 'changed'>
     record: RecordEvent
     log: Log
   }) {
-    this.#store = options.store
-    this.#live = options.live
+    this.#kept = new KeptIncidents(options.store, options.live)
     this.#record = options.record
     this.#log = options.log
   }
 
   /** Takes up where the last run ended. */
-  async load(now: number): Promise<void> {
-    const { items } = await this.#store.incidents({ limit: 1_000 })
-    for (const incident of items) {
-      const recent = incident.resolvedAt !== undefined && now - Date.parse(incident.resolvedAt) <= REOPEN_MS
-      if (incident.state === 'resolved' && !recent) continue
-      this.#recent.set(incident.id, incident)
-      for (const signal of incident.signals) {
-        if (signal.closedAt !== undefined) continue
-        const alone = incident.signals.length === 1
-        this.#startedAt.set(
-          keyOf(signal.kind, signal.scope),
-          Date.parse(alone ? incident.startedAt : signal.openedAt),
-        )
-      }
-    }
+  load(now: number): Promise<void> {
+    return this.#kept.refresh(now, true)
   }
 
   /** Unresolved incidents, newest first. */
   open(): Incident[] {
-    return [...this.#recent.values()]
-      .filter((incident) => incident.state !== 'resolved')
-      .sort((a, b) => b.detectedAt.localeCompare(a.detectedAt))
+    return this.#kept.open()
   }
 
   known(id: string): Incident | null {
-    return this.#recent.get(id) ?? null
+    return this.#kept.get(id)?.incident ?? null
   }
 
   /** The open signal of this kind and scope, with when its evidence began and when it was noticed. */
   signal(kind: string, scope: string): OpenSignal | null {
-    for (const incident of this.#recent.values()) {
-      if (incident.state === 'resolved') continue
-      const signal = openSignal(incident, kind, scope)
-      if (!signal) continue
-      const openedAt = Date.parse(signal.openedAt)
-      return { startedAt: this.#startedAt.get(keyOf(kind, scope)) ?? openedAt, openedAt, memory: null }
-    }
-    return null
+    const kept = this.#kept.holding(keyOf(kind, scope))
+    const signal = kept && openSignal(kept.incident, kind, scope)
+    if (!signal) return null
+    const openedAt = Date.parse(signal.openedAt)
+    const beside = kept.signals[keyOf(kind, scope)]
+    return { startedAt: beside?.startedAt ?? startOf(kept, signal), openedAt, memory: beside?.memory ?? null }
   }
 
-  /** Signals that are open. */
+  /** Signals that are open, and those that an operator muted until they have closed once. */
   held(): SignalScope[] {
-    return this.open().flatMap((incident) =>
-      incident.signals
-        .filter((signal) => signal.closedAt === undefined)
-        .map(({ kind, scope }) => ({
-          kind: kind as SignalScope['kind'],
-          scope,
-          region: incident.regions[0] ?? '',
-          nodes: scope.startsWith('node:') ? [scope.slice('node:'.length)] : incident.nodes,
-        })),
-    )
+    return this.#kept.all().flatMap((incident) => {
+      const open = incident.signals.filter((signal) => signal.closedAt === undefined)
+      const muted = (this.#kept.get(incident.id)?.muted ?? []).map((key) => {
+        const cut = key.indexOf('|')
+        return { kind: key.slice(0, cut), scope: key.slice(cut + 1) }
+      })
+      return [...open, ...muted].map(({ kind, scope }) => ({
+        kind: kind as SignalScope['kind'],
+        scope,
+        region: incident.regions[0] ?? '',
+        nodes: scope.startsWith('node:') ? [scope.slice('node:'.length)] : incident.nodes,
+      }))
+    })
   }
 
   /** Brings a rule's verdict into the book. */
   async observe(scope: SignalScope, verdict: SignalVerdict, now: number): Promise<void> {
-    const key = keyOf(scope.kind, scope.scope)
     if (verdict.state === 'hold') return
-    const incident = this.#holding(scope)
+    const key = keyOf(scope.kind, scope.scope)
     if (verdict.state === 'closed') {
-      this.#muted.delete(key)
-      if (incident) await this.#closeSignal(incident, scope, verdict.because, now)
+      await this.#kept.unmute(key)
+      const kept = this.#kept.holding(key)
+      if (kept) await this.#closeSignal(kept.incident.id, scope, verdict.because, now)
       return
     }
-    if (this.#muted.has(key)) return
-    if (incident) return this.#noteImpact(incident, key, verdict.impact, now)
-    await this.#openSignal(scope, verdict, now)
+    if (this.#kept.muting(key)) return
+    const kept = this.#kept.holding(key)
+    if (kept) await this.#noteImpact(kept, key, verdict, now)
+    else await this.#openSignal(scope, verdict, now)
   }
 
   /** Resolves what has been quiet long enough, and forgets what cannot come back. */
   async settle(now: number): Promise<void> {
-    for (const incident of [...this.#recent.values()]) {
-      if (incident.state === 'resolved') {
-        if (now - Date.parse(incident.resolvedAt ?? incident.detectedAt) > REOPEN_MS)
-          this.#forget(incident.id)
+    await this.#closeTwins(now)
+    for (const { id, state, resolvedAt, detectedAt } of this.#kept.all()) {
+      const kept = this.#kept.get(id)
+      if (!kept) continue
+      if (state === 'resolved') {
+        const old = now - Date.parse(resolvedAt ?? detectedAt) > REOPEN_MS
+        if (old && kept.muted.length === 0) this.#forget(id)
         continue
       }
-      const quiet = quietSince(incident)
-      if (quiet !== null && now - quiet >= SETTLE_MS) await this.resolve(incident, null, now)
+      const quiet = quietSince(kept.incident)
+      if (quiet !== null && now - quiet >= SETTLE_MS) await this.resolve(id, null, now)
     }
   }
 
-  async acknowledge(incident: Incident, actor: string, now: number): Promise<Incident> {
-    const next: Incident = {
-      ...incident,
-      state: 'acknowledged',
-      acknowledgedAt: iso(now),
-      acknowledgedBy: actor,
-    }
-    await this.#save(next)
-    await this.#record('incident.acknowledged', { incidentId: next.id, actor }, whereOf(next))
-    return next
+  /** Rejects with `ERR_CONFLICT` where the incident is not open. */
+  async acknowledge(id: string, actor: string, now: number): Promise<Incident> {
+    const { incident } = await this.#kept.change(id, ({ incident }) => {
+      if (incident.state !== 'open') throw stateConflict(incident, 'acknowledged')
+      return {
+        incident: { ...incident, state: 'acknowledged', acknowledgedAt: iso(now), acknowledgedBy: actor },
+      }
+    })
+    await this.#record('incident.acknowledged', { incidentId: id, actor }, whereOf(incident))
+    return incident
   }
 
-  async mitigate(incident: Incident, actor: string | null, now: number): Promise<Incident> {
-    const next: Incident = { ...incident, state: 'mitigated', mitigatedAt: iso(now) }
-    await this.#save(next)
-    await this.#record('incident.mitigated', { incidentId: next.id, actor }, whereOf(next))
-    return next
+  /** Rejects with `ERR_CONFLICT` where the incident is resolved. */
+  async mitigate(id: string, actor: string | null, now: number): Promise<Incident> {
+    const { incident } = await this.#kept.change(id, ({ incident }) => {
+      if (incident.state === 'resolved') throw stateConflict(incident, 'mitigated')
+      return { incident: { ...incident, state: 'mitigated', mitigatedAt: iso(now) } }
+    })
+    await this.#record('incident.mitigated', { incidentId: id, actor }, whereOf(incident))
+    return incident
   }
 
   /** Ends an incident. Signals that still hold are closed with it, and stay quiet until their condition has ended once. */
-  async resolve(incident: Incident, actor: string | null, now: number): Promise<Incident> {
-    const signals = incident.signals.map((signal): Signal => {
-      if (signal.closedAt !== undefined) return signal
-      this.#muted.add(keyOf(signal.kind, signal.scope))
-      return { ...signal, closedAt: iso(now) }
+  async resolve(id: string, actor: string | null, now: number): Promise<Incident> {
+    let changed = false
+    const { incident } = await this.#kept.change(id, ({ incident, muted }) => {
+      changed = incident.state !== 'resolved'
+      if (!changed) return null
+      const open = incident.signals.filter((signal) => signal.closedAt === undefined)
+      // By itself it resolves only what is quiet; another collector may have seen a signal open just now.
+      if (actor === null && open.length > 0) {
+        changed = false
+        return null
+      }
+      const signals = incident.signals.map((signal) =>
+        signal.closedAt === undefined ? { ...signal, closedAt: iso(now) } : signal,
+      )
+      return {
+        incident: { ...incident, signals, state: 'resolved', resolvedAt: iso(now) },
+        muted: [...new Set([...muted, ...open.map(({ kind, scope }) => keyOf(kind, scope))])],
+      }
     })
-    const next: Incident = { ...incident, signals, state: 'resolved', resolvedAt: iso(now) }
-    await this.#save(next)
-    await this.#record('incident.resolved', { incidentId: next.id, actor }, whereOf(next))
-    return next
+    if (!changed) return incident
+    for (const { kind, scope } of incident.signals) this.#latest.delete(keyOf(kind, scope))
+    await this.#record('incident.resolved', { incidentId: id, actor }, whereOf(incident))
+    return incident
   }
 
-  async patch(incident: Incident, patch: IncidentPatch): Promise<Incident> {
-    if (patch.title !== undefined) this.#titled.add(incident.id)
-    const next: Incident = {
-      ...incident,
-      ...(patch.title === undefined ? {} : { title: patch.title }),
-      ...(patch.severity === undefined ? {} : { severity: patch.severity }),
-      ...(patch.startedAt === undefined ? {} : { startedAt: iso(Date.parse(patch.startedAt)) }),
-    }
-    await this.#save(next)
-    return next
+  async patch(id: string, patch: IncidentPatch): Promise<Incident> {
+    const { incident } = await this.#kept.change(id, ({ incident, titled }) => ({
+      incident: {
+        ...incident,
+        ...(patch.title === undefined ? {} : { title: patch.title }),
+        ...(patch.severity === undefined ? {} : { severity: patch.severity }),
+        ...(patch.startedAt === undefined ? {} : { startedAt: iso(Date.parse(patch.startedAt)) }),
+      },
+      titled: titled || patch.title !== undefined,
+    }))
+    return incident
   }
 
   /** Drains that touch an incident's regions while it is open belong to it. */
   async relateDrains(
     drains: readonly { id: string; region?: string; nodes: readonly string[] }[],
   ): Promise<void> {
-    for (const incident of this.open()) {
-      const ids = drains
+    const missing = (incident: Incident): string[] =>
+      drains
         .filter(
           (drain) =>
             (drain.region !== undefined && incident.regions.includes(drain.region)) ||
@@ -198,166 +205,160 @@ export class IncidentBook {
         )
         .map((drain) => drain.id)
         .filter((id) => !incident.drains.includes(id))
-      if (ids.length > 0) await this.#save({ ...incident, drains: [...incident.drains, ...ids].slice(-50) })
+    for (const { id } of this.open()) {
+      await this.#kept.change(id, ({ incident }) => {
+        const ids = missing(incident)
+        return ids.length === 0
+          ? null
+          : { incident: { ...incident, drains: [...incident.drains, ...ids].slice(-50) } }
+      })
     }
   }
 
-  #holding(scope: SignalScope): Incident | null {
-    for (const incident of this.#recent.values()) {
-      if (incident.state !== 'resolved' && openSignal(incident, scope.kind, scope.scope)) return incident
-    }
-    return null
-  }
-
-  async #openSignal(
-    scope: SignalScope,
-    verdict: Extract<SignalVerdict, { state: 'open' }>,
-    now: number,
-  ): Promise<void> {
+  async #openSignal(scope: SignalScope, verdict: OpenVerdict, now: number): Promise<void> {
     const key = keyOf(scope.kind, scope.scope)
-    const signal: Signal = {
-      kind: scope.kind,
-      scope: scope.scope,
-      openedAt: iso(now),
-      sentence: verdict.sentence,
+    for (let attempt = 1; ; attempt += 1) {
+      // Another collector may have opened it, or the incident that it belongs to.
+      await this.#kept.refresh(now, attempt > 1)
+      if (this.#kept.holding(key) || this.#kept.muting(key)) return
+      try {
+        const { incident, opened } = await this.#write(scope, verdict, now)
+        this.#log.warn({ incident: incident.id, signal: scope.kind, scope: scope.scope }, verdict.sentence)
+        await this.#recordOpened(incident, opened, scope, verdict.sentence)
+        return
+      } catch (error) {
+        if (!wasFirst(error) || attempt === ATTEMPTS) throw error
+      }
     }
-    const into = pickIncident([...this.#recent.values()], scope, now)
-    this.#impacts.set(key, verdict.impact)
-    const next = into ? this.#fold(into, scope, signal, verdict) : newIncident(scope, signal, verdict, now)
-    await this.#save({ ...next, impact: this.#impactOf(next) })
-    this.#startedAt.set(key, verdict.startedAt)
-    this.#log.warn({ incident: next.id, signal: scope.kind, scope: scope.scope }, verdict.sentence)
-    const where = { node: scope.nodes.length === 1 ? (scope.nodes[0] ?? null) : null, region: scope.region }
-    if (!into || into.state === 'resolved') {
-      await this.#record(
-        'incident.opened',
-        { incidentId: next.id, title: next.title, severity: next.severity },
-        where,
-      )
+  }
+
+  /** Puts a signal into the incident that it belongs to. `opened`: that one was not open before. */
+  async #write(
+    scope: SignalScope,
+    verdict: OpenVerdict,
+    now: number,
+  ): Promise<{ incident: Incident; opened: boolean }> {
+    const beside = { [keyOf(scope.kind, scope.scope)]: keptSignal(verdict) }
+    const into = pickIncident(this.#kept.all(), scope, now)
+    if (!into) {
+      const incident = newIncident(scope, verdict, now)
+      await this.#kept.add({ incident, titled: false, signals: beside })
+      return { incident, opened: true }
     }
+    let opened = false
+    const { incident } = await this.#kept.change(into.id, (kept) => {
+      opened = kept.incident.state === 'resolved'
+      const signals = { ...kept.signals, ...beside }
+      const folded = foldSignal(kept.incident, kept.titled, scope, verdict, now)
+      return { incident: { ...folded, impact: impactOf(folded, signals) }, signals }
+    })
+    return { incident, opened }
+  }
+
+  async #recordOpened(
+    incident: Incident,
+    opened: boolean,
+    scope: SignalScope,
+    sentence: string,
+  ): Promise<void> {
+    const where = placeOf(scope)
+    const { id, title, severity } = incident
+    if (opened) await this.#record('incident.opened', { incidentId: id, title, severity }, where)
     await this.#record(
       'signal.opened',
-      { kind: scope.kind, scope: scope.scope, sentence: verdict.sentence, incidentId: next.id },
+      { kind: scope.kind, scope: scope.scope, sentence, incidentId: id },
       where,
     )
   }
 
-  #fold(
-    incident: Incident,
-    scope: SignalScope,
-    signal: Signal,
-    verdict: Extract<SignalVerdict, { state: 'open' }>,
-  ): Incident {
-    const { resolvedAt: _resolvedAt, mitigatedAt, ...rest } = incident
-    const reopened = incident.state === 'resolved'
-    const worse = isWorse(verdict.severity, incident.severity)
-    // A storm of going and coming stays a list that can be read: the oldest closed ones of the same kind make room.
-    const signals =
-      incident.signals.length < MAX_SIGNALS
-        ? incident.signals
-        : incident.signals.filter(
-            (known, index) => index === 0 || known.closedAt === undefined || index > MAX_SIGNALS / 2,
-          )
-    return {
-      ...rest,
-      ...(mitigatedAt === undefined || reopened ? {} : { mitigatedAt }),
-      state: reopened ? 'open' : incident.state,
-      title:
-        (worse || explains(scope.kind, incident)) && !this.#titled.has(incident.id)
-          ? verdict.title
-          : incident.title,
-      severity: worse ? verdict.severity : incident.severity,
-      signals: [...signals, signal],
-      regions: union(incident.regions, [scope.region]),
-      nodes: union(incident.nodes, scope.nodes),
-      startedAt: iso(Math.min(Date.parse(incident.startedAt), verdict.startedAt)),
-    }
-  }
-
-  async #closeSignal(incident: Incident, scope: SignalScope, because: string, now: number): Promise<void> {
-    const key = keyOf(scope.kind, scope.scope)
-    const open = openSignal(incident, scope.kind, scope.scope)
-    if (!open) return
-    const signals = incident.signals.map((signal) =>
-      signal === open ? { ...signal, closedAt: iso(now) } : signal,
-    )
-    const heldMs = now - (this.#startedAt.get(key) ?? Date.parse(open.openedAt))
-    await this.#save({ ...incident, signals })
-    this.#startedAt.delete(key)
+  async #closeSignal(id: string, scope: SignalScope, because: string, now: number): Promise<void> {
+    let heldMs: number | null = null
+    await this.#kept.change(id, (kept) => {
+      heldMs = null
+      const open = openSignal(kept.incident, scope.kind, scope.scope)
+      if (!open) return null
+      heldMs = now - (kept.signals[keyOf(scope.kind, scope.scope)]?.startedAt ?? startOf(kept, open))
+      const signals = kept.incident.signals.map((signal) =>
+        signal === open ? { ...signal, closedAt: iso(now) } : signal,
+      )
+      return { incident: { ...kept.incident, signals } }
+    })
+    if (heldMs === null) return
+    this.#latest.delete(keyOf(scope.kind, scope.scope))
     await this.#record(
       'signal.closed',
       {
         kind: scope.kind,
         scope: scope.scope,
         heldMs,
-        incidentId: incident.id,
+        incidentId: id,
         sentence: `${because} after ${durationWords(heldMs)}`,
       },
-      { node: scope.nodes.length === 1 ? (scope.nodes[0] ?? null) : null, region: scope.region },
+      placeOf(scope),
     )
   }
 
-  async #noteImpact(incident: Incident, key: string, impact: string, now: number): Promise<void> {
-    if (this.#impacts.get(key) === impact) return
-    this.#impacts.set(key, impact)
-    if (now - (this.#impactSavedAt.get(incident.id) ?? 0) < IMPACT_SAVE_MS) return
-    this.#impactSavedAt.set(incident.id, now)
-    await this.#save({ ...incident, impact: this.#impactOf(incident) })
+  /** A database of before may hold a signal open in two incidents: it stays in the one that the store names. */
+  async #closeTwins(now: number): Promise<void> {
+    for (const incident of this.open()) {
+      for (const { kind, scope, closedAt } of incident.signals) {
+        const holder = this.#kept.holding(keyOf(kind, scope))?.incident.id
+        if (closedAt !== undefined || holder === undefined || holder === incident.id) continue
+        const nodes = scope.startsWith('node:') ? [scope.slice('node:'.length)] : []
+        const twin = { kind: kind as SignalScope['kind'], scope, region: incident.regions[0] ?? '', nodes }
+        await this.#closeSignal(incident.id, twin, `it is open in incident ${holder}`, now)
+      }
+    }
   }
 
-  #impactOf(incident: Incident): string | null {
-    const impacts = incident.signals.flatMap(
-      (signal) => this.#impacts.get(keyOf(signal.kind, signal.scope)) ?? [],
-    )
-    return impacts.length === 0 ? incident.impact : [...new Set(impacts)].slice(0, 4).join('; ')
-  }
-
-  async #save(incident: Incident): Promise<void> {
-    await this.#store.saveIncident(incident)
-    this.#recent.set(incident.id, incident)
-    this.#live.changed(`incident:${incident.id}`)
-    this.#live.changed('overview')
+  async #noteImpact(kept: KeptIncident, key: string, verdict: OpenVerdict, now: number): Promise<void> {
+    const { id } = kept.incident
+    this.#latest.set(key, keptSignal(verdict))
+    if (kept.signals[key]?.impact === verdict.impact) return
+    if (now - (this.#impactSavedAt.get(id) ?? 0) < IMPACT_SAVE_MS) return
+    this.#impactSavedAt.set(id, now)
+    await this.#kept.change(id, ({ incident, signals }) => {
+      // All of them at once: what changes every second would keep the others from being written.
+      const latest = incident.signals.flatMap(({ kind, scope, closedAt }) => {
+        const each = keyOf(kind, scope)
+        const said = closedAt === undefined ? this.#latest.get(each) : undefined
+        return said
+          ? [[each, { ...said, startedAt: signals[each]?.startedAt ?? said.startedAt }] as const]
+          : []
+      })
+      if (latest.length === 0) return null
+      const all = { ...signals, ...Object.fromEntries(latest) }
+      return { incident: { ...incident, impact: impactOf(incident, all) }, signals: all }
+    })
   }
 
   #forget(id: string): void {
-    const incident = this.#recent.get(id)
-    for (const signal of incident?.signals ?? []) {
-      const key = keyOf(signal.kind, signal.scope)
-      if (!this.#startedAt.has(key)) this.#impacts.delete(key)
-    }
-    this.#recent.delete(id)
+    this.#kept.forget(id)
     this.#impactSavedAt.delete(id)
-    this.#titled.delete(id)
   }
 }
 
-/** Tunnels that are lost are the effect; a node or region that went is the cause, and an incident is named after its cause. */
-const explains = (kind: string, incident: Incident): boolean =>
-  (kind === 'node.down' || kind === 'region.unreachable') &&
-  incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
-
-const newIncident = (
-  scope: SignalScope,
-  signal: Signal,
-  verdict: Extract<SignalVerdict, { state: 'open' }>,
-  now: number,
-): Incident => ({
-  id: ulid(now),
-  title: verdict.title,
-  severity: verdict.severity,
-  state: 'open',
-  signals: [signal],
-  regions: [scope.region],
-  nodes: [...scope.nodes],
-  startedAt: iso(Math.min(verdict.startedAt, now)),
-  detectedAt: iso(now),
-  impact: verdict.impact,
-  drains: [],
+const keptSignal = ({ startedAt, impact, memory }: OpenVerdict): KeptSignal => ({
+  startedAt,
+  impact,
+  memory: memory ?? null,
 })
 
-const keyOf = (kind: string, scope: string): string => `${kind}|${scope}`
+/** When the evidence of a signal began, of which an older version kept nothing beside the incident. */
+const startOf = ({ incident }: KeptIncident, signal: Signal): number =>
+  Date.parse(incident.signals.length === 1 ? incident.startedAt : signal.openedAt)
+
+const impactOf = (incident: Incident, signals: Readonly<Record<string, KeptSignal>>): string | null => {
+  const impacts = incident.signals.flatMap(({ kind, scope }) => signals[keyOf(kind, scope)]?.impact ?? [])
+  return impacts.length === 0 ? incident.impact : [...new Set(impacts)].slice(0, 4).join('; ')
+}
+
 const iso = (ms: number): string => new Date(ms).toISOString()
-const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])]
+
+const placeOf = (scope: SignalScope): { node: string | null; region: string } => ({
+  node: scope.nodes.length === 1 ? (scope.nodes[0] ?? null) : null,
+  region: scope.region,
+})
 
 /** Where an incident's own events belong: its node where it is one node's, else its first region. */
 const whereOf = (incident: Incident): { node: string | null; region: string | null } => ({

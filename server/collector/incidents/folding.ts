@@ -1,10 +1,16 @@
+import { ulid } from 'ulid'
 import { type Incident, SEVERITIES, type Severity, type Signal } from '../../contract/index.ts'
-import type { SignalScope } from '../signals/rule.ts'
+import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
+
+type OpenVerdict = Extract<SignalVerdict, { state: 'open' }>
 
 /** Signals of one region this close in time have the same cause. */
 export const NEAR_MS = 60_000
 /** A resolved incident that comes back within this is the same one, reopened. */
 export const REOPEN_MS = 15 * 60_000
+
+/** A signal that comes and goes is one row with a new time beyond this many. */
+const MAX_SIGNALS = 100
 
 /** The incident that a new signal belongs to, or null where it opens one of its own. */
 export const pickIncident = (
@@ -53,3 +59,64 @@ export const quietSince = (incident: Incident): number | null => {
 
 export const isWorse = (candidate: Severity, than: Severity): boolean =>
   SEVERITIES.indexOf(candidate) > SEVERITIES.indexOf(than)
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])]
+
+/** Tunnels that are lost are the effect; a node or region that went is the cause, and an incident is named after its cause. */
+const explains = (kind: string, incident: Incident): boolean =>
+  (kind === 'node.down' || kind === 'region.unreachable') &&
+  incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
+
+const signalOf = (scope: SignalScope, verdict: OpenVerdict, now: number): Signal => ({
+  kind: scope.kind,
+  scope: scope.scope,
+  openedAt: iso(now),
+  sentence: verdict.sentence,
+})
+
+/** The incident that a signal opens by itself. */
+export const newIncident = (scope: SignalScope, verdict: OpenVerdict, now: number): Incident => ({
+  id: ulid(now),
+  title: verdict.title,
+  severity: verdict.severity,
+  state: 'open',
+  signals: [signalOf(scope, verdict, now)],
+  regions: [scope.region],
+  nodes: [...scope.nodes],
+  startedAt: iso(Math.min(verdict.startedAt, now)),
+  detectedAt: iso(now),
+  impact: verdict.impact,
+  drains: [],
+})
+
+/** An incident with one more signal. `titled`: an operator wrote its title. */
+export const foldSignal = (
+  incident: Incident,
+  titled: boolean,
+  scope: SignalScope,
+  verdict: OpenVerdict,
+  now: number,
+): Incident => {
+  const { resolvedAt: _resolvedAt, mitigatedAt, ...rest } = incident
+  const reopened = incident.state === 'resolved'
+  const worse = isWorse(verdict.severity, incident.severity)
+  // A storm of going and coming stays a list that can be read: the oldest closed ones make room.
+  const signals =
+    incident.signals.length < MAX_SIGNALS
+      ? incident.signals
+      : incident.signals.filter(
+          (known, index) => index === 0 || known.closedAt === undefined || index > MAX_SIGNALS / 2,
+        )
+  return {
+    ...rest,
+    ...(mitigatedAt === undefined || reopened ? {} : { mitigatedAt }),
+    state: reopened ? 'open' : incident.state,
+    title: (worse || explains(scope.kind, incident)) && !titled ? verdict.title : incident.title,
+    severity: worse ? verdict.severity : incident.severity,
+    signals: [...signals, signalOf(scope, verdict, now)],
+    regions: union(incident.regions, [scope.region]),
+    nodes: union(incident.nodes, scope.nodes),
+    startedAt: iso(Math.min(Date.parse(incident.startedAt), verdict.startedAt)),
+  }
+}
