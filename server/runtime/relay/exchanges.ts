@@ -1,4 +1,5 @@
 import type { RelayFailure } from '../../contract/health.ts'
+import { Latch } from '../../time/latch.ts'
 import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
 import { failureOfReset } from './request-failures.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -6,7 +7,7 @@ import type { Tunnel } from './tunnel.ts'
 /** A request that goes on for longer over a tunnel of this relay is one to wait for, whenever it began. */
 const LASTING_MS = 5_000
 
-/** One public request or WebSocket that is in flight. */
+/** One public request or WebSocket that is in flight, as a drain sees it. */
 export class Exchange {
   readonly kind: 'request' | 'connection'
   readonly #beganMs = performance.now()
@@ -68,7 +69,7 @@ export class Exchange {
 /** Everything public that is in flight on one relay: counted, awaited, cut. */
 export class Exchanges {
   readonly #open = new Set<Exchange>()
-  readonly #waiters = new Set<() => void>()
+  readonly #latch = new Latch()
   readonly #whenOver: (exchange: Exchange) => void
   /** From phase 2 of a drain on. */
   retiring = false
@@ -86,7 +87,7 @@ export class Exchanges {
     const exchange = new Exchange(kind, this.retiring, (over) => {
       this.#open.delete(over)
       this.#whenOver(over)
-      for (const look of [...this.#waiters]) look()
+      this.#latch.look()
     })
     this.#open.add(exchange)
     return exchange
@@ -104,20 +105,7 @@ export class Exchanges {
 
   /** Resolves when none of `which` is in flight, or when `signal` ends the wait. */
   async whenNone(which: (exchange: Exchange) => boolean, signal: AbortSignal): Promise<void> {
-    const none = (): boolean => ![...this.#open].some(which)
-    if (none() || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const settle = (): void => {
-        this.#waiters.delete(look)
-        signal.removeEventListener('abort', settle)
-        resolve()
-      }
-      const look = (): void => {
-        if (none()) settle()
-      }
-      this.#waiters.add(look)
-      signal.addEventListener('abort', settle, { once: true })
-    })
+    await this.#latch.wait(() => ![...this.#open].some(which), signal)
   }
 
   /** Cuts those of `which`; answers how many those were. They are gone a little later. */

@@ -71,48 +71,77 @@ const dial = (req: IncomingMessage, options: PassOnOptions, upgrade: boolean): C
   return out
 }
 
-/** Answers the client when the owner could not be asked, or gave no answer in time. Answers the status. */
-const answerFailure = (res: ServerResponse, options: PassOnOptions, late: boolean): number => {
-  const facts = { hostId: options.hostId, node: options.node }
-  // Nobody is there any more to whom it failed.
-  if (!res.destroyed) options.failed()
-  return late
-    ? answerError(
-        res,
-        'ERR_GATEWAY_TIMEOUT',
-        `Relay ${options.node}, which owns the host, sent no response headers in time`,
-        facts,
-      )
-    : answerError(
-        res,
-        'ERR_BAD_GATEWAY',
-        `Relay ${options.node}, which owns the host, could not be reached`,
-        facts,
-      )
-}
+/** One request on its way to the relay that owns its host, until that relay has answered. */
+class OwnerCall {
+  readonly out: ClientRequest
+  readonly #options: PassOnOptions
+  readonly #timer: NodeJS.Timeout | null
+  #late = false
+  #settled = false
 
-/** The owner's head as it came; false where it cannot be sent on. */
-const writeHeadOf = (res: ServerResponse, answer: IncomingMessage): boolean => {
-  try {
-    res.sendDate = false
-    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
-    res.flushHeaders()
-    return true
-  } catch {
-    return false
+  constructor(req: IncomingMessage, options: PassOnOptions, upgrade: boolean) {
+    this.#options = options
+    this.out = dial(req, options, upgrade)
+    const { responseTimeoutMs } = options
+    this.#timer = responseTimeoutMs > 0 ? setTimeout(() => this.#giveUp(), responseTimeoutMs) : null
   }
-}
 
-/** Calls `late` after `ms`, unless it is stopped; 0 waits for ever. */
-const limitWait = (ms: number, late: () => void): { stop(): void; refresh(): void } => {
-  const timer = ms > 0 ? setTimeout(late, ms) : null
-  return {
-    stop: () => {
-      if (timer) clearTimeout(timer)
-    },
-    refresh: () => {
-      timer?.refresh()
-    },
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** The owner has answered, or cannot. */
+  stopWaiting(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+  }
+
+  /** The client is still sending: the owner's time begins anew. */
+  waitAnew(): void {
+    this.#timer?.refresh()
+  }
+
+  /** Only the first status counts: that is what the client got. */
+  settle(status: number): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.stopWaiting()
+    this.#options.settled(status)
+  }
+
+  /** The owner's head as it came. Where it cannot be sent on the client gets a 502 instead, and null is the answer. */
+  writeHead(res: ServerResponse, answer: IncomingMessage): number | null {
+    try {
+      res.sendDate = false
+      res.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEndHeaders(answer.rawHeaders))
+      res.flushHeaders()
+      return res.statusCode
+    } catch {
+      answer.destroy()
+      return null
+    }
+  }
+
+  /** Answers the client where the owner could not be asked, or gave no answer in time. Answers the status. */
+  fail(res: ServerResponse): number {
+    const { hostId, node } = this.#options
+    // Nobody is there any more to whom it failed.
+    if (!res.destroyed) this.#options.failed()
+    return this.#late
+      ? answerError(
+          res,
+          'ERR_GATEWAY_TIMEOUT',
+          `Relay ${node}, which owns the host, sent no response headers in time`,
+          { hostId, node },
+        )
+      : answerError(res, 'ERR_BAD_GATEWAY', `Relay ${node}, which owns the host, could not be reached`, {
+          hostId,
+          node,
+        })
+  }
+
+  #giveUp(): void {
+    this.#late = true
+    this.out.destroy(new Error('No response headers in time'))
   }
 }
 
@@ -122,26 +151,14 @@ export const passRequestOn = (
   res: ServerResponse,
   options: PassOnOptions,
 ): (() => void) => {
-  const out = dial(req, options, false)
-  let late = false
-  let done = false
-  const { stop, refresh } = limitWait(options.responseTimeoutMs, () => {
-    late = true
-    out.destroy(new Error('No response headers in time'))
-  })
-  const settle = (status: number): void => {
-    if (done) return
-    done = true
-    stop()
-    options.settled(status)
-  }
+  const call = new OwnerCall(req, options, false)
+  const { out } = call
   let answered = false
   out.on('response', (answer) => {
-    stop()
+    call.stopWaiting()
     answered = true
-    if (!writeHeadOf(res, answer)) {
-      answer.destroy()
-      answerFailure(res, options, false)
+    if (call.writeHead(res, answer) === null) {
+      call.fail(res)
       return
     }
     answer.pipe(res)
@@ -156,17 +173,17 @@ export const passRequestOn = (
     })
   })
   out.on('error', () => {
-    stop()
-    // The owner has answered and takes no more of the body: what it said is still on its way.
+    call.stopWaiting()
+    // The owner has answered and takes no more of the body: its answer is still on its way.
     if (answered) return
     if (res.headersSent) res.destroy()
-    else answerFailure(res, options, late)
+    else call.fail(res)
   })
   res.on('close', () => {
     out.destroy()
-    settle(res.headersSent ? res.statusCode : 499)
+    call.settle(res.headersSent ? res.statusCode : 499)
   })
-  req.on('data', refresh)
+  req.on('data', () => call.waitAnew())
   req.pipe(out)
   if (hasBody(req)) flushHeadSoon(out, req)
   req.on('error', () => out.destroy())
@@ -183,21 +200,10 @@ export const passUpgradeOn = (
   early: EarlyBytes,
   options: PassOnOptions,
 ): (() => void) => {
-  const out = dial(req, options, true)
-  let late = false
-  let done = false
-  const { stop } = limitWait(options.responseTimeoutMs, () => {
-    late = true
-    out.destroy(new Error('No response headers in time'))
-  })
-  const settle = (status: number): void => {
-    if (done) return
-    done = true
-    stop()
-    options.settled(status)
-  }
+  const call = new OwnerCall(req, options, true)
+  const { out } = call
   out.on('upgrade', (answer, upstream: Socket, upstreamHead: Buffer) => {
-    settle(101)
+    call.settle(101)
     const lines = ['HTTP/1.1 101 Switching Protocols']
     for (let index = 0; index < answer.rawHeaders.length; index += 2) {
       lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`)
@@ -213,24 +219,24 @@ export const passUpgradeOn = (
     upstream.pipe(socket)
   })
   out.on('response', (answer) => {
-    stop()
+    call.stopWaiting()
     const res = refusedUpgradeResponse(req, socket)
-    if (!writeHeadOf(res, answer)) {
-      answer.destroy()
-      settle(answerFailure(res, options, false))
+    const status = call.writeHead(res, answer)
+    if (status === null) {
+      call.settle(call.fail(res))
       return
     }
-    settle(res.statusCode)
+    call.settle(status)
     answer.pipe(res)
     answer.on('error', () => socket.destroy())
   })
   out.on('error', () => {
-    if (done || socket.destroyed) socket.destroy()
-    else settle(answerFailure(refusedUpgradeResponse(req, socket), options, late))
+    if (call.settled || socket.destroyed) socket.destroy()
+    else call.settle(call.fail(refusedUpgradeResponse(req, socket)))
   })
   socket.on('close', () => {
     out.destroy()
-    settle(499)
+    call.settle(499)
   })
   out.end()
   return () => socket.destroy()

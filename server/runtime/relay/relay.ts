@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { Listener, RelayHealth } from '../../contract/health.ts'
@@ -6,10 +5,10 @@ import type { NodeTunnel } from '../../contract/node-api.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { Directory } from '../directory/directory.ts'
-import { listen as listenOn } from '../listen/listen.ts'
+import type { TunnelPart } from '../drain/parts.ts'
 import type { PartContext, Readiness, ServingPart } from '../node/part.ts'
-import { createPublicListener } from './public-listener.ts'
-import { createPublicTraffic } from './public-traffic.ts'
+import { PublicListener } from './public-listener.ts'
+import { PublicTraffic } from './public-traffic.ts'
 import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
 import { type DrainTunnelsOptions, TunnelDrain } from './tunnel-drain.ts'
 import { TunnelRegistry } from './tunnel-registry.ts'
@@ -22,34 +21,6 @@ export interface RelayOptions {
   timings?: Partial<RelayTimings>
 }
 
-/** The relay part of a node: hosts hold tunnels here, and public requests reach them through it. */
-export interface Relay extends ServingPart {
-  stats(): RelayHealth
-  tunnels(): NodeTunnel[]
-  /** Closes one tunnel; false where the host has none here. */
-  closeTunnel(hostId: string, code: number, reason: string): boolean
-  /** New tunnels are refused with 4001 while on; everything else is served. */
-  setCordon(on: boolean): void
-  /**
-   * Phase 2: hosts are told, slice by slice, and move while they are served here. Resolves when each has moved, is gone, or had its
-   * time to move.
-   */
-  moveTunnels(options: DrainTunnelsOptions): Promise<void>
-  /**
-   * Phase 3, for what has not moved: told, given at least 500 ms, removed from the directory with its slice, and closed 4001. New
-   * tunnels are refused from its beginning until `resume`.
-   */
-  drainTunnels(options: DrainTunnelsOptions): Promise<{ moved: number; left: number }>
-  /** Closes every tunnel that is left with 4001; resolves when their sockets are gone. */
-  endTunnels(): Promise<void>
-  /** End of phase 3: the port, kept so long because hosts are served until they have moved, is given back. `resume` binds the same one. */
-  unbind(): Promise<void>
-  /** Resolves when no public request or WebSocket at all is in flight, or when `signal` ends the wait. */
-  whenEmpty(signal: AbortSignal): Promise<void>
-  /** Cuts every public request and WebSocket; resolves when they are gone. */
-  abortAll(): Promise<{ connections: number; requests: number }>
-}
-
 /** An address that reaches a listener from this machine. */
 const reachableHost = (host: string): string => {
   if (host === '0.0.0.0' || host === '') return '127.0.0.1'
@@ -57,169 +28,234 @@ const reachableHost = (host: string): string => {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** Builds the relay; nothing is bound before `start`. The directory stays the caller's to close. */
+/** Nothing is bound yet, and nobody has said that the node serves. */
+const STARTING: Readiness = { ready: false, reason: 'starting' }
+/** How long hosts may take to close their sockets when the relay is destroyed. */
+const DESTROY_GRACE_MS = 250
+
+/**
+ * The relay part of a node: hosts hold tunnels here, and public requests reach them through it. Nothing is bound before `start`. The
+ * directory stays the caller's to close.
+ */
+export class Relay implements ServingPart, TunnelPart {
+  readonly #config: RelayConfig
+  readonly #context: PartContext
+  readonly #directory: Directory
+  readonly #options: RelayOptions
+  readonly #timings: RelayTimings
+  readonly #registry: TunnelRegistry
+  readonly #traffic: PublicTraffic
+  readonly #tunnelDrain: TunnelDrain
+  /** While the port is bound. */
+  #listener: PublicListener | null = null
+  /** The one that was bound last: what it accepted may outlast its port. */
+  #latest: PublicListener | null = null
+  /** The actual port; kept while nothing listens on it, so that `resume` binds the same one. */
+  #port: number | null = null
+  #readiness: Readiness = STARTING
+  /** From phase 2 of a drain on. */
+  #retiring = false
+  #cordoned = false
+  /** From phase 3 of a drain on. */
+  #endingTunnels = false
+  #stopped = false
+
+  constructor(config: RelayConfig, context: PartContext, directory: Directory, options: RelayOptions = {}) {
+    this.#config = config
+    this.#context = context
+    this.#directory = directory
+    this.#options = options
+    this.#timings = { ...RELAY_TIMINGS, ...options.timings }
+    this.#registry = new TunnelRegistry({
+      config,
+      context,
+      directory,
+      timings: this.#timings,
+      internalUrl: () => this.#internalUrl(),
+      refusal: () => this.#refusal(),
+    })
+    this.#traffic = new PublicTraffic({
+      config,
+      context,
+      registry: this.#registry,
+      directory,
+      stopped: () => this.#stopped,
+      readiness: () => this.#readiness,
+      state: () => options.state?.() ?? (this.#readiness.ready ? 'serving' : 'draining'),
+    })
+    this.#tunnelDrain = new TunnelDrain(this.#registry, directory, this.#timings, context.log)
+  }
+
+  async start(): Promise<void> {
+    if (this.#listener) return
+    this.#stopped = false
+    // Before the port is bound: a host that registers at once must not lose its new entry to the clearing of old ones.
+    await this.#registry.start()
+    await this.#bind(this.#port ?? this.#config.port)
+    // Whoever sets readiness decides when: the relay is one part of several.
+    if (this.#readiness === STARTING) this.#readiness = { ready: true }
+  }
+
+  listeners(): Listener[] {
+    if (this.#listener === null || this.#port === null) return []
+    return [{ part: 'relay', host: this.#config.host, port: this.#port }]
+  }
+
+  setReadiness(readiness: Readiness): void {
+    this.#readiness = readiness
+  }
+
+  async stopAccepting(): Promise<void> {
+    this.#retiring = true
+    this.#traffic.retire(true)
+  }
+
+  inFlight(): { connections: number; requests: number } {
+    return this.#traffic.inFlight()
+  }
+
+  outstanding(): { connections: number; requests: number } {
+    return this.#traffic.outstanding()
+  }
+
+  async whenIdle(signal: AbortSignal): Promise<void> {
+    await this.#traffic.whenIdle(signal)
+  }
+
+  async abortRest(): Promise<{ connections: number; requests: number }> {
+    return await this.#traffic.abortRest('holding')
+  }
+
+  async whenEmpty(signal: AbortSignal): Promise<void> {
+    await this.#traffic.whenEmpty(signal)
+  }
+
+  async abortAll(): Promise<{ connections: number; requests: number }> {
+    return await this.#traffic.abortRest('all')
+  }
+
+  async resume(): Promise<void> {
+    if (this.#stopped)
+      throw new AppError('ERR_CONFLICT', 'The relay was closed; a closed relay cannot resume')
+    if (this.#listener === null && this.#port !== null) await this.#bind(this.#port)
+    this.#retiring = false
+    this.#endingTunnels = false
+    this.#traffic.retire(false)
+    await this.#registry.forgetDrain()
+  }
+
+  /** `resume` binds the same port. */
+  async unbind(): Promise<void> {
+    this.#listener?.unbind((signal) => this.#traffic.whenEmpty(signal))
+    this.#listener = null
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true
+    await this.unbind()
+    await this.#traffic.whenEmpty(AbortSignal.timeout(this.#timings.finishGraceMs))
+    await this.#traffic.abortRest('all')
+    await this.#registry.closeAll(...this.#closeReason(), this.#timings.closeGraceMs)
+    this.#dispose()
+  }
+
+  async destroy(): Promise<void> {
+    this.#stopped = true
+    await this.unbind()
+    const graceMs = Math.min(DESTROY_GRACE_MS, this.#timings.closeGraceMs)
+    await Promise.all([
+      this.#traffic.abortRest('all'),
+      this.#registry.closeAll(...this.#closeReason(), graceMs),
+    ])
+    this.#latest?.destroy()
+    this.#dispose()
+  }
+
+  stats(): RelayHealth {
+    const { counts } = this.#registry
+    return {
+      tunnels: {
+        current: this.#registry.size,
+        registered: counts.registered,
+        lost: counts.lost,
+        reconnected: counts.reconnected,
+        refused: { ...counts.refused },
+        kept: this.#registry.keptCount,
+      },
+      closedBy: { ...counts.closedBy },
+      requests: { ...this.#traffic.counts(), waiting: this.#latest?.waiting ?? 0 },
+      directory: {
+        backend: this.#directory.backend,
+        reachable: this.#registry.directoryReachable,
+        entries: this.#directory.entries(),
+        mismatches: this.#registry.mismatches,
+      },
+      cordoned: this.#cordoned,
+    }
+  }
+
+  tunnels(): NodeTunnel[] {
+    return this.#registry.all().map((tunnel) => tunnel.row())
+  }
+
+  /** Closes one tunnel; false where the host has none here. */
+  closeTunnel(hostId: string, code: number, reason: string): boolean {
+    return this.#registry.close(hostId, code, reason)
+  }
+
+  setCordon(on: boolean): void {
+    this.#cordoned = on
+  }
+
+  async moveTunnels(options: DrainTunnelsOptions): Promise<void> {
+    await this.#tunnelDrain.move(options)
+  }
+
+  async drainTunnels(options: DrainTunnelsOptions): Promise<{ moved: number; left: number }> {
+    this.#endingTunnels = true
+    return await this.#tunnelDrain.finish(options)
+  }
+
+  async endTunnels(): Promise<void> {
+    await this.#tunnelDrain.end()
+  }
+
+  async #bind(port: number): Promise<void> {
+    const listener = new PublicListener(this.#config, this.#traffic, this.#context.log)
+    this.#port = await listener.listen(this.#config.host, port)
+    this.#listener = listener
+    this.#latest = listener
+  }
+
+  /** Why new tunnels are refused at the moment, or null. */
+  #refusal(): string | null {
+    if (this.#stopped) return 'This relay is stopping'
+    if (this.#retiring || this.#endingTunnels) return 'This relay is draining'
+    return this.#cordoned ? 'This relay takes no new tunnels: its region is being drained' : null
+  }
+
+  #internalUrl(): string | null {
+    if (this.#options.internalUrl) return this.#options.internalUrl
+    return this.#directory.backend === 'memory' || this.#port === null
+      ? null
+      : `http://${reachableHost(this.#config.host)}:${this.#port}`
+  }
+
+  #closeReason(): [code: number, reason: string] {
+    return this.#endingTunnels || this.#cordoned || this.#retiring
+      ? [CLOSE.drain, 'This relay is draining']
+      : [CLOSE.going_away, 'This relay is going away']
+  }
+
+  #dispose(): void {
+    this.#registry.dispose()
+    this.#traffic.dispose()
+  }
+}
+
 export const createRelay = (
   config: RelayConfig,
   context: PartContext,
   directory: Directory,
   options: RelayOptions = {},
-): Relay => {
-  const timings: RelayTimings = { ...RELAY_TIMINGS, ...options.timings }
-  let server: Server | null = null
-  let boundPort: number | null = null
-  let waiting = (): number => 0
-  const unset: Readiness = { ready: false, reason: 'starting' }
-  let readiness: Readiness = unset
-  /** From phase 2 of a drain on. */
-  let retiring = false
-  let cordoned = false
-  let movingTunnels = false
-  let stopped = false
-
-  const refusal = (): string | null => {
-    if (stopped) return 'This relay is stopping'
-    if (retiring || movingTunnels) return 'This relay is draining'
-    return cordoned ? 'This relay takes no new tunnels: its region is being drained' : null
-  }
-  const internalUrl = (): string | null => {
-    if (options.internalUrl) return options.internalUrl
-    return directory.backend === 'memory' || boundPort === null
-      ? null
-      : `http://${reachableHost(config.host)}:${boundPort}`
-  }
-  const registry = new TunnelRegistry({ config, context, directory, timings, internalUrl, refusal })
-  const state = (): NodeState => options.state?.() ?? (readiness.ready ? 'serving' : 'draining')
-  const traffic = createPublicTraffic({
-    config,
-    context,
-    registry,
-    directory,
-    stopped: () => stopped,
-    readiness: () => readiness,
-    state,
-  })
-
-  const tunnelDrain = new TunnelDrain(registry, directory, timings, context.log)
-
-  const listen = async (port: number): Promise<void> => {
-    const listener = createPublicListener(config, traffic, context.log)
-    const next = listener.server
-    waiting = listener.waiting
-    const bound = await listenOn(next, config.host, port)
-    next.on('error', (error) => context.log.error({ err: error }, 'the public listener failed'))
-    server = next
-    boundPort = bound
-  }
-
-  const unbind = async (): Promise<void> => {
-    const old = server
-    if (!old) return
-    server = null
-    // The port is free once `close` was called; the promise of its callback would wait for connections that may last.
-    old.close()
-    old.closeIdleConnections()
-    const closed = new AbortController()
-    old.once('close', () => closed.abort())
-    void traffic.whenEmpty(closed.signal).then(() => {
-      if (closed.signal.aborted) return
-      // Answers that are being written get a moment; what is idle after it is cut.
-      const cut = setTimeout(() => old.closeAllConnections(), 1_000)
-      cut.unref()
-      old.once('close', () => clearTimeout(cut))
-    })
-  }
-
-  const closeCodeNow = (): [number, string] =>
-    movingTunnels || cordoned || retiring
-      ? [CLOSE.drain, 'This relay is draining']
-      : [CLOSE.going_away, 'This relay is going away']
-
-  return {
-    async start() {
-      if (server) return
-      stopped = false
-      // Before the port is bound: a host that registers at once must not lose its new entry to the clearing of old ones.
-      await registry.start()
-      await listen(boundPort ?? config.port)
-      // Whoever sets readiness decides when: the relay is one part of several.
-      if (readiness === unset) readiness = { ready: true }
-    },
-    listeners: () =>
-      server && boundPort !== null ? [{ part: 'relay', host: config.host, port: boundPort }] : [],
-    setReadiness(next) {
-      readiness = next
-    },
-    async stopAccepting() {
-      retiring = true
-      traffic.retire(true)
-    },
-    inFlight: () => traffic.inFlight(),
-    outstanding: () => traffic.outstanding(),
-    whenIdle: (signal) => traffic.whenIdle(signal),
-    abortRest: () => traffic.abortRest('holding'),
-    whenEmpty: (signal) => traffic.whenEmpty(signal),
-    abortAll: () => traffic.abortRest('all'),
-    async resume() {
-      if (stopped) throw new AppError('ERR_CONFLICT', 'The relay was closed; a closed relay cannot resume')
-      if (!server && boundPort !== null) await listen(boundPort)
-      retiring = false
-      movingTunnels = false
-      traffic.retire(false)
-      await registry.forgetDrain()
-    },
-    async unbind() {
-      await unbind()
-    },
-    async close() {
-      stopped = true
-      await unbind()
-      await traffic.whenEmpty(AbortSignal.timeout(timings.finishGraceMs))
-      await traffic.abortRest('all')
-      await registry.closeAll(...closeCodeNow(), timings.closeGraceMs)
-      registry.dispose()
-      traffic.dispose()
-    },
-    async destroy() {
-      stopped = true
-      const old = server
-      await unbind()
-      await Promise.all([
-        traffic.abortRest('all'),
-        registry.closeAll(...closeCodeNow(), Math.min(250, timings.closeGraceMs)),
-      ])
-      old?.closeAllConnections()
-      registry.dispose()
-      traffic.dispose()
-    },
-    stats: (): RelayHealth => ({
-      tunnels: {
-        current: registry.size,
-        registered: registry.counts.registered,
-        lost: registry.counts.lost,
-        reconnected: registry.counts.reconnected,
-        refused: { ...registry.counts.refused },
-        kept: registry.keptCount,
-      },
-      closedBy: { ...registry.counts.closedBy },
-      requests: { ...traffic.counts(), waiting: waiting() },
-      directory: {
-        backend: directory.backend,
-        reachable: registry.directoryReachable,
-        entries: directory.entries(),
-        mismatches: registry.mismatches,
-      },
-      cordoned,
-    }),
-    tunnels: () => registry.all().map((tunnel) => tunnel.row()),
-    closeTunnel: (hostId, code, reason) => registry.close(hostId, code, reason),
-    setCordon(on) {
-      cordoned = on
-    },
-    moveTunnels: (drainOptions) => tunnelDrain.move(drainOptions),
-    async drainTunnels(drainOptions) {
-      movingTunnels = true
-      return await tunnelDrain.finish(drainOptions)
-    },
-    endTunnels: () => tunnelDrain.end(),
-  } satisfies Relay & { listeners(): Listener[] }
-}
+): Relay => new Relay(config, context, directory, options)
