@@ -3,9 +3,10 @@ import { CLOSE, closeCode } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
 import type { Log } from '../../observe/log.ts'
+import type { Backoff } from '../../time/backoff.ts'
 import { HostLink, type Registered } from './host-link.ts'
-import { createHostTarget } from './host-target.ts'
-import { backoffMs, HOST_TIMINGS, type HostTimings } from './host-timings.ts'
+import { HostTarget } from './host-target.ts'
+import { HOST_TIMINGS, type HostTimings, hostBackoff } from './host-timings.ts'
 import { RelayChoice, tunnelUrl } from './relay-choice.ts'
 
 export type HostState = 'idle' | 'connecting' | 'waiting' | 'registered' | 'draining' | 'replaced' | 'closed'
@@ -65,141 +66,184 @@ const LEAVE_WAIT_MS = 2_000
 const DRAIN_CHECK_MS = 20
 const CLOSE_GRACE_MS = 2_000
 
-/**
- * The far end of a tunnel: dials relays, serves what comes through from `to`, and finds its way back. Unless it was replaced or
- * closed, at every moment a timer is armed that leads back to a healthy tunnel. Throws `ERR_INVALID` for options that cannot work.
- */
-export const createHostClient = (options: HostClientOptions): HostClient => {
-  const { hostId, log } = options
-  const random = options.random ?? Math.random
-  const now = options.now ?? (() => performance.now())
-  const timings: HostTimings = { ...HOST_TIMINGS, ...options.timings }
-  if (!HOST_ID_PATTERN.test(hostId)) {
-    throw new AppError('ERR_INVALID', `"${hostId}" is not a host id; it must match [a-z0-9-]{1,63}`, {
-      hostId,
-    })
-  }
-  if (options.relays.length === 0) throw new AppError('ERR_INVALID', 'At least one relay is needed')
-  const urls = new Map(options.relays.map((relay) => [relay, tunnelUrl(relay, hostId)]))
-  const to = URL.canParse(options.to) ? new URL(options.to) : null
-  if (to?.protocol !== 'http:') {
-    throw new AppError('ERR_INVALID', `"${options.to}" is not a target; for example http://localhost:8080`, {
-      to: options.to,
-    })
-  }
-  const target = createHostTarget(to, log)
-  const choice = new RelayChoice([...urls.keys()], timings.avoidMs, now)
+const targetOf = (to: string): URL => {
+  const url = URL.canParse(to) ? new URL(to) : null
+  if (url?.protocol === 'http:') return url
+  throw new AppError('ERR_INVALID', `"${to}" is not a target; for example http://localhost:8080`, { to })
+}
 
-  let state: HostState = 'idle'
+/** The client's own part of the way back: which relay, when, and what is known of the tunnel before. */
+class Search {
+  readonly choice: RelayChoice
+  readonly backoff: Backoff
+  /** Attempts since a tunnel was registered last. */
+  attempt = 0
+  /** Monotonic, in ms; null while a tunnel stands, and before the first. */
+  lostAtMs: number | null = null
+  previous: { node: string | null; code: number | null } | null = null
+
+  constructor(relays: readonly string[], timings: HostTimings, random: () => number, now: () => number) {
+    this.choice = new RelayChoice(relays, timings.avoidMs, now)
+    this.backoff = hostBackoff(timings, random)
+  }
+
+  /** Begins anew, without the pauses of what failed before. */
+  restart(): void {
+    this.choice.restart()
+    this.backoff.reset()
+  }
+}
+
+class TunnelHost implements HostClient {
+  readonly #options: HostClientOptions
+  readonly #log: Log
+  readonly #random: () => number
+  readonly #now: () => number
+  readonly #timings: HostTimings
+  readonly #urls: ReadonlyMap<string, string>
+  readonly #target: HostTarget
+  readonly #search: Search
+  #state: HostState = 'idle'
   /** The tunnel that serves; an older one may finish its requests beside it. */
-  let current: HostLink | null = null
-  let dialing: HostLink | null = null
-  const retiring = new Set<HostLink>()
-  let timer: NodeJS.Timeout | null = null
-  let timerDueMs = 0
-  let watchdog: NodeJS.Timeout | null = null
-  let failures = 0
-  let attempt = 0
-  let lostAtMs: number | null = null
-  let previous: { node: string | null; code: number | null } | null = null
-  /** 4409 came while a new tunnel was being made: perhaps that one replaced the old one, perhaps a stranger did. */
-  let replacedBy: HostLink | null = null
-  let draining: Promise<void> | null = null
+  #current: HostLink | null = null
+  #dialing: HostLink | null = null
+  readonly #retiring = new Set<HostLink>()
+  #timer: NodeJS.Timeout | null = null
+  #timerDueMs = 0
+  #watchdog: NodeJS.Timeout | null = null
+  /** 4409 came while a new tunnel was being dialled: perhaps that one replaced the old one, perhaps a stranger did. */
+  #replacedBy: HostLink | null = null
+  #draining: Promise<void> | null = null
 
-  const over = (): boolean => state === 'draining' || state === 'replaced' || state === 'closed'
+  constructor(options: HostClientOptions) {
+    const { hostId, relays } = options
+    if (!HOST_ID_PATTERN.test(hostId)) {
+      throw new AppError('ERR_INVALID', `"${hostId}" is not a host id; it must match [a-z0-9-]{1,63}`, {
+        hostId,
+      })
+    }
+    if (relays.length === 0) throw new AppError('ERR_INVALID', 'At least one relay is needed')
+    this.#options = options
+    this.#log = options.log
+    this.#random = options.random ?? Math.random
+    this.#now = options.now ?? (() => performance.now())
+    this.#timings = { ...HOST_TIMINGS, ...options.timings }
+    this.#urls = new Map(relays.map((relay) => [relay, tunnelUrl(relay, hostId)]))
+    this.#target = new HostTarget(targetOf(options.to), options.log)
+    this.#search = new Search([...this.#urls.keys()], this.#timings, this.#random, this.#now)
+  }
 
-  const tell = (event: HostEvent): void => {
+  start(): void {
+    if (this.#state !== 'idle') return
+    this.#state = 'connecting'
+    this.#watchdog = setInterval(() => this.#watch(), this.#timings.watchdogCheckMs)
+    this.#dial()
+  }
+
+  state(): HostState {
+    return this.#state
+  }
+
+  node(): string | null {
+    return this.#current?.registered?.node ?? null
+  }
+
+  drain({ budgetMs = DRAIN_BUDGET_MS }: { budgetMs?: number } = {}): Promise<void> {
+    this.#draining ??= this.#drain(budgetMs)
+    return this.#draining
+  }
+
+  close(): Promise<void> {
+    return this.#close(CLOSE_GRACE_MS)
+  }
+
+  /** No tunnel is wanted any more. */
+  get #over(): boolean {
+    return this.#state === 'draining' || this.#state === 'replaced' || this.#state === 'closed'
+  }
+
+  #report(event: HostEvent): void {
     try {
-      options.onEvent?.(event)
+      this.#options.onEvent?.(event)
     } catch (error) {
-      log.error({ err: error }, 'a listener of the host client failed')
+      this.#log.error({ err: error }, 'a listener of the host client failed')
     }
   }
 
-  const settleState = (): void => {
-    if (over()) return
-    if (current) state = 'registered'
-    else state = dialing ? 'connecting' : 'waiting'
+  #settleState(): void {
+    if (this.#over) return
+    if (this.#current) this.#state = 'registered'
+    else this.#state = this.#dialing ? 'connecting' : 'waiting'
   }
 
   /** Arms the next attempt; an earlier one that is armed already stays. */
-  const armIn = (ms: number): void => {
-    if (over() || dialing) return
-    const dueMs = now() + ms
-    if (timer && timerDueMs <= dueMs) return
-    if (timer) clearTimeout(timer)
-    timerDueMs = dueMs
-    timer = setTimeout(() => {
-      timer = null
-      dial()
+  #armIn(ms: number): void {
+    if (this.#over || this.#dialing) return
+    const dueMs = this.#now() + ms
+    if (this.#timer && this.#timerDueMs <= dueMs) return
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timerDueMs = dueMs
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.#dial()
     }, ms)
-    settleState()
+    this.#settleState()
   }
 
-  const armBackoff = (): void => {
-    const ms = backoffMs(failures, random(), timings)
-    failures += 1
-    armIn(ms)
+  #armBackoff(): void {
+    this.#armIn(this.#search.backoff.next())
   }
 
-  const armSoon = (): void => armIn(random() * timings.drainJitterMs)
-
-  const stop = (link: HostLink): void => {
-    if (timer) clearTimeout(timer)
-    timer = null
-    if (watchdog) clearInterval(watchdog)
-    state = 'replaced'
-    const node = link.registered?.node ?? null
-    log.warn({ hostId, relay: link.relay, node }, 'replaced by a newer tunnel of the same host')
-    const unfinished = dialing
-    dialing = null
-    unfinished?.fail(CLOSE.normal, 'Replaced by a newer tunnel of the same host')
-    tell({ type: 'replaced', relay: link.relay, node })
+  #armSoon(): void {
+    this.#armIn(this.#random() * this.#timings.drainJitterMs)
   }
 
-  const dial = (): void => {
-    if (over() || dialing) return
-    const relay = choice.next()
-    attempt += 1
-    dialing = new HostLink({
+  #dial(): void {
+    if (this.#over || this.#dialing) return
+    const relay = this.#search.choice.next()
+    this.#search.attempt += 1
+    this.#dialing = new HostLink({
       relay,
-      url: urls.get(relay) ?? '',
-      token: options.token,
-      target,
-      timings,
-      now,
-      log,
-      onRegistered,
-      onDrain,
-      onEnded,
+      url: this.#urls.get(relay) ?? '',
+      token: this.#options.token,
+      target: this.#target,
+      timings: this.#timings,
+      now: this.#now,
+      log: this.#log,
+      onRegistered: (link, registered) => this.#registered(link, registered),
+      onDrain: (link) => this.#relayDrains(link),
+      onEnded: (link, code, reason) => this.#ended(link, code, reason),
     })
-    settleState()
+    this.#settleState()
   }
 
-  const onRegistered = (link: HostLink, { node, region, fence }: Registered): void => {
-    if (link !== dialing) return
-    dialing = null
-    replacedBy = null
-    const old = current
+  #registered(link: HostLink, { node, region, fence }: Registered): void {
+    if (link !== this.#dialing) return
+    this.#dialing = null
+    this.#replacedBy = null
+    const search = this.#search
+    const old = this.#current
     let gapMs: number | null = null
     if (old) gapMs = 0
-    else if (lostAtMs !== null) gapMs = Math.round(now() - lostAtMs)
+    else if (search.lostAtMs !== null) gapMs = Math.round(this.#now() - search.lostAtMs)
     // An announced drain is why the host moves, also where the new tunnel stands before the 4001 arrives.
-    const previousCloseCode = old ? (old.draining ? CLOSE.drain : null) : (previous?.code ?? null)
-    const previousNode = old ? (old.registered?.node ?? null) : (previous?.node ?? null)
-    current = link
-    lostAtMs = null
+    const previousCloseCode = old ? (old.draining ? CLOSE.drain : null) : (search.previous?.code ?? null)
+    const previousNode = old ? (old.registered?.node ?? null) : (search.previous?.node ?? null)
+    const { attempt } = search
+    this.#current = link
+    search.lostAtMs = null
     if (old) {
-      old.retiredAtMs = now()
-      retiring.add(old)
+      old.retiredAtMs = this.#now()
+      this.#retiring.add(old)
       // A relay that shares no directory with the new one learns it from nobody else.
       old.sendText({ type: 'moved', node })
     }
+    const relay = link.relay
     link.sendText({ type: 'report', gapMs, previousNode, previousCloseCode, attempt })
-    log.info({ hostId, relay: link.relay, node, region, gapMs, attempt }, 'tunnel registered')
-    tell({
+    this.#log.info({ hostId: this.#options.hostId, relay, node, region, gapMs, attempt }, 'tunnel registered')
+    this.#report({
       type: 'registered',
-      relay: link.relay,
+      relay,
       node,
       region,
       fence,
@@ -208,144 +252,153 @@ export const createHostClient = (options: HostClientOptions): HostClient => {
       previousCloseCode,
       attempt,
     })
-    attempt = 0
-    choice.restart()
-    settleState()
+    search.attempt = 0
+    search.choice.restart()
+    this.#settleState()
   }
 
-  const onDrain = (link: HostLink): void => {
-    choice.avoid(link.relay)
-    if (link !== current || over()) return
-    tell({ type: 'draining', relay: link.relay, node: link.registered?.node ?? null })
-    failures = 0
-    choice.restart()
+  #relayDrains(link: HostLink): void {
+    this.#search.choice.avoid(link.relay)
+    if (link !== this.#current || this.#over) return
+    this.#report({ type: 'draining', relay: link.relay, node: link.registered?.node ?? null })
+    this.#search.restart()
     // The new tunnel first: then nothing is lost when the old one falls.
-    armSoon()
+    this.#armSoon()
   }
 
-  const attemptFailed = (link: HostLink, code: number, reason: string): void => {
-    dialing = null
-    log.warn({ hostId, relay: link.relay, code, reason, attempt }, 'tunnel attempt failed')
-    tell({ type: 'attempt_failed', relay: link.relay, code, reason, attempt })
-    if (replacedBy) {
-      stop(replacedBy)
+  #ended(link: HostLink, code: number, reason: string): void {
+    this.#retiring.delete(link)
+    if (link === this.#dialing) this.#attemptFailed(link, code, reason)
+    else if (link === this.#current) this.#tunnelLost(link, code, reason)
+  }
+
+  #attemptFailed(link: HostLink, code: number, reason: string): void {
+    this.#dialing = null
+    const { attempt, choice } = this.#search
+    const { relay } = link
+    this.#log.warn({ hostId: this.#options.hostId, relay, code, reason, attempt }, 'tunnel attempt failed')
+    this.#report({ type: 'attempt_failed', relay, code, reason, attempt })
+    if (this.#replacedBy) {
+      this.#stop(this.#replacedBy)
       return
     }
     const reaction = closeCode(code)?.reaction ?? 'backoff'
     if (reaction === 'stop') {
-      stop(link)
+      this.#stop(link)
       return
     }
-    if (reaction === 'drain') choice.avoid(link.relay)
+    if (reaction === 'drain') choice.avoid(relay)
     // While the tunnel that it is to leave still stands, the others are tried without long pauses, each once.
-    if (current?.draining && choice.fresh) armSoon()
-    else armBackoff()
-    settleState()
+    if (this.#current?.draining && choice.fresh) this.#armSoon()
+    else this.#armBackoff()
+    this.#settleState()
   }
 
-  const tunnelLost = (link: HostLink, code: number, reason: string): void => {
-    current = null
-    lostAtMs = now()
+  #tunnelLost(link: HostLink, code: number, reason: string): void {
+    const search = this.#search
+    this.#current = null
+    search.lostAtMs = this.#now()
+    const { relay } = link
     const node = link.registered?.node ?? null
-    previous = { node, code }
-    const heldMs = Math.round(now() - link.registeredAtMs)
-    log.warn({ hostId, relay: link.relay, node, code, reason, heldMs }, 'tunnel lost')
-    tell({ type: 'lost', relay: link.relay, node, code, reason, heldMs })
-    if (over()) return
-    if (heldMs >= timings.stableMs) failures = 0
+    search.previous = { node, code }
+    const heldMs = Math.round(this.#now() - link.registeredAtMs)
+    this.#log.warn({ hostId: this.#options.hostId, relay, node, code, reason, heldMs }, 'tunnel lost')
+    this.#report({ type: 'lost', relay, node, code, reason, heldMs })
+    if (this.#over) return
+    if (heldMs >= this.#timings.stableMs) search.backoff.reset()
     const reaction = closeCode(code)?.reaction ?? 'backoff'
     if (reaction === 'stop') {
-      if (dialing) replacedBy = link
-      else stop(link)
+      if (this.#dialing) this.#replacedBy = link
+      else this.#stop(link)
       return
     }
     if (reaction === 'drain') {
-      choice.avoid(link.relay)
-      failures = 0
+      search.choice.avoid(relay)
+      search.backoff.reset()
       // An announced drain has begun its search already, and that one goes on where it is.
-      if (!link.draining) choice.restart()
-      armSoon()
+      if (!link.draining) search.choice.restart()
+      this.#armSoon()
     } else {
-      choice.restart()
+      search.choice.restart()
       // Two clients of one id would otherwise take the host from each other without a pause.
-      if (reaction === 'reconnect_now' && heldMs >= timings.flappingMs) armSoon()
-      else armBackoff()
+      if (reaction === 'reconnect_now' && heldMs >= this.#timings.flappingMs) this.#armSoon()
+      else this.#armBackoff()
     }
-    settleState()
+    this.#settleState()
   }
 
-  const onEnded = (link: HostLink, code: number, reason: string): void => {
-    retiring.delete(link)
-    if (link === dialing) attemptFailed(link, code, reason)
-    else if (link === current) tunnelLost(link, code, reason)
+  /** Another client holds the host now: this one stops for good. */
+  #stop(link: HostLink): void {
+    this.#stopTimers()
+    this.#state = 'replaced'
+    const node = link.registered?.node ?? null
+    const sentence = 'Replaced by a newer tunnel of the same host'
+    this.#log.warn({ hostId: this.#options.hostId, relay: link.relay, node }, sentence.toLowerCase())
+    const unfinished = this.#dialing
+    this.#dialing = null
+    unfinished?.fail(CLOSE.normal, sentence)
+    this.#report({ type: 'replaced', relay: link.relay, node })
   }
 
-  const watch = (): void => {
-    if (over()) return
-    current?.check()
-    for (const link of retiring) {
+  #watch(): void {
+    if (this.#over) return
+    this.#current?.check()
+    for (const link of this.#retiring) {
       link.check()
-      if (link.pending > 0) link.retiredAtMs = now()
-      const idleMs = now() - (link.retiredAtMs ?? now())
-      if (link.pending === 0 && idleMs >= timings.retiredIdleMs)
+      if (link.pending > 0) link.retiredAtMs = this.#now()
+      const idleMs = this.#now() - (link.retiredAtMs ?? this.#now())
+      if (link.pending === 0 && idleMs >= this.#timings.retiredIdleMs)
         link.fail(CLOSE.normal, 'Its successor serves')
     }
-    // The net below all other rules: whatever went wrong, somebody leads back.
-    if (!current && !dialing && !timer) armBackoff()
+    // The net below all other rules: whatever went wrong, another attempt is armed.
+    if (!this.#current && !this.#dialing && !this.#timer) this.#armBackoff()
   }
 
-  const stopTimers = (): void => {
-    if (timer) clearTimeout(timer)
-    if (watchdog) clearInterval(watchdog)
-    timer = null
+  #stopTimers(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    if (this.#watchdog) clearInterval(this.#watchdog)
+    this.#timer = null
   }
 
-  const close = async (graceMs: number): Promise<void> => {
-    if (state === 'closed') return
-    state = 'closed'
-    stopTimers()
-    const links = [current, dialing, ...retiring].filter((link) => link !== null)
+  async #close(graceMs: number): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#stopTimers()
+    const links = [this.#current, this.#dialing, ...this.#retiring].filter((link) => link !== null)
     await Promise.all(links.map((link) => link.close(CLOSE.normal, 'The host ends its tunnel', graceMs)))
-    current = null
-    dialing = null
-    target.close()
+    this.#current = null
+    this.#dialing = null
+    this.#target.close()
   }
 
-  const drain = async (budgetMs: number): Promise<void> => {
-    if (state === 'closed') return
-    const untilMs = now() + budgetMs
-    const leftMs = (): number => Math.max(0, untilMs - now())
-    const replaced = state === 'replaced'
-    state = 'draining'
-    stopTimers()
-    const unfinished = dialing
-    dialing = null
+  async #drain(budgetMs: number): Promise<void> {
+    if (this.#state === 'closed') return
+    const { hostId } = this.#options
+    const target = this.#target
+    const untilMs = this.#now() + budgetMs
+    const leftMs = (): number => Math.max(0, untilMs - this.#now())
+    const replaced = this.#state === 'replaced'
+    this.#state = 'draining'
+    this.#stopTimers()
+    const unfinished = this.#dialing
+    this.#dialing = null
     unfinished?.fail(CLOSE.normal, 'The host is stopping')
-    log.info({ hostId, pending: target.pending(), budgetMs }, 'the host takes no new requests')
-    if (!replaced) await current?.leave(Math.min(leftMs(), LEAVE_WAIT_MS))
-    const ended = (): boolean => (current === null || current.ended) && retiring.size === 0
+    this.#log.info({ hostId, pending: target.pending(), budgetMs }, 'the host takes no new requests')
+    if (!replaced) await this.#current?.leave(Math.min(leftMs(), LEAVE_WAIT_MS))
+    const ended = (): boolean => (this.#current === null || this.#current.ended) && this.#retiring.size === 0
     while (leftMs() > 0 && target.pending().requests > 0 && !ended()) await delay(DRAIN_CHECK_MS)
     target.goAway()
     const left = target.pending().requests
-    if (left > 0) log.warn({ hostId, requests: left }, 'requests that did not finish in time are cut')
-    else log.info({ hostId }, 'every request in flight has finished')
+    if (left > 0) this.#log.warn({ hostId, requests: left }, 'requests that did not finish in time are cut')
+    else this.#log.info({ hostId }, 'every request in flight has finished')
     // What is queued for a slow relay still leaves, as long as there is time.
-    await close(Math.max(CLOSE_GRACE_MS, leftMs()))
-  }
-
-  return {
-    start() {
-      if (state !== 'idle') return
-      state = 'connecting'
-      watchdog = setInterval(watch, timings.watchdogCheckMs)
-      dial()
-    },
-    state: () => state,
-    node: () => current?.registered?.node ?? null,
-    drain({ budgetMs = DRAIN_BUDGET_MS } = {}) {
-      draining ??= drain(budgetMs)
-      return draining
-    },
-    close: () => close(CLOSE_GRACE_MS),
+    await this.#close(Math.max(CLOSE_GRACE_MS, leftMs()))
   }
 }
+
+/**
+ * The far end of a tunnel: dials relays, serves what comes through from `to`, and finds its way back. Unless it was replaced or
+ * closed, there is at every moment a tunnel, an attempt, or a timer for the next one. Throws `ERR_INVALID` for options that cannot
+ * work.
+ */
+export const createHostClient = (options: HostClientOptions): HostClient => new TunnelHost(options)

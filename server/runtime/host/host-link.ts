@@ -51,7 +51,7 @@ export class HostLink {
   registeredAtMs = 0
   /** The relay has said that it drains. */
   draining = false
-  /** A successor registered, or something still ran here, then; this one only finishes what it has. */
+  /** When a successor registered, or something last ran here after that; this link only finishes what it has. */
   retiredAtMs: number | null = null
   readonly #options: HostLinkOptions
   #ws: WebSocket | null = null
@@ -144,7 +144,7 @@ export class HostLink {
     })
   }
 
-  /** The watchdog's look: true while the link may live on. */
+  /** The watchdog's look: a link that is silent, or does not end its closing, fails here. */
   check(): void {
     const { timings, now } = this.#options
     if (this.#ended) return

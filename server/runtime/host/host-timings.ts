@@ -1,3 +1,5 @@
+import { Backoff } from '../../time/backoff.ts'
+
 /** Waits of the host client in milliseconds. The defaults are the product's; tests shorten them. */
 export interface HostTimings {
   /** From the start of an attempt (the token included) until `registered`. */
@@ -36,5 +38,5 @@ export const HOST_TIMINGS: HostTimings = {
 }
 
 /** `min(base · 2ⁿ, max) × [0.5, 1)` */
-export const backoffMs = (n: number, random: number, timings: HostTimings): number =>
-  Math.min(timings.backoffBaseMs * 2 ** Math.min(n, 30), timings.backoffMaxMs) * (0.5 + random * 0.5)
+export const hostBackoff = (timings: HostTimings, random: () => number): Backoff =>
+  new Backoff({ baseMs: timings.backoffBaseMs, maxMs: timings.backoffMaxMs, random })

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createHostClient } from '../../../server/runtime/host/host-client.ts'
 import { EXIT_REPLACED, runHost } from '../../../server/runtime/host/host-command.ts'
-import { backoffMs, HOST_TIMINGS } from '../../../server/runtime/host/host-timings.ts'
+import { HOST_TIMINGS, hostBackoff } from '../../../server/runtime/host/host-timings.ts'
 import { RelayChoice, tunnelUrl } from '../../../server/runtime/host/relay-choice.ts'
 import {
   dialRaw,
@@ -23,8 +23,12 @@ const quick = { backoffBaseMs: 20, backoffMaxMs: 80, drainJitterMs: 5 }
 
 describe('the backoff', () => {
   it('is min(1 s · 2ⁿ, 5 s) × [0.5, 1)', () => {
-    const lower = [0, 1, 2, 3, 50].map((n) => backoffMs(n, 0, HOST_TIMINGS))
-    const upper = [0, 1, 2, 3, 50].map((n) => backoffMs(n, 0.999_999, HOST_TIMINGS))
+    const waits = (random: number): number[] => {
+      const backoff = hostBackoff(HOST_TIMINGS, () => random)
+      return Array.from({ length: 51 }, () => backoff.next()).filter((_wait, n) => n < 4 || n === 50)
+    }
+    const lower = waits(0)
+    const upper = waits(0.999_999)
     expect(lower).toEqual([500, 1_000, 2_000, 2_500, 2_500])
     for (const [index, full] of [1_000, 2_000, 4_000, 5_000, 5_000].entries()) {
       expect(upper[index]).toBeLessThan(full)
