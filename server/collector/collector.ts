@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts'
 import { Turn } from '../time/turn.ts'
 import { createAddressRules } from './adapters/address.ts'
 import { Adapters, type NodeTarget } from './adapters/registry.ts'
-import { createDrainDesk, type DrainDeskOptions, type RunningDrainDesk } from './drains/drain-desk.ts'
+import { type DrainDeskOptions, RunningDrainDesk } from './drains/drain-desk.ts'
 import { EventSink } from './event-sink.ts'
 import { Fleet, type RegionConfig } from './fleet/fleet.ts'
 import { LiveFleetView } from './fleet/fleet-view.ts'
@@ -129,7 +129,7 @@ export class Collector implements CollectorHandle {
     fleet.onPoll((id, poll) => this.#beat(id, poll))
     fleet.onPoll((id) => this.#history.touch(id))
     this.#history = this.#historyOf()
-    this.drains = createDrainDesk({ ...options.drains, store, fleet, live, log, now })
+    this.drains = new RunningDrainDesk({ ...options.drains, store, fleet, live, log, now })
     this.incidents = new IncidentDesk({ store, book: this.#book, live, turn: this.#changes, now })
     this.#detector = new Detector({
       fleet: new LiveFleetView({

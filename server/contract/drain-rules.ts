@@ -15,6 +15,8 @@ export interface DrainStateRule {
   rests: boolean
   /** What it took out and did not give back stays out of service until somebody resumes it. */
   keepsOut: boolean
+  /** A report is made when the drain comes here. (`resumed` keeps that of what was resumed.) */
+  reports: boolean
 }
 
 const nothing: DrainStateRule = {
@@ -24,6 +26,7 @@ const nothing: DrainStateRule = {
   movesTunnels: false,
   rests: false,
   keepsOut: false,
+  reports: false,
 }
 
 /** The one table of states. */
@@ -31,13 +34,13 @@ export const DRAIN_STATE_RULES: Readonly<Record<DrainState, DrainStateRule>> = {
   planned: { ...nothing, owns: true },
   running: { ...nothing, owns: true, wantsOut: true, movesTunnels: true },
   paused: { ...nothing, owns: true, wantsOut: true, movesTunnels: true },
-  drained: { ...nothing, owns: true, wantsOut: true, rests: true, keepsOut: true },
+  drained: { ...nothing, owns: true, wantsOut: true, rests: true, keepsOut: true, reports: true },
   resuming: { ...nothing, owns: true, givesBack: true },
   resumed: { ...nothing, rests: true },
   // Until it is back, a node of an aborted drain is out because somebody wanted it out.
   aborting: { ...nothing, owns: true, wantsOut: true, givesBack: true, movesTunnels: true },
-  aborted: { ...nothing, rests: true, keepsOut: true },
-  failed: { ...nothing, rests: true, keepsOut: true },
+  aborted: { ...nothing, rests: true, keepsOut: true, reports: true },
+  failed: { ...nothing, rests: true, keepsOut: true, reports: true },
 }
 
 /** The rule of a drain's state. A state of a newer version, which this one does not know, wants nothing and owns nothing. */

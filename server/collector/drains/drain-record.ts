@@ -5,8 +5,10 @@ import type { LivePublisher } from '../../contract/publisher.ts'
 import type { DrainState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
+import { Turn } from '../../time/turn.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainProgress } from './drain-progress.ts'
+import { storeInTime } from './store-in-time.ts'
 
 /** What only the page wants is written so often; what decides is written at once. */
 const SAVE_MS = 1_000
@@ -59,7 +61,8 @@ export class DrainRecord {
   #revision = 0
   #savedRevision = 0
   #savedAt = Number.NEGATIVE_INFINITY
-  #writes: Promise<unknown> = Promise.resolve()
+  /** One writer at a time: an operator's verb and a tick never interleave between reading the version and writing it. */
+  readonly #writes = new Turn()
   /** The version as an operator last made it, and when the drain itself last went on (monotonic ms). */
   #operatorVersion: number
   #wentOnAt = Number.NEGATIVE_INFINITY
@@ -84,7 +87,7 @@ export class DrainRecord {
 
   /** The first write. Rejects where the store says no (`ERR_DRAIN_RUNNING`); a store that is away is no reason not to drain. */
   create(audit: readonly AuditInput[]): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#writes.run(async () => {
       await this.#write(this.#drain, 'create', audit)
     })
   }
@@ -118,13 +121,13 @@ export class DrainRecord {
     const { clock } = this.#options
     if (this.#revision === this.#savedRevision && !this.#unwritten) return
     if (options.atOnce !== true && clock.monotonic() - this.#savedAt < SAVE_MS) return
-    await this.#exclusively(() => this.#write(this.#drain, 'save'))
+    await this.#writes.run(() => this.#write(this.#drain, 'save'))
     this.#options.live.changed('overview')
   }
 
   /** Changes the state: durably first, then for everybody to see. Answers the state it had before. */
   transition(to: DrainState, by: string, options: Transition): Promise<{ from: DrainState; drain: Drain }> {
-    return this.#exclusively(async () => {
+    return this.#writes.run(async () => {
       const { expectedVersion, note = null, end, audit = [], report } = options
       this.check(expectedVersion, options)
       const from = this.#drain.state
@@ -155,8 +158,13 @@ export class DrainRecord {
   }
 
   /** Resolves when nothing is being written. */
-  async settled(): Promise<void> {
-    await this.#writes
+  settled(): Promise<void> {
+    return this.#writes.settled()
+  }
+
+  /** True while nobody has changed the state since `seen` was read, and it is this one. */
+  isStill(seen: number, state: DrainState): boolean {
+    return this.#drain.version === seen && this.#drain.state === state
   }
 
   /** Throws `ERR_VERSION_CONFLICT` where somebody else changed the drain since `seen`. */
@@ -208,14 +216,14 @@ export class DrainRecord {
         ? store.createDrain(stored, audit)
         : store.saveDrain(stored, this.#storedVersion, audit)
     try {
-      await within(storePatienceMs, attempt())
+      await storeInTime(storePatienceMs, attempt())
     } catch (error) {
       // A write that took too long may have been done after all; nobody else writes this record.
       const version =
         error instanceof AppError && error.code === 'ERR_VERSION_CONFLICT' && error.facts.version
       if (!this.#unwritten || typeof version !== 'number') throw error
       this.#storedVersion = version
-      await within(storePatienceMs, attempt())
+      await storeInTime(storePatienceMs, attempt())
     }
   }
 
@@ -246,13 +254,6 @@ export class DrainRecord {
       this.#audit = [...this.#audit, row].slice(-MAX_AUDIT_WAITING)
     }
   }
-
-  /** One writer at a time: an operator's verb and a tick never interleave between reading the version and writing it. */
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#writes.then(work, work)
-    this.#writes = run.catch(() => undefined)
-    return run
-  }
 }
 
 /** What the drain itself did, for the emergency log: in ordinary times its record says so. */
@@ -275,19 +276,3 @@ const storyOf = (drain: Drain): AuditInput => ({
 
 const isAway = (error: unknown): boolean =>
   error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE'
-
-/** Rejects with `ERR_STORE_UNAVAILABLE` when the store has not answered in time. */
-export const within = async <T>(ms: number, work: Promise<T>): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new AppError('ERR_STORE_UNAVAILABLE', `The store has not answered for ${ms} ms`)),
-      ms,
-    )
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}

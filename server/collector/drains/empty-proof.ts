@@ -1,8 +1,16 @@
-import type { Health } from '../../contract/health.ts'
+import type { Remaining } from '../../contract/drains.ts'
+import { type Facts, totalOf } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 
 /** Seconds without a byte before a node counts as empty. */
 export const PROVING_SECONDS = 5
+
+/** What is still open on a node; null where it does not count that, which is no nought. */
+export const remainingOn = ({ drain, gauges }: Facts): Remaining | null => {
+  if (drain !== null) return { ...drain.remaining }
+  const { connections, requests_pending: requests = 0, tunnels = 0 } = gauges
+  return connections === undefined ? null : { connections, requests, tunnels, pushes: 0 }
+}
 
 /**
  * Empty is proved by observation: nothing open and no byte moved for five seconds, within one run of the node. The seconds are
@@ -17,12 +25,12 @@ export class EmptyProof {
   }
 
   /** Takes in what the node says now; true once it is proven empty. */
-  see(document: Health): boolean {
-    const { connections, requests, tunnels } = document.drain.remaining
-    const bytes = (document.proxy?.bytes.upstream ?? 0) + (document.proxy?.bytes.downstream ?? 0)
+  see(facts: Facts): boolean {
+    const remaining = remainingOn(facts)
+    const bytes = (totalOf(facts, 'bytes_up') ?? 0) + (totalOf(facts, 'bytes_down') ?? 0)
     const at = this.#clock.monotonic()
-    const { epoch } = document
-    const quiet = connections === 0 && requests === 0 && tunnels === 0
+    const { epoch } = facts
+    const quiet = remaining?.connections === 0 && remaining.requests === 0 && remaining.tunnels === 0
     const since = this.#since
     if (!quiet || since === null || since.bytes !== bytes || since.epoch !== epoch) {
       this.#since = { at, bytes, epoch }

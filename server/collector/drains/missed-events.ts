@@ -1,7 +1,7 @@
 import type { Drain } from '../../contract/drains.ts'
 import type { FleetEvent } from '../../contract/events.ts'
 import type { Store } from '../../store/store.ts'
-import { within } from './drain-record.ts'
+import { storeInTime } from './store-in-time.ts'
 
 const READ_MS = 5_000
 const PAGE = 1_000
@@ -14,7 +14,7 @@ export async function* eventsOfDrain(
 ): AsyncGenerator<FleetEvent, void, undefined> {
   let cursor: string | undefined
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const { items, nextCursor } = await within(
+    const { items, nextCursor } = await storeInTime(
       READ_MS,
       store.events({
         from: drain.createdAt,

@@ -1,13 +1,9 @@
 import type { Drain } from '../../contract/drains.ts'
-import { AppError } from '../../contract/errors.ts'
-import { type Health, healthSchema } from '../../contract/health.ts'
+import type { Asked, DrainVerbs } from '../adapters/adapter.ts'
+import type { Facts } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { EmptyProof } from './empty-proof.ts'
-
-const CALL_TIMEOUT_MS = 3_000
-/** Binding ports again may take a moment; asked again, a node that resumes goes on with it. */
-const RESUME_TIMEOUT_MS = 4_500
 
 /** A process that ended refuses connections: so many in a row, over so long. */
 const REFUSED = { answers: 5, ms: 5_000 }
@@ -23,22 +19,20 @@ interface Silence {
   refusedSince: number
 }
 
-/** What came of asking a node to drain. `unheard`: no answer, so that nobody knows whether it heard. */
-export type Asked = { kind: 'accepted' } | { kind: 'refused'; why: string } | { kind: 'unheard'; why: string }
-
-/** The verbs of one node during a drain, and what its answers, or their absence, prove. */
+/** One node during a drain: what it is asked, and what its answers, or their absence, prove. */
 export class NodeDriver {
   readonly id: string
-  readonly #fleet: DrainFleet
+  readonly #fleet: Pick<DrainFleet, 'drainVerbs'>
   readonly #clock: DrainClock
   readonly #proof: EmptyProof
   readonly #beat: () => void
   #silence: Silence | null = null
+  /** The run of the node that is known to refuse new tunnels. */
   #cordoned: string | null = null
-  /** The last good document that was read from the node itself. */
-  document: Health | null = null
+  #facts: Facts | null = null
 
-  constructor(id: string, fleet: DrainFleet, clock: DrainClock, beat: () => void) {
+  /** @param beat called whenever the node has answered, or has not */
+  constructor(id: string, fleet: Pick<DrainFleet, 'drainVerbs'>, clock: DrainClock, beat: () => void) {
     this.#beat = beat
     this.id = id
     this.#fleet = fleet
@@ -46,24 +40,27 @@ export class NodeDriver {
     this.#proof = new EmptyProof(clock)
   }
 
+  /** What the node itself said last. */
+  get facts(): Facts | null {
+    return this.#facts
+  }
+
   /** Asks the node itself; null where it gives no usable answer. */
-  async look(): Promise<Health | null> {
-    try {
-      const { status, body } = await this.#call('GET', '/health')
-      this.#silence = null
-      const parsed = healthSchema.safeParse(body)
-      if (status !== 200 || !parsed.success) return null
-      this.document = parsed.data
-      return parsed.data
-    } catch (error) {
-      this.#missed(error)
+  async look(): Promise<Facts | null> {
+    const seen = await this.#asked((verbs) => verbs.observe())
+    if (seen === null) return null
+    if (seen.facts === null && seen.silent) {
+      this.#missed(seen.refused)
       return null
     }
+    this.#silence = null
+    if (seen.facts !== null) this.#facts = seen.facts
+    return seen.facts
   }
 
   /** True once what was read proves that nothing is open and nothing moves. */
-  isEmpty(document: Health): boolean {
-    return this.#proof.see(document)
+  isEmpty(facts: Facts): boolean {
+    return this.#proof.see(facts)
   }
 
   /** True once enough answers in a row stayed away to say that the process has ended; never after one. */
@@ -77,62 +74,58 @@ export class NodeDriver {
     )
   }
 
-  /** New tunnels are refused from now on, once for each run of the node. */
-  async cordon(drain: Drain, epoch: string): Promise<void> {
+  /**
+   * New tunnels are refused from now on, once for each run of the node. One that does not answer is asked again by the next tick, and
+   * the step says so on the page.
+   */
+  async cordon({ id, reason }: Drain, epoch: string): Promise<void> {
     if (this.#cordoned === epoch) return
-    try {
-      const { status } = await this.#call('POST', '/cordon', { drainId: drain.id, reason: drain.reason })
-      if (status < 300 || status === 409 || status === 404) this.#cordoned = epoch
-    } catch {
-      // It does not answer; the next tick asks again, and the step says so on the page.
-    }
+    const asked = await this.#asked(async (verbs) => verbs.cordon?.({ drainId: id, reason }) ?? ACCEPTED)
+    if (asked?.kind === 'accepted') this.#cordoned = epoch
   }
 
   async drain(drain: Drain): Promise<Asked> {
-    const { strategy } = drain
-    try {
-      const { status, body } = await this.#call('POST', '/drain', {
-        drainId: drain.id,
-        reason: drain.reason,
-        mode: strategy.mode,
-        deadlineSeconds: strategy.deadlineSeconds,
-        onDeadline: strategy.onDeadline,
-        ...(strategy.tunnelsPerSecond === undefined ? {} : { tunnelsPerSecond: strategy.tunnelsPerSecond }),
-        initiator: drain.createdBy,
-      })
-      return status < 300
-        ? { kind: 'accepted' }
-        : { kind: 'refused', why: `${this.id} refuses to drain: ${messageOf(body)}` }
-    } catch (error) {
-      return { kind: 'unheard', why: wordsOf(error, `${this.id} does not answer`) }
-    }
+    const { id: drainId, reason, createdBy: initiator } = drain
+    const { mode, deadlineSeconds, onDeadline, tunnelsPerSecond } = drain.strategy
+    const pace = tunnelsPerSecond === undefined ? {} : { tunnelsPerSecond }
+    const order = { drainId, reason, mode, deadlineSeconds, onDeadline, ...pace, initiator }
+    return (await this.#asked((verbs) => verbs.drain(order))) ?? this.#noVerbs()
   }
 
   /** Asks the node to serve again; null once it is ready, else why not yet. */
   async bringBack(): Promise<string | null> {
-    const document = await this.look()
-    if (document === null) return `${this.id} does not answer`
-    try {
-      if (document.state === 'serving' && document.relay?.cordoned !== true) {
-        const { status } = await this.#call('GET', '/healthz/ready')
-        return status === 200 ? null : `${this.id} is serving but not ready yet`
-      }
-      const answer = await this.#call('POST', '/resume', {}, RESUME_TIMEOUT_MS)
-      if (answer.status === 200) return `${this.id} is coming back`
-      return `${this.id} refuses to resume: ${messageOf(answer.body)}`
-    } catch (error) {
-      return wordsOf(error, `${this.id} does not answer`)
+    const facts = await this.look()
+    if (facts === null)
+      return whyOf(this.#fleet.drainVerbs(this.id) === null ? this.#noVerbs() : this.#noAnswer())
+    if (isServing(facts) && facts.drain?.cordoned !== true) {
+      const ready = await this.#asked(async (verbs) => verbs.ready?.() ?? ACCEPTED)
+      return whyOf(ready ?? this.#noVerbs())
+    }
+    const asked = (await this.#asked((verbs) => verbs.resume())) ?? this.#noVerbs()
+    return whyOf(asked) ?? `${this.id} is coming back`
+  }
+
+  /** What came of asking; null where the node cannot be asked anything. */
+  async #asked<T>(ask: (verbs: DrainVerbs) => Promise<T>): Promise<T | null> {
+    const verbs = this.#fleet.drainVerbs(this.id)
+    return verbs === null ? null : ask(verbs).finally(this.#beat)
+  }
+
+  #noVerbs(): Asked {
+    return {
+      kind: 'refused',
+      why: `${this.id} is of a kind that cannot be taken out of service or given back`,
     }
   }
 
-  #call(method: string, path: string, body?: unknown, timeoutMs = CALL_TIMEOUT_MS) {
-    return this.#fleet.call(this.id, method, path, body, { timeoutMs }).finally(this.#beat)
+  #noAnswer(): Asked {
+    return { kind: 'unheard', why: `${this.id} does not answer` }
   }
 
-  #missed(error: unknown): void {
+  #missed(isRefused: boolean): void {
     const now = this.#clock.monotonic()
     const silence = this.#silence ?? { since: now, count: 0, refused: 0, refusedSince: now }
-    const refused = isRefused(error) ? silence.refused + 1 : 0
+    const refused = isRefused ? silence.refused + 1 : 0
     this.#silence = {
       since: silence.since,
       count: silence.count + 1,
@@ -142,21 +135,9 @@ export class NodeDriver {
   }
 }
 
-/** Nobody listens there (POSIX `ECONNREFUSED`): the machine is up and says that the process is not. */
-const isRefused = (error: unknown): boolean => {
-  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; depth += 1) {
-    if ((cause as { code?: unknown }).code === 'ECONNREFUSED') return true
-    cause = cause.cause
-  }
-  return false
-}
+const ACCEPTED: Asked = { kind: 'accepted' }
 
-const wordsOf = (error: unknown, otherwise: string): string =>
-  error instanceof AppError ? error.message : otherwise
+const whyOf = (asked: Asked): string | null => (asked.kind === 'accepted' ? null : asked.why)
 
-const messageOf = (body: unknown): string => {
-  const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
-  return typeof error === 'object' && error !== null && 'message' in error
-    ? String(error.message).slice(0, 300)
-    : 'it gave no reason'
-}
+/** A program that knows no states of its own serves for as long as it answers. */
+export const isServing = (facts: Facts): boolean => (facts.state ?? 'serving') === 'serving'

@@ -1,18 +1,13 @@
 import type { DrainNotice, DrainPlan, PlannedPhase, Strategy } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
 import type { DrainFleet } from './drain-fleet.ts'
+import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
 
 /** Seconds that phase 3 may take beyond tunnels ÷ pace. */
 const TUNNEL_SLACK_SECONDS = 10
 /** Tunnels that leave a node at about the same time where no pace is asked for. */
 const DEFAULT_SLICE = 50
-
-export interface DrainSubject {
-  region: string | null
-  /** Nodes to drain, in order. */
-  nodes: readonly Node[]
-}
 
 /** Beside the fleet: what other drains do to it. */
 export interface PlanContext {
@@ -30,7 +25,7 @@ export interface PlanContext {
  */
 export const planDrain = (
   fleet: DrainFleet,
-  subject: DrainSubject,
+  subject: Pick<DrainSubject, 'region' | 'nodes'>,
   strategy: Strategy,
   context: PlanContext,
 ): DrainPlan => {
@@ -56,19 +51,19 @@ const tunnelsOf = (fleet: DrainFleet, node: string): number =>
   fleet.tunnels().filter((tunnel) => tunnel.node === node && tunnel.state === 'registered').length
 
 const movesOf = (fleet: DrainFleet, node: Node): DrainPlan['moves'][number] => {
-  const document = fleet.health(node.id)?.document
+  const facts = fleet.known(node.id)?.facts
   return {
     node: node.id,
-    connections: document?.proxy?.connections.active ?? 0,
+    connections: facts?.gauges.connections ?? 0,
     tunnels: tunnelsOf(fleet, node.id),
-    requests: document?.relay?.requests.pending ?? 0,
-    pushes: document?.drain.remaining.pushes ?? 0,
+    requests: facts?.gauges.requests_pending ?? 0,
+    pushes: facts?.drain?.remaining.pushes ?? 0,
   }
 }
 
 /** One budget for everybody: the node's own, as its page shows it, unless this drain asks for less time or a slower pace. */
 const phasesOf = (fleet: DrainFleet, node: Node, strategy: Strategy, tunnels: number): PlannedPhase[] => {
-  const budget = fleet.health(node.id)?.document?.drain.budgetSeconds
+  const budget = fleet.known(node.id)?.facts?.drain?.budgetSeconds
   const pace = strategy.tunnelsPerSecond
   const tunnelSeconds =
     pace === undefined
@@ -121,13 +116,13 @@ const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
   )
 
 const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
-  const health = fleet.health(node.id)
-  return health !== null && health.document !== null && now - health.at <= 2 * fleet.pollIntervalMs + 1_000
+  const known = fleet.known(node.id)
+  return known !== null && known.facts !== null && now - known.at <= 2 * fleet.pollIntervalMs + 1_000
 }
 
 const blockers = (
   fleet: DrainFleet,
-  subject: DrainSubject,
+  subject: Pick<DrainSubject, 'region' | 'nodes'>,
   serving: readonly Node[],
   { running, now }: PlanContext,
 ): DrainNotice[] => {
@@ -150,7 +145,8 @@ const blockers = (
     })
   }
   for (const node of subject.nodes) {
-    const drain = fleet.health(node.id)?.document?.drain
+    if (fleet.drainVerbs(node.id) === null) found.push(noVerbs(node, subject))
+    const drain = fleet.known(node.id)?.facts?.drain
     if (drain && !drain.fits) {
       found.push({
         code: 'budget_unfit',
@@ -161,9 +157,24 @@ const blockers = (
   return found
 }
 
+/** What cannot be done, whatever the risk that somebody takes. */
+const IMPOSSIBLE = 'cannot_drain'
+
+/** An administrator may override it. */
+export const isForceable = (blocker: DrainNotice): boolean => blocker.code !== IMPOSSIBLE
+
+const noVerbs = (node: Node, { region, nodes }: Pick<DrainSubject, 'region' | 'nodes'>): DrainNotice => {
+  const instead =
+    region === null || nodes.length === 1 ? '' : `; drain the other nodes of ${region} one by one`
+  return {
+    code: IMPOSSIBLE,
+    message: `${node.id} is a ${node.kind} node, which the collector cannot take out of service, also not by force${instead}`,
+  }
+}
+
 const warnings = (
   fleet: DrainFleet,
-  subject: DrainSubject,
+  subject: Pick<DrainSubject, 'region' | 'nodes'>,
   receivers: readonly Node[],
   { servers, now }: PlanContext,
 ): DrainNotice[] => {
@@ -180,6 +191,12 @@ const warnings = (
     }
   }
   for (const node of subject.nodes) {
+    if (fleet.drainVerbs(node.id) !== null && fleet.drainProof(node.id) === 'none') {
+      found.push({
+        code: 'unproven',
+        message: `${node.id} is a ${node.kind} node that does not count what is open, so nobody can prove that it is empty`,
+      })
+    }
     if (node.state === 'unknown' || node.state === 'down') {
       found.push({
         code: 'subject_not_seen',

@@ -1,12 +1,11 @@
+import { drainStateRule } from '../../contract/drain-rules.ts'
 import type { Drain, DrainNotice } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
+import { Turn } from '../../time/turn.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 
 const isServing = (node: Node): boolean =>
   (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
-
-/** A drain in these states gives its nodes back: those that serve again already count. */
-const GIVES_BACK = new Set(['resuming', 'aborting'])
 
 /** What is planned for an hour decides once more when the hour has come, or when somebody continues it after it could not begin. */
 const isForLater = (drain: Drain): boolean =>
@@ -22,7 +21,7 @@ const isForLater = (drain: Drain): boolean =>
 export class ServingFloor {
   readonly #fleet: DrainFleet
   readonly #active: () => readonly Drain[]
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turn = new Turn()
 
   constructor(fleet: DrainFleet, active: () => readonly Drain[]) {
     this.#fleet = fleet
@@ -31,16 +30,16 @@ export class ServingFloor {
 
   /** One decision at a time, from the look at the fleet to the durable record. */
   decide<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work, work)
-    this.#turn = mine.catch(() => undefined) // Its caller hears of the fault; the next decision has its own turn.
-    return mine
+    return this.#turn.run(work)
   }
 
   /** Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. */
   servers(except: string | null): Node[] {
     const taken = new Set<string>()
     for (const drain of this.#active()) {
-      if (drain.id === except || GIVES_BACK.has(drain.state) || isForLater(drain)) continue
+      // One that gives its nodes back: those that serve again already count.
+      if (drainStateRule(drain).givesBack) continue
+      if (drain.id === except || isForLater(drain)) continue
       for (const step of drain.steps) taken.add(step.node)
     }
     return this.#fleet.nodes().filter((node) => isServing(node) && !taken.has(node.id))

@@ -1,4 +1,4 @@
-import type { Health } from '../../contract/health.ts'
+import { type Facts, totalOf } from '../adapters/facts.ts'
 
 /** Counters of a node that a step compares: at its beginning and when the node is empty. */
 export interface Counters {
@@ -8,9 +8,9 @@ export interface Counters {
   failed: number
 }
 
-export const countersOf = (document: Health): Counters => ({
-  epoch: document.epoch,
-  closed: document.proxy?.connections.closed ?? 0,
-  aborted: document.proxy?.closedBy.drain_deadline ?? 0,
-  failed: (document.proxy?.requests.byStatus['5xx'] ?? 0) + (document.relay?.requests.byStatus['5xx'] ?? 0),
+export const countersOf = (facts: Facts): Counters => ({
+  epoch: facts.epoch,
+  closed: totalOf(facts, 'connections_closed') ?? 0,
+  aborted: totalOf(facts, 'connections_cut') ?? 0,
+  failed: totalOf(facts, 'requests_failed') ?? 0,
 })

@@ -5,7 +5,6 @@ import {
   type EventData,
   type EventType,
   type FleetEvent,
-  type Health,
   INTENTS,
   type Incident,
   type Intent,
@@ -20,7 +19,7 @@ import {
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { DrainVerbs } from '../adapters/adapter.ts'
+import type { DrainVerbs, Proof } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { PollOutcome, Reading } from '../adapters/reading.ts'
 import type { Adapters, NodeTarget } from '../adapters/registry.ts'
@@ -183,14 +182,6 @@ export class Fleet implements DrainFleet {
     })
   }
 
-  /** The newest good reading and when it was taken (epoch ms, 0 before the first); null before the first poll. */
-  health(id: string): { document: Health | null; at: number; outcome: string } | null {
-    const node = this.#nodes.get(id)
-    if (!node?.reading) return null
-    const document = node.target.kind === 'tidegate' ? ((node.known?.raw ?? null) as Health | null) : null
-    return { document, at: node.known?.at ?? 0, outcome: node.reading.outcome }
-  }
-
   /** What was read of a node last: facts of the newest good reading and when (epoch ms, 0 before the first); null before the first poll. */
   known(id: string): { facts: Facts | null; at: number; outcome: PollOutcome } | null {
     const node = this.#nodes.get(id)
@@ -201,6 +192,11 @@ export class Fleet implements DrainFleet {
   /** How a node is taken out of service; null where nobody can, or there is no such node. */
   drainVerbs(id: string): DrainVerbs | null {
     return this.#nodes.get(id)?.drains() ?? null
+  }
+
+  drainProof(id: string): Proof {
+    const node = this.#nodes.get(id)
+    return node ? node.adapter.proves(node.target) : 'none'
   }
 
   tunnels(): Tunnel[] {
@@ -234,26 +230,6 @@ export class Fleet implements DrainFleet {
       .then(() => this.#options.store.setSetting(INTENTS_KEY, text))
       // The drain that wants it is durable by itself and will say so again.
       .catch((error: unknown) => this.#options.log.warn({ err: error }, 'the intents could not be saved'))
-  }
-
-  call(
-    id: string,
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: { timeoutMs?: number },
-  ): Promise<{ status: number; body: unknown }> {
-    const node = this.#nodes.get(id)
-    if (!node)
-      return Promise.reject(new AppError('ERR_NOT_FOUND', `There is no node ${id} in this fleet`, { id }))
-    const { target } = node
-    if (target.kind !== 'tidegate')
-      return Promise.reject(
-        new AppError('ERR_UNSUPPORTED', `${id} is a node of kind ${target.kind}, which takes no calls`, {
-          id,
-        }),
-      )
-    return this.#options.adapters.tidegate.call(target, method, path, body, options)
   }
 
   openIncidents(): Incident[] {

@@ -2,11 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import {
-  createDrainDesk,
-  type DrainDeskOptions,
-  type RunningDrainDesk,
-} from '../../../server/collector/drains/drain-desk.ts'
+import { type DrainDeskOptions, RunningDrainDesk } from '../../../server/collector/drains/drain-desk.ts'
 import type { Actor } from '../../../server/contract/access.ts'
 import type { Drain } from '../../../server/contract/drains.ts'
 import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
@@ -33,23 +29,33 @@ export interface Weather {
   silent: boolean
 }
 
+type Call = () => Promise<unknown>
+
+/** The same store, with something around the calls of these names. */
+export const around = (
+  store: SqliteStore,
+  names: readonly string[],
+  wrap: (call: Call, name: string) => Promise<unknown>,
+) =>
+  new Proxy(store, {
+    get(target, name) {
+      // The store keeps private fields, which a call through the proxy would not find.
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (!names.includes(String(name))) return value.bind(target)
+      return (...args: unknown[]) => wrap(async () => value.apply(target, args), String(name))
+    },
+  })
+
 /** A store whose calls about drains go through that weather. */
-export const inWeather =
-  (weather: Weather) =>
-  (store: SqliteStore): SqliteStore =>
-    new Proxy(store, {
-      get(target, name, receiver) {
-        const value = Reflect.get(target, name, receiver)
-        if (!['saveDrain', 'createDrain', 'drains', 'drain', 'events'].includes(String(name))) return value
-        return async (...args: unknown[]) => {
-          if (weather.silent) return new Promise(() => undefined)
-          if (weather.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, weather.slowMs))
-          const refused = weather.full === true && /^(save|create)/.test(String(name))
-          if (weather.away || refused) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
-          return (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
-        }
-      },
-    })
+export const inWeather = (weather: Weather) => (store: SqliteStore) =>
+  around(store, ['saveDrain', 'createDrain', 'drains', 'drain', 'events'], async (call, name) => {
+    if (weather.silent) return new Promise(() => undefined)
+    if (weather.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, weather.slowMs))
+    const refused = weather.full === true && /^(save|create)/.test(name)
+    if (weather.away || refused) throw new AppError('ERR_STORE_UNAVAILABLE', 'the disk is full')
+    return call()
+  })
 
 export const refusal = async (work: Promise<unknown>): Promise<AppError> => {
   try {
@@ -103,7 +109,7 @@ export class DrainBench {
 
   /** As after a start of the collector. */
   async openDesk(): Promise<void> {
-    this.desk = createDrainDesk({
+    this.desk = new RunningDrainDesk({
       store: this.store,
       fleet: this.fleet,
       live: { changed: () => undefined },

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDrainDesk, type RunningDrainDesk } from '../../../server/collector/drains/drain-desk.ts'
+import { RunningDrainDesk } from '../../../server/collector/drains/drain-desk.ts'
 import type { Actor } from '../../../server/contract/access.ts'
 import type { Drain } from '../../../server/contract/drains.ts'
 import { AppError, type ErrorCode } from '../../../server/contract/errors.ts'
@@ -37,7 +37,7 @@ describe('the drain desk', () => {
   const now = () => started + (Date.now() - started) * 20
 
   const openDesk = async () => {
-    desk = createDrainDesk({
+    desk = new RunningDrainDesk({
       store,
       fleet,
       live: { changed: () => undefined },
@@ -295,5 +295,62 @@ describe('the drain desk', () => {
     ])
     expect(plan.totalSeconds).toBe(plan.phases.reduce((sum, phase) => sum + phase.seconds, 0))
     expect(fleet.order).toEqual([])
+  })
+
+  it.each([
+    [
+      'a drain of it',
+      { node: 'fra-2' },
+      'fra-2',
+      /^fra-2 is a json node, which the collector cannot take out of service, also not by force$/,
+    ],
+    [
+      'a drain of its region',
+      { region: 'fra' },
+      'fra',
+      /^fra-2 is a json node.*; drain the other nodes of fra one by one$/,
+    ],
+  ])('refuses what it has no verbs for, also by force: %s', async (_, subject, confirm, sentence) => {
+    fleet.get('fra-2').kind = 'json'
+    const blockers = [{ code: 'cannot_drain', message: expect.stringMatching(sentence) }]
+    expect((await desk.preview(subject)).blockers).toEqual(blockers)
+    const wanted = { ...subject, reason: 'kernel update', confirm }
+    for (const [who, force] of [
+      [ana, false],
+      [root, true],
+    ] as const) {
+      const refused = await refusal(desk.create({ ...wanted, force }, who))
+      expect(refused).toMatchObject({ code: 'ERR_DRAIN_BLOCKED', facts: { blockers } })
+    }
+    expect(fleet.order).toEqual([])
+    expect((await desk.list({})).items).toEqual([])
+  })
+
+  it('forces what is a risk, and not what cannot be done', async () => {
+    fleet.get('fra-2').kind = 'json'
+    for (const node of ['iad-1', 'iad-2', 'sjc-1', 'sjc-2']) fleet.kill(node)
+    const refused = await refusal(desk.create({ ...request, force: true }, root))
+    expect(refused.facts.blockers).toMatchObject([{ code: 'cannot_drain' }])
+    const { id } = await desk.create({ node: 'fra-1', reason: 'x', confirm: 'fra-1', force: true }, root)
+    expect((await desk.get(id))?.steps.map((step) => step.node)).toEqual(['fra-1'])
+  })
+
+  it('warns that nobody can prove empty what does not count', async () => {
+    fleet.proof = 'none'
+    const { warnings, blockers } = await desk.preview({ node: 'fra-1' })
+    expect(warnings).toMatchObject([{ code: 'unproven', message: expect.stringContaining('fra-1') }])
+    expect(blockers).toEqual([])
+  })
+
+  it('waits, and says so, where a node of a drain became one of another kind', async () => {
+    fleet.hostsStay = true
+    const { id } = await desk.create(request, ana)
+    await expect.poll(async () => (await desk.get(id))?.steps[0]?.phase).toBe('proving')
+    for (const node of ['fra-1', 'fra-2']) fleet.get(node).kind = 'json'
+    await expect.poll(async () => (await desk.get(id))?.note).toMatch(/^fra-1 does not answer/)
+    await desk.act(id, 'abort', { version: (await desk.get(id))?.version ?? 0 }, ana)
+    await expect
+      .poll(async () => (await desk.get(id))?.note)
+      .toMatch(/fra-1 is of a kind that cannot be taken out/)
   })
 })

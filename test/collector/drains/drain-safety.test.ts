@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   ana,
+  around,
   codeOf,
   DrainBench,
   drainOf,
@@ -351,15 +352,9 @@ describe('a store that was only slow', () => {
       storePatienceMs: 50,
       emergency: (row) => rows.push(row.action),
       wrap: (real) =>
-        new Proxy(real, {
-          get(target, name, receiver) {
-            const value = Reflect.get(target, name, receiver)
-            if (name !== 'createDrain') return value
-            return async (...args: unknown[]) => {
-              await (value as (...args: unknown[]) => Promise<unknown>).apply(target, args)
-              await new Promise((resolve) => setTimeout(resolve, slowMs))
-            }
-          },
+        around(real, ['createDrain'], async (call) => {
+          await call()
+          await new Promise((resolve) => setTimeout(resolve, slowMs))
         }),
     })
     slowMs = 200

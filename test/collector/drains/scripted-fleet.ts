@@ -1,3 +1,7 @@
+import type { DrainVerbs } from '../../../server/collector/adapters/adapter.ts'
+import type { Control } from '../../../server/collector/adapters/tidegate/control.ts'
+import { factsOf } from '../../../server/collector/adapters/tidegate/facts.ts'
+import { TidegateVerbs } from '../../../server/collector/adapters/tidegate/verbs.ts'
 import type { DrainFleet } from '../../../server/collector/drains/drain-fleet.ts'
 import { AppError } from '../../../server/contract/errors.ts'
 import type { FleetEvent } from '../../../server/contract/events.ts'
@@ -8,6 +12,8 @@ import type { Health } from '../../../server/contract/health.ts'
 export interface ScriptedNode {
   id: string
   region: string
+  /** Of another kind than ours: nobody can take it out of service. */
+  kind: Node['kind']
   health: Health
   /** False: nobody listens (the process is gone, a connection is refused). */
   answers: boolean
@@ -79,6 +85,8 @@ export class ScriptedFleet implements DrainFleet {
   capacities = new Map<string, number>()
   /** Milliseconds that every call takes. */
   delayMs = 0
+  /** What a drain of any node can prove. */
+  proof: 'counted' | 'none' = 'counted'
   readonly #intents = new Map<string, Node['intent']>()
   readonly #listeners = new Set<(event: FleetEvent) => void>()
 
@@ -89,6 +97,7 @@ export class ScriptedFleet implements DrainFleet {
         this.scripted.push({
           id,
           region,
+          kind: 'tidegate',
           health: health(id, region),
           answers: true,
           silent: false,
@@ -163,10 +172,10 @@ export class ScriptedFleet implements DrainFleet {
   }
 
   nodes(): Node[] {
-    return this.scripted.map(({ id, region }) => ({
+    return this.scripted.map(({ id, region, kind }) => ({
       id,
       region,
-      kind: 'tidegate',
+      kind,
       embedded: false,
       state: this.stateOf(id),
       intent: this.#intents.get(id) ?? 'serving',
@@ -201,10 +210,23 @@ export class ScriptedFleet implements DrainFleet {
     })
   }
 
-  health(id: string) {
+  known(id: string) {
     const { health, answers, silent } = this.get(id)
     const outcome = answers && !silent ? 'ok' : 'refused'
-    return { document: health, at: Date.now() + 1e12, outcome }
+    return { facts: factsOf(health), at: Date.now() + 1e12, outcome }
+  }
+
+  /** The real verbs of a node over scripted calls; null for a node of another kind. */
+  drainVerbs(id: string): DrainVerbs | null {
+    const node = this.get(id)
+    if (node.kind !== 'tidegate') return null
+    const target = { id, url: '', token: '', embedded: false }
+    const call: Control['call'] = (_target, method, path, body) => this.call(id, method, path, body)
+    return new TidegateVerbs({ call, forget: () => undefined, close: async () => undefined }, () => target)
+  }
+
+  drainProof() {
+    return this.proof
   }
 
   tunnels(): Tunnel[] {

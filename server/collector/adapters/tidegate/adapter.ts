@@ -142,17 +142,6 @@ export class TidegateAdapter implements Adapter<TidegateTarget> {
     await Promise.all([this.#probe.close(), this.#control.close()])
   }
 
-  /** A call of whoever does not speak in verbs yet. */
-  call(
-    target: TidegateTarget,
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: { timeoutMs?: number },
-  ): Promise<ControlAnswer> {
-    return this.#control.call(target, method, path, body, options)
-  }
-
   async #act(target: TidegateTarget, method: string, path: string, body?: unknown): Promise<void> {
     const answer = await this.#control.call(target, method, path, body)
     if (answer.status >= 300) throw errorOf(target.id, answer)

@@ -1,0 +1,35 @@
+import type { Log } from '../../observe/log.ts'
+import type { Store } from '../../store/store.ts'
+import type { DrainClock } from './drain-clock.ts'
+import type { DrainFleet } from './drain-fleet.ts'
+import type { DrainRecord } from './drain-record.ts'
+import type { ServingFloor } from './serving-floor.ts'
+
+/** What all parts of one drain stand on. */
+export interface DrainContext {
+  readonly record: DrainRecord
+  readonly fleet: DrainFleet
+  readonly floor: ServingFloor
+  readonly store: Pick<Store, 'events'>
+  readonly log: Log
+  readonly clock: DrainClock
+  /** Taken up after a start of the collector: at first nothing is known of the fleet. */
+  readonly adopted: boolean
+}
+
+/** What one tick has to say; the first remark becomes the note. */
+export class Remarks {
+  #first: string | null = null
+
+  get first(): string | null {
+    return this.#first
+  }
+
+  add(text: string | null): void {
+    this.#first ??= text
+  }
+
+  clear(): void {
+    this.#first = null
+  }
+}
