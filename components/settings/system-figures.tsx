@@ -33,6 +33,7 @@ const heldBack = ({ room, store, live }: SystemInfo): [string, string][] => {
     ['Hosts left out', formatNumber(room.hosts.overflowed)],
     ['History waiting', formatNumber(room.history?.waiting ?? 0)],
     ['History given up', formatNumber(room.history?.dropped ?? 0)],
+    ['Signals not judged', formatNumber(room.signals?.faults ?? 0)],
   ]
 }
 

@@ -117,4 +117,10 @@ export const roomMetrics: MetricDefinition<ApiOptions>[] = [
     help: 'Judgements and documents given up because too many waited for the store.',
     read: ({ collector }) => oneOrNone(collector.room().history?.dropped ?? null),
   },
+  {
+    name: 'tidegate_signal_faults_total',
+    kind: 'counter',
+    help: 'How often a rule failed to say whether its signal holds.',
+    read: ({ collector }) => oneOrNone(collector.room().signals?.faults ?? null),
+  },
 ]

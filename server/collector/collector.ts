@@ -163,6 +163,7 @@ export class Collector implements CollectorHandle {
       live,
       drains: this.drains,
       history: this.#history,
+      detector: this.#detector,
       pollIntervalMs,
       told: () => options.roomProblems?.() ?? [],
       log,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Drain, EventType, Incident, Tunnel } from '../../server/contract/index.ts'
 import { createLog } from '../../server/observe/log.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
-import type { EventInput, StoredDrain, StoredIncident } from '../../server/store/store.ts'
+import type { EventInput, Store, StoredDrain, StoredIncident } from '../../server/store/store.ts'
 
 export const log = createLog('test', 'silent')
 
@@ -35,6 +35,16 @@ export const sqlite: Dialect = {
     }
   },
 }
+
+/** The store with some of its methods replaced. */
+export const changedStore = (store: Store, change: Partial<Store>): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      if (name in change) return Reflect.get(change, name)
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 
 /** Every dialect passes the same suite. */
 export const dialects: Dialect[] = [sqlite]

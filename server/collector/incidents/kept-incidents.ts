@@ -84,6 +84,8 @@ export class KeptIncidents {
   readonly #kept = new Map<string, KeptIncident>()
   /** Which incident holds an open signal, by its key. */
   readonly #holders = new Map<string, string>()
+  /** With which incident a signal was muted, by its key. */
+  readonly #muters = new Map<string, string>()
   #refreshedAt: number | null = null
 
   constructor(store: IncidentStore, live: Pick<LivePublisher, 'changed'>) {
@@ -124,8 +126,8 @@ export class KeptIncidents {
 
   /** The incident with which a signal was muted. */
   muting(key: string): KeptIncident | null {
-    for (const kept of this.#kept.values()) if (kept.muted.includes(key)) return kept
-    return null
+    const id = this.#muters.get(key)
+    return id === undefined ? null : (this.#kept.get(id) ?? null)
   }
 
   /** Writes a new incident. Rejects where another one holds one of its signals; see {@link wasFirst}. */
@@ -158,13 +160,15 @@ export class KeptIncidents {
     const kept = this.muting(key)
     if (!kept) return
     await this.#store.unmuteSignal(key)
-    this.#kept.set(kept.incident.id, { ...kept, muted: kept.muted.filter((each) => each !== key) })
+    this.#put({ ...kept, muted: kept.muted.filter((each) => each !== key) })
   }
 
   /** Drops one that cannot change any more by itself. */
   forget(id: string): void {
+    const kept = this.#kept.get(id)
+    if (!kept) return
+    this.#put({ ...kept, incident: { ...kept.incident, signals: [] }, muted: [] })
     this.#kept.delete(id)
-    for (const [key, holder] of this.#holders) if (holder === id) this.#holders.delete(key)
   }
 
   async #takeUp(id: string): Promise<KeptIncident> {
@@ -196,9 +200,13 @@ export class KeptIncidents {
     if (known && known.version > kept.version) return known
     this.#kept.set(id, kept)
     const open = openKeys(kept.incident)
-    for (const key of known ? openKeys(known.incident) : [])
-      if (!open.includes(key) && this.#holders.get(key) === id) this.#holders.delete(key)
+    const drop = (index: Map<string, string>, keys: readonly string[], still: readonly string[]): void => {
+      for (const key of keys) if (!still.includes(key) && index.get(key) === id) index.delete(key)
+    }
+    drop(this.#holders, known ? openKeys(known.incident) : [], open)
+    drop(this.#muters, known?.muted ?? [], kept.muted)
     for (const key of open) if (!this.#holders.has(key)) this.#holders.set(key, id)
+    for (const key of kept.muted) this.#muters.set(key, id)
     return kept
   }
 }

@@ -67,6 +67,9 @@ detect:
 A new signal joins the unresolved incident of the same node; else that of the same region whose last change is at most 60 s old; else
 one with the same signal that was resolved at most 15 min ago, which is then reopened; else it opens an incident of its own. An
 incident resolves itself when all its signals have been closed for 60 s. An operator may resolve it earlier: its signals then stay
-quiet until their condition has ended once.
+quiet until their condition has ended once, also over a restart of the collector. A title that an operator wrote stays.
+
+A signal is open in one incident at a time. The store itself sees to that, also where two collectors notice it in the same moment: the one
+that comes second takes up the incident of the first.
 `
 }

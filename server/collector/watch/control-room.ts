@@ -17,6 +17,7 @@ export interface ControlRoomOptions {
   live: LivePublisher
   drains: { progress(): { longestWithoutTickMs: number | null } }
   history: { readonly figures: RoomCheck['history'] }
+  detector: { readonly faults: number }
   pollIntervalMs: number
   /** What others found wrong with the room. */
   told: () => readonly RoomProblem[]
@@ -80,7 +81,7 @@ export class ControlRoom {
   }
 
   check(): RoomCheck {
-    const { fleet, sink, watch, drains, history } = this.#options
+    const { fleet, sink, watch, drains, history, detector } = this.#options
     const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = sink.figures()
     const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
     const refused = Object.fromEntries(
@@ -114,6 +115,7 @@ export class ControlRoom {
         forgotten: fleet.hosts.forgotten,
       },
       ...(history.figures === undefined ? {} : { history: history.figures }),
+      signals: { faults: detector.faults },
       parts: Object.fromEntries(parts),
     }
   }

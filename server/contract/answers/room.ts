@@ -40,6 +40,11 @@ export const roomCheckSchema = z
         dropped: count.describe('Given up since the start, because too much waited for the store'),
       })
       .optional(),
+    signals: z
+      .object({
+        faults: count.describe('How often a rule failed to say whether its signal holds, since the start'),
+      })
+      .optional(),
     parts: z
       .record(z.string(), milliseconds)
       .describe('Milliseconds since each part last made progress; a part that has nothing to do is absent'),

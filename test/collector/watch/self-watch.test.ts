@@ -5,7 +5,7 @@ import { type RoomSources, roomLooks } from '../../../server/collector/watch/roo
 import { createSelfWatch, Pulse } from '../../../server/collector/watch/self-watch.ts'
 import { type LivePublisher, ROOM_PROBLEM_CODES } from '../../../server/contract/index.ts'
 import type { Store } from '../../../server/store/store.ts'
-import { log, sqlite } from '../../store/fixtures.ts'
+import { changedStore, log, sqlite } from '../../store/fixtures.ts'
 import { startScriptedNode } from '../scripted-node.ts'
 
 const closers: (() => Promise<void> | void)[] = []
@@ -136,7 +136,7 @@ describe('the collector', () => {
       },
     }
     const collector = new Collector({
-      store: Object.assign(Object.create(store), change(store)),
+      store: changedStore(store, change(store)),
       live,
       log,
       regions: [{ id: 'fra', name: 'fra' }],
