@@ -102,7 +102,8 @@ export class Identifying implements Carrier, LinkOwner {
   }
 
   abort(reason: CloseReason): void {
-    this.#end(reason)
+    this.#link.reset()
+    this.#book.close(this.#record, reason)
   }
 
   retire(): void {
