@@ -18,4 +18,4 @@ export {
 } from './host/host-client.ts'
 export type { EventLog } from './node/event-log.ts'
 export { createNode, type NodeOptions } from './node/node.ts'
-export type { TidegateNode } from './node/tidegate-node.ts'
+export type { TidegateNode } from './node/node-face.ts'

@@ -40,6 +40,11 @@ export const parseInput = <T>(schema: z.ZodType<T>, input: unknown, what: string
 export const invalid = (path: string, message: string): AppError =>
   new AppError('ERR_INVALID', `${path} ${message}`, { problems: [{ path, message }] })
 
+/** Throws `ERR_UNSUPPORTED`: this node's configuration names no such part. */
+export const without = (node: string, part: 'proxy' | 'push' | 'relay'): never => {
+  throw new AppError('ERR_UNSUPPORTED', `Node ${node} has no ${part}`, { node, part })
+}
+
 /** A whole number from the query string; `fallback` where it is absent. Throws `ERR_INVALID`. */
 export const queryInteger = (query: URLSearchParams, name: string, fallback: number, max: number): number => {
   const text = query.get(name)

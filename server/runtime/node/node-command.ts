@@ -4,7 +4,7 @@ import type { NodeConfig } from '../../contract/node-config.ts'
 import { LastResort } from '../../observe/last-resort.ts'
 import { createLog, type Log } from '../../observe/log.ts'
 import { createNode } from './node.ts'
-import type { TidegateNode } from './tidegate-node.ts'
+import type { TidegateNode } from './node-face.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 /** What a node may take to end itself after an error escaped; then its process ends without it. */

@@ -6,7 +6,8 @@ import { createMemoryDirectory } from '../directory/memory.ts'
 import { createProxy } from '../proxy/proxy.ts'
 import { createPush } from '../push/push.ts'
 import { createRelay } from '../relay/relay.ts'
-import { buildNode, type TidegateNode } from './tidegate-node.ts'
+import type { TidegateNode } from './node-face.ts'
+import { buildNode } from './tidegate-node.ts'
 
 export interface NodeOptions {
   /** Folder of the durable drain wish, the control token and the token store; default: the configuration's `data`, else none (nothing durable). */

@@ -6,10 +6,12 @@ import type { NodeCordonRequest, NodeDrainRequest } from '../../contract/node-ap
 import type { NodeConfig, RouteConfig } from '../../contract/node-config.ts'
 import type { NodeState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
-import { type ControlServer, createControlServer } from '../control/server.ts'
+import { within } from '../../time/deadline.ts'
+import { ControlServer } from '../control/server.ts'
 import { type DrainStatus, NodeDrain } from '../drain/node-drain.ts'
 import { createEventLog, type EventLog } from './event-log.ts'
 import { openIntentFile } from './intent.ts'
+import type { TidegateNode } from './node-face.ts'
 import { fitHealth } from './node-health.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeProblems } from './node-problems.ts'
@@ -19,39 +21,6 @@ import { createProcessFigures } from './process-figures.ts'
 const REVIEW_EVERY_MS = 1_000
 /** `close` without a drain gives each part this long before it is destroyed. */
 const CLOSE_CEILING_MS = 10_000
-
-/** One running node. Every verb is safe to call twice. */
-export interface TidegateNode {
-  readonly id: string
-  readonly region: string
-  readonly events: EventLog
-  /** Binds everything, or, where a drain wish is found, starts `drained` and binds nothing public. Throws `ERR_PORT_TAKEN`, `ERR_DATA_FOLDER`, `ERR_CONFIG`. */
-  start(): Promise<void>
-  /** Starts an operator's drain and answers at once; the same id again answers with the one that runs. See `NodeDrain.begin` for errors. */
-  beginDrain(request: NodeDrainRequest): Promise<DrainStatus>
-  /** As `beginDrain`, but resolves when the drain has ended: drained, aborted or taken over; the status says which. */
-  drain(request: NodeDrainRequest): Promise<DrainStatus>
-  /** Refuses new tunnels, durably, until `resume`. */
-  cordon(request: NodeCordonRequest): Promise<DrainStatus>
-  /** Back to serving. Rejects with `ERR_PORT_TAKEN`; the node then stays as it was. */
-  resume(): Promise<DrainStatus>
-  /** The whole sequence for a signal: four phases, then the control listener. */
-  drainForSignal(signal: string): Promise<void>
-  /** Finishes without a drain: what is in flight gets its grace period. */
-  close(): Promise<void>
-  /** Ends everything now. */
-  destroy(): Promise<void>
-  health(): Health
-  readiness(): Readiness
-  drainStatus(): DrainStatus
-  /** Public listeners with their actual ports. */
-  listeners(): Listener[]
-  /** Replaces all routes at once. Rejects with `ERR_INVALID`, `ERR_UNSUPPORTED` (no proxy), `ERR_PORT_TAKEN`. */
-  setRoutes(routes: RouteConfig[]): Promise<void>
-  readonly parts: NodeParts
-  /** Where the control listener is, while there is one. */
-  readonly control: { url: string; token: string } | null
-}
 
 export interface BuildOptions {
   log: Log
@@ -133,7 +102,7 @@ class BuiltNode implements TidegateNode {
     })
     this.#drain = drain
     if (this.#config.control !== undefined) {
-      this.#control = await createControlServer(this, this.#config.control, { dataDir, log: this.#log })
+      this.#control = await ControlServer.create(this, this.#config.control, { dataDir, log: this.#log })
       // First up, last down: whoever watches sees the node start and end.
       await this.#control.start()
     }
@@ -207,13 +176,7 @@ class BuiltNode implements TidegateNode {
       const parts = [this.parts.push, ...this.#serving].filter((part) => part !== undefined)
       await Promise.all(
         parts.map(async (part) => {
-          let timer: NodeJS.Timeout | undefined
-          const late = new Promise<'late'>((resolve) => {
-            timer = setTimeout(() => resolve('late'), CLOSE_CEILING_MS)
-          })
-          const first = await Promise.race([part.close().then(() => 'closed' as const), late])
-          clearTimeout(timer)
-          if (first === 'late') await part.destroy()
+          await within(CLOSE_CEILING_MS, part.close(), { late: () => part.destroy() })
         }),
       )
     })
