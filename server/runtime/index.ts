@@ -7,8 +7,8 @@ export type { NodeDrainRequest } from '../contract/node-api.ts'
 export { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 export type { Directory } from './directory/directory.ts'
 export { createMemoryDirectory } from './directory/memory.ts'
-export type { DrainStatus } from './drain/node-drain.ts'
 export { type EmbeddedNode, type EmbedOptions, startEmbeddedNode } from './embed/embed.ts'
+export type { EventLog } from './events/event-log.ts'
 export {
   createHostClient,
   type HostClient,
@@ -16,6 +16,6 @@ export {
   type HostEvent,
   type HostState,
 } from './host/host-client.ts'
-export type { EventLog } from './node/event-log.ts'
 export { createNode, type NodeOptions } from './node/node.ts'
-export type { TidegateNode } from './node/node-face.ts'
+export type { DrainStatus } from './part/drain-parts.ts'
+export type { TidegateNode } from './part/node-face.ts'

@@ -1,4 +1,4 @@
-import type { TidegateNode } from '../node/node-face.ts'
+import type { TidegateNode } from '../part/node-face.ts'
 import { drainCalls, type MetricsPage, nodeCalls } from './node-calls.ts'
 import { proxyCalls } from './proxy-calls.ts'
 import { pushCalls, tokenCalls } from './push-calls.ts'

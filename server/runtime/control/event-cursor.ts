@@ -1,4 +1,4 @@
-import type { EventLog } from '../node/event-log.ts'
+import type { EventLog } from '../events/event-log.ts'
 import { invalid } from './call.ts'
 
 /** Where a reader of events continues. */

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import { CLOSE } from '../../contract/close-codes.ts'
-import type { EventLog } from '../node/event-log.ts'
+import type { EventLog } from '../events/event-log.ts'
 import type { EventCursor } from './event-cursor.ts'
 
 const PING_EVERY_MS = 25_000

@@ -4,7 +4,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { Log } from '../../observe/log.ts'
-import type { EventLog } from '../node/event-log.ts'
+import type { EventLog } from '../events/event-log.ts'
 import type { EventCursor } from './event-cursor.ts'
 import { EventStream } from './event-stream.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nodeCordonSchema, nodeDrainSchema } from '../../contract/node-api.ts'
-import type { TidegateNode } from '../node/node-face.ts'
+import type { TidegateNode } from '../part/node-face.ts'
 import { queryInteger } from './call.ts'
 import { readEventCursor } from './event-cursor.ts'
 import type { ControlCall } from './router.ts'

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
 import { type RouteConfig, routeSchema } from '../../contract/node-config.ts'
-import type { TidegateNode } from '../node/node-face.ts'
-import type { ProxyPart } from '../node/node-parts.ts'
+import type { TidegateNode } from '../part/node-face.ts'
+import type { ProxyPart } from '../part/node-parts.ts'
 import { queryInteger, without } from './call.ts'
 import type { ControlCall } from './router.ts'
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
 import { deviceTokenSchema, pushRequestSchema, registerTokenSchema } from '../../contract/node-api.ts'
-import type { TidegateNode } from '../node/node-face.ts'
-import type { PushPart } from '../node/node-parts.ts'
+import type { TidegateNode } from '../part/node-face.ts'
+import type { PushPart } from '../part/node-parts.ts'
 import { type Answer, parseInput, queryInteger, without } from './call.ts'
 import type { ControlCall } from './router.ts'
 

@@ -1,8 +1,8 @@
 import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import { hostIdSchema } from '../../contract/ids.ts'
-import type { TidegateNode } from '../node/node-face.ts'
-import type { RelayPart } from '../node/node-parts.ts'
+import type { TidegateNode } from '../part/node-face.ts'
+import type { RelayPart } from '../part/node-parts.ts'
 import { invalid, parseInput, without } from './call.ts'
 import type { ControlCall } from './router.ts'
 

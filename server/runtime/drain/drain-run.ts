@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DRAIN_PHASES, type DrainPhase } from '../../contract/states.ts'
-import type { PartContext } from '../node/part.ts'
+import type { PartContext } from '../part/part.ts'
 import { type DrainParts, outstandingOf, remainingOf } from './parts.ts'
 
 /** A part that does not answer a closing verb is left behind after this long, with a warning. */

@@ -4,9 +4,11 @@ import { AppError } from '../../contract/errors.ts'
 import type { DrainHealth } from '../../contract/health.ts'
 import type { NodeCordonRequest, NodeDrainRequest } from '../../contract/node-api.ts'
 import type { DrainPhase, NodeState } from '../../contract/states.ts'
-import type { IntentFile } from '../node/intent.ts'
-import type { PartContext, ServingPart } from '../node/part.ts'
+import { Turn } from '../../time/turn.ts'
+import type { DrainStatus } from '../part/drain-parts.ts'
+import type { PartContext, ServingPart } from '../part/part.ts'
 import { type DrainOrder, DrainRun, type PhaseBudgets, type RunHooks, type RunOutcome } from './drain-run.ts'
+import type { IntentFile } from './intent.ts'
 import { type DrainParts, remainingOf } from './parts.ts'
 
 /** What the node lends its drain. */
@@ -21,16 +23,6 @@ export interface DrainHost {
   bind(part: ServingPart): Promise<void>
   /** Called once after a drain in mode `exit` has cleaned up. Absent: the node is embedded, `exit` is refused. */
   readonly exit?: (() => void) | undefined
-}
-
-/** What `POST /drain` and `POST /resume` answer. */
-export interface DrainStatus {
-  drainId: string | null
-  state: NodeState
-  phase: DrainPhase | null
-  startedAt: string | null
-  reason: string | null
-  remaining: DrainHealth['remaining']
 }
 
 interface Held {
@@ -53,7 +45,7 @@ export class NodeDrain {
   #held: Held | null = null
   #signalled: Promise<void> | null = null
   #exiting = false
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turn = new Turn()
   /** Cut at parts that do not count what a drain costs by themselves, since the start. */
   #cut = 0
   readonly #hooks: RunHooks = {
@@ -115,7 +107,7 @@ export class NodeDrain {
    * holds), `ERR_UNSUPPORTED` (`exit` on an embedded node), `ERR_STARTING`, `ERR_DATA_FOLDER` (the wish cannot be written).
    */
   begin(request: NodeDrainRequest): Promise<DrainStatus> {
-    return this.#inTurn(async () => {
+    return this.#turn.run(async () => {
       const now = this.status()
       if (now.drainId === request.drainId && this.#signalled === null) return now
       if (now.drainId !== null || this.ending) {
@@ -165,7 +157,7 @@ export class NodeDrain {
 
   /** Refuses new tunnels from now on, durably, until `resume`. */
   cordon(request: NodeCordonRequest): Promise<DrainStatus> {
-    return this.#inTurn(async () => {
+    return this.#turn.run(async () => {
       if (this.ending)
         throw new AppError('ERR_CONFLICT', 'This process is ending', { state: this.#host.state() })
       await this.#host.intent.write({ ...this.#host.intent.current, cordon: request })
@@ -179,7 +171,7 @@ export class NodeDrain {
    * drain goes on) or `ERR_CONFLICT` (the process is ending).
    */
   resume(reason = 'resumed by an operator'): Promise<DrainStatus> {
-    return this.#inTurn(async () => {
+    return this.#turn.run(async () => {
       if (this.ending)
         throw new AppError('ERR_CONFLICT', 'This process is ending and cannot resume', {
           state: this.#host.state(),
@@ -209,7 +201,7 @@ export class NodeDrain {
    * signal joins the first.
    */
   signal(name: string): Promise<void> {
-    this.#signalled ??= this.#inTurn(async () => {
+    this.#signalled ??= this.#turn.run(async () => {
       if (this.#exiting) {
         await this.#running
         return
@@ -310,31 +302,33 @@ export class NodeDrain {
   /** The order said: at the deadline, serve again. It runs behind the verbs, so that a resume in between wins. */
   #resumeAfterDeadline(run: DrainRun): void {
     const reason = `the deadline of ${run.order.budgets.connectionsMs / 1000} s passed`
-    this.#inTurn(async () => {
-      if (this.#run !== run || this.ending) return
-      try {
-        await this.#restore(reason)
-        this.#aborted(run, reason)
-      } catch (error) {
-        // It cannot serve, so it must not stand half-way either: the drain goes on and waits for what is left.
-        this.#host.context.log.error(
-          { err: error },
-          'the node could not resume at the deadline; its drain goes on',
-        )
-        run.warnings.push('the node could not resume at the deadline')
-        this.#launch(
-          new DrainRun(
-            { ...run.order, onDeadline: 'wait' },
-            this.#host.parts,
-            this.#host.context,
-            this.#hooks,
-            run,
-          ),
-        )
-      }
-    }).catch((error: unknown) =>
-      this.#host.context.log.error({ err: error }, 'resume at the deadline failed'),
-    )
+    this.#turn
+      .run(async () => {
+        if (this.#run !== run || this.ending) return
+        try {
+          await this.#restore(reason)
+          this.#aborted(run, reason)
+        } catch (error) {
+          // It cannot serve, so it must not stand half-way either: the drain goes on and waits for what is left.
+          this.#host.context.log.error(
+            { err: error },
+            'the node could not resume at the deadline; its drain goes on',
+          )
+          run.warnings.push('the node could not resume at the deadline')
+          this.#launch(
+            new DrainRun(
+              { ...run.order, onDeadline: 'wait' },
+              this.#host.parts,
+              this.#host.context,
+              this.#hooks,
+              run,
+            ),
+          )
+        }
+      })
+      .catch((error: unknown) =>
+        this.#host.context.log.error({ err: error }, 'resume at the deadline failed'),
+      )
   }
 
   #aborted(run: DrainRun, reason: string): void {
@@ -369,11 +363,5 @@ export class NodeDrain {
     parts.push?.refuse(false)
     for (const part of parts.serving) part.setReadiness({ ready: true })
     this.#host.setState('serving', reason)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => undefined) // The caller hears of the fault; the next verb has its own turn.
-    return result
   }
 }

@@ -3,8 +3,8 @@ import { AppError, type Problem } from '../../contract/errors.ts'
 import type { NodeConfig } from '../../contract/node-config.ts'
 import { LastResort } from '../../observe/last-resort.ts'
 import { createLog, type Log } from '../../observe/log.ts'
+import type { TidegateNode } from '../part/node-face.ts'
 import { createNode } from './node.ts'
-import type { TidegateNode } from './node-face.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 /** What a node may take to end itself after an error escaped; then its process ends without it. */

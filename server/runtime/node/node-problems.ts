@@ -1,5 +1,5 @@
 import type { RelayHealth } from '../../contract/health.ts'
-import type { PartContext } from './part.ts'
+import type { PartContext } from '../part/part.ts'
 
 /** Pushes may be received without one delivery for this long before the node says so itself. */
 export const PUSH_STUCK_MS = 30_000

@@ -3,10 +3,10 @@ import type { NodeConfig } from '../../contract/node-config.ts'
 import { createLog, type Log } from '../../observe/log.ts'
 import type { Directory } from '../directory/directory.ts'
 import { createMemoryDirectory } from '../directory/memory.ts'
+import type { TidegateNode } from '../part/node-face.ts'
 import { createProxy } from '../proxy/proxy.ts'
 import { createPush } from '../push/push.ts'
 import { createRelay } from '../relay/relay.ts'
-import type { TidegateNode } from './node-face.ts'
 import { buildNode } from './tidegate-node.ts'
 
 export interface NodeOptions {

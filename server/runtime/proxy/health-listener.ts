@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { boundConnections } from '../listen/connection-room.ts'
 import { listen } from '../listen/listen.ts'
-import type { Readiness } from '../node/part.ts'
+import type { Readiness } from '../part/part.ts'
 
 const MAX_CONNECTIONS = 1_000
 

@@ -5,7 +5,8 @@ import type { ProxyConfig, RouteConfig } from '../../contract/node-config.ts'
 import { Latch } from '../../time/latch.ts'
 import { Turn } from '../../time/turn.ts'
 import { plainAddress } from '../../wire/plain-address.ts'
-import type { PartContext, Readiness, ServingPart } from '../node/part.ts'
+import type { ProxyPart } from '../part/node-parts.ts'
+import type { PartContext, Readiness } from '../part/part.ts'
 import { ConnectionBook } from './admit/connection-book.ts'
 import type { Identifier } from './admit/identify.ts'
 import { Pressure } from './admit/pressure.ts'
@@ -23,25 +24,6 @@ import { type PortPlan, planPorts } from './routes/plan.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
 
-/** The proxy part of a node. Every verb is safe to call twice. */
-export interface Proxy extends ServingPart {
-  /** The `proxy` part of `/health`: exact counts, at most 128 targets. */
-  stats(): ProxyHealth
-  /** Live connections, oldest first; `total` counts all that match. `ip` is compared as the connection shows it. */
-  connections(filter: { limit: number; route?: string; ip?: string }): {
-    items: NodeConnection[]
-    total: number
-  }
-  /** Ends one connection, both sides, with `closed_by_operator`. False when there is none with this id. */
-  closeConnection(id: string): boolean
-  routes(): RouteConfig[]
-  /**
-   * Replaces all routes: validated as a whole (ERR_INVALID with `problems`), new ports bound first (ERR_PORT_TAKEN, then nothing
-   * has changed), then swapped at once. Existing connections keep their target; freed ports no longer listen.
-   */
-  setRoutes(routes: RouteConfig[]): Promise<void>
-}
-
 /** What of the proxy can be exchanged by whoever builds it. */
 export interface ProxyOptions {
   /** How targets are reached; default: plain TCP. */
@@ -56,7 +38,7 @@ const COUNT_EVERY_MS = 1_000
 /** `/health` stays under 64 KiB. */
 const MAX_TARGETS_SHOWN = 128
 
-class RunningProxy implements Proxy {
+class RunningProxy implements ProxyPart {
   readonly #config: ProxyConfig
   readonly #context: PartContext
   readonly #book: ConnectionBook
@@ -315,5 +297,8 @@ class RunningProxy implements Proxy {
  * A proxy for these options. Throws ERR_INVALID with every problem when the routes contradict each other; binds nothing before
  * `start()`.
  */
-export const createProxy = (config: ProxyConfig, context: PartContext, options: ProxyOptions = {}): Proxy =>
-  new RunningProxy(config, context, options)
+export const createProxy = (
+  config: ProxyConfig,
+  context: PartContext,
+  options: ProxyOptions = {},
+): ProxyPart => new RunningProxy(config, context, options)

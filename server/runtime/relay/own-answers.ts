@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NodeState } from '../../contract/states.ts'
-import type { Readiness } from '../node/part.ts'
+import type { Readiness } from '../part/part.ts'
 import { answerError, answerJson } from './public-answer.ts'
 
 export interface OwnAnswersOptions {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type NodeDrainRequest, nodeDrainSchema } from '../../../server/contract/node-api.ts'
-import { openIntentFile } from '../../../server/runtime/node/intent.ts'
+import { openIntentFile } from '../../../server/runtime/drain/intent.ts'
 import { type DrainRig, eventOf, registerHost, silent, startDrainRig } from './drain-rig.ts'
 
 const ends: (() => Promise<unknown>)[] = []

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../../../server/contract/errors.ts'
-import type { Readiness, ServingPart } from '../../../server/runtime/node/part.ts'
+import type { Readiness, ServingPart } from '../../../server/runtime/part/part.ts'
 
 export interface WebPart extends ServingPart {
   readonly url: string

@@ -10,12 +10,9 @@ import {
   type RouteConfig,
 } from '../../../server/contract/node-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
-import type { PartContext } from '../../../server/runtime/node/part.ts'
-import {
-  createProxy,
-  type ProxyOptions,
-  type Proxy as RunningProxy,
-} from '../../../server/runtime/proxy/proxy.ts'
+import type { ProxyPart as RunningProxy } from '../../../server/runtime/part/node-parts.ts'
+import type { PartContext } from '../../../server/runtime/part/part.ts'
+import { createProxy, type ProxyOptions } from '../../../server/runtime/proxy/proxy.ts'
 
 export interface Seen {
   type: EventType

@@ -1,5 +1,5 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
-import type { PartContext } from '../../node/part.ts'
+import type { PartContext } from '../../part/part.ts'
 import { type CloseReason, REFUSALS, type Refusal } from '../connections/close-reasons.ts'
 import { ConnectionRecord, type Peer } from '../connections/record.ts'
 import { AddressLimits } from './address-limits.ts'

@@ -1,6 +1,6 @@
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { Link, LinkStream, OnFault } from '../../listen/link.ts'
-import type { PartContext } from '../../node/part.ts'
+import type { PartContext } from '../../part/part.ts'
 import type { Connector } from './connector.ts'
 import { Dial, type DialDone, type DialFailure, type DialOwner } from './dial.ts'
 import { type Adopt, keyOf, Target } from './target.ts'

@@ -2,20 +2,25 @@ import type { ProxyHealth, PushHealth, RelayHealth } from '../../contract/health
 import type { Page } from '../../contract/ids.ts'
 import type { NodeConnection, NodeTunnel, PushOutcome, PushRequest } from '../../contract/node-api.ts'
 import type { RouteConfig } from '../../contract/node-config.ts'
-import type { QueuedPushPart, TunnelPart } from '../drain/parts.ts'
+import type { QueuedPushPart, TunnelPart } from './drain-parts.ts'
 import type { ServingPart } from './part.ts'
 
 /** The proxy as the node and its control listener use it. */
 export interface ProxyPart extends ServingPart {
+  /** The `proxy` part of `/health`: exact counts, at most 128 targets. */
   stats(): ProxyHealth
+  /** Live connections, oldest first; `total` counts all that match. `ip` is compared as the connection shows it. */
   connections(filter: { limit: number; route?: string; ip?: string }): {
     items: NodeConnection[]
     total: number
   }
-  /** False when there is no such connection. */
+  /** Ends one connection, both sides, with `closed_by_operator`. False when there is none with this id. */
   closeConnection(id: string): boolean
   routes(): RouteConfig[]
-  /** Validates all, swaps at once. Rejects with `ERR_INVALID` or `ERR_PORT_TAKEN`; then nothing changed. */
+  /**
+   * Replaces all routes: validated as a whole (`ERR_INVALID` with `problems`), new ports bound first (`ERR_PORT_TAKEN`, then nothing
+   * has changed), then swapped at once. Existing connections keep their target; freed ports no longer listen.
+   */
   setRoutes(routes: RouteConfig[]): Promise<void>
 }
 

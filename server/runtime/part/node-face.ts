@@ -1,8 +1,8 @@
 import type { Health, Listener } from '../../contract/health.ts'
 import type { NodeCordonRequest, NodeDrainRequest } from '../../contract/node-api.ts'
 import type { RouteConfig } from '../../contract/node-config.ts'
-import type { DrainStatus } from '../drain/node-drain.ts'
-import type { EventLog } from './event-log.ts'
+import type { EventLog } from '../events/event-log.ts'
+import type { DrainStatus } from './drain-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import type { Readiness } from './part.ts'
 
