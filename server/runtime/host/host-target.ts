@@ -4,24 +4,13 @@ import type { RequestHead } from '../tunnel/frames.ts'
 import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
 import { leavesBase } from './base-path.ts'
 import { TargetRequest } from './target-request.ts'
+import type { TargetServer } from './target-server.ts'
 import { TargetSocket } from './target-socket.ts'
 
 /** Requests from the relay at once; the relay's own ceiling is 1 000 a tunnel. */
 const MAX_STREAMS = 2_000
 /** Kept connections to the target that nobody uses at the moment. */
 const MAX_FREE_SOCKETS = 64
-
-/** The server that answers what arrives on a tunnel's streams. */
-export interface TargetServer {
-  readonly host: string
-  readonly port: number
-  /** As it stands in `Host`, where the request brings none. */
-  readonly authority: string
-  /** A path before every request's; empty, or without a slash at its end. */
-  readonly base: string
-  readonly agent: Agent
-  readonly log: Log
-}
 
 /** Serves what arrives on a tunnel's streams from one HTTP server. */
 export class HostTarget {

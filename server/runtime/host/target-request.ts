@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { endToEndHeaders, flushHeadSoon, headerValue } from '../tunnel/forwarded-headers.ts'
 import type { HeaderList, RequestHead } from '../tunnel/frames.ts'
 import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
-import type { TargetServer } from './host-target.ts'
+import type { TargetServer } from './target-server.ts'
 
 /** Dialling the target: it is on this machine or near it. */
 const CONNECT_TIMEOUT_MS = 10_000

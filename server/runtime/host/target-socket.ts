@@ -7,7 +7,7 @@ import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from '../tunnel/
 import { bridgeSocket } from '../tunnel/socket-bridge.ts'
 import { answerPings } from '../tunnel/socket-fault.ts'
 import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
-import type { TargetServer } from './host-target.ts'
+import type { TargetServer } from './target-server.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 30_000
 /** How long the target may take to answer a close frame. */
