@@ -1,23 +1,25 @@
-import type {
-  Actor,
-  Drain,
-  Heartbeats,
-  LivePublisher,
-  NodeDetail,
-  Overview,
-  RoomCheck,
-  RoomProblem,
-  SystemInfo,
-  Tunnel,
+import { isDeepStrictEqual } from 'node:util'
+import {
+  type Actor,
+  AppError,
+  type Drain,
+  type Heartbeats,
+  type LivePublisher,
+  type NodeDetail,
+  type Overview,
+  type RoomCheck,
+  type RoomProblem,
+  type SystemInfo,
+  type Tunnel,
 } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import { Turn } from '../time/turn.ts'
-import { createAddressRules } from './adapters/address.ts'
+import { type AdjustableRules, createAddressRules } from './adapters/address.ts'
 import { Adapters, type NodeTarget } from './adapters/registry.ts'
 import { type DrainDeskOptions, RunningDrainDesk } from './drains/drain-desk.ts'
 import { EventSink } from './event-sink.ts'
-import { Fleet, type RegionConfig } from './fleet/fleet.ts'
+import { Fleet, type FleetChange, type RegionConfig } from './fleet/fleet.ts'
 import { LiveFleetView } from './fleet/fleet-view.ts'
 import { NodeStreams } from './fleet/node-streams.ts'
 import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
@@ -37,7 +39,7 @@ import { nodeScope } from './signals/rule.ts'
 import { ControlRoom } from './watch/control-room.ts'
 import { HeartbeatRings } from './watch/heartbeats.ts'
 import { JUDGE_DEFAULTS } from './watch/judge.ts'
-import { createWatch, type Watch } from './watch/watch.ts'
+import { Watch } from './watch/watch.ts'
 
 /** How long the start waits for first answers; nodes that are slower are unknown until their turns come. */
 const SETTLE_LIMIT_MS = 2_000
@@ -72,6 +74,9 @@ export class Collector implements CollectorHandle {
   readonly #options: CollectorOptions
   readonly #now: () => number
   readonly #startedAt: string
+  /** As it is in force. */
+  readonly #polling: { timeoutMs: number; allow: readonly string[] }
+  readonly #rules: AdjustableRules
   readonly #adapters: Adapters
   readonly #sink: EventSink
   readonly #book: IncidentBook
@@ -97,9 +102,15 @@ export class Collector implements CollectorHandle {
     this.#options = options
     this.#now = now
     this.#startedAt = new Date(now()).toISOString()
+    this.#polling = { ...options.polling }
+    this.#rules = createAddressRules(options.polling.allow)
+    const polling = this.#polling
     this.#adapters = new Adapters({
-      timeoutMs: options.polling.timeoutMs,
-      rules: createAddressRules(options.polling.allow),
+      // Read for each poll: it may change.
+      get timeoutMs() {
+        return polling.timeoutMs
+      },
+      rules: this.#rules,
       store,
       log,
       maxBackoffMs: options.demo ? 2_000 : 10_000,
@@ -142,7 +153,7 @@ export class Collector implements CollectorHandle {
       activeDrains: () => this.#drainsUnderWay(),
       log,
     })
-    this.#watch = createWatch({
+    this.#watch = new Watch({
       fleet,
       detector: this.#detector,
       store,
@@ -232,9 +243,52 @@ export class Collector implements CollectorHandle {
     await this.#adapters.close()
   }
 
-  /** A node was started again at another address. */
+  /** A node was started again at another address. One that is not watched any more is passed over. */
   setNode(id: string, address: { url: string; token: string }): void {
-    this.fleet.require(id).moveTo(address)
+    this.fleet.member(id)?.moveTo(address)
+  }
+
+  /**
+   * Takes a new set of regions and nodes: who came is watched, who left is forgotten, and nobody else notices. Rejects with
+   * `ERR_CONFLICT`, and changes nothing, where a drain has a node that would leave: it would be out of service and nobody's.
+   *
+   * @param commit writes down what is about to change; where it rejects nothing changes
+   */
+  async setTargets(
+    regions: readonly RegionConfig[],
+    nodes: readonly NodeTarget[],
+    commit: (change: FleetChange) => Promise<void> = async () => undefined,
+  ): Promise<FleetChange> {
+    const change = this.fleet.compare(regions, nodes)
+    this.#refuseHeld(change)
+    await commit(change)
+    // A drain may have been begun meanwhile.
+    this.#refuseHeld(change)
+    const { added, removed } = this.fleet.setTargets(regions, nodes)
+    for (const { id } of removed) {
+      this.#heartbeats.forget(id)
+      this.#history.forget(id)
+    }
+    this.#changedAll(change)
+    if (this.#closed || !this.#running) return change
+    for (const node of added) this.#streams.follow(node)
+    await this.#watch.membersChanged(added, SETTLE_LIMIT_MS)
+    return change
+  }
+
+  /** Thresholds of signals that hold from now on. */
+  setThresholds(detect: DetectOptions): void {
+    this.#detector.setThresholds(detect)
+  }
+
+  /** How long a poll may take, and where polls may go, from now on. */
+  setPolling(polling: { timeoutMs: number; allow: readonly string[] }): void {
+    this.#polling.timeoutMs = polling.timeoutMs
+    if (isDeepStrictEqual(this.#polling.allow, polling.allow)) return
+    this.#polling.allow = polling.allow
+    this.#rules.setAllow(polling.allow)
+    // Where a connection may go is asked when it is opened; what is open to elsewhere must not stay.
+    for (const node of this.fleet.members()) if (!node.embedded) node.reconnect()
   }
 
   overview(): Overview {
@@ -262,7 +316,7 @@ export class Collector implements CollectorHandle {
     const { fleet } = this
     const groups =
       region === undefined
-        ? this.#options.regions.map(({ id }) => ({
+        ? fleet.regions().map(({ id }) => ({
             scope: `region:${id}`,
             nodes: fleet.nodesOf(id).map((node) => node.id),
           }))
@@ -360,6 +414,37 @@ export class Collector implements CollectorHandle {
       onLive: (node) => void this.#tunnels.read(node),
       touch: (id) => this.#touch(id),
     })
+  }
+
+  /** A node that leaves while a drain has it would stay out of service, and no page would have its way back. */
+  #refuseHeld({ removed }: FleetChange): void {
+    const leaving = new Set(removed.map((node) => node.id))
+    const holds = [
+      ...this.drains
+        .active()
+        .map(({ id, state, steps }) => ({ id, state, nodes: steps.map(({ node }) => node) })),
+      ...this.drains.held().map(({ drainId, state, nodes }) => ({ id: drainId, state, nodes })),
+    ]
+    const problems = holds.flatMap(({ id, state, nodes }) =>
+      nodes
+        .filter((node) => leaving.delete(node))
+        .map((node) => ({
+          path: 'nodes',
+          message: `lacks ${node} in its region, which drain ${id} (${state}) has out of service; bring it back or let the drain end first`,
+        })),
+    )
+    if (problems.length === 0) return
+    throw new AppError('ERR_CONFLICT', `Drains have nodes that would leave the configuration`, { problems })
+  }
+
+  #changedAll({ added, removed, changed, regions }: FleetChange): void {
+    const { live } = this.#options
+    for (const topic of ['overview', 'tunnels'] as const) live.changed(topic)
+    for (const { id, region } of [...added, ...removed, ...changed]) {
+      live.changed(`node:${id}`)
+      live.changed(`region:${region}`)
+    }
+    for (const id of regions) live.changed(`region:${id}`)
   }
 
   #beat(id: string, poll: { at: number; outcome: string }): void {

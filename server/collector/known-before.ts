@@ -15,7 +15,10 @@ export const loadKnown = async (options: {
 }): Promise<void> => {
   const { fleet, book, watch, store, now } = options
   await fleet.loadIntents()
-  fleet.hosts.load(await store.tunnels(), now())
+  const hosts = await store.tunnels()
+  fleet.hosts.load(hosts, now())
+  for (const node of new Set(hosts.map((host) => host.node)))
+    if (fleet.member(node) === null) fleet.hosts.forgetNode(node)
   await book.load(now())
   watch.seed(announcedFrom(book, fleet))
   const newest = Math.max(0, ...(await store.lastSampleAt()).values())

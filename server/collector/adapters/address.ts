@@ -21,6 +21,12 @@ export interface AddressRules {
   lookup(embedded: boolean): LookupFunction
 }
 
+/** Rules of which the ranges may change while they are in use. */
+export interface AdjustableRules extends AddressRules {
+  /** Throws on an entry that is neither a CIDR range nor an address. */
+  setAllow(allow: readonly string[]): void
+}
+
 /**
  * Where outgoing polls may go. Without `allow` that is whatever the configuration names literally; link-local and metadata
  * addresses never, in none of their forms, because a node's name in DNS is not under our control; and a name that leads to this
@@ -31,10 +37,12 @@ export interface AddressRules {
 export const createAddressRules = (
   allow: readonly string[],
   resolve: typeof dnsLookup = dnsLookup,
-): AddressRules => {
-  const ranges = allow.map((entry) =>
-    entry.includes('/') ? ipaddr.parseCIDR(entry) : wholeAddress(ipaddr.process(entry)),
-  )
+): AdjustableRules => {
+  const rangesOf = (entries: readonly string[]) =>
+    entries.map((entry) =>
+      entry.includes('/') ? ipaddr.parseCIDR(entry) : wholeAddress(ipaddr.process(entry)),
+    )
+  let ranges = rangesOf(allow)
 
   const refuses = (address: string, embedded: boolean): string | null => {
     const bare = address.replace(/%.*$/, '')
@@ -54,6 +62,9 @@ export const createAddressRules = (
   }
 
   return {
+    setAllow(entries) {
+      ranges = rangesOf(entries)
+    },
     refuses,
     refusesUrl(url, embedded) {
       if (!URL.canParse(url)) return 'the address is not a URL'

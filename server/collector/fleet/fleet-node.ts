@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { NodeNumbers } from '../../contract/index.ts'
 import type { Adapter, DrainVerbs, EventSink, EventStream } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
@@ -39,6 +40,8 @@ export class FleetNode {
   #gapMs: number | null = null
   /** Why its list of tunnels could not be read although it answered; null while it can. */
   #tunnelsUnread: string | null = null
+  /** It is watched no more. */
+  #hasLeft = false
   /** A long list costs the event loop: when it may be read again in passing, monotonic ms. */
   tunnelsAgainAt = 0
 
@@ -115,11 +118,11 @@ export class FleetNode {
     )
   }
 
-  /** Asks it once. Null where it moved meanwhile: the answer is about another place. */
+  /** Asks it once. Null where it moved or left meanwhile: the answer is about another place, or of no use to anybody. */
   async ask(): Promise<Reading | null> {
     const target = this.#target
     const reading = await this.#adapter.probe(target)
-    return target.url === this.#target.url ? reading : null
+    return target === this.#target && !this.#hasLeft ? reading : null
   }
 
   /** A new reading, whatever it says. */
@@ -180,12 +183,44 @@ export class FleetNode {
     return this.#adapter.drains?.(() => this.#target) ?? null
   }
 
+  /** True where this names the same node: another region, kind or home is another node of the same id. */
+  is(target: NodeTarget): boolean {
+    return (
+      target.id === this.id &&
+      target.region === this.region &&
+      target.kind === this.#target.kind &&
+      target.embedded === this.embedded
+    )
+  }
+
+  /** Takes another address, or another secret for it. What is known of the node stays. Answers whether it differs. */
+  retarget(target: NodeTarget): boolean {
+    if (isDeepStrictEqual(this.#target, target)) return false
+    this.#target = target
+    this.reconnect()
+    return true
+  }
+
+  /** What is open to it is opened anew, for example because other addresses are allowed now. */
+  reconnect(): void {
+    this.#adapter.forget(this.id)
+    this.#stream?.restart()
+  }
+
   /** It was started again at another address. */
   moveTo(address: { url: string; token: string }): void {
     if (this.#target.kind !== 'tidegate') return
-    if (this.#target.url === address.url && this.#target.token === address.token) return
-    this.#target = { ...this.#target, ...address }
+    this.retarget({ ...this.#target, ...address })
+  }
+
+  /** It is watched no more: nothing is kept open to it, and an answer that is still under way is dropped. */
+  leave(): void {
+    this.#hasLeft = true
+    this.#stream?.close()
     this.#adapter.forget(this.id)
-    this.#stream?.restart()
+  }
+
+  get hasLeft(): boolean {
+    return this.#hasLeft
   }
 }

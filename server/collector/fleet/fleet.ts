@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   AppError,
   type Drain,
@@ -59,15 +60,26 @@ export interface FleetOptions {
   absence: (node: string) => Absence | null
 }
 
+/** What another set of targets changes. */
+export interface FleetChange {
+  added: NodeTarget[]
+  removed: FleetNode[]
+  /** Nodes that stay, at another address or with another secret. */
+  changed: FleetNode[]
+  /** Regions that came, left, or are described otherwise. */
+  regions: string[]
+}
+
 /** The fleet in memory: the one truth that pages, rules and drains read. */
 export class Fleet implements DrainFleet {
   readonly pollIntervalMs: number
   readonly hosts = new HostMap()
   readonly record: RecordFleetEvent
   readonly #options: FleetOptions
-  readonly #nodes = new Map<string, FleetNode>()
-  readonly #members: readonly FleetNode[]
-  readonly #byRegion: ReadonlyMap<string, readonly FleetNode[]>
+  #regions: readonly RegionConfig[]
+  #nodes: ReadonlyMap<string, FleetNode>
+  #members: readonly FleetNode[]
+  #byRegion: ReadonlyMap<string, readonly FleetNode[]>
   readonly #intents = new Map<string, Intent>()
   readonly #eventListeners = new Set<(event: FleetEvent) => void>()
   readonly #pollListeners = new Set<(node: string, reading: Reading) => void>()
@@ -77,11 +89,60 @@ export class Fleet implements DrainFleet {
     this.#options = options
     this.pollIntervalMs = options.pollIntervalMs
     this.record = options.record
-    for (const node of options.nodes) {
-      this.#nodes.set(node.id, new FleetNode(node, options.adapters.of(node.kind), options.now()))
-    }
-    this.#members = [...this.#nodes.values()]
+    this.#regions = options.regions
+    this.#members = options.nodes.map((target) => this.#nodeOf(target))
+    this.#nodes = new Map(this.#members.map((node) => [node.id, node]))
     this.#byRegion = Map.groupBy(this.#members, (node) => node.region)
+  }
+
+  /** What `setTargets` with these would change. */
+  compare(regions: readonly RegionConfig[], targets: readonly NodeTarget[]): FleetChange {
+    const stays = new Map(
+      targets.flatMap((target) => (this.#nodes.get(target.id)?.is(target) ? [[target.id, target]] : [])),
+    )
+    const before = new Map(this.#regions.map((region) => [region.id, region]))
+    const after = new Map(regions.map((region) => [region.id, region]))
+    return {
+      added: targets.filter(({ id }) => !stays.has(id)),
+      removed: this.#members.filter(({ id }) => !stays.has(id)),
+      changed: this.#members.filter(
+        ({ id, target }) => stays.has(id) && !isDeepStrictEqual(target, stays.get(id)),
+      ),
+      regions: [...new Set([...before.keys(), ...after.keys()])].filter(
+        (id) => !isDeepStrictEqual(before.get(id), after.get(id)),
+      ),
+    }
+  }
+
+  /**
+   * Takes a new set of regions and nodes. Who stays keeps all that is known of it, at whatever address; one that moved to another region
+   * has left and come. Of who left nothing is kept, what was wanted of it included: should it return, it serves.
+   */
+  setTargets(
+    regions: readonly RegionConfig[],
+    targets: readonly NodeTarget[],
+  ): { added: FleetNode[]; removed: FleetNode[] } {
+    const { added, removed } = this.compare(regions, targets)
+    for (const node of removed) {
+      node.leave()
+      this.hosts.forgetNode(node.id)
+    }
+    const came = new Map(added.map((target) => [target.id, this.#nodeOf(target)]))
+    this.#regions = regions
+    this.#members = targets.flatMap((target) => {
+      const node = came.get(target.id) ?? this.#nodes.get(target.id)
+      node?.retarget(target)
+      return node ?? []
+    })
+    this.#nodes = new Map(this.#members.map((node) => [node.id, node]))
+    this.#byRegion = Map.groupBy(this.#members, (node) => node.region)
+    const unwanted = removed.filter((node) => this.#intents.has(node.id)).map((node) => node.id)
+    if (unwanted.length > 0) this.setIntent(unwanted, 'serving')
+    return { added: [...came.values()], removed }
+  }
+
+  #nodeOf(target: NodeTarget): FleetNode {
+    return new FleetNode(target, this.#options.adapters.of(target.kind), this.#options.now())
   }
 
   async loadIntents(): Promise<void> {
@@ -143,7 +204,7 @@ export class Fleet implements DrainFleet {
         .map((drain) => drain.region),
     )
     const hurt = this.#hurt()
-    return this.#options.regions.map((config) => {
+    return this.#regions.map((config) => {
       const members = this.nodesOf(config.id)
       const states = members.map((node) => stateOf(node, hurt))
       const words = regionWords(states)

@@ -133,6 +133,7 @@ export class HostMap {
     for (const [hostId, lostAt] of this.#lostAt) {
       if (now - lostAt <= FORGET_LOST_MS) break
       this.#forget(hostId)
+      this.forgotten += 1
     }
     return this.#hosts.size !== before
   }
@@ -286,6 +287,19 @@ export class HostMap {
     return changed
   }
 
+  /** A node is watched no more: whatever its word alone says of hosts is not known any more. Answers whether anything changed. */
+  forgetNode(node: string): boolean {
+    let changed = this.#listed.delete(node)
+    for (const [hostId, entry] of this.#hosts) {
+      if (entry.claim?.tunnel.node === node) entry.claim = null
+      if (entry.doubted === node) entry.doubted = null
+      if (entry.tunnel.node !== node) continue
+      changed = true
+      if (!this.#believeClaim(entry)) this.#forget(hostId)
+    }
+    return changed
+  }
+
   /** The node that held it has let it go: whoever claimed it meanwhile was right. */
   #believeClaim(entry: HostEntry): boolean {
     const { claim } = entry
@@ -316,6 +330,7 @@ export class HostMap {
         return false
       }
       this.#forget(oldestLost)
+      this.forgotten += 1
     }
     const doubted = known?.tunnel.node === tunnel.node ? known.doubted : null
     const heldSinceMs = tunnel.state === 'lost' ? (known?.heldSinceMs ?? sinceMs) : sinceMs
@@ -349,7 +364,6 @@ export class HostMap {
     this.#hosts.delete(hostId)
     this.#dirty.delete(hostId)
     this.#gone.add(hostId)
-    this.forgotten += 1
   }
 }
 

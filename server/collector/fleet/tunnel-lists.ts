@@ -39,6 +39,8 @@ export class TunnelLists {
 
   /** Takes in a stored event. */
   happened(event: FleetEvent): void {
+    // Its last events may be stored after it has left.
+    if (event.node !== null && this.#fleet.member(event.node) === null) return
     const { hostId, gapMs } = event.data
     const before = typeof hostId === 'string' ? (this.#fleet.hosts.get(hostId)?.node ?? null) : null
     if (this.#fleet.hosts.apply(event)) this.#changed(event.node, before)
@@ -52,7 +54,7 @@ export class TunnelLists {
     const askedAt = this.#now()
     try {
       const list = (await node.adapter.tunnels?.(node.target)) ?? null
-      if (list === null) return
+      if (list === null || node.hasLeft) return
       const readAt = performance.now()
       this.#unread(node, 'unreadable' in list ? list.unreadable : null)
       if ('unreadable' in list) return

@@ -39,6 +39,11 @@ export class HeartbeatRings {
     if (ring.length > HEARTBEAT_CELLS) ring.shift()
   }
 
+  /** A node is polled no more. */
+  forget(node: string): void {
+    this.#rings.delete(node)
+  }
+
   /** One strip for each group: cell by cell the worst of its nodes. */
   strips(groups: readonly { scope: string; nodes: readonly string[] }[], now: number): Heartbeats {
     const newest = Math.floor(now / this.cellMs)

@@ -12,7 +12,9 @@ export const createBehind = (fleet: Pick<Fleet, 'members'>, pollIntervalMs: numb
   return () => {
     const now = performance.now()
     const late: string[] = []
-    for (const { id, reading, facts, stream } of fleet.members()) {
+    const members = fleet.members()
+    for (const id of since.keys()) if (!members.some((node) => node.id === id)) since.delete(id)
+    for (const { id, reading, facts, stream } of members) {
       const position = stream?.position ?? null
       const newest = facts?.newestSeq ?? null
       // Nothing stands still of a node that has no events to tell.

@@ -11,28 +11,9 @@ import type { JudgeThresholds } from './judge.ts'
 import { judgeNode } from './judge-node.ts'
 import { isNetworkPoll } from './network-doubt.ts'
 import { type Announced, announce } from './outages.ts'
-import { createOwnClock } from './own-clock.ts'
+import { createOwnClock, type OwnClock } from './own-clock.ts'
 import { sampleOf } from './sample.ts'
 import { Schedule, type ScheduleFigures } from './schedule.ts'
-
-export interface Watch {
-  /**
-   * Before the regular turns: two polls of every node, one after the other, so that states are known when the collector says
-   * that it is ready. Resolves at the latest after `limitMs`; nodes that answer later are judged by the regular turns.
-   */
-  settle(limitMs: number): Promise<void>
-  start(): void
-  close(): void
-  figures(): ScheduleFigures
-  /** True where our own event loop stood still within the last moments. */
-  isLagging(): boolean
-  /** True while no remote node is reached, and our own network may be the reason. */
-  networkLost(): boolean
-  /** What is told of nodes and regions that went away. */
-  announced(): Announced
-  /** Takes up what was told before a restart of the collector. */
-  seed(announced: Announced): void
-}
 
 const SETTLE_AT_ONCE = 32
 const SETTLE_PAUSE_MS = 20
@@ -42,8 +23,7 @@ const BLIND_SHARE = 1 / 3
 /** How long after a standstill of our own what we receive may be late. */
 const LAGGING_MS = 2_000
 
-/** Polls every node, judges, samples, and tells what changed. */
-export const createWatch = (options: {
+export interface WatchOptions {
   fleet: Fleet
   detector: Detector
   store: Pick<Store, 'writeSamples' | 'addGap'>
@@ -53,60 +33,144 @@ export const createWatch = (options: {
   /** By which a node is judged; each may have its own. */
   thresholds: (node: FleetNode) => JudgeThresholds
   now: () => number
-}): Watch => {
-  const { fleet, detector, store, live, log, now } = options
-  let announced: Announced = { nodes: new Map(), regions: new Map() }
-  let closed = false
+}
 
-  const addGap = (gap: Parameters<Store['addGap']>[0]): void => {
-    store.addGap(gap).catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
+/** Polls every node, judges, samples, and tells what changed. */
+export class Watch {
+  readonly #options: WatchOptions
+  readonly #schedule: Schedule
+  readonly #ownClock: OwnClock
+  /** Nodes that came and get their first polls apart from the schedule. */
+  readonly #settling = new Set<FleetNode>()
+  #announced: Announced = { nodes: new Map(), regions: new Map() }
+  #isClosed = false
+
+  constructor(options: WatchOptions) {
+    this.#options = options
+    this.#ownClock = createOwnClock({
+      intervalMs: options.intervalMs,
+      wall: options.now,
+      onStall: (from, to) => this.#stalled(from, to),
+    })
+    this.#schedule = new Schedule({
+      targets: options.fleet.members().map((node) => node.id),
+      intervalMs: options.intervalMs,
+      run: (id) => this.#poll(options.fleet.member(id)),
+    })
   }
 
-  const ownClock = createOwnClock({
-    intervalMs: options.intervalMs,
-    wall: now,
-    onStall(from, to) {
-      log.warn({ stalledMs: to - from }, 'the collector stalled; nothing is known of that time')
-      addGap({ from, to, reason: 'collector stalled' })
-      for (const node of fleet.members()) node.stall(to)
-      touchAll()
-    },
-  })
+  /**
+   * Before the regular turns: two polls of every node, one after the other, so that states are known when the collector says
+   * that it is ready. Resolves at the latest after `limitMs`; nodes that answer later are judged by the regular turns.
+   */
+  async settle(limitMs: number, nodes: readonly FleetNode[] = this.#options.fleet.members()): Promise<void> {
+    const limit = new AbortController()
+    const late = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined) // all were settled before
+    await Promise.race([this.#settleAll(nodes, this.#options.now() + limitMs), late])
+    limit.abort()
+  }
 
-  const touchAll = (): void => {
-    live.changed('overview')
-    for (const node of fleet.members()) {
-      live.changed(`node:${node.id}`)
-      live.changed(`region:${node.region}`)
+  start(): void {
+    if (this.#isClosed) return
+    this.#setTurns()
+    this.#ownClock.start()
+    this.#schedule.start()
+  }
+
+  /** The fleet has changed: nobody who left has a turn any more, and who came is asked at once and gets its turns then. */
+  async membersChanged(added: readonly FleetNode[], settleLimitMs: number): Promise<void> {
+    const { fleet } = this.#options
+    const { nodes, regions } = this.#announced
+    this.#announced = {
+      nodes: new Map(
+        [...nodes].filter(([id]) => fleet.member(id) !== null && !added.some((node) => node.id === id)),
+      ),
+      regions: new Map([...regions].filter(([id]) => fleet.nodesOf(id).length > 0)),
     }
+    for (const node of added) this.#settling.add(node)
+    this.#setTurns()
+    await this.settle(settleLimitMs, added)
+    for (const node of added) this.#settling.delete(node)
+    this.#setTurns()
   }
 
-  const poll = async (id: string): Promise<void> => {
-    const node = fleet.member(id)
-    if (!node) return
+  close(): void {
+    this.#isClosed = true
+    this.#schedule.close()
+    this.#ownClock.close()
+  }
+
+  figures(): ScheduleFigures {
+    return this.#schedule.figures()
+  }
+
+  /** True where our own event loop stood still within the last moments. */
+  isLagging(): boolean {
+    return this.#ownClock.stoodStill(performance.now() - LAGGING_MS, performance.now())
+  }
+
+  /** True while no remote node is reached, and our own network may be the reason. */
+  networkLost(): boolean {
+    const remote = this.#options.fleet.members().filter((node) => !node.embedded)
+    const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
+    return doubted && remote.every((node) => node.reading !== null && isNetworkPoll(node.reading))
+  }
+
+  /** What is told of nodes and regions that went away. */
+  announced(): Announced {
+    return this.#announced
+  }
+
+  /** Takes up what was told before a restart of the collector. */
+  seed(announced: Announced): void {
+    this.#announced = announced
+  }
+
+  #setTurns(): void {
+    const members = this.#options.fleet.members().filter((node) => !this.#settling.has(node))
+    this.#schedule.setTargets(members.map((node) => node.id))
+  }
+
+  /** Polls of a thousand nodes at once would be the burst that the schedule avoids. */
+  async #settleAll(nodes: readonly FleetNode[], until: number): Promise<void> {
+    const { now } = this.#options
+    const waiting = [...nodes]
+    const work = async (): Promise<void> => {
+      for (let node = waiting.shift(); node && now() < until && !this.#isClosed; node = waiting.shift()) {
+        await this.#poll(node)
+        await delay(SETTLE_PAUSE_MS)
+        await this.#poll(node)
+      }
+    }
+    await Promise.all(Array.from({ length: SETTLE_AT_ONCE }, work))
+  }
+
+  async #poll(node: FleetNode | null): Promise<void> {
+    if (node === null || node.hasLeft) return
     const began = performance.now()
     const reading = await node.ask()
-    if (closed || reading === null) return
+    if (this.#isClosed || reading === null) return
     try {
-      take(node, reading, began)
+      this.#take(node, reading, began)
     } catch (error) {
-      log.error({ err: error, node: id }, 'a poll could not be taken in')
+      this.#options.log.error({ err: error, node: node.id }, 'a poll could not be taken in')
     }
   }
 
-  const take = (node: FleetNode, reading: Reading, began: number): void => {
+  #take(node: FleetNode, reading: Reading, began: number): void {
+    const { fleet, live, log } = this.#options
     const before = node.judgement
     node.take(reading)
     const ended = performance.now()
-    const ownLagMs = ownClock.lagBetween(began, ended)
+    const ownLagMs = this.#ownClock.lagBetween(began, ended)
     if (ownLagMs > 0) reading.ownLagMs = ownLagMs
     // A timeout that our own event loop slept through proves nothing about the node.
-    const slept = ownClock.stoodStill(began, ended) || ownLagMs > (ended - began) * BLIND_SHARE
+    const slept = this.#ownClock.stoodStill(began, ended) || ownLagMs > (ended - began) * BLIND_SHARE
     if (reading.outcome !== 'timeout' || !slept) {
-      const { judgement, doubt } = judgeNode(node, reading, fleet.members(), options.thresholds(node))
+      const { judgement, doubt } = judgeNode(node, reading, fleet.members(), this.#options.thresholds(node))
       node.judge(judgement, doubt)
     }
-    if (reading.facts) sample(node, reading, reading.facts)
+    if (reading.facts) this.#sample(node, reading, reading.facts)
     if (node.judgement.state !== before.state) {
       const { state, problems } = node.judgement
       log.info(
@@ -116,19 +180,20 @@ export const createWatch = (options: {
       if (state === 'down' && fleet.hosts.nodeDown(node.id, reading.at)) live.changed('tunnels')
     }
     // What is told depends on these two alone.
-    if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) tell()
+    if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) this.#tell()
     live.changed('overview')
     live.changed(`node:${node.id}`)
     live.changed(`region:${node.region}`)
     fleet.tellPoll(node.id, reading)
   }
 
-  const sample = (node: FleetNode, reading: Reading, facts: Facts): void => {
+  #sample(node: FleetNode, reading: Reading, facts: Facts): void {
+    const { detector, store, live, intervalMs } = this.#options
     const values = sampleOf(node.counted, facts, {
       latencyMs: Math.max(0, reading.durationMs - (reading.ownLagMs ?? 0)),
       gapMs: node.takeGap(),
       // Embedded nodes begin with this process: everything they counted, they counted since.
-      freshProcess: node.embedded || (facts.uptimeMs !== null && facts.uptimeMs <= 2 * options.intervalMs),
+      freshProcess: node.embedded || (facts.uptimeMs !== null && facts.uptimeMs <= 2 * intervalMs),
     })
     node.know(facts, reading)
     const point: SamplePoint = { node: node.id, region: node.region, at: reading.at, values }
@@ -138,13 +203,13 @@ export const createWatch = (options: {
     detector.take({ type: 'reading', node: node.id, at: reading.at, facts: { ...facts, lastDeliveryAt } })
   }
 
-  const tell = (): void => {
+  #tell(): void {
+    const { fleet, thresholds, intervalMs, now } = this.#options
     // Of a region whose nodes fall at different times, the slowest says how long it takes to fall.
     const fallWindowMs = (region: string): number =>
-      (Math.max(...fleet.nodesOf(region).map((node) => options.thresholds(node).fall)) + 1) *
-      options.intervalMs
-    const told = announce(fleet.members(), announced, fallWindowMs)
-    announced = told.announced
+      (Math.max(...fleet.nodesOf(region).map((node) => thresholds(node).fall)) + 1) * intervalMs
+    const told = announce(fleet.members(), this.#announced, fallWindowMs)
+    this.#announced = told.announced
     for (const news of told.announcements) {
       if (news.kind === 'region.unreachable') {
         void fleet.record(news.kind, { nodes: news.nodes, reason: news.reason }, { region: news.region })
@@ -158,53 +223,17 @@ export const createWatch = (options: {
     }
   }
 
-  const schedule = new Schedule({
-    targets: fleet.members().map((node) => node.id),
-    intervalMs: options.intervalMs,
-    run: poll,
-  })
-
-  /** Polls of a thousand nodes at once would be the burst that the schedule avoids. */
-  const settleAll = async (until: number): Promise<void> => {
-    const waiting = fleet.members().map((node) => node.id)
-    const work = async (): Promise<void> => {
-      for (let id = waiting.shift(); id !== undefined && now() < until && !closed; id = waiting.shift()) {
-        await poll(id)
-        await delay(SETTLE_PAUSE_MS)
-        await poll(id)
-      }
+  #stalled(from: number, to: number): void {
+    const { fleet, store, live, log } = this.#options
+    log.warn({ stalledMs: to - from }, 'the collector stalled; nothing is known of that time')
+    store
+      .addGap({ from, to, reason: 'collector stalled' })
+      .catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
+    live.changed('overview')
+    for (const node of fleet.members()) {
+      node.stall(to)
+      live.changed(`node:${node.id}`)
+      live.changed(`region:${node.region}`)
     }
-    await Promise.all(Array.from({ length: SETTLE_AT_ONCE }, work))
-  }
-
-  return {
-    async settle(limitMs) {
-      closed = false
-      const limit = new AbortController()
-      const late = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined) // all were settled before
-      await Promise.race([settleAll(now() + limitMs), late])
-      limit.abort()
-    },
-    start() {
-      closed = false
-      ownClock.start()
-      schedule.start()
-    },
-    close() {
-      closed = true
-      schedule.close()
-      ownClock.close()
-    },
-    figures: () => schedule.figures(),
-    isLagging: () => ownClock.stoodStill(performance.now() - LAGGING_MS, performance.now()),
-    networkLost() {
-      const remote = fleet.members().filter((node) => !node.embedded)
-      const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
-      return doubted && remote.every((node) => node.reading !== null && isNetworkPoll(node.reading))
-    },
-    announced: () => announced,
-    seed(seeded) {
-      announced = seeded
-    },
   }
 }
