@@ -4,6 +4,7 @@ import type { NodeKind } from '../../contract/states.ts'
 import type { EventInput } from '../../store/store.ts'
 import type { Facts } from './facts.ts'
 import type { Reading } from './reading.ts'
+import type { Refusal } from './refusals.ts'
 
 /** Where a node answers, and who it should be. Each kind adds what else it needs to be asked. */
 export interface Target {
@@ -88,7 +89,7 @@ export interface EventStream {
   /** What is wrong with what the node sends, in sentences. */
   problems(): string[]
   /** Events that were refused since the start, by reason, and ms for which the node was read more slowly. */
-  figures(): { refused: Readonly<Record<string, number>>; throttledMs: number }
+  figures(): { refused: Readonly<Record<Refusal, number>>; throttledMs: number }
   start(): void
   /** Connects again at once, for example because the node moved. */
   restart(): void

@@ -1,7 +1,7 @@
 import type { LivePublisher, RoomCheck, RoomProblem } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
-import { REFUSALS } from '../adapters/tidegate/node-events.ts'
+import { REFUSALS } from '../adapters/refusals.ts'
 import type { EventSink } from '../event-sink.ts'
 import { CLOCK_PROBLEM_MS, type Fleet } from '../fleet/fleet.ts'
 import { roomLooks } from './room-looks.ts'
@@ -85,10 +85,7 @@ export class ControlRoom {
     const { queued, queuedBytes, dropped, stored, oldestAgeMs, lastStoredAt } = sink.figures()
     const streams = fleet.members().flatMap((node) => node.stream?.figures() ?? [])
     const refused = Object.fromEntries(
-      REFUSALS.map((reason) => [
-        reason,
-        streams.reduce((sum, stream) => sum + (stream.refused[reason] ?? 0), 0),
-      ]),
+      REFUSALS.map((reason) => [reason, streams.reduce((sum, stream) => sum + stream.refused[reason], 0)]),
     )
     const ages = {
       polls: watch.figures().startedAgeMs,

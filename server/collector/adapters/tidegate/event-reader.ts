@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type FleetEvent, LIVE_ONLY_EVENT_TYPES, type NodeEvent } from '../../../contract/index.ts'
 import type { Log } from '../../../observe/log.ts'
 import type { EventSink } from '../adapter.ts'
+import type { Refusal } from '../refusals.ts'
 import { EVENT_ALLOWANCE, type EventAllowance, EventBudget } from './event-budget.ts'
-import { type Refusal, RefusedEvents, readNodeEvent } from './node-events.ts'
+import { RefusedEvents, readNodeEvent } from './node-events.ts'
 
 /** How long a node that was read more slowly is told to be. */
 const THROTTLED_TOLD_MS = 60_000

@@ -7,11 +7,8 @@ import {
   type NodeEvent,
   parseEvent,
 } from '../../../contract/index.ts'
+import { REFUSALS, type Refusal } from '../refusals.ts'
 import { cleanText, cleanValue } from '../untrusted-json.ts'
-
-/** Why an event of a node was not taken in. Its place in the stream counts all the same. */
-export const REFUSALS = ['too_large', 'malformed', 'not_its_own', 'unknown_type', 'implausible_seq'] as const
-export type Refusal = (typeof REFUSALS)[number]
 
 export type EventReading = { event: NodeEvent; bytes: number } | { refusal: Refusal; detail: string }
 
