@@ -55,6 +55,27 @@ const refuseHeld = async (run: Run, id: string, keys: readonly string[]): Promis
   }
 }
 
+/** Writes what an incident holds from now on; of a hundred signals one changes at a time. */
+const hold = async (
+  run: Run,
+  id: string,
+  wanted: readonly { key: string; muted: number }[],
+): Promise<void> => {
+  const { rows } = await run('SELECT "key", "muted" FROM "held_signals" WHERE "incidentId" = ?', [id])
+  const held = new Map(rows.map(({ key, muted }) => [String(key), Number(muted)]))
+  const still = new Map(wanted.map(({ key, muted }) => [key, muted]))
+  for (const key of held.keys())
+    if (!still.has(key)) await run('DELETE FROM "held_signals" WHERE "key" = ?', [key])
+  for (const [key, muted] of still) {
+    if (held.get(key) === muted) continue
+    await run(
+      `INSERT INTO "held_signals" ("key", "incidentId", "muted") VALUES (?, ?, ?)
+       ON CONFLICT ("key") DO UPDATE SET "muted" = excluded."muted"`,
+      [key, id, muted],
+    )
+  }
+}
+
 /** Inserts or replaces, with the signals that it holds, in one transaction. See `Store.saveIncident` for what it rejects with. */
 export const saveIncident = (
   connection: Connection,
@@ -82,14 +103,10 @@ export const saveIncident = (
         JSON.stringify(resume),
       ],
     )
-    await run('DELETE FROM "held_signals" WHERE "incidentId" = ?', [id])
-    const held = [...open.map((key) => ({ key, muted: 0 })), ...muted.map((key) => ({ key, muted: 1 }))]
-    for (const { key, muted: isMuted } of held)
-      await run('INSERT INTO "held_signals" ("key", "incidentId", "muted") VALUES (?, ?, ?)', [
-        key,
-        id,
-        isMuted,
-      ])
+    await hold(run, id, [
+      ...open.map((key) => ({ key, muted: 0 })),
+      ...muted.map((key) => ({ key, muted: 1 })),
+    ])
   })
 
 export const unmuteSignal = async (connection: Connection, key: string): Promise<void> => {

@@ -41,6 +41,8 @@ export class Detector {
   readonly #drains: () => readonly RelatedDrain[]
   readonly #log: Log
   readonly #rules: readonly SignalRule[]
+  /** What was looked at last, by rule and scope: a burst of events is about few of them. */
+  #scopes = new Map<string, RuleScope>()
   /** What each rule holds of each scope. */
   readonly #states = new Map<string, unknown>()
   /** As merged for each scope: it is asked for with every fact. */
@@ -82,7 +84,8 @@ export class Detector {
     for (const rule of this.#rules) {
       this.#guarded(rule, `what happened (${fact.type})`, () => {
         const id = rule.about(fact, this.#fleet)
-        const scope = id === null ? null : this.#scopeOf(id)
+        if (id === null) return
+        const scope = this.#scopes.get(keyOf(rule.kind, id)) ?? this.#scopeOf(id)
         if (scope === null) return
         const state = rule.take(this.#stateOf(rule, scope.id), fact, this.#contextOf(rule, scope))
         this.#states.set(keyOf(rule.kind, scope.id), state)
@@ -97,23 +100,30 @@ export class Detector {
     const attempt = async (work: Promise<void>): Promise<void> => {
       await work.catch((error: unknown) => void faults.push(error))
     }
-    const looked = new Set<string>()
+    const looked = new Map<string, RuleScope>()
     const fallen = new Set<string>()
+    const held = new Set(this.#book.held().map(({ kind, scope }) => keyOf(kind, scope)))
     for (const rule of this.#rules) {
       const scopes = this.#guarded(rule, 'its scopes', () => rule.scopes(this.#fleet))
       // Who cannot say what it is about has not given anything up.
       if (scopes === undefined) fallen.add(rule.kind)
       for (const scope of scopes ?? []) {
-        looked.add(keyOf(rule.kind, scope.id))
-        await attempt(this.#look(rule, scope, now))
+        const key = keyOf(rule.kind, scope.id)
+        looked.set(key, scope)
+        const verdict = this.#verdictOf(rule, scope, now)
+        // Nearly all signals are closed nearly always: that costs the book nothing.
+        if (verdict === undefined || (verdict.state === 'closed' && !held.has(key))) continue
+        await attempt(this.#report(rule, scope, verdict, now))
       }
     }
-    for (const held of this.#book.held()) {
-      if (looked.has(keyOf(held.kind, held.scope)) || fallen.has(held.kind)) continue
-      await attempt(this.#book.observe(held, { state: 'closed', because: this.#whyLeft(held) }, now))
+    for (const each of this.#book.held()) {
+      if (looked.has(keyOf(each.kind, each.scope)) || fallen.has(each.kind)) continue
+      await attempt(this.#book.observe(each, { state: 'closed', because: this.#whyLeft(each) }, now))
     }
+    const kindOf = (key: string): string => key.slice(0, key.indexOf('|'))
     for (const key of this.#states.keys())
-      if (!looked.has(key) && !fallen.has(key.slice(0, key.indexOf('|')))) this.#states.delete(key)
+      if (!looked.has(key) && !fallen.has(kindOf(key))) this.#states.delete(key)
+    this.#scopes = looked
     const drains = this.#drains().map(({ id, region, steps }) => ({
       id,
       ...(region === undefined ? {} : { region }),
@@ -124,20 +134,24 @@ export class Detector {
     if (faults.length > 0) throw faults[0]
   }
 
-  async #look(rule: SignalRule, scope: RuleScope, now: number): Promise<void> {
-    const { id, region } = scope
-    const key = keyOf(rule.kind, id)
-    const open = this.#book.signal(rule.kind, id)
-    const verdict = this.#guarded(rule, id, () => {
-      if (rule.forget) this.#states.set(key, rule.forget(this.#stateOf(rule, id), now))
-      return rule.verdict(this.#stateOf(rule, id), { ...this.#contextOf(rule, scope), now })
+  #verdictOf(rule: SignalRule, scope: RuleScope, now: number): SignalVerdict | undefined {
+    return this.#guarded(rule, scope.id, () => {
+      if (rule.forget) {
+        const left = rule.forget(this.#stateOf(rule, scope.id), now)
+        this.#states.set(keyOf(rule.kind, scope.id), left)
+      }
+      return rule.verdict(this.#stateOf(rule, scope.id), { ...this.#contextOf(rule, scope), now })
     })
-    if (verdict === undefined) return
+  }
+
+  async #report(rule: SignalRule, scope: RuleScope, verdict: SignalVerdict, now: number): Promise<void> {
+    const { id, region } = scope
+    const wasOpen = this.#book.signal(rule.kind, id) !== null
     const nodes = verdict.state === 'open' ? (verdict.nodes ?? scope.nodes) : scope.nodes
     await this.#book.observe({ kind: rule.kind, scope: id, region, nodes }, verdict, now)
-    if (open === null || verdict.state !== 'closed') return
+    if (!wasOpen || verdict.state !== 'closed') return
     this.#guarded(rule, id, () => {
-      if (rule.afterClose) this.#states.set(key, rule.afterClose(this.#stateOf(rule, id)))
+      if (rule.afterClose) this.#states.set(keyOf(rule.kind, id), rule.afterClose(this.#stateOf(rule, id)))
     })
   }
 
@@ -146,7 +160,8 @@ export class Detector {
     const name = id.slice(id.indexOf(':') + 1)
     if (id.startsWith('region:')) {
       const nodes = this.#fleet.nodesOf(name)
-      return nodes.length === 0 ? null : { id, region: name, nodes: nodes.map((node) => node.id) }
+      if (nodes.length === 0) return null
+      return { id, region: name, nodes: nodes.map((node) => node.id) }
     }
     const node = this.#fleet.node(name)
     return node === null ? null : { id, region: node.region, nodes: [name] }
