@@ -108,7 +108,7 @@ describe('a fleet of a Tidegate node and another program', () => {
     })
     await eventually(() => expect(collector.overview().totals.up).toBe(2))
     const overview = overviewSchema.parse(collector.overview())
-    expect(overview.totals).toMatchObject({ nodes: 2, up: 2, connections: 10, tunnels: 0 })
+    expect(overview.totals).toMatchObject({ nodes: 2, up: 2, connections: 10 })
     expect(overview.verdict.text).toBe('All 2 nodes in 2 regions do their job.')
     expect(overview.problems).toEqual([])
 

@@ -8,12 +8,10 @@ export type NodeTarget = TidegateTarget | JsonTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
-  readonly tidegate: TidegateAdapter
   readonly #byKind: { readonly [Kind in NodeKind]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
 
   constructor(options: TidegateOptions) {
-    this.tidegate = new TidegateAdapter(options)
-    this.#byKind = { tidegate: this.tidegate, json: new JsonAdapter(options) }
+    this.#byKind = { tidegate: new TidegateAdapter(options), json: new JsonAdapter(options) }
   }
 
   of(kind: NodeKind): Adapter<NodeTarget> {
