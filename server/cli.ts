@@ -186,6 +186,21 @@ program
   )
 
 program
+  .command('openapi')
+  .description('print the OpenAPI 3.1 document of the API; no server is needed')
+  .addOption(new Option('--json', 'it is JSON either way'))
+  .action(
+    run(async () => {
+      const [{ openApiDocument }, { default: packageJson }] = await Promise.all([
+        import('./contract/api/openapi.ts'),
+        import('../package.json', { with: { type: 'json' } }),
+      ])
+      print(JSON.stringify(openApiDocument(packageJson.version), null, 2))
+      return EXIT.ok
+    }),
+  )
+
+program
   .command('smoke')
   .description('status 200 and the region echo, for deploy scripts')
   .requiredOption('--region <id>', 'the region that must answer')

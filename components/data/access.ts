@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import type { ApiToken, AuditRow, SystemInfo, User } from '@/server/contract/access.ts'
+import type { ApiToken, AuditRow, NewApiToken, SystemInfo, User } from '@/server/contract/access.ts'
 import type { Page } from '@/server/contract/ids.ts'
 import type { Role } from '@/server/contract/states.ts'
 import { get, patch, post, remove } from './http.ts'
@@ -47,7 +47,7 @@ export const useAccessChanges = () => {
       onSettled: users,
     }),
     addToken: useMutation({
-      mutationFn: (token: NewToken) => post<{ token: string }>('/tokens', token),
+      mutationFn: (token: NewToken) => post<NewApiToken>('/tokens', token),
       onSuccess: tokens,
     }),
     removeToken: useMutation({

@@ -1,6 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import type { NodeDetail } from '@/server/contract/fleet.ts'
-import type { NodeConnection } from '@/server/contract/node-api.ts'
+import type { ConnectionList, NodeDetail } from '@/server/contract/fleet.ts'
 import { get } from './http.ts'
 import { useLiveTopics } from './use-live-topics.ts'
 
@@ -18,10 +17,7 @@ export const useConnections = (node: string, answers: boolean) =>
   useQuery({
     queryKey: ['connections', node],
     queryFn: ({ signal }) =>
-      get<{ items: NodeConnection[]; total?: number }>(
-        `/connections?node=${encodeURIComponent(node)}&limit=100`,
-        signal,
-      ),
+      get<ConnectionList>(`/connections?node=${encodeURIComponent(node)}&limit=100`, signal),
     enabled: answers,
     refetchInterval: 5000,
     retry: false,

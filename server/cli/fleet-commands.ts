@@ -1,4 +1,5 @@
 import type { DemoInfo, Scenario } from '../contract/answers/demo.ts'
+import type { User } from '../contract/answers/user.ts'
 import { SCENARIOS } from '../contract/demo.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Overview } from '../contract/fleet.ts'
@@ -119,7 +120,7 @@ export const userAddCommand = async (
   password: string,
   json: boolean,
 ): Promise<number> => {
-  const user = await api.post<{ id: string; email: string; role: string }>('/users', {
+  const user = await api.post<User>('/users', {
     email,
     role,
     password,

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { planText, progressText, reportText } from '../../server/cli/drain-text.ts'
+import { table } from '../../server/cli/output.ts'
+import type { DrainReport, DrainStep } from '../../server/contract/drains.ts'
+import { drain } from '../store/fixtures.ts'
+
+const step = (more: Partial<DrainStep>): DrainStep => ({
+  node: 'fra-1',
+  phase: 'tunnels',
+  startedAt: null,
+  endedAt: null,
+  remaining: { tunnels: 1, connections: 2, requests: 0, pushes: 0 },
+  ...more,
+})
+const withSteps = (...steps: DrainStep[]) => drain('d1', { state: 'running', steps }).drain
+
+describe('what the command line says of drains', () => {
+  it.each<[DrainStep, string]>([
+    [step({}), 'running: fra-1 tunnels (1 tunnel, 2 connections left)'],
+    [
+      step({ remaining: { tunnels: 1_240, connections: 1, requests: 0, pushes: 0 } }),
+      'running: fra-1 tunnels (1 240 tunnels, 1 connection left)',
+    ],
+    [step({ remaining: null }), 'running: fra-1 tunnels'],
+    [step({ phase: 'waiting' }), 'running: fra-1 waiting'],
+    [step({ phase: 'done', outcome: 'kept_serving' }), 'running: fra-1 kept serving'],
+  ])('a step as a line: %#', (each, line) => {
+    expect(progressText(withSteps(each))).toBe(line)
+  })
+
+  it('a report with one of each in the singular, and what was not measured as such', () => {
+    const report: DrainReport = {
+      gaps: { count: 0, moved: 1, stayed: 0, missing: 0, p50Ms: null, p99Ms: null, maxMs: 12.4 },
+      connections: { finished: 1, aborted: 0 },
+      requestsFailed: 1,
+      phases: [],
+      moves: [],
+      durationMs: 8_400,
+      notes: ['fra-1 was slow'],
+    }
+    expect(reportText(drain('d1', { state: 'drained', report }).drain)).toBe(
+      [
+        'Drain d1 is drained after 8 s',
+        '  tunnels      0 in scope: 1 moved, 0 stayed, 0 missing; gap p50 not measured, p99 not measured, max 12 ms',
+        '  connections  1 finished, 0 aborted; 1 request failed',
+        '  note         fra-1 was slow',
+      ].join('\n'),
+    )
+  })
+
+  it('a plan with its table, its blockers and its warnings', () => {
+    const text = planText('fra', {
+      moves: [{ node: 'fra-1', tunnels: 12, connections: 3, requests: 0, pushes: 0 }],
+      forecast: [],
+      phases: [],
+      totalSeconds: 9,
+      blockers: [{ code: 'no_room', message: 'Nobody else serves' }],
+      warnings: [{ code: 'slow', message: 'iad is slow' }],
+    })
+    expect(text.split('\n')).toEqual([
+      'Plan for fra, about 9 s:',
+      'node   tunnels  connections  requests  pushes',
+      'fra-1       12            3         0       0',
+      'BLOCKED  Nobody else serves',
+      'warning  iad is slow',
+    ])
+  })
+
+  it('a table whose unknown cells are dashes', () => {
+    expect(table(['a', 'n'], [['x', null]])).toBe('a  n\nx  –')
+  })
+})
