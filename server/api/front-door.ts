@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ClientAddresses } from '../auth/client-address.ts'
 import { AppError } from '../contract/errors.ts'
-import { refuse } from '../live/socket.ts'
+import { refuse } from '../live/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import type { HostRule } from './host-rule.ts'
 

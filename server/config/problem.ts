@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Problem } from '../contract/errors.ts'
+import { pathOf, unknownKeysOf } from '../contract/problems.ts'
 
 /** Keys whose values are secrets, with all that is below them: never repeated in a message. */
 const SECRET = /(?:tokens?|passwords?|passphrase|secrets?|key|credentials?|users)$/i
@@ -28,26 +29,14 @@ const EXAMPLES: Record<string, string> = {
   name: 'web',
 }
 
-/** `['nodes', 1, 'url']` as `nodes[1].url`. */
-export const pathOf = (segments: readonly PropertyKey[]): string =>
-  segments.reduce<string>((path, segment) => {
-    if (typeof segment === 'number') return `${path}[${segment}]`
-    return path === '' ? String(segment) : `${path}.${String(segment)}`
-  }, '')
-
 /**
  * One zod issue as problems with path, value, rule and example; one for each unknown key.
  *
  * @param root the file as it was written, references not yet replaced: what came from the environment is shown by its name
  */
 export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: pathOf([...issue.path, key]),
-      // A part with names of its own says which there are.
-      message: issue.message.startsWith('Unrecognized') ? 'is not a known key here' : issue.message,
-    }))
-  }
+  const unknown = unknownKeysOf(issue, 'is not a known key here')
+  if (unknown !== null) return unknown
   if (issue.code === 'invalid_key') {
     // The key itself is what is wrong, not the value below it: that may be a secret, a name of something is none.
     const rules = issue.issues.map(({ message }) => lower(message)).join('; ')

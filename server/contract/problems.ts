@@ -12,7 +12,11 @@ export const pathOf = (segments: readonly PropertyKey[]): string =>
 /** Each unknown key is a problem of its own, at its own path; null for every other issue. */
 export const unknownKeysOf = (issue: z.core.$ZodIssue, message = 'is not known here'): Problem[] | null =>
   issue.code === 'unrecognized_keys'
-    ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message }))
+    ? issue.keys.map((key) => ({
+        path: pathOf([...issue.path, key]),
+        // A part with names of its own says which there are.
+        message: issue.message.startsWith('Unrecognized') ? message : issue.message,
+      }))
     : null
 
 /** Problems told at once, and characters of a path and a message: an answer must not be larger than what was asked. */
@@ -21,14 +25,14 @@ const MAX_PATH = 100
 const MAX_MESSAGE = 300
 
 /** What is wrong with an input, for `facts.problems` of `ERR_INVALID`. The input is hostile, so the list is short and plain. */
-export const problemsOf = (error: z.core.$ZodError): Problem[] => {
+export const problemsOf = (error: z.core.$ZodError, max = MAX_PROBLEMS): Problem[] => {
   const problems: Problem[] = []
   let more = 0
   for (const issue of error.issues) {
     for (const { path, message } of unknownKeysOf(issue) ?? [
       { path: pathOf(issue.path), message: issue.message },
     ]) {
-      if (problems.length === MAX_PROBLEMS) more++
+      if (problems.length === max) more++
       else
         problems.push({
           path: plainLine(path).slice(0, MAX_PATH),

@@ -1,6 +1,6 @@
 import { Budget } from './budget.ts'
+import type { LiveCaller } from './caller.ts'
 import type { Reader } from './snapshot-reads.ts'
-import type { LiveCaller } from './socket.ts'
 
 /** What the sockets of one person or token may use together. */
 export interface CallerAccount extends Reader {

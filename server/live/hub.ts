@@ -1,13 +1,12 @@
 import { ulid } from 'ulid'
-import type { ErrorCode } from '../contract/errors.ts'
 import type { FleetEvent } from '../contract/events.ts'
-import type { LiveServerMessage, SamplePoint } from '../contract/live.ts'
+import type { SamplePoint } from '../contract/live.ts'
 import type { LivePublisher } from '../contract/publisher.ts'
 import type { Log } from '../observe/log.ts'
 import { ChangeMarks } from './change-marks.ts'
 import { type Entry, eventEntry, FrameRing, samplesEntry } from './frame-ring.ts'
 import { type Reader, type SnapshotProvider, type SnapshotRead, SnapshotReads } from './snapshot-reads.ts'
-import { HubSubscriber } from './subscriber.ts'
+import { type HubSide, HubSubscriber, type Subscriber } from './subscriber.ts'
 
 export interface HubOptions {
   snapshot: SnapshotProvider
@@ -24,18 +23,6 @@ export interface HubOptions {
   snapshotTimeoutMs?: number
 }
 
-/** What the hub asks of a subscriber, and a client of the hub. */
-export interface Subscriber {
-  /** Replaces nothing: adds topics. With `after`, what followed is sent where the ring still has it, else snapshots. */
-  subscribe(topics: Parameters<HubSubscriber['subscribe']>[0], after?: { hub: string; seq: number }): void
-  unsubscribe(names: readonly string[]): void
-  /** Refuses something the client asked for; the frame takes its number and its place behind what is queued. */
-  refuse(code: ErrorCode, message: string): void
-  /** Forgets what is queued and sends a fresh snapshot of every topic: what a slow client is cut to. */
-  cutToSnapshot(): void
-  close(): void
-}
-
 /** Above this many characters a snapshot is large: it is sent at most once a second, and rarer the larger it is. */
 const LARGE = 32 * 1024
 /** What changes of one topic may cost a client, in characters per ms. */
@@ -49,7 +36,7 @@ const MAX_INTERVAL_MS = 10_000
  * A subscriber's frames stay in the order of their numbers: a snapshot takes its number before it is read, and what is
  * published meanwhile waits behind it, so a snapshot never hides an event and no event is lost between the two.
  */
-export class Hub implements LivePublisher {
+export class Hub implements LivePublisher, HubSide {
   readonly hub = ulid()
   #seq = 0
   readonly #ring: FrameRing
@@ -132,42 +119,35 @@ export class Hub implements LivePublisher {
     this.#subscribers.clear()
   }
 
-  /** @internal */
   follow(topic: string, subscriber: HubSubscriber): void {
     const followers = this.#byTopic.get(topic)
     if (followers === undefined) this.#byTopic.set(topic, new Set([subscriber]))
     else followers.add(subscriber)
   }
 
-  /** @internal */
   unfollow(topic: string, subscriber: HubSubscriber): void {
     const followers = this.#byTopic.get(topic)
     followers?.delete(subscriber)
     if (followers?.size === 0) this.#byTopic.delete(topic)
   }
 
-  /** @internal */
   leave(subscriber: HubSubscriber): void {
     this.#subscribers.delete(subscriber)
   }
 
-  /** @internal The entries after `seq`, or null where some are gone already. */
   entriesAfter(after: { hub: string; seq: number }): Entry[] | null {
     if (after.hub !== this.hub || after.seq > this.#seq) return null
     return this.#ring.after(after.seq)
   }
 
-  /** @internal */
   changedAfter(topic: string, seq: number): boolean {
     return this.#marks.isAfter(topic, seq)
   }
 
-  /** @internal The next number, for a frame that one client alone gets. */
   takeNumber(): number {
     return ++this.#seq
   }
 
-  /** @internal */
   readSnapshot(topic: string, reader: Reader | null, wanted: () => boolean): SnapshotRead {
     return this.#reads.read(topic, reader, wanted)
   }
@@ -206,6 +186,3 @@ export class Hub implements LivePublisher {
     if (!this.#closed && this.#marks.isAfter(topic, sentAt)) this.#sendChange(topic)
   }
 }
-
-/** A frame as it is sent. */
-export const frame = (message: LiveServerMessage): string => JSON.stringify(message)

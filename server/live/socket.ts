@@ -5,24 +5,14 @@ import { CLOSE } from '../contract/close-codes.ts'
 import { AppError } from '../contract/errors.ts'
 import { type LiveClientMessage, liveClientSchema } from '../contract/live.ts'
 import type { Log } from '../observe/log.ts'
-import { answerOnSocket } from '../wire/raw-answer.ts'
 import { Backlog } from './backlog.ts'
 import { Budget } from './budget.ts'
+import type { LiveCaller } from './caller.ts'
 import { type CallerAccount, Callers } from './callers.ts'
-import type { Hub, Subscriber } from './hub.ts'
+import type { Hub } from './hub.ts'
+import { refuse } from './refuse.ts'
+import type { Subscriber } from './subscriber.ts'
 import { parseTopic, type Topic } from './topic.ts'
-
-/** What authentication says of an upgrade: who it is, and by which session or token, so that the socket ends with it. */
-export interface LiveCaller {
-  name: string
-  sessionId: string | null
-  /** Null for a session, and for the token of the environment. */
-  tokenId: string | null
-  /** Epoch ms at which the session or token ends by itself; null: never. */
-  expiresAt: number | null
-  /** True for a bearer token: a missing Origin is fine then. */
-  bearer: boolean
-}
 
 export interface LiveSocketOptions {
   hub: Hub
@@ -373,17 +363,4 @@ const parseJson = (text: string | null): unknown => {
   } catch {
     return null // answered as ERR_INVALID by the caller
   }
-}
-
-/** Answers an upgrade with a plain HTTP error and ends the connection, also where the peer leaves its half open. */
-export const refuse = (socket: Duplex, error: AppError): void => {
-  const { status, retryAfterSeconds } = error
-  answerOnSocket(socket, {
-    status,
-    headers: {
-      'Cache-Control': 'no-store',
-      ...(retryAfterSeconds === null ? {} : { 'Retry-After': String(retryAfterSeconds) }),
-    },
-    body: error.toBody(),
-  })
 }

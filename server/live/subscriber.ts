@@ -1,8 +1,35 @@
 import type { ErrorCode } from '../contract/errors.ts'
+import type { LiveServerMessage } from '../contract/live.ts'
 import type { Entry } from './frame-ring.ts'
-import { frame, type Hub, type Subscriber } from './hub.ts'
 import type { Reader, SnapshotRead, SnapshotResult } from './snapshot-reads.ts'
 import type { Topic } from './topic.ts'
+
+/** What a client of the hub may do. */
+export interface Subscriber {
+  /** Replaces nothing: adds topics. With `after`, what followed is sent where the ring still has it, else snapshots. */
+  subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void
+  unsubscribe(names: readonly string[]): void
+  /** Refuses something the client asked for; the frame takes its number and its place behind what is queued. */
+  refuse(code: ErrorCode, message: string): void
+  /** Forgets what is queued and sends a fresh snapshot of every topic: what a slow client is cut to. */
+  cutToSnapshot(): void
+  close(): void
+}
+
+/** What a subscriber asks of its hub. */
+export interface HubSide {
+  /** Name of the running collector. */
+  readonly hub: string
+  follow(topic: string, subscriber: HubSubscriber): void
+  unfollow(topic: string, subscriber: HubSubscriber): void
+  leave(subscriber: HubSubscriber): void
+  /** The entries after `seq`, or null where some are gone already. */
+  entriesAfter(after: { hub: string; seq: number }): Entry[] | null
+  changedAfter(topic: string, seq: number): boolean
+  /** The next number, for a frame that one client alone gets. */
+  takeNumber(): number
+  readSnapshot(topic: string, reader: Reader | null, wanted: () => boolean): SnapshotRead
+}
 
 /** A frame in a subscriber's queue; `text` is null while its snapshot is still being read. */
 interface Queued {
@@ -17,7 +44,7 @@ const MAX_WAITING_LENGTH = 1024 * 1024
 
 /** One client's subscriptions and queue. */
 export class HubSubscriber implements Subscriber {
-  readonly #hub: Hub
+  readonly #hub: HubSide
   readonly #send: (text: string) => void
   readonly #reader: Reader | null
   readonly #topics = new Map<string, Topic>()
@@ -25,7 +52,7 @@ export class HubSubscriber implements Subscriber {
   /** Characters of what waits behind snapshots, without these. */
   #queuedLength = 0
 
-  constructor(hub: Hub, send: (text: string) => void, reader: Reader | null) {
+  constructor(hub: HubSide, send: (text: string) => void, reader: Reader | null) {
     this.#hub = hub
     this.#send = send
     this.#reader = reader
@@ -182,3 +209,6 @@ const matchingOf = (topics: readonly Topic[], entry: Entry): Topic[] =>
       ? topic.wantsEvent(entry.facts)
       : entry.points.some((point) => topic.wantsSample?.(point) ?? false),
   )
+
+/** A frame as it is sent. */
+const frame = (message: LiveServerMessage): string => JSON.stringify(message)

@@ -2,8 +2,9 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import type { LiveCaller } from '../../server/live/caller.ts'
 import { Hub } from '../../server/live/hub.ts'
-import { type LiveCaller, LiveSocket } from '../../server/live/socket.ts'
+import { LiveSocket } from '../../server/live/socket.ts'
 import { createLog } from '../../server/observe/log.ts'
 
 const log = createLog('test', 'silent')

@@ -1,7 +1,7 @@
 import { countWords, durationWords, listWords, plural } from '../../contract/words.ts'
 import type { StoreHealth } from '../../store/store.ts'
 import type { IntakeFigures } from '../intake.ts'
-import type { Watched } from './self-watch.ts'
+import type { Finding, Watched } from './self-watch.ts'
 
 /** How long something that was lost is told. */
 const LOSS_TOLD_MS = 10 * 60_000
@@ -30,149 +30,130 @@ export const roomLooks = (sources: RoomSources): Watched[] => {
   const patienceMs = Math.max(MIN_PATIENCE_MS, 2 * sources.pollIntervalMs)
   const lost = rising(() => sources.intake().dropped)
   const overflow = rising(sources.overflowed)
-  const still = (ageMs: number | null, limitMs: number): ageMs is number => ageMs !== null && ageMs > limitMs
   const tickLimitMs = Math.max(TICK_PATIENCE_MS, Math.min(patienceMs, 10_000))
   return [
-    {
-      code: 'store_not_recording',
-      look() {
-        const { ok, reason, remedy } = sources.storeHealth()
-        if (ok) return null
-        return {
-          text: `Nothing is recorded: the store cannot be written (${reason ?? 'no reason given'})`,
-          remedy:
-            remedy ??
-            'Nodes are still polled, and drains still work. Make room on the disk or bring the database back; recording goes on by itself.',
-        }
-      },
-    },
-    {
-      code: 'network_lost',
-      look() {
-        if (!sources.networkLost()) return null
-        return {
-          text: 'The collector reaches no node at all, and its own network may be the reason',
-          remedy:
-            'Look at the network of this machine first. Nodes are unknown, not down, until one answers.',
-        }
-      },
-    },
-    {
-      code: 'events_stand_still',
-      byAge: true,
-      look() {
-        const { oldestAgeMs, queued } = sources.intake()
-        if (!still(oldestAgeMs, patienceMs)) return null
-        return {
-          text: `Events stand still: ${plural(queued, 'event')} ${queued === 1 ? 'waits' : 'wait'} to be stored, the oldest for ${durationWords(oldestAgeMs)}`,
-          remedy:
-            'Look at the store and its disk. What waits is stored when it goes on; nodes keep what does not fit.',
-        }
-      },
-    },
-    {
-      code: 'polls_late',
-      byAge: true,
-      look() {
-        const { recentLatenessMs, startedAgeMs } = sources.polls()
-        const none = still(startedAgeMs, patienceMs)
-        if (!none && recentLatenessMs <= sources.pollIntervalMs) return null
-        return {
-          text: none
-            ? `Polls stand still: none has begun for ${durationWords(startedAgeMs)}`
-            : `Polls are late: by ${durationWords(recentLatenessMs)}, more than one interval`,
-          remedy: 'This machine is too busy for its fleet: look at its processor, or poll less often.',
-        }
-      },
-    },
-    {
-      code: 'detection_stands_still',
-      byAge: true,
-      look() {
-        const ageMs = sources.detectionAgeMs()
-        if (!still(ageMs, tickLimitMs)) return null
-        return {
-          text: `No condition was looked at for ${durationWords(ageMs)}: no incident opens or closes`,
-          remedy: 'Look at the store first: a change of an incident is written before it is shown.',
-        }
-      },
-    },
-    {
-      code: 'drains_stand_still',
-      byAge: true,
-      look() {
-        const ageMs = sources.drainsAgeMs()
-        if (!still(ageMs, tickLimitMs)) return null
-        return {
-          text: `A drain has not been driven for ${durationWords(ageMs)}`,
-          remedy:
-            'Look at the store and at the nodes of the drain. Nodes go on with what they were asked; abort is possible.',
-        }
-      },
-    },
-    {
-      code: 'streams_stand_still',
-      byAge: true,
-      look() {
-        const nodes = sources.behind()
-        if (nodes.length === 0) return null
-        return {
-          text: `Events of ${listWords(nodes)} are not read, though ${nodes.length === 1 ? 'it answers' : 'they answer'}`,
-          remedy:
-            'Look at the way to the control port of the node: /events is a WebSocket, and needs the control token.',
-        }
-      },
-    },
-    {
-      code: 'live_stands_still',
-      byAge: true,
-      look() {
-        const ageMs = sources.liveAgeMs()
-        if (!still(ageMs, patienceMs)) return null
-        return {
-          text: `Pages have been sent nothing new for ${durationWords(ageMs)}`,
-          remedy: 'Reload the page; where that does not help, restart the server: nodes go on without it.',
-        }
-      },
-    },
-    {
-      code: 'events_dropped',
-      look() {
-        const count = lost()
-        if (count === 0) return null
-        return {
-          text: `${countWords(count)} ${count === 1 ? 'event was' : 'events were'} refused by the store and given up`,
-          remedy: 'The log names them. Timelines of that time are not complete.',
-        }
-      },
-    },
-    {
-      code: 'hosts_overflow',
-      look() {
-        const count = overflow()
-        if (count === 0) return null
-        return {
-          text: `There are more tunnel hosts than are kept: ${countWords(count)} were left out`,
-          remedy: 'Look for a relay that makes host ids up; lost hosts are forgotten after a day.',
-        }
-      },
-    },
-    {
-      code: 'clock_skew',
-      look() {
-        const skews = sources.skews()
-        const [worst] = [...skews].sort((a, b) => Math.abs(b.ms) - Math.abs(a.ms))
-        if (!worst) return null
-        const nodes = listWords(skews.map(({ node }) => node))
-        const by = `${skews.length === 1 ? '' : 'up to '}${durationWords(Math.abs(worst.ms))} ${worst.ms > 0 ? 'ahead' : 'behind'}`
-        return {
-          text: `The ${skews.length === 1 ? 'clock' : 'clocks'} of ${nodes} ${skews.length === 1 ? 'is' : 'are'} wrong: ${by}`,
-          remedy:
-            'Synchronise it (NTP). Where most nodes seem wrong, it is the clock of this machine. Times are corrected meanwhile.',
-        }
-      },
-    },
+    { code: 'store_not_recording', look: () => storeNotRecording(sources) },
+    { code: 'network_lost', look: () => networkLost(sources) },
+    { code: 'events_stand_still', byAge: true, look: () => eventsStandStill(sources, patienceMs) },
+    { code: 'polls_late', byAge: true, look: () => pollsLate(sources, patienceMs) },
+    { code: 'detection_stands_still', byAge: true, look: () => detectionStandsStill(sources, tickLimitMs) },
+    { code: 'drains_stand_still', byAge: true, look: () => drainsStandStill(sources, tickLimitMs) },
+    { code: 'streams_stand_still', byAge: true, look: () => streamsStandStill(sources) },
+    { code: 'live_stands_still', byAge: true, look: () => liveStandsStill(sources, patienceMs) },
+    { code: 'events_dropped', look: () => eventsDropped(lost()) },
+    { code: 'hosts_overflow', look: () => hostsOverflow(overflow()) },
+    { code: 'clock_skew', look: () => clockSkew(sources) },
   ]
+}
+
+const still = (ageMs: number | null, limitMs: number): ageMs is number => ageMs !== null && ageMs > limitMs
+
+const storeNotRecording = (sources: RoomSources): Finding | null => {
+  const { ok, reason, remedy } = sources.storeHealth()
+  if (ok) return null
+  return {
+    text: `Nothing is recorded: the store cannot be written (${reason ?? 'no reason given'})`,
+    remedy:
+      remedy ??
+      'Nodes are still polled, and drains still work. Make room on the disk or bring the database back; recording goes on by itself.',
+  }
+}
+
+const networkLost = (sources: RoomSources): Finding | null => {
+  if (!sources.networkLost()) return null
+  return {
+    text: 'The collector reaches no node at all, and its own network may be the reason',
+    remedy: 'Look at the network of this machine first. Nodes are unknown, not down, until one answers.',
+  }
+}
+
+const eventsStandStill = (sources: RoomSources, patienceMs: number): Finding | null => {
+  const { oldestAgeMs, queued } = sources.intake()
+  if (!still(oldestAgeMs, patienceMs)) return null
+  return {
+    text: `Events stand still: ${plural(queued, 'event')} ${queued === 1 ? 'waits' : 'wait'} to be stored, the oldest for ${durationWords(oldestAgeMs)}`,
+    remedy:
+      'Look at the store and its disk. What waits is stored when it goes on; nodes keep what does not fit.',
+  }
+}
+
+const pollsLate = (sources: RoomSources, patienceMs: number): Finding | null => {
+  const { recentLatenessMs, startedAgeMs } = sources.polls()
+  const none = still(startedAgeMs, patienceMs)
+  if (!none && recentLatenessMs <= sources.pollIntervalMs) return null
+  return {
+    text: none
+      ? `Polls stand still: none has begun for ${durationWords(startedAgeMs)}`
+      : `Polls are late: by ${durationWords(recentLatenessMs)}, more than one interval`,
+    remedy: 'This machine is too busy for its fleet: look at its processor, or poll less often.',
+  }
+}
+
+const detectionStandsStill = (sources: RoomSources, limitMs: number): Finding | null => {
+  const ageMs = sources.detectionAgeMs()
+  if (!still(ageMs, limitMs)) return null
+  return {
+    text: `No condition was looked at for ${durationWords(ageMs)}: no incident opens or closes`,
+    remedy: 'Look at the store first: a change of an incident is written before it is shown.',
+  }
+}
+
+const drainsStandStill = (sources: RoomSources, limitMs: number): Finding | null => {
+  const ageMs = sources.drainsAgeMs()
+  if (!still(ageMs, limitMs)) return null
+  return {
+    text: `A drain has not been driven for ${durationWords(ageMs)}`,
+    remedy:
+      'Look at the store and at the nodes of the drain. Nodes go on with what they were asked; abort is possible.',
+  }
+}
+
+const streamsStandStill = (sources: RoomSources): Finding | null => {
+  const nodes = sources.behind()
+  if (nodes.length === 0) return null
+  return {
+    text: `Events of ${listWords(nodes)} are not read, though ${nodes.length === 1 ? 'it answers' : 'they answer'}`,
+    remedy:
+      'Look at the way to the control port of the node: /events is a WebSocket, and needs the control token.',
+  }
+}
+
+const liveStandsStill = (sources: RoomSources, patienceMs: number): Finding | null => {
+  const ageMs = sources.liveAgeMs()
+  if (!still(ageMs, patienceMs)) return null
+  return {
+    text: `Pages have been sent nothing new for ${durationWords(ageMs)}`,
+    remedy: 'Reload the page; where that does not help, restart the server: nodes go on without it.',
+  }
+}
+
+const eventsDropped = (count: number): Finding | null => {
+  if (count === 0) return null
+  return {
+    text: `${countWords(count)} ${count === 1 ? 'event was' : 'events were'} refused by the store and given up`,
+    remedy: 'The log names them. Timelines of that time are not complete.',
+  }
+}
+
+const hostsOverflow = (count: number): Finding | null => {
+  if (count === 0) return null
+  return {
+    text: `There are more tunnel hosts than are kept: ${countWords(count)} were left out`,
+    remedy: 'Look for a relay that makes host ids up; lost hosts are forgotten after a day.',
+  }
+}
+
+const clockSkew = (sources: RoomSources): Finding | null => {
+  const skews = sources.skews()
+  const [worst] = [...skews].sort((a, b) => Math.abs(b.ms) - Math.abs(a.ms))
+  if (!worst) return null
+  const nodes = listWords(skews.map(({ node }) => node))
+  const by = `${skews.length === 1 ? '' : 'up to '}${durationWords(Math.abs(worst.ms))} ${worst.ms > 0 ? 'ahead' : 'behind'}`
+  return {
+    text: `The ${skews.length === 1 ? 'clock' : 'clocks'} of ${nodes} ${skews.length === 1 ? 'is' : 'are'} wrong: ${by}`,
+    remedy:
+      'Synchronise it (NTP). Where most nodes seem wrong, it is the clock of this machine. Times are corrected meanwhile.',
+  }
 }
 
 /** How much a counter rose within the last minutes; what is lost is lost, but not news for ever. */

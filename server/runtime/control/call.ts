@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import { AppError, type Problem } from '../../contract/errors.ts'
+import { AppError } from '../../contract/errors.ts'
+import { problemsOf } from '../../contract/problems.ts'
 
 /** Larger bodies are refused with `ERR_TOO_LARGE`. */
 export const MAX_BODY_BYTES = 1024 * 1024
@@ -22,21 +23,11 @@ export interface Answer {
   text?: { type: string; content: string }
 }
 
-const pathOf = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  )
-
 /** Every problem of an input that did not match, or the input as the schema gives it. */
 export const parseInput = <T>(schema: z.ZodType<T>, input: unknown, what: string): T => {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
-  const problems: Problem[] = parsed.error.issues.slice(0, 100).map((issue) => ({
-    path: pathOf(issue.path),
-    message: issue.message,
-  }))
+  const problems = problemsOf(parsed.error, 100)
   const first = problems[0]
   throw new AppError(
     'ERR_INVALID',

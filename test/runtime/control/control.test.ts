@@ -145,7 +145,7 @@ describe('access', () => {
       expect(answer.status).toBe(400)
       const { error } = answer.body as { error: { facts: { problems: { path: string }[] } } }
       expect(error.facts.problems.map((problem) => problem.path)).toEqual([
-        'routes[0].match',
+        'routes[0].match.no',
         'routes[0].action.type',
         'routes[0].action.targets',
         'routes[1].match',
@@ -186,8 +186,8 @@ describe('bodies', () => {
     }
     expect(error.code).toBe('ERR_INVALID')
     expect(error.facts.problems.map((problem) => problem.path).sort()).toEqual([
-      '',
       'drainId',
+      'extra',
       'mode',
       'reason',
     ])
