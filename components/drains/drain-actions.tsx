@@ -2,7 +2,7 @@
 
 import { useState } from 'react'
 import { toast } from 'sonner'
-import { nodesOut, whyNot } from '@/server/contract/drain-rules.ts'
+import { isFinishedExit, nodesOut, offeredVerbs } from '@/server/contract/drain-rules.ts'
 import type { Drain, DrainAction } from '@/server/contract/drains.ts'
 import { useDrainAction } from '../data/drains.ts'
 import { errorText } from '../data/error-text.ts'
@@ -14,37 +14,37 @@ import { subjectOf } from './drain-look.tsx'
 const listed = (nodes: readonly string[]): string =>
   `${nodes.join(', ')} ${nodes.length === 1 ? 'is' : 'are'}`
 
-/** The levers, with the version that is on screen. Abort stays in sight as long as it can be pulled. */
+/** The levers that the rules allow now, with the version that is on screen. Abort stays in sight as long as it can be pulled. */
 export function DrainActions({ drain }: { drain: Drain }) {
   const me = useMe()
   const may = useMay('operator')
   const action = useDrainAction(drain.id)
   const [aborting, setAborting] = useState(false)
   const { state, version } = drain
-  const can = (verb: DrainAction) => whyNot(drain, verb) === null
-  const abortable = state !== 'aborting' && can('abort')
-  const resumable = state !== 'resuming' && can('resume')
-  if (!abortable && !resumable && state !== 'aborting') return null
+  const verbs = offeredVerbs(drain)
+  if (verbs.length === 0 && state !== 'aborting') return null
   const act = (verb: DrainAction, said: string) => {
     if (!action.isPending) action.mutate({ action: verb, version }, { onSuccess: () => toast(said) })
   }
   const pending = action.isPending || undefined
   if (me.data && !may)
-    return <p className="text-faint">You watch; pausing, aborting and resuming need the role operator.</p>
+    return (
+      <p className="text-faint">You are watching. Pausing, aborting and resuming need the operator role.</p>
+    )
   return (
     <div className="sticky top-12 z-20 -mx-1 grid gap-2 border-hairline border-y bg-canvas px-1 py-2">
       <div className="flex flex-wrap items-center gap-2">
-        {state === 'running' && (
+        {verbs.includes('pause') && (
           <Button aria-disabled={pending} onClick={() => act('pause', 'Paused.')}>
             Pause
           </Button>
         )}
-        {state === 'paused' && (
-          <Button tone="primary" aria-disabled={pending} onClick={() => act('continue', 'It goes on.')}>
+        {verbs.includes('continue') && (
+          <Button tone="primary" aria-disabled={pending} onClick={() => act('continue', 'Continuing.')}>
             Continue
           </Button>
         )}
-        {resumable && (
+        {verbs.includes('resume') && (
           <>
             <Button
               tone="primary"
@@ -55,12 +55,12 @@ export function DrainActions({ drain }: { drain: Drain }) {
             </Button>
             {state !== 'drained' && (
               <span className="min-w-0 text-faint">
-                The drain has ended, and {listed(nodesOut(drain))} out of service until somebody resumes.
+                The drain has ended; {listed(nodesOut(drain))} out of service until somebody resumes.
               </span>
             )}
           </>
         )}
-        {abortable && state !== 'drained' && (
+        {verbs.includes('abort') && (
           <>
             <Button tone="danger" aria-disabled={pending} onClick={() => setAborting(true)}>
               Abort…
@@ -70,7 +70,9 @@ export function DrainActions({ drain }: { drain: Drain }) {
             </span>
           </>
         )}
-        {state === 'aborting' && <span className="text-soft">Aborting; this cannot be stopped.</span>}
+        {state === 'aborting' && !isFinishedExit(drain) && (
+          <span className="text-soft">Aborting; this cannot be stopped.</span>
+        )}
       </div>
       {action.error && (
         <p role="alert" className="text-down">

@@ -1,3 +1,4 @@
+import { hasSettled, isOver } from '@/server/contract/drain-rules.ts'
 import type {
   Drain,
   DrainMove,
@@ -6,6 +7,7 @@ import type {
   GapStatistics,
   Remaining,
 } from '@/server/contract/drains.ts'
+import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS } from '@/server/contract/state-words.ts'
 import type { DrainStepPhase } from '@/server/contract/states.ts'
 import { formatNumber } from '../ui/format.ts'
 import type { Glyph } from '../ui/state-glyph.tsx'
@@ -27,17 +29,16 @@ export const leftOf = (drain: Pick<Drain, 'steps'>): Remaining | null => {
 /** Where one tunnel of the drain is: elsewhere, still on its node, between two nodes, or lost once the drain is over. */
 export type MoveState = 'moved' | 'here' | 'between' | 'missing'
 
-const SETTLED = new Set(['drained', 'resuming', 'resumed', 'aborted', 'failed'])
 const LEAVING = new Set(['tunnels', 'proving', 'done'])
 
 export const moveState = (drain: Pick<Drain, 'state' | 'steps'>, move: DrainMove): MoveState => {
   if (move.state === 'here' || move.state === 'moved') return move.state
-  if (move.state === 'nowhere') return SETTLED.has(drain.state) ? 'missing' : 'between'
+  if (move.state === 'nowhere') return hasSettled(drain) ? 'missing' : 'between'
   if (move.to !== null) return move.to === move.from ? 'here' : 'moved'
   // A record that does not say: until its node closes tunnels, a tunnel that has not moved has not been touched either.
   const step = drain.steps.find((candidate) => candidate.node === move.from)
   if (!step || !LEAVING.has(step.phase)) return 'here'
-  return SETTLED.has(drain.state) ? 'missing' : 'between'
+  return hasSettled(drain) ? 'missing' : 'between'
 }
 
 /** `6 moved, 6 stayed, none missing`: every tunnel that was in scope, once. */
@@ -51,30 +52,31 @@ export const movedWords = (gaps: Pick<GapStatistics, 'missing'> & Partial<GapSta
   ].join(', ')
 }
 
-const OUTCOMES: Record<DrainOutcome, { word: string; shape: Glyph; tone: string }> = {
-  empty: { word: 'empty, held out of service', shape: 'drained', tone: 'text-drained' },
-  exited: { word: 'empty, its process has ended', shape: 'done', tone: 'text-drained' },
-  kept_serving: { word: 'kept serving', shape: 'up', tone: 'text-up' },
-  back: { word: 'serves again', shape: 'up', tone: 'text-up' },
-  held: { word: 'held out of service', shape: 'drained', tone: 'text-drained' },
-  out: { word: 'could not be brought back', shape: 'down', tone: 'text-down' },
+type Look = { shape: Glyph; tone: string }
+const OUTCOMES: Record<DrainOutcome, Look> = {
+  empty: { shape: 'drained', tone: 'text-drained' },
+  exited: { shape: 'done', tone: 'text-drained' },
+  kept_serving: { shape: 'up', tone: 'text-up' },
+  back: { shape: 'up', tone: 'text-up' },
+  held: { shape: 'drained', tone: 'text-drained' },
+  out: { shape: 'down', tone: 'text-down' },
 }
-const PHASES: Record<DrainStepPhase, { word: string; shape: Glyph; tone: string }> = {
-  waiting: { word: 'waiting', shape: 'waiting', tone: 'text-faint' },
-  pre_drain: { word: 'leaving the balancer', shape: 'draining', tone: 'text-draining' },
-  connections: { word: 'finishing connections', shape: 'draining', tone: 'text-draining' },
-  tunnels: { word: 'moving tunnels', shape: 'draining', tone: 'text-draining' },
-  proving: { word: 'proving it empty', shape: 'draining', tone: 'text-draining' },
-  done: { word: 'empty', shape: 'done', tone: 'text-up' },
+const PHASES: Record<DrainStepPhase, Look> = {
+  waiting: { shape: 'waiting', tone: 'text-faint' },
+  pre_drain: { shape: 'draining', tone: 'text-draining' },
+  connections: { shape: 'draining', tone: 'text-draining' },
+  tunnels: { shape: 'draining', tone: 'text-draining' },
+  proving: { shape: 'draining', tone: 'text-draining' },
+  done: { shape: 'done', tone: 'text-up' },
 }
-const OVER = new Set(['aborted', 'failed', 'resumed'])
-
 /** Where one node of a drain stands: how its step ended, or the phase it is in. A drain that is over proves nothing any more. */
 export const stepLook = (
   drain: Pick<Drain, 'state'>,
   step: Pick<DrainStep, 'phase' | 'outcome'>,
-): { word: string; shape: Glyph; tone: string } => {
-  if (step.outcome !== undefined) return OUTCOMES[step.outcome]
-  if (OVER.has(drain.state) && step.phase !== 'done') return OUTCOMES.kept_serving
-  return PHASES[step.phase]
+): Look & { word: string } => {
+  const outcome =
+    step.outcome ?? (isOver(drain) && step.phase !== 'done' ? ('kept_serving' as const) : undefined)
+  return outcome === undefined
+    ? { word: DRAIN_STEP_WORDS[step.phase], ...PHASES[step.phase] }
+    : { word: DRAIN_OUTCOME_WORDS[outcome], ...OUTCOMES[outcome] }
 }

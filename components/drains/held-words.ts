@@ -1,3 +1,4 @@
+import { isOver } from '@/server/contract/drain-rules.ts'
 import type { Drain, HeldPart } from '@/server/contract/drains.ts'
 import type { Overview } from '@/server/contract/fleet.ts'
 
@@ -11,8 +12,6 @@ export const heldName = (part: Pick<HeldPart, 'region' | 'node'>): string => par
 export const isForgotten = (part: Pick<HeldPart, 'since'>, now: number): boolean =>
   now > 0 && now - Date.parse(part.since) > FORGOTTEN_MS
 
-const OVER: ReadonlySet<Drain['state']> = new Set(['resumed', 'aborted', 'failed'])
-
 /**
  * What the first page says of drains: those in which something still happens, and what is out of service since the rest. One that has
  * emptied its region is not under way any more; what somebody needs of it is the way back.
@@ -23,7 +22,7 @@ export const drainsAtHand = ({
 }: Pick<Overview, 'drains' | 'held'>): { underWay: Drain[]; held: HeldPart[] } => {
   const holding = new Set((held ?? []).map((part) => part.drainId))
   const underWay = drains.filter(
-    ({ id, state }) => !OVER.has(state) && !(state === 'drained' && holding.has(id)),
+    (drain) => !isOver(drain) && !(drain.state === 'drained' && holding.has(drain.id)),
   )
   const busy = new Set(underWay.map((drain) => drain.id))
   return { underWay, held: (held ?? []).filter((part) => !busy.has(part.drainId)) }

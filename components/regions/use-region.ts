@@ -1,4 +1,5 @@
 import { useMemo } from 'react'
+import { isActiveDrain } from '@/server/contract/drain-rules.ts'
 import { useOverview } from '../data/overview.ts'
 
 /** One region with its nodes, out of the overview that is kept live anyway. */
@@ -9,9 +10,7 @@ export const useRegion = (id: string) => {
     () => ({
       region: data?.regions.find((region) => region.id === id),
       nodes: data?.nodes.filter((node) => node.region === id) ?? [],
-      drain: data?.drains.find(
-        (drain) => drain.region === id && !['resumed', 'aborted', 'failed'].includes(drain.state),
-      ),
+      drain: data?.drains.find((drain) => drain.region === id && isActiveDrain(drain)),
     }),
     [data, id],
   )

@@ -1,5 +1,6 @@
 import { ulid } from 'ulid'
 import { type Actor, AppError, type Role, type User } from '../contract/index.ts'
+import { plural, verbFor } from '../contract/words.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { PrismaClient } from '../store/sqlite-store.ts'
 import type { Passwords } from './passwords.ts'
@@ -165,7 +166,11 @@ export class Users {
       throw new AppError('ERR_CONFLICT', `There is a user ${email} already`, { email })
     }
     if ((await tx.user.count()) >= maxUsers)
-      throw new AppError('ERR_CAPACITY', `There are ${maxUsers} users already`, { limit: maxUsers })
+      throw new AppError(
+        'ERR_CAPACITY',
+        `There ${verbFor(maxUsers, 'is', 'are')} ${plural(maxUsers, 'user')} already`,
+        { limit: maxUsers },
+      )
     const now = this.#now()
     const id = ulid(now)
     const createdAt = new Date(now)

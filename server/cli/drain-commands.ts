@@ -4,6 +4,7 @@ import type { Drain, DrainAction, DrainPlan, Strategy } from '../contract/drains
 import { AppError } from '../contract/errors.ts'
 import type { Overview } from '../contract/fleet.ts'
 import type { Page } from '../contract/ids.ts'
+import { DRAIN_WORDS } from '../contract/state-words.ts'
 import type { ApiClient } from './api-client.ts'
 import { planText, progressText, reportText } from './drain-text.ts'
 import { EXIT } from './exit-codes.ts'
@@ -46,7 +47,7 @@ export const drainCommand = async (api: ApiClient, id: string, options: DrainOpt
     ...(options.force === true ? { force: true } : {}),
   })
   if (!options.follow) {
-    answer(options.json, drain, () => `Drain ${drain.id} is ${drain.state}`)
+    answer(options.json, drain, () => `Drain ${drain.id} is ${DRAIN_WORDS[drain.state]}`)
     return EXIT.ok
   }
   return follow(api, drain.id, options.json)
@@ -89,7 +90,7 @@ export const drainsCommand = async (api: ApiClient, json: boolean): Promise<numb
           page.items.map((drain) => [
             drain.id,
             drain.region ?? drain.node ?? '',
-            drain.state,
+            DRAIN_WORDS[drain.state],
             drain.createdAt,
             drain.createdBy,
             drain.reason,

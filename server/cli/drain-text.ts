@@ -1,11 +1,12 @@
-import type { Drain, DrainOutcome, DrainPlan } from '../contract/drains.ts'
-import { plural } from '../contract/words.ts'
+import type { Drain, DrainPlan } from '../contract/drains.ts'
+import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS, DRAIN_WORDS } from '../contract/state-words.ts'
+import { durationWords, plural } from '../contract/words.ts'
 import { table } from './output.ts'
 
 /** What a drain would do. */
 export const planText = (id: string, plan: DrainPlan): string =>
   [
-    `Plan for ${id}, about ${plan.totalSeconds} s:`,
+    `Plan for ${id}, about ${durationWords(plan.totalSeconds * 1000)}:`,
     table(
       ['node', 'tunnels', 'connections', 'requests', 'pushes'],
       plan.moves.map((move) => [move.node, move.tunnels, move.connections, move.requests, move.pushes]),
@@ -28,15 +29,6 @@ export const planText = (id: string, plan: DrainPlan): string =>
     .filter((line) => line !== '')
     .join('\n')
 
-const OUTCOME_WORDS: Record<DrainOutcome, string> = {
-  empty: 'empty and held',
-  exited: 'has ended',
-  kept_serving: 'kept serving',
-  back: 'serves again',
-  held: 'held out of service',
-  out: 'could not be brought back',
-}
-
 /** Where a drain stands, in a line. */
 export const progressText = (drain: Drain): string => {
   const steps = drain.steps.map((step) => {
@@ -44,20 +36,20 @@ export const progressText = (drain: Drain): string => {
       step.remaining === null
         ? ''
         : ` (${plural(step.remaining.tunnels, 'tunnel')}, ${plural(step.remaining.connections, 'connection')} left)`
-    if (step.outcome !== undefined) return `${step.node} ${OUTCOME_WORDS[step.outcome]}`
-    return `${step.node} ${step.phase}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
+    if (step.outcome !== undefined) return `${step.node} ${DRAIN_OUTCOME_WORDS[step.outcome]}`
+    return `${step.node} ${DRAIN_STEP_WORDS[step.phase]}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
   })
   const note = drain.note === null ? '' : ` · ${drain.note}`
-  return `${drain.state}: ${steps.join(', ')}${note}`
+  return `${DRAIN_WORDS[drain.state]}: ${steps.join(', ')}${note}`
 }
 
 /** How a drain went. */
 export const reportText = (drain: Drain): string => {
   const { report } = drain
-  if (report === undefined) return `Drain ${drain.id} is ${drain.state}`
+  if (report === undefined) return `Drain ${drain.id} is ${DRAIN_WORDS[drain.state]}`
   const { gaps, connections } = report
   return [
-    `Drain ${drain.id} is ${drain.state} after ${Math.round(report.durationMs / 1000)} s`,
+    `Drain ${drain.id} is ${DRAIN_WORDS[drain.state]} after ${durationWords(report.durationMs)}`,
     `  tunnels      ${drain.moves.length} in scope: ${gaps.moved} moved, ${gaps.stayed} stayed, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
     `  connections  ${connections.finished} finished, ${connections.aborted} aborted; ${plural(report.requestsFailed, 'request')} failed`,
     ...(drain.note === null ? [] : [`  note         ${drain.note}`]),
@@ -65,4 +57,4 @@ export const reportText = (drain: Drain): string => {
   ].join('\n')
 }
 
-const ms = (value: number | null): string => (value === null ? 'not measured' : `${Math.round(value)} ms`)
+const ms = (value: number | null): string => (value === null ? 'not measured' : durationWords(value))

@@ -5,6 +5,7 @@ import { AppError } from '../contract/errors.ts'
 import type { Overview } from '../contract/fleet.ts'
 import type { Page } from '../contract/ids.ts'
 import type { Incident } from '../contract/incidents.ts'
+import { DRAIN_WORDS, INCIDENT_WORDS, OBSERVED_WORDS, SEVERITY_WORDS } from '../contract/state-words.ts'
 import type { ApiClient } from './api-client.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, print, table } from './output.ts'
@@ -19,19 +20,21 @@ export const statusCommand = async (api: ApiClient, json: boolean): Promise<numb
         overview.nodes.map((node) => [
           node.id,
           node.region,
-          node.state,
+          OBSERVED_WORDS[node.state],
           node.since,
           node.numbers.tunnels ?? null,
           node.numbers.connections ?? null,
         ]),
       ),
       ...overview.incidents.map(
-        (incident) => `incident ${incident.id}  ${incident.state}  ${incident.title}`,
+        (incident) => `incident ${incident.id}  ${INCIDENT_WORDS[incident.state]}  ${incident.title}`,
       ),
-      ...overview.drains.map((drain) => `drain ${drain.id}  ${drain.state}  ${drain.region ?? drain.node}`),
+      ...overview.drains.map(
+        (drain) => `drain ${drain.id}  ${DRAIN_WORDS[drain.state]}  ${drain.region ?? drain.node}`,
+      ),
       ...overview.held.map(
         (part) =>
-          `held  ${part.nodes.join(', ')}  ${part.state} since ${part.since} (${part.reason}); tidegate drains resume ${part.drainId}`,
+          `held  ${part.nodes.join(', ')}  ${DRAIN_WORDS[part.state]} since ${part.since} (${part.reason}); tidegate drains resume ${part.drainId}`,
       ),
       ...overview.problems.map((problem) => `problem ${problem.code}  ${problem.text} ${problem.remedy}`),
     ].join('\n'),
@@ -48,8 +51,8 @@ export const incidentsCommand = async (api: ApiClient, json: boolean): Promise<n
           ['id', 'state', 'severity', 'started', 'title'],
           page.items.map((incident) => [
             incident.id,
-            incident.state,
-            incident.severity,
+            INCIDENT_WORDS[incident.state],
+            SEVERITY_WORDS[incident.severity],
             incident.startedAt,
             incident.title,
           ]),

@@ -1,4 +1,4 @@
-import type { Drain, DrainAction } from './drains.ts'
+import { DRAIN_ACTIONS, type Drain, type DrainAction } from './drains.ts'
 import { DRAIN_STATES, type DrainState } from './states.ts'
 
 /** What one state of a drain means to everyone who asks: server, store, pages and command line. */
@@ -71,6 +71,16 @@ export const DRAIN_VERBS: Readonly<Record<DrainAction, DrainVerb>> = {
   },
 }
 
+/** Nothing happens in it any more, whatever it left behind. */
+export const isOver = (drain: Pick<Drain, 'state'>): boolean => {
+  const { rests, owns } = drainStateRule(drain)
+  return rests && !owns
+}
+
+/** Its moves are what they are: a tunnel that is nowhere by now is missing, and not on its way. */
+export const hasSettled = (drain: Pick<Drain, 'state'>): boolean =>
+  drain.state !== 'planned' && !drainStateRule(drain).movesTunnels
+
 type Known = Pick<Drain, 'state' | 'strategy' | 'steps'>
 
 /** States in which a drain owns its region or node. A drain in mode `exit` ends `drained`: ask `isActiveDrain`. */
@@ -106,3 +116,7 @@ export const whyNot = (drain: Known, action: DrainAction): string | null => {
     ? 'everything serves already'
     : null
 }
+
+/** The verbs that an operator is offered: those that are possible and would change something. */
+export const offeredVerbs = (drain: Known): DrainAction[] =>
+  DRAIN_ACTIONS.filter((action) => whyNot(drain, action) === null && DRAIN_VERBS[action].to !== drain.state)

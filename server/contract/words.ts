@@ -41,3 +41,13 @@ export const listWords = (names: readonly string[], shown = 3): string => {
   if (names.length > shown) return `${names.slice(0, shown).join(', ')} and ${names.length - shown} more`
   return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
+
+/** `1 connection and 3 requests`, `2 requests`: what is open, without what is not. */
+export const openWords = (connections: number, requests: number, tunnels = 0): string => {
+  const parts = [
+    ...(connections > 0 ? [plural(connections, 'connection')] : []),
+    ...(requests > 0 ? [plural(requests, 'request')] : []),
+    ...(tunnels > 0 ? [plural(tunnels, 'tunnel')] : []),
+  ]
+  return parts.length === 0 ? 'nothing' : listWords(parts)
+}

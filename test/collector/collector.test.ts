@@ -174,7 +174,7 @@ describe('the collector', () => {
     )
     await eventually(async () =>
       expect((await store.gaps({ from: 0, to: Date.now() + 1_000 })).map((gap) => gap.reason)).toContain(
-        '1 events were overwritten in the node before they were read',
+        '1 event was overwritten in the node before it was read',
       ),
     )
   })

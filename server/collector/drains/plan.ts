@@ -1,5 +1,6 @@
 import type { DrainNotice, DrainPlan, PlannedPhase, Strategy } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
+import { countWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
@@ -109,7 +110,7 @@ const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
       ? [
           {
             code: 'capacity',
-            message: `${region} would hold ${tunnelsAfter} tunnels, above its capacity of ${capacity}`,
+            message: `${region} would hold ${plural(tunnelsAfter, 'tunnel')}, above its capacity of ${countWords(capacity)}`,
           },
         ]
       : [],

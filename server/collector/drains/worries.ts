@@ -1,4 +1,5 @@
 import type { DrainMove } from '../../contract/drains.ts'
+import { countWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { gapStatistics } from './gaps.ts'
 
@@ -46,7 +47,7 @@ export const moveWorries = (
     if (id !== region && limit !== undefined && (tunnels ?? 0) > limit) {
       worries.push({
         code: `capacity:${id}`,
-        sentence: `${id} holds ${tunnels} tunnels, above its capacity of ${limit}`,
+        sentence: `${id} holds ${plural(tunnels ?? 0, 'tunnel')}, above its capacity of ${countWords(limit)}`,
       })
     }
   }

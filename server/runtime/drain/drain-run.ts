@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DRAIN_PHASES, type DrainPhase } from '../../contract/states.ts'
+import { countWords, openWords, plural, verbFor } from '../../contract/words.ts'
 import type { PartContext } from '../part/part.ts'
 import { type DrainParts, outstandingOf, remainingOf } from './parts.ts'
 
@@ -179,12 +180,12 @@ export class DrainRun {
           return gone
         }),
       )
-      this.warnings.push(`${cut} were cut after ${budgetMs / 1000} s`)
+      this.warnings.push(`${cut} after ${budgetMs / 1000} s`)
       return 'completed'
     }
     if (this.order.onDeadline === 'resume') return 'deadline_resume'
     this.warnings.push(
-      `${connections} connections and ${requests} requests outlasted ${budgetMs / 1000} s and were waited for`,
+      `${openWords(connections, requests)} outlasted ${budgetMs / 1000} s and ${verbFor(connections + requests, 'was', 'were')} waited for`,
     )
     await work(this.#stop.signal)
     return this.#stop.signal.aborted ? 'stopped' : 'completed'
@@ -218,7 +219,7 @@ export class DrainRun {
         cut.requests += answer?.requests ?? 0
       }),
     )
-    return `${cut.connections} connections and ${cut.requests} requests`
+    return `${openWords(cut.connections, cut.requests)} ${verbFor(cut.connections + cut.requests, 'was', 'were')} cut`
   }
 
   async #tunnels(budgetMs: number): Promise<RunOutcome> {
@@ -235,8 +236,13 @@ export class DrainRun {
     if (tunnels + pushes > 0) {
       this.#exceeded('tunnels', budgetMs, tunnels + pushes)
       if (tunnels > 0)
-        this.warnings.push(`${tunnels} of ${before} tunnels were still there after ${budgetMs / 1000} s`)
-      if (pushes > 0) this.warnings.push(`${pushes} pushes were not settled after ${budgetMs / 1000} s`)
+        this.warnings.push(
+          `${countWords(tunnels)} of ${plural(before, 'tunnel')} ${verbFor(tunnels, 'was', 'were')} still there after ${budgetMs / 1000} s`,
+        )
+      if (pushes > 0)
+        this.warnings.push(
+          `${plural(pushes, 'push', 'pushes')} ${verbFor(pushes, 'was', 'were')} not settled after ${budgetMs / 1000} s`,
+        )
     }
     if (relay === undefined) return 'completed'
     // The budget is over: whoever has not left goes now, with the code that sends it elsewhere at once.
@@ -258,10 +264,10 @@ export class DrainRun {
       this.#exceeded('tunnels', budgetMs, connections + requests)
       if (this.#cuts) {
         const cut = await this.#cut([() => relay.abortAll()])
-        this.warnings.push(`${cut} were cut at the end of phase 3`)
+        this.warnings.push(`${cut} at the end of phase 3`)
       } else {
         this.warnings.push(
-          `${connections} connections and ${requests} requests outlasted phase 3 and were waited for`,
+          `${openWords(connections, requests)} outlasted phase 3 and ${verbFor(connections + requests, 'was', 'were')} waited for`,
         )
         await relay.whenEmpty(this.#stop.signal)
         if (this.#stop.signal.aborted) return 'stopped'

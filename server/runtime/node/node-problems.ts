@@ -1,4 +1,5 @@
 import type { RelayHealth } from '../../contract/health.ts'
+import { plural, verbFor } from '../../contract/words.ts'
 import type { PartContext } from '../part/part.ts'
 
 /** Pushes may be received without one delivery for this long before the node says so itself. */
@@ -84,6 +85,6 @@ export class NodeProblems {
     if (heldMs < PUSH_STUCK_MS) return null
     const waiting = deliverable - delivery.deliverable
     const why = push.lastFailureReason === null ? '' : `; last failure: ${push.lastFailureReason}`
-    return `${waiting} pushes were received and none delivered for ${Math.floor(heldMs / 1000)} s${why}`
+    return `${plural(waiting, 'push', 'pushes')} ${verbFor(waiting, 'was', 'were')} received and none delivered for ${Math.floor(heldMs / 1000)} s${why}`
   }
 }

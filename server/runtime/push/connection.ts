@@ -1,3 +1,4 @@
+import { plural } from '../../contract/words.ts'
 import type { failureOf } from './push-answer.ts'
 import {
   type InvalidationReason,
@@ -129,7 +130,8 @@ export class PushConnection implements SessionListener {
     this.#unanswering += 1
     const delayMs = Math.min(PROBE_BASE_MS * 2 ** Math.min(this.#unanswering - 2, 16), PROBE_CEILING_MS)
     // The first fresh session after a silent one comes at once: most often it is the cure.
-    if (this.#unanswering === 1) session.retire('unanswered', `${streams} streams in a row went unanswered`)
+    if (this.#unanswering === 1)
+      session.retire('unanswered', `${plural(streams, 'stream')} in a row went unanswered`)
     // Later ones stay up in between, as PING proves; that they answer nothing is what the counters say.
     else this.#restsUntil = performance.now() + delayMs * (0.8 + Math.random() / 5)
   }

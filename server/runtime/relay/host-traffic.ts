@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { CLOSE } from '../../contract/close-codes.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { RelayConfig } from '../../contract/node-config.ts'
+import { plural, verbFor } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import { statusClass } from '../../wire/status-class.ts'
 import type { Directory, DirectoryEntry } from '../directory/directory.ts'
@@ -206,7 +207,7 @@ export class HostTraffic {
     const client = clientKey(this.#options.fellows.visitorOf(req).address)
     while (tunnel.streams.size >= maxPendingPerTunnel) {
       if (this.#room.make(tunnel, client)) continue
-      const sentence = `${maxPendingPerTunnel} requests are pending on the tunnel of ${hostId}`
+      const sentence = `${plural(maxPendingPerTunnel, 'request')} ${verbFor(maxPendingPerTunnel, 'is', 'are')} pending on the tunnel of ${hostId}`
       throw new AppError('ERR_TUNNEL_BUSY', sentence, { hostId, maxPendingPerTunnel })
     }
     if (tunnel.streams.clogged) {

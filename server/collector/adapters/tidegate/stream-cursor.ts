@@ -1,3 +1,4 @@
+import { plural, verbFor } from '../../../contract/words.ts'
 import type { StreamPosition } from '../adapter.ts'
 import type { Hello } from './stream-frames.ts'
 
@@ -104,7 +105,9 @@ export class StreamCursor {
     const from = (this.#position?.seq ?? 0) + 1
     this.#hole = { from, to: seq }
     if (this.#position) this.#position = { epoch: this.#position.epoch, seq }
-    const reason = why ?? `${seq - from + 1} events were overwritten in the node before they were read`
+    const reason =
+      why ??
+      `${plural(seq - from + 1, 'event')} ${verbFor(seq - from + 1, 'was', 'were')} overwritten in the node before ${verbFor(seq - from + 1, 'it was', 'they were')} read`
     return { fromSeq: from, toSeq: seq, reason }
   }
 }
