@@ -200,7 +200,7 @@ export class Link {
     if (this.paused) this.poke()
   }
 
-  /** The same for a peer that has sent FIN: nothing is read of it any more, so that only a write would hear its reset. */
+  /** The same for a peer that has sent FIN: nothing is read of it any more, so that only a write can find out about its reset. */
   poke(): void {
     if (this.writable && this.socket.writableLength === 0) this.socket.write(NOTHING)
   }

@@ -8,12 +8,10 @@ import type { ConnectionRecord } from './connections/record.ts'
 import { HttpConnection } from './http/connection.ts'
 import type { HttpServices } from './http/services.ts'
 import type { PortRoutes } from './routes/port-routes.ts'
-import { TcpConnection, type TcpServices } from './tcp/connection.ts'
 
 export interface EntranceOptions {
   readonly config: ProxyConfig
   readonly book: ConnectionBook
-  readonly tcp: TcpServices
   readonly http: HttpServices
   readonly onFault: OnFault
 }
@@ -82,7 +80,7 @@ export class Entrance {
     const { tcp } = routes
     if (tcp) {
       record.route = tcp.name
-      new TcpConnection(link, record, this.#options.tcp).start(tcp.group, early)
+      tcp.handler.carry(link, record, early)
     } else new HttpConnection(link, record, this.#options.http, routes).start(early)
   }
 }

@@ -4,7 +4,7 @@ import type { ProxyConfig, RouteConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { PortListener } from '../listen/port-listener.ts'
 import type { Identifier } from './admit/identify.ts'
-import type { MakeHandler } from './routes/compile.ts'
+import type { Handlers } from './handlers/handlers.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { PortRoutes } from './routes/port-routes.ts'
 import type { Dialler } from './targets/dialler.ts'
@@ -23,7 +23,7 @@ export interface PortsOptions {
   readonly config: ProxyConfig
   readonly log: Log
   readonly dialler: Dialler
-  readonly makeHandler: MakeHandler
+  readonly handlers: Handlers
   /** What stands before the bytes of the connections of a port; null where nothing does. */
   readonly identifierFor: (plan: PortPlan) => Identifier | null
   readonly onSocket: (socket: Socket, listener: PortListener, routes: PortRoutes) => void
@@ -87,10 +87,10 @@ export class Ports {
 
   /** From now on these. Answers the actual numbers of the ports that are gone; they listen no longer. */
   swap(next: PortTable): number[] {
-    const { dialler, makeHandler } = this.#options
+    const { dialler, handlers } = this.#options
     dialler.replaceTargets((adopt) => {
       for (const { listener, routes, plan } of next.values()) {
-        routes.adopt(plan, listener.port, adopt, makeHandler)
+        routes.adopt(plan, listener.port, adopt, handlers)
       }
     })
     const gone: number[] = []

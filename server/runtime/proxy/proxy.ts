@@ -15,14 +15,14 @@ import { KernelTable } from './connections/kernel-table.ts'
 import { sweepIntervalMs } from './connections/quiet-rules.ts'
 import type { ConnectionRecord } from './connections/record.ts'
 import { Entrance } from './entrance.ts'
-import { makeHandler } from './handlers/handlers.ts'
+import { type Handlers, handlersOf } from './handlers/handlers.ts'
 import { HealthListener } from './health-listener.ts'
-import type { RouteHandler } from './http/exchange.ts'
 import { type HttpServices, RequestCounts } from './http/services.ts'
 import { Ports } from './ports.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
+import type { TcpServices } from './tcp/connection.ts'
 
 /** What of the proxy can be exchanged by whoever builds it. */
 export interface ProxyOptions {
@@ -30,8 +30,8 @@ export interface ProxyOptions {
   connector?: Connector
   /** What stands before the bytes of the connections of a port; default: nothing, the socket's peer is the client. */
   identifierFor?: (plan: PortPlan) => Identifier | null
-  /** What answers a route's requests; `make` builds what its `action.type` asks for, and is the default. */
-  handlerFor?: (route: RouteConfig, make: () => RouteHandler) => RouteHandler
+  /** What answers requests and carries connections; default: `own`, by the `action.type` of each route. */
+  handlers?: (own: Handlers, services: TcpServices) => Handlers
 }
 
 const COUNT_EVERY_MS = 1_000
@@ -84,16 +84,14 @@ class RunningProxy implements ProxyPart {
       close,
     }
     const tcp = { config, dialler, kernel: this.#kernel, close }
-    const entrance = new Entrance({ config, book, tcp, http: this.#services, onFault })
+    const own = handlersOf(tcp)
+    const entrance = new Entrance({ config, book, http: this.#services, onFault })
     this.#ports = new Ports({
       config,
       log: context.log,
       dialler,
       identifierFor: options.identifierFor ?? (() => null),
-      makeHandler: (route, targets) => {
-        const make = (): RouteHandler => makeHandler(route, targets, { config, dialler })
-        return options.handlerFor?.(route, make) ?? make()
-      },
+      handlers: options.handlers?.(own, tcp) ?? own,
       onSocket: (socket, listener, routes) => entrance.accept(socket, listener.port, routes),
     })
     this.#health = config.health

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { RouteConfig } from '../../../server/contract/node-config.ts'
+import type { CloseReason } from '../../../server/runtime/proxy/connections/close-reasons.ts'
 import type { ClientSide, Exchange, RouteHandler } from '../../../server/runtime/proxy/http/exchange.ts'
 import { answerHead, CHUNKED, type RequestHead } from '../../../server/runtime/proxy/http/head.ts'
 import type { ProxyOptions } from '../../../server/runtime/proxy/proxy.ts'
-import { expectLaw, httpRoute, httpTarget, RawClient, startProxy, until } from './harness.ts'
+import type { TcpServices } from '../../../server/runtime/proxy/tcp/connection.ts'
+import type { ConnectionHandler } from '../../../server/runtime/proxy/tcp/handler.ts'
+import { expectLaw, httpRoute, httpTarget, RawClient, startProxy, tcpRoute, until } from './harness.ts'
 
 const HOST = 'Host: example.com\r\n'
 const get = (path: string, extra = ''): string => `GET ${path} HTTP/1.1\r\n${HOST}${extra}\r\n`
@@ -48,7 +50,10 @@ const drains: RouteHandler = {
 }
 
 const using = (handler: RouteHandler, name = 'own'): ProxyOptions => ({
-  handlerFor: (route: RouteConfig, make) => (route.name === name ? handler : make()),
+  handlers: (own) => ({
+    ...own,
+    http: (route, targets) => (route.name === name ? handler : own.http(route, targets)),
+  }),
 })
 
 /** Requests of the path /own go to the handler, all others to a target. */
@@ -297,6 +302,87 @@ describe('a handler that streams by itself', () => {
     stays.socket.end()
     await until(() => proxy.stats().connections.active === 0)
     expect(proxy.stats().closedBy).toEqual({ client_reset: 1, target_reset: 1 })
+    expectLaw(proxy)
+  })
+})
+
+describe('a handler that carries TCP connections by itself', () => {
+  /** Answers each connection with what it sent, once it has ended. */
+  const mirror = (close: TcpServices['close']): ConnectionHandler => ({
+    carry(client, record, early) {
+      const chunks = early ? [early] : []
+      const end = (reason: CloseReason): void => {
+        client.destroy()
+        close(record, reason)
+      }
+      record.carrier = {
+        sweep: () => undefined,
+        abort: end,
+        retire: () => undefined,
+        idleMs: () => null,
+        keepsWaiting: () => false,
+        heldBytes: () => 0,
+      }
+      client.owner = {
+        onBytes: (_link, buffer, length) => {
+          record.bytesUpstream += length
+          chunks.push(Buffer.from(buffer.subarray(0, length)))
+          return true
+        },
+        onEnd: () => {
+          client.write(Buffer.concat(chunks))
+          client.end()
+        },
+        onError: () => end('client_reset'),
+        onFlushed: () => undefined,
+        onFinish: () => end('finished'),
+      }
+      client.readAccepted()
+    },
+  })
+
+  it('serves beside a forward, is counted, aborted and closed like one, and asks for no target', async () => {
+    const { proxy, port, events } = await startProxy(
+      { routes: [tcpRoute(9, { name: 'own' })] },
+      { handlers: (own, { close }) => ({ ...own, tcp: () => mirror(close) }) },
+    )
+    const [client, cut] = [new RawClient(port()), new RawClient(port())]
+    client.socket.end('hello')
+    await client.over()
+    expect(client.text).toBe('hello')
+    await until(() => proxy.stats().closedBy.finished === 1)
+    expect(events.find(({ type }) => type === 'connection.closed')?.data).toMatchObject({
+      route: 'own',
+      target: null,
+      bytesUpstream: 5,
+    })
+    await proxy.stopAccepting()
+    expect(proxy.inFlight()).toEqual({ connections: 1, requests: 0 })
+    expect(await proxy.abortRest()).toEqual({ connections: 1, requests: 0 })
+    await cut.over()
+    expect(proxy.stats().closedBy).toEqual({ finished: 1, drain_deadline: 1 })
+    expect(proxy.stats().targets).toEqual([])
+    expectLaw(proxy)
+  })
+
+  it('costs the connection alone when it throws', async () => {
+    const { proxy, port } = await startProxy(
+      { routes: [tcpRoute(9)] },
+      {
+        handlers: (own) => ({
+          ...own,
+          tcp: () => ({
+            carry: () => {
+              throw new Error('a fault')
+            },
+          }),
+        }),
+      },
+    )
+    for (let times = 1; times <= 2; times += 1) {
+      await new RawClient(port()).over()
+      expect(proxy.stats().closedBy).toEqual({ internal_error: times })
+    }
     expectLaw(proxy)
   })
 })

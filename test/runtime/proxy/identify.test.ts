@@ -20,6 +20,7 @@ const from: Identifier = {
   look(bytes) {
     const end = bytes.indexOf(10)
     const line = bytes.toString('latin1', 0, end < 0 ? bytes.length : end)
+    if (line.startsWith('FAULT')) throw new Error('a fault')
     if (!'FROM '.startsWith(line.slice(0, 5))) return { verdict: 'no', reason: 'bad_request' }
     if (end < 0) return { verdict: 'more' }
     const [, ip = '', port] = line.split(' ')
@@ -129,6 +130,7 @@ describe('a connection that says whose it is', () => {
   })
 
   it.each([
+    ['meets a fault of ours', 'FAULT', 'internal_error'],
     ['says something else', 'HELLO', 'bad_request'],
     ['says more than it may and is not done', `FROM ${'1'.repeat(60)}`, 'bad_request'],
     ['says nothing in time', '', 'initial_data_timeout'],

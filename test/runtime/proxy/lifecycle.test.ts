@@ -1,6 +1,6 @@
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { RouteConfig } from '../../../server/contract/node-config.ts'
+import type { Handlers } from '../../../server/runtime/proxy/handlers/handlers.ts'
 import type { RouteHandler } from '../../../server/runtime/proxy/http/exchange.ts'
 import {
   expectLaw,
@@ -174,26 +174,29 @@ describe('a fault of ours', () => {
   type Hit = (path: string) => void
   /** The real handler, whose exchange or client calls `hit` at one place. */
   const faulty = (where: 'requestBytes' | 'passHead' | 'sweep' | 'abandon' | 'handle', hit: Hit) => ({
-    handlerFor: (_route: RouteConfig, make: () => RouteHandler): RouteHandler => {
-      const real = make()
-      const handle: RouteHandler['handle'] = (request, client, context) => {
-        const at = (verb: string) => (verb === where ? () => hit(request.target) : null)
-        const watched = <T extends object>(thing: T): T =>
-          new Proxy(thing, {
-            get: (of, verb) => {
-              const value = Reflect.get(of, verb, of) as unknown
-              if (typeof value !== 'function') return value
-              return (...args: unknown[]) => {
-                at(String(verb))?.()
-                return (value as (...given: unknown[]) => unknown).apply(of, args)
-              }
-            },
-          })
-        at('handle')?.()
-        return watched(real.handle(request, watched(client), context))
-      }
-      return { handle }
-    },
+    handlers: (own: Handlers): Handlers => ({
+      ...own,
+      http: (route, targets) => {
+        const real = own.http(route, targets)
+        const handle: RouteHandler['handle'] = (request, client, context) => {
+          const at = (verb: string) => (verb === where ? () => hit(request.target) : null)
+          const watched = <T extends object>(thing: T): T =>
+            new Proxy(thing, {
+              get: (of, verb) => {
+                const value = Reflect.get(of, verb, of) as unknown
+                if (typeof value !== 'function') return value
+                return (...args: unknown[]) => {
+                  at(String(verb))?.()
+                  return (value as (...given: unknown[]) => unknown).apply(of, args)
+                }
+              },
+            })
+          at('handle')?.()
+          return watched(real.handle(request, watched(client), context))
+        }
+        return { handle }
+      },
+    }),
   })
 
   it.each([

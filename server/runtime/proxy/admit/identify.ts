@@ -94,7 +94,7 @@ export class Identifying implements Carrier, LinkOwner {
   }
 
   onFinish(): void {
-    // Nor is our half ended.
+    // Our half is not ended before that either.
   }
 
   sweep(now: number): void {

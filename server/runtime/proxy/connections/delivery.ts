@@ -57,7 +57,7 @@ export class Delivery {
 
   /**
    * Whether the peer's kernel has acknowledged everything that was written before `since`; null while that is not known. Where the
-   * system does not tell it stays null.
+   * kernel does not say it stays null.
    */
   taken(since: number): boolean | null {
     if (this.#link.socket.writableLength > 0) return false

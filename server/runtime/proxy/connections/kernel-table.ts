@@ -53,7 +53,7 @@ export const kernelKey = (socket: {
  * two may lie megabytes. Only connections that are to end ask, and only those of slow peers are still there to ask.
  */
 export class KernelTable {
-  /** False until a look has shown that this system tells; then its silence about a socket means that it is at rest. */
+  /** False until a look has shown that this system has the table; from then on a socket that is not in it is at rest. */
   supported = false
   /** When the last look began, in milliseconds of the monotonic clock. */
   lookedAt = Number.NEGATIVE_INFINITY
@@ -110,7 +110,7 @@ export class KernelTable {
         at = parseLines(text, at, next)
         costMs += performance.now() - from
         seen = true
-        // With tens of thousands of sockets nobody else shall wait for this.
+        // With tens of thousands of sockets nothing else should wait for this.
         if (at < text.length) await setImmediate()
       }
     }

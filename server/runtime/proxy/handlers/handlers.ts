@@ -1,21 +1,26 @@
 import type { RouteConfig } from '../../../contract/node-config.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import type { TargetGroup } from '../targets/target.ts'
-import { Forward, type ForwardServices } from './forward.ts'
+import { TcpForward, type TcpServices } from '../tcp/connection.ts'
+import type { ConnectionHandler } from '../tcp/handler.ts'
+import { Forward } from './forward.ts'
 
-type ActionType = RouteConfig['action']['type']
-
-/** What answers the requests of routes, by `action.type`: a new type is a file beside this one and a line here. */
-const HANDLERS: Record<
-  ActionType,
-  (route: RouteConfig, targets: () => TargetGroup, services: ForwardServices) => RouteHandler
-> = {
-  forward: (route, targets, services) => new Forward(route.name, targets(), services),
+/** What answers the requests, or carries the connections, of a route. `targets`: adopted when they are first asked for. */
+export interface Handlers {
+  http(route: RouteConfig, targets: () => TargetGroup): RouteHandler
+  tcp(route: RouteConfig, targets: () => TargetGroup): ConnectionHandler
 }
 
-/** The handler of a route. */
-export const makeHandler = (
-  route: RouteConfig,
-  targets: () => TargetGroup,
-  services: ForwardServices,
-): RouteHandler => HANDLERS[route.action.type](route, targets, services)
+/** By `action.type`: a new type is a file beside this one, and an entry here. */
+export const handlersOf = (services: TcpServices): Handlers => {
+  const byType: Record<RouteConfig['action']['type'], Handlers> = {
+    forward: {
+      http: (route, targets) => new Forward(route.name, targets(), services),
+      tcp: (_route, targets) => new TcpForward(targets(), services),
+    },
+  }
+  return {
+    http: (route, targets) => byType[route.action.type].http(route, targets),
+    tcp: (route, targets) => byType[route.action.type].tcp(route, targets),
+  }
+}

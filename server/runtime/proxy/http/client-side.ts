@@ -328,7 +328,7 @@ export class Http1ClientSide implements ClientSide {
     this.#connection.answered(this.#keep && this.#requestDone)
   }
 
-  /** A mistake of the handler: it costs this connection, wherever it was made. */
+  /** A mistake of the handler: it costs this connection, wherever it happened. */
   #fault(what: string): void {
     this.#connection.services.noteFault(new Error(what))
     this.#exchange?.abandon()

@@ -318,7 +318,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     }
   }
 
-  /** The client has said all it will say. If it listens it hears its answer; if it is gone the target need not work for it. */
+  /** The client will send nothing more. If it still reads it gets its answer; if it is gone the target need not work for it. */
   #askIfGone(): void {
     const wait = (ms: number, act: () => void): void => {
       setTimeout(() => {
@@ -414,7 +414,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     else this.client.probe()
   }
 
-  /** A client that has sent FIN and could not be asked hears on while something comes. True when the connection was ended. */
+  /** A client that has sent FIN and could not be asked is served while bytes move. True when the connection was ended. */
   #endedClientIsGone(now: number): boolean {
     this.client.poke()
     const limitMs = this.services.config.responseTimeoutMs

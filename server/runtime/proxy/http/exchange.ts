@@ -22,7 +22,7 @@ export interface RouteHandler {
   handle(request: RequestHead, client: ClientSide, context: RouteContext): Exchange
 }
 
-/** What a handler tells of a request where connections are listed and counted. */
+/** Where a handler reports its target and its bytes: what lists and counts of connections show. */
 export type RouteContext = Pick<ConnectionRecord, 'target' | 'targetHalf' | 'bytesDownstream' | 'active'>
 
 /** One request in the hands of a handler, as the client's side sees it. */

@@ -52,7 +52,7 @@ export class Farewell {
   /** Whether the client's own FIN says that it has everything. `owes`: it may not have the whole last answer yet. */
   isHeard(owes: boolean): boolean {
     if (!this.#client.ended || !this.#client.finished) return false
-    // Without a kernel that tells, nothing more can be learned from a client that had ended before.
+    // Where the kernel's table cannot be read, nothing more can be learned from a client that had ended before.
     return !this.#endedEarly || !owes || !this.#services.kernel.supported
   }
 
@@ -69,7 +69,7 @@ export class Farewell {
       } else if (!kernel.supported && this.#client.finished) this.#takenAt = now
       if (this.#takenAt === null) return null
     }
-    // It has everything; what it still says is dropped for a while, and then it is told by the kernel's RST.
+    // It has everything. What it still sends is dropped for a while, and answered with the kernel's RST after that.
     const graceMs = config.socketCleanupGracePeriodMs
     const graceOver = graceMs > 0 && now - this.#takenAt >= graceMs
     return this.#endedEarly || graceOver || quietVerdict(config, record, null, now) ? this.reason : null

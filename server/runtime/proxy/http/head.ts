@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 
-/** Ceilings of a head (design: never cut, always refused). */
+/** Ceilings of a head: one that exceeds them is refused, never cut. */
 export const MAX_HEADERS = 100
 export const MAX_HEAD_BYTES = 64 * 1024
 /** A DNS name has 253 characters at most (RFC 1035 §2.3.4); with its port, and a root's dot, it stays below this. */
@@ -199,7 +199,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const FORBIDDEN_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) (HTTP\/\d\.\d)$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is excluded
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?$/
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?$/
 const LENGTH = /^\d{1,15}$/
@@ -298,7 +298,7 @@ const note = (result: Fields, name: string, value: string): void => {
     }
     case 14:
       if (name.toLowerCase() === 'content-length') {
-        // RFC 9110 §8.6 lets a recipient accept equal repeats; nobody honest sends them.
+        // RFC 9110 §8.6 lets a recipient accept equal repeats; no honest client sends them.
         if (result.hasLength || !LENGTH.test(value)) throw new HeadError('length_malformed')
         result.hasLength = true
         result.bodyLength = Number(value)

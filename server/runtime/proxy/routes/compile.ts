@@ -1,6 +1,8 @@
 import type { RouteConfig } from '../../../contract/node-config.ts'
+import type { Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import { type Adopt, TargetGroup } from '../targets/target.ts'
+import type { ConnectionHandler } from '../tcp/handler.ts'
 import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
 import type { PortPlan } from './plan.ts'
 
@@ -19,12 +21,8 @@ export interface CompiledRoute {
 /** The one route of a TCP port. */
 export interface TcpRoute {
   readonly name: string
-  /** Targets with their round-robin position. */
-  readonly group: TargetGroup
+  readonly handler: ConnectionHandler
 }
-
-/** Builds what answers a route's requests. `targets`: the route's targets, adopted when they are first asked for. */
-export type MakeHandler = (route: RouteConfig, targets: () => TargetGroup) => RouteHandler
 
 /** Exact beats captured beats glob beats none; among globs the longer wins. */
 const hostSpecificity = (domain: string | null): number => {
@@ -49,7 +47,7 @@ export const compileRoutes = (
   plan: PortPlan,
   actualPort: number,
   adopt: Adopt,
-  makeHandler: MakeHandler,
+  handlers: Handlers,
 ): { tcp: TcpRoute | null; http: CompiledRoute[] } => {
   const groupOf = (route: RouteConfig): TargetGroup =>
     new TargetGroup(
@@ -58,7 +56,7 @@ export const compileRoutes = (
       ),
     )
   const compile = (route: RouteConfig, order: number): CompiledRoute[] => {
-    const handler = makeHandler(route, () => groupOf(route))
+    const handler = handlers.http(route, () => groupOf(route))
     return (domainsOf(route) ?? [null]).map((domain) => ({
       name: route.name,
       priority: route.priority ?? 0,
@@ -73,5 +71,7 @@ export const compileRoutes = (
     if (a.priority !== b.priority) return b.priority - a.priority
     return b.specificity[0] - a.specificity[0] || b.specificity[1] - a.specificity[1] || a.order - b.order
   })
-  return { tcp: plan.tcp ? { name: plan.tcp.name, group: groupOf(plan.tcp) } : null, http }
+  const { tcp } = plan
+  if (!tcp) return { tcp: null, http }
+  return { tcp: { name: tcp.name, handler: handlers.tcp(tcp, () => groupOf(tcp)) }, http }
 }

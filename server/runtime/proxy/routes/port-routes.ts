@@ -1,7 +1,8 @@
 import type { Identifier } from '../admit/identify.ts'
+import type { Handlers } from '../handlers/handlers.ts'
 import type { HttpPort, HttpRoute } from '../http/services.ts'
 import type { Adopt } from '../targets/target.ts'
-import { type CompiledRoute, compileRoutes, type MakeHandler, type TcpRoute } from './compile.ts'
+import { type CompiledRoute, compileRoutes, type TcpRoute } from './compile.ts'
 import { pickRoute } from './match.ts'
 import type { PortPlan } from './plan.ts'
 
@@ -33,8 +34,8 @@ export class PortRoutes implements HttpPort {
   }
 
   /** Swaps what this port does. Connections that stand keep their targets; the next ones, and next requests, see this. */
-  adopt(plan: PortPlan, actualPort: number, adopt: Adopt, makeHandler: MakeHandler): void {
-    const { tcp, http } = compileRoutes(plan, actualPort, adopt, makeHandler)
+  adopt(plan: PortPlan, actualPort: number, adopt: Adopt, handlers: Handlers): void {
+    const { tcp, http } = compileRoutes(plan, actualPort, adopt, handlers)
     this.#plan = plan
     this.#tcp = tcp
     this.#http = http

@@ -146,6 +146,6 @@ export class Dial implements LinkOwner {
     // Nothing is written while dialling.
   }
   onFinish(): void {
-    // Nor is our half ended.
+    // Our half is never ended while dialling.
   }
 }

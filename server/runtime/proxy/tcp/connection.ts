@@ -7,6 +7,7 @@ import type { Carrier, ConnectionRecord } from '../connections/record.ts'
 import type { Dial } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
 import type { Target, TargetGroup } from '../targets/target.ts'
+import type { ConnectionHandler } from './handler.ts'
 import { RawPipe } from './raw-pipe.ts'
 
 /** What a client may send before its target is connected; then it is paused. */
@@ -27,7 +28,7 @@ export interface TcpServices {
 }
 
 /** A plain TCP connection: dial at once, keep early bytes, then pipe. */
-export class TcpConnection implements Carrier, LinkOwner {
+class TcpConnection implements Carrier, LinkOwner {
   readonly #client: Link
   readonly #record: ConnectionRecord
   readonly #services: TcpServices
@@ -159,6 +160,21 @@ export class TcpConnection implements Carrier, LinkOwner {
   }
 
   onFinish(): void {
-    // Nor is our half ended.
+    // Our half is not ended before that either.
+  }
+}
+
+/** Carries each connection to one of the route's targets. */
+export class TcpForward implements ConnectionHandler {
+  readonly #group: TargetGroup
+  readonly #services: TcpServices
+
+  constructor(group: TargetGroup, services: TcpServices) {
+    this.#group = group
+    this.#services = services
+  }
+
+  carry(client: Link, record: ConnectionRecord, early: Buffer | null): void {
+    new TcpConnection(client, record, this.#services).start(this.#group, early)
   }
 }
