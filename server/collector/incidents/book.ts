@@ -45,6 +45,8 @@ export class IncidentBook {
   readonly #log: Log
   /** What rules said last of open signals; written now and then. */
   readonly #latest = new Map<string, KeptSignal>()
+  /** Signals of which it is not known whether they were written: the store gave up waiting for its disk. */
+  readonly #unanswered = new Set<string>()
   readonly #impactSavedAt = new Map<string, number>()
 
   constructor(options: {
@@ -104,6 +106,7 @@ export class IncidentBook {
     if (verdict.state === 'hold') return
     const key = keyOf(scope.kind, scope.scope)
     if (verdict.state === 'closed') {
+      this.#unanswered.delete(key)
       await this.#kept.unmute(key)
       const kept = this.#kept.holding(key)
       if (kept) await this.#closeSignal(kept.incident.id, scope, verdict.because, now)
@@ -220,24 +223,32 @@ export class IncidentBook {
     for (let attempt = 1; ; attempt += 1) {
       // Another collector may have opened it, or the incident that it belongs to.
       await this.#kept.refresh(now, attempt > 1)
-      if (this.#kept.holding(key) || this.#kept.muting(key)) return
+      const held = this.#kept.holding(key)
+      if (held && this.#unanswered.delete(key))
+        await this.#recordOpened(held.incident, held.version === 1, scope, verdict.sentence)
+      if (held || this.#kept.muting(key)) return
       try {
-        const { incident, opened } = await this.#write(scope, verdict, now)
+        const written = await this.#write(scope, verdict, now)
+        if (!written) return
+        const { incident, opened } = written
+        this.#unanswered.delete(key)
         this.#log.warn({ incident: incident.id, signal: scope.kind, scope: scope.scope }, verdict.sentence)
         await this.#recordOpened(incident, opened, scope, verdict.sentence)
         return
       } catch (error) {
-        if (!wasFirst(error) || attempt === ATTEMPTS) throw error
+        if (wasFirst(error) && attempt < ATTEMPTS) continue
+        if (!wasFirst(error)) this.#unanswered.add(key)
+        throw error
       }
     }
   }
 
-  /** Puts a signal into the incident that it belongs to. `opened`: that one was not open before. */
+  /** Puts a signal into the incident that it belongs to; null where it is there already. `opened`: that one was not open before. */
   async #write(
     scope: SignalScope,
     verdict: OpenVerdict,
     now: number,
-  ): Promise<{ incident: Incident; opened: boolean }> {
+  ): Promise<{ incident: Incident; opened: boolean } | null> {
     const beside = { [keyOf(scope.kind, scope.scope)]: keptSignal(verdict) }
     const into = pickIncident(this.#kept.all(), scope, now)
     if (!into) {
@@ -246,13 +257,19 @@ export class IncidentBook {
       return { incident, opened: true }
     }
     let opened = false
+    let isThere = false
     const { incident } = await this.#kept.change(into.id, (kept) => {
+      // Another collector was first: what is asked again is about its incident.
+      isThere =
+        openSignal(kept.incident, scope.kind, scope.scope) !== undefined ||
+        kept.muted.includes(keyOf(scope.kind, scope.scope))
+      if (isThere) return null
       opened = kept.incident.state === 'resolved'
       const signals = { ...kept.signals, ...beside }
       const folded = foldSignal(kept.incident, kept.titled, scope, verdict, now)
       return { incident: { ...folded, impact: impactOf(folded, signals) }, signals }
     })
-    return { incident, opened }
+    return isThere ? null : { incident, opened }
   }
 
   async #recordOpened(

@@ -358,6 +358,15 @@ describe('the book of incidents', () => {
       expect(only(a).signals).toHaveLength(2)
     })
 
+    it('folds a signal once where both see it at once, into an incident that is open already', async () => {
+      const [a, b] = [await newBook(), await newBook()]
+      await a.observe(down('fra-1'), open('fra-1 is down'), T)
+      await b.load(T + 1)
+      await Promise.all([a, b].map((book) => book.observe(stuck('fra-1'), open('pushes'), T + 1_000)))
+      expect(await stored()).toMatchObject([{ signals: [{ kind: 'node.down' }, { kind: 'push.stuck' }] }])
+      expect(events().filter((type) => type === 'signal.opened')).toHaveLength(2)
+    })
+
     it('loses nothing of what the other wrote meanwhile', async () => {
       const [a, b] = [await newBook(), await newBook()]
       await a.observe(down('fra-1'), open('fra-1 is down'), T)
@@ -488,6 +497,7 @@ describe('the book of incidents', () => {
       await expect(book.observe(down('fra-1'), open('fra-1 is down'), T)).rejects.toBe(fault)
       lost = false
       await book.observe(down('fra-1'), open('fra-1 is down'), T + 1_000)
+      expect(events()).toEqual(['incident.opened', 'signal.opened'])
       await book.acknowledge(only(book).id, 'ana', T + 2_000)
       expect(await stored()).toMatchObject([{ state: 'acknowledged' }])
     })
