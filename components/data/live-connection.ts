@@ -184,7 +184,9 @@ export class LiveConnection {
     const topics = [...this.#topics.keys()].filter((topic) => !this.#sent.has(topic)).slice(0, 64)
     if (topics.length === 0) return
     for (const topic of topics) this.#sent.add(topic)
-    this.#send({ type: 'subscribe', topics, ...(resume && this.#after ? { after: this.#after } : {}) })
+    // Charts ask for whole steps when they have ended: samples would only be dropped here.
+    const after = resume && this.#after ? { after: this.#after } : {}
+    this.#send({ type: 'subscribe', topics, samples: false, ...after })
   }
 
   #send(message: LiveClientMessage): void {

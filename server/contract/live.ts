@@ -15,6 +15,8 @@ export const liveClientSchema = z.discriminatedUnion('type', [
         .object({ hub: z.string().max(64), seq: z.number().int().min(0) })
         .strict()
         .optional(),
+      /** False: this client draws no samples and is sent none. True where it is absent in the client's first subscription. */
+      samples: z.boolean().optional(),
     })
     .strict(),
   z.object({ type: z.literal('unsubscribe'), topics: z.array(z.string().max(256)).min(1).max(64) }).strict(),

@@ -28,6 +28,8 @@ const LARGE = 32 * 1024
 /** What changes of one topic may cost a client, in characters per ms. */
 const PACE = 256
 const MAX_INTERVAL_MS = 10_000
+/** How long after the last client that draws samples they are still kept. */
+const SAMPLES_AFTER_MS = 60_000
 
 /**
  * The live stream's heart: one ascending sequence, a ring of recent frames, and subscribers by topic. What is published is written
@@ -47,6 +49,8 @@ export class Hub implements LivePublisher, HubSide {
   readonly #pendingChanges = new Map<string, NodeJS.Timeout | null>()
   readonly #reads: SnapshotReads
   readonly #options: Required<HubOptions>
+  /** Until then samples are kept for whoever draws them and has just lost the connection; monotonic ms. */
+  #samplesUntil = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(options: HubOptions) {
@@ -92,8 +96,13 @@ export class Hub implements LivePublisher, HubSide {
     this.#append(eventEntry(++this.#seq, event))
   }
 
+  /** Samples go to those who draw them; where nobody does, and nobody has just now, they are not even written as JSON. */
   samples(points: readonly SamplePoint[]): void {
-    if (points.length > 0) this.#append(samplesEntry(++this.#seq, points))
+    if (points.length === 0) return
+    const now = performance.now()
+    for (const subscriber of this.#subscribers)
+      if (subscriber.drawsSamples) this.#samplesUntil = now + SAMPLES_AFTER_MS
+    if (now < this.#samplesUntil) this.#append(samplesEntry(++this.#seq, points))
   }
 
   changed(topic: string): void {

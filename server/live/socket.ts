@@ -285,6 +285,7 @@ export class LiveSocket {
     }
     for (const name of topics.keys()) client.topics.add(name)
     account.topics += topics.size
+    if (message.samples !== undefined) client.subscriber.drawSamples(message.samples)
     client.subscriber.subscribe([...topics.values()], message.after)
   }
 

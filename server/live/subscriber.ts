@@ -8,6 +8,8 @@ import type { Topic } from './topic.ts'
 export interface Subscriber {
   /** Replaces nothing: adds topics. With `after`, what followed is sent where the ring still has it, else snapshots. */
   subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void
+  /** Whether it draws samples; until it says otherwise it does. */
+  drawSamples(wanted: boolean): void
   unsubscribe(names: readonly string[]): void
   /** Refuses something the client asked for; the frame takes its number and its place behind what is queued. */
   refuse(code: ErrorCode, message: string): void
@@ -51,11 +53,21 @@ export class HubSubscriber implements Subscriber {
   #queue: Queued[] = []
   /** Characters of what waits behind snapshots, without these. */
   #queuedLength = 0
+  #drawsSamples = true
 
   constructor(hub: HubSide, send: (text: string) => void, reader: Reader | null) {
     this.#hub = hub
     this.#send = send
     this.#reader = reader
+  }
+
+  /** Whether there is anything to draw samples for. */
+  get drawsSamples(): boolean {
+    return this.#drawsSamples && this.#topics.size > 0
+  }
+
+  drawSamples(wanted: boolean): void {
+    this.#drawsSamples = wanted
   }
 
   subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void {
@@ -128,6 +140,7 @@ export class HubSubscriber implements Subscriber {
     const entries = this.#hub.entriesAfter(after)
     if (entries === null) return null
     for (const entry of entries) {
+      if (entry.kind === 'samples' && !this.#drawsSamples) continue
       const matching = matchingOf(topics, entry)
       if (matching.length === 0) continue
       const text = this.#entryFrame(entry, matching)
@@ -158,6 +171,7 @@ export class HubSubscriber implements Subscriber {
   }
 
   offer(entry: Entry, cache: Map<string, string>): void {
+    if (entry.kind === 'samples' && !this.#drawsSamples) return
     const matching = matchingOf([...this.#topics.values()], entry)
     if (matching.length === 0) return
     const key = matching.map((topic) => topic.name).join(' ')

@@ -225,7 +225,7 @@ describe('LiveConnection', () => {
     const first = connection.retain('overview')
     const second = connection.retain('overview')
     newest().open()
-    expect(newest().sent).toEqual([{ type: 'subscribe', topics: ['overview'] }])
+    expect(newest().sent).toEqual([{ type: 'subscribe', topics: ['overview'], samples: false }])
     first()
     vi.advanceTimersByTime(5_000)
     expect(newest().sent).toHaveLength(1)
@@ -249,6 +249,7 @@ describe('LiveConnection', () => {
     expect(newest().sent[0]).toEqual({
       type: 'subscribe',
       topics: ['overview'],
+      samples: false,
       after: { hub: 'h1', seq: 7 },
     })
     await vi.advanceTimersByTimeAsync(0)

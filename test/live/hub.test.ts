@@ -59,6 +59,37 @@ describe('the live hub', () => {
   let hub: Hub
   afterEach(() => hub.close())
 
+  it('sends samples to those who draw them, in the same numbers, and keeps none where nobody does', async () => {
+    hub = new Hub({ snapshot: () => Promise.resolve({}), log })
+    const point = { node: 'fra-1', region: 'fra', at: 1, values: { connections: 3 } }
+    const draws = collect()
+    const looks = collect()
+    const looker = hub.join(looks.send)
+    looker.drawSamples(false)
+    looker.subscribe(topics('overview', 'node:fra-1'))
+    await looks.until(2)
+    hub.samples([point])
+    expect(hub.figures.ringFrames).toBe(0)
+
+    const drawer = hub.join(draws.send)
+    drawer.subscribe(topics('node:fra-1'))
+    await draws.until(1)
+    hub.samples([point])
+    hub.event(event())
+    await Promise.all([draws.until(3), looks.until(3)])
+    expect(draws.frames.map(({ type }) => type)).toEqual(['snapshot', 'sample', 'event'])
+    expect(looks.frames.map(({ type }) => type)).toEqual(['snapshot', 'snapshot', 'event'])
+
+    // Whoever lost the connection a moment ago still finds what came meanwhile.
+    const last = draws.frames.at(-1)?.seq ?? 0
+    drawer.close()
+    hub.samples([point])
+    const again = collect()
+    hub.join(again.send).subscribe(topics('node:fra-1'), { hub: hub.hub, seq: last })
+    await again.until(1)
+    expect(again.frames[0]?.type).toBe('sample')
+  })
+
   it('sends a snapshot first, then what follows, with ascending numbers', async () => {
     hub = new Hub({ log, snapshot: async (topic) => ({ topic }) })
     const client = collect()
