@@ -1,4 +1,5 @@
 import type { Log } from './observe/log.ts'
+import { within } from './time/deadline.ts'
 
 interface Room {
   name: string
@@ -25,25 +26,13 @@ export class OpenRooms {
     const failed: string[] = []
     for (let room = this.#rooms.pop(); room !== undefined; room = this.#rooms.pop()) {
       try {
-        await withDeadline(Promise.resolve(room.close()), this.#closeTimeoutMs)
+        await within(this.#closeTimeoutMs, async () => room.close())
       } catch (error) {
         failed.push(room.name)
         this.#log.error({ room: room.name, err: error }, `${room.name} did not close cleanly`)
       }
     }
     return failed
-  }
-}
-
-const withDeadline = async (work: Promise<unknown>, ms: number): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not closed within ${ms} ms`)), ms)
-  })
-  try {
-    await Promise.race([work, deadline])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

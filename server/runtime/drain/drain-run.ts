@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DRAIN_PHASES, type DrainPhase } from '../../contract/states.ts'
 import { countWords, openWords, plural, verbFor } from '../../contract/words.ts'
+import { within } from '../../time/deadline.ts'
 import type { PartContext } from '../part/part.ts'
 import { type DrainParts, outstandingOf, remainingOf } from './parts.ts'
 
@@ -313,20 +314,17 @@ export class DrainRun {
     work: (signal: AbortSignal) => Promise<unknown>,
     stoppable = true,
   ): Promise<Ended> {
-    const late = new AbortController()
-    const signal = stoppable ? AbortSignal.any([late.signal, this.#stop.signal]) : late.signal
-    const ended = this.#guarded('work', work(signal)).then(() => 'done' as const)
-    const timer = new AbortController()
-    const first = await Promise.race([
-      ended,
-      delay(Math.min(ms, 2 ** 31 - 1), 'late' as const, { signal: timer.signal }).catch(
-        () => 'late' as const,
-      ),
-      ...(stoppable ? [whenAborted(this.#stop.signal).then(() => 'stopped' as const)] : []),
-    ])
-    timer.abort()
-    if (first === 'late') late.abort()
-    if (first !== 'done') await Promise.race([ended, delay(VERB_CEILING_MS, undefined, { ref: false })])
+    let over: Promise<unknown> = Promise.resolve()
+    const begin = (signal: AbortSignal): Promise<Ended> => {
+      const ended = this.#guarded('work', work(signal)).then(() => 'done' as const)
+      over = ended
+      return ended
+    }
+    const stop = stoppable ? { signal: this.#stop.signal } : {}
+    const first = await within<Ended, Ended>(ms, begin, { ...stop, late: () => 'late' }).catch(
+      () => 'stopped' as const,
+    )
+    if (first !== 'done') await within(VERB_CEILING_MS, over, { late: () => undefined })
     return stoppable && this.#stop.signal.aborted ? 'stopped' : first
   }
 
@@ -342,17 +340,10 @@ export class DrainRun {
   }
 
   async #bounded<T>(what: string, promise: Promise<T>): Promise<T | undefined> {
-    const timer = new AbortController()
-    const late = delay(VERB_CEILING_MS, 'late' as const, { signal: timer.signal }).catch(() => undefined)
-    const first = await Promise.race([this.#guarded(what, promise).then((value) => ({ value })), late])
-    timer.abort()
-    if (typeof first === 'object') return first.value
+    const isLate = Symbol('late')
+    const first = await within(VERB_CEILING_MS, this.#guarded(what, promise), { late: () => isLate })
+    if (first !== isLate) return first as T | undefined
     this.warnings.push(`a part did not ${what} within ${VERB_CEILING_MS / 1000} s`)
     return undefined
   }
 }
-
-const whenAborted = (signal: AbortSignal): Promise<void> =>
-  signal.aborted
-    ? Promise.resolve()
-    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
 import { nodeCordonSchema, nodeDrainSchema } from '../../contract/node-api.ts'
 import type { Log } from '../../observe/log.ts'
+import { Turn } from '../../time/turn.ts'
 
 const intentSchema = z.object({
   drain: nodeDrainSchema.extend({ acceptedAt: z.iso.datetime() }).optional(),
@@ -101,18 +102,15 @@ export const openIntentFile = async (dataDir: string | undefined, log: Log): Pro
   }
 
   // One writer at a time: two renames from one temporary name would lose one of them.
-  let queue: Promise<void> = Promise.resolve()
+  const turn = new Turn()
   return {
     get current() {
       return current
     },
-    write(intent) {
-      const result = queue.then(async () => {
+    write: (intent) =>
+      turn.run(async () => {
         await replace(intent)
         current = intent
-      })
-      queue = result.catch(() => undefined) // The caller hears of the fault; the next write starts afresh.
-      return result
-    },
+      }),
   }
 }

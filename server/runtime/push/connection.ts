@@ -1,4 +1,5 @@
 import { plural } from '../../contract/words.ts'
+import { Backoff } from '../../time/backoff.ts'
 import type { failureOf } from './push-answer.ts'
 import {
   type InvalidationReason,
@@ -18,6 +19,8 @@ const CALM_FOR_MS = 60_000
 /** While sessions connect and answer nothing, the next one is tried this much later, doubled with each up to the ceiling. */
 const PROBE_BASE_MS = 1_000
 const PROBE_CEILING_MS = 30_000
+/** Share of that wait which is random. */
+const PROBE_JITTER = 0.2
 
 export interface ConnectionListener {
   connected(connectMs: number): void
@@ -37,9 +40,10 @@ export class PushConnection implements SessionListener {
   readonly #sessions = new Set<PushSession>()
   #current: PushSession | null = null
   #dialTimer: NodeJS.Timeout | undefined
-  #failures = 0
+  readonly #dials = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_CEILING_MS })
   /** Sessions in a row that were retired because they answered nothing. */
   #unanswering = 0
+  readonly #probes = new Backoff({ baseMs: PROBE_BASE_MS, maxMs: PROBE_CEILING_MS, jitter: PROBE_JITTER })
   /** Until when the session in use, whose probe went unanswered, only keeps alive; null while it may be used. Monotonic, ms. */
   #restsUntil: number | null = null
   #dialledAt = Number.NEGATIVE_INFINITY
@@ -120,6 +124,7 @@ export class PushConnection implements SessionListener {
     if (session !== this.#current) return
     if (session.answered) {
       this.#unanswering = 0
+      this.#probes.reset()
       this.#restsUntil = null
     }
     this.#listener.room()
@@ -128,19 +133,18 @@ export class PushConnection implements SessionListener {
   onUnanswered(session: PushSession, streams: number): void {
     if (session !== this.#current) return
     this.#unanswering += 1
-    const delayMs = Math.min(PROBE_BASE_MS * 2 ** Math.min(this.#unanswering - 2, 16), PROBE_CEILING_MS)
     // The first fresh session after a silent one comes at once: most often it is the cure.
     if (this.#unanswering === 1)
       session.retire('unanswered', `${plural(streams, 'stream')} in a row went unanswered`)
     // Later ones stay up in between, as PING proves; that they answer nothing is what the counters say.
-    else this.#restsUntil = performance.now() + delayMs * (0.8 + Math.random() / 5)
+    else this.#restsUntil = performance.now() + this.#probes.next()
   }
 
   onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void {
     if (session !== this.#current) return
     this.#current = null
     this.#restsUntil = null
-    this.#failures += 1
+    this.#dials.next()
     if (failure.calm) this.calm()
     this.#listener.connectFailed(failure)
   }
@@ -158,7 +162,10 @@ export class PushConnection implements SessionListener {
     this.#restsUntil = null
     // A session that never answered counts as a failed dial, so that a peer that hangs up at once is not dialled in a loop.
     // One that answers PING alone has a backoff of its own.
-    if (reason !== 'unanswered') this.#failures = session.answered ? 0 : this.#failures + 1
+    if (reason !== 'unanswered') {
+      if (session.answered) this.#dials.reset()
+      else this.#dials.next()
+    }
     this.#listener.invalidated(reason, ageSeconds, detail)
   }
 
@@ -188,10 +195,9 @@ export class PushConnection implements SessionListener {
 
   #nextDialAt(): number {
     const calmAt = performance.now() < this.#calmUntil ? this.#dialledAt + CALM_INTERVAL_MS : 0
-    if (this.#failures === 0) return calmAt
-    const delayMs = Math.min(BACKOFF_BASE_MS * 2 ** Math.min(this.#failures - 1, 16), BACKOFF_CEILING_MS)
+    if (this.#dials.failures === 0) return calmAt
     // Jitter, so that nodes that lost the same endpoint do not come back in step. A failed dial may itself have taken long.
-    return Math.max(calmAt, this.#dialledAt + delayMs * (0.5 + Math.random() / 2))
+    return Math.max(calmAt, this.#dialledAt + this.#dials.current())
   }
 
   #stop(): void {

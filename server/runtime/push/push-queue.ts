@@ -1,4 +1,5 @@
 import type { PushOutcome } from '../../contract/node-api.ts'
+import { Latch } from '../../time/latch.ts'
 import type { PushMessage } from './push-request.ts'
 
 /** One push to one device token, until it is settled. */
@@ -27,7 +28,7 @@ export class PushQueue {
   readonly #fresh = new Set<Job>()
   readonly #retries = new Set<Job>()
   readonly #delayed = new Set<Job>()
-  #idleWaiters: (() => void)[] = []
+  readonly #latch = new Latch()
 
   /** Accepted and not settled. */
   get size(): number {
@@ -91,23 +92,14 @@ export class PushQueue {
     this.#delayed.delete(job)
     if (!this.#open.delete(job)) return false
     job.settle(outcome)
-    if (this.#open.size === 0) for (const done of this.#idleWaiters.splice(0)) done()
+    this.#latch.look()
     return true
   }
 
   /** Waits until nothing is open or `signal` aborts; takes nothing away. */
   async flush(signal: AbortSignal): Promise<{ flushed: number; left: number }> {
     const before = new Set(this.#open)
-    if (this.#open.size > 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done)
-          resolve()
-        }
-        signal.addEventListener('abort', done)
-        this.#idleWaiters.push(done)
-      })
-    }
+    await this.#latch.wait(() => this.#open.size === 0, signal)
     let flushed = 0
     for (const job of before) if (!this.#open.has(job)) flushed += 1
     return { flushed, left: this.#open.size }

@@ -6,6 +6,7 @@ import type { EventData, EventType } from '../../contract/events.ts'
 import type { PushHealth } from '../../contract/health.ts'
 import type { PushOutcome, PushRequest } from '../../contract/node-api.ts'
 import type { PushConfig } from '../../contract/node-config.ts'
+import { Rate } from '../../time/rate.ts'
 import type { PartContext } from '../part/part.ts'
 import { type ConnectionListener, PushConnection } from './connection.ts'
 import { createProviderToken, type ProviderToken } from './provider-token.ts'
@@ -61,7 +62,7 @@ class PushClient implements Push, ConnectionListener {
   readonly #context: PartContext
   readonly #tokenFile: string | undefined
   readonly #counters = new PushCounters()
-  readonly #eventsThisSecond = new Map<EventType, { second: number; count: number }>()
+  readonly #eventRates = new Map<EventType, Rate>()
   readonly #queue = new PushQueue()
   #refusing = false
   #state: 'new' | 'started' | 'closed' = 'new'
@@ -440,11 +441,9 @@ class PushClient implements Push, ConnectionListener {
   }
 
   #emit<T extends EventType>(type: T, data: EventData<T>): void {
-    const second = Math.floor(performance.now() / 1000)
-    const rate = this.#eventsThisSecond.get(type)
-    if (!rate || rate.second !== second) this.#eventsThisSecond.set(type, { second, count: 1 })
-    else if (rate.count >= MAX_EVENTS_PER_SECOND) return
-    else rate.count += 1
+    const rate = this.#eventRates.get(type) ?? new Rate({ perSecond: MAX_EVENTS_PER_SECOND })
+    this.#eventRates.set(type, rate)
+    if (!rate.take()) return
     this.#context.emit(type, data)
   }
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { AppError } from '../../contract/errors.ts'
 import { HOST_ID_PATTERN } from '../../contract/ids.ts'
-import type { Directory, DirectoryEntry } from '../directory/directory.ts'
+import type { DirectoryEntry } from '../directory/directory.ts'
+import type { DirectoryLink } from './directory-link.ts'
 import type { Exchange } from './exchanges.ts'
 import { type FellowRelays, hopsOf } from './fellow-relays.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -14,7 +15,7 @@ export interface HostFinderOptions {
   /** The node of this relay. */
   node: string
   registry: TunnelRegistry
-  directory: Directory
+  directory: DirectoryLink
   fellows: FellowRelays
   /** From phase 2 of a drain on. */
   retiring(): boolean
@@ -56,9 +57,8 @@ export class HostFinder {
   }
 
   async #lookup(hostId: string): Promise<DirectoryEntry | null> {
-    const { registry, directory } = this.#options
     try {
-      return await registry.ask(() => directory.lookup(hostId))
+      return await this.#options.directory.lookup(hostId)
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error)
       throw new AppError(
@@ -75,8 +75,7 @@ export class HostFinder {
     // Its old tunnel stands: the relay to which it had moved lost it at once.
     const kept = registry.kept(hostId)
     if (kept) return kept
-    // Known for the counts alone: that it cannot be asked changes no answer.
-    const former = await directory.formerOwner(hostId).catch(() => null)
+    const former = await directory.formerOwner(hostId)
     if (former === node && retiring()) {
       throw new AppError(
         'ERR_DRAINING',

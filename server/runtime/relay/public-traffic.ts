@@ -6,6 +6,7 @@ import type { NodeState } from '../../contract/states.ts'
 import type { Directory } from '../directory/directory.ts'
 import type { PartContext, Readiness } from '../part/part.ts'
 import { destinationOf, pathOf, plainDomain } from './destination.ts'
+import type { DirectoryLink } from './directory-link.ts'
 import { type Exchange, Exchanges } from './exchanges.ts'
 import { FellowRelays } from './fellow-relays.ts'
 import { HostFinder } from './host-finder.ts'
@@ -22,6 +23,8 @@ export interface PublicTrafficOptions {
   context: PartContext
   registry: TunnelRegistry
   directory: Directory
+  /** The same, in this relay's own name. */
+  link: DirectoryLink
   /** The relay has ended: what still arrives is refused. */
   stopped(): boolean
   readiness(): Readiness
@@ -44,7 +47,7 @@ export class PublicTraffic implements PublicHandler {
 
   constructor(options: PublicTrafficOptions) {
     this.#options = options
-    const { config, context, registry, directory } = options
+    const { config, context, registry, directory, link } = options
     this.#domain = plainDomain(config.domain)
     this.#exchanges = new Exchanges(({ failure, formerOwner }) => {
       if (failure !== null) this.#failures.count(failure, formerOwner)
@@ -58,7 +61,7 @@ export class PublicTraffic implements PublicHandler {
       finder: new HostFinder({
         node: context.node,
         registry,
-        directory,
+        directory: link,
         fellows,
         retiring: () => this.#exchanges.retiring,
       }),

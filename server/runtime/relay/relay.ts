@@ -7,6 +7,7 @@ import type { NodeState } from '../../contract/states.ts'
 import type { Directory } from '../directory/directory.ts'
 import type { TunnelPart } from '../part/drain-parts.ts'
 import type { PartContext, Readiness, ServingPart } from '../part/part.ts'
+import { DirectoryLink } from './directory-link.ts'
 import { PublicListener } from './public-listener.ts'
 import { PublicTraffic } from './public-traffic.ts'
 import { RELAY_TIMINGS, type RelayTimings } from './relay-timings.ts'
@@ -40,7 +41,7 @@ const DESTROY_GRACE_MS = 250
 export class Relay implements ServingPart, TunnelPart {
   readonly #config: RelayConfig
   readonly #context: PartContext
-  readonly #directory: Directory
+  readonly #directory: DirectoryLink
   readonly #options: RelayOptions
   readonly #timings: RelayTimings
   readonly #registry: TunnelRegistry
@@ -63,15 +64,14 @@ export class Relay implements ServingPart, TunnelPart {
   constructor(config: RelayConfig, context: PartContext, directory: Directory, options: RelayOptions = {}) {
     this.#config = config
     this.#context = context
-    this.#directory = directory
+    this.#directory = new DirectoryLink(directory, context, () => this.#internalUrl())
     this.#options = options
     this.#timings = { ...RELAY_TIMINGS, ...options.timings }
     this.#registry = new TunnelRegistry({
       config,
       context,
-      directory,
+      directory: this.#directory,
       timings: this.#timings,
-      internalUrl: () => this.#internalUrl(),
       refusal: () => this.#refusal(),
     })
     this.#traffic = new PublicTraffic({
@@ -79,11 +79,12 @@ export class Relay implements ServingPart, TunnelPart {
       context,
       registry: this.#registry,
       directory,
+      link: this.#directory,
       stopped: () => this.#stopped,
       readiness: () => this.#readiness,
       state: () => options.state?.() ?? (this.#readiness.ready ? 'serving' : 'draining'),
     })
-    this.#tunnelDrain = new TunnelDrain(this.#registry, directory, this.#timings, context.log)
+    this.#tunnelDrain = new TunnelDrain(this.#registry, this.#directory, this.#timings, context.log)
   }
 
   async start(): Promise<void> {
@@ -186,7 +187,7 @@ export class Relay implements ServingPart, TunnelPart {
       requests: { ...this.#traffic.counts(), waiting: this.#latest?.waiting ?? 0 },
       directory: {
         backend: this.#directory.backend,
-        reachable: this.#registry.directoryReachable,
+        reachable: this.#directory.reachable,
         entries: this.#directory.entries(),
         mismatches: this.#registry.mismatches,
       },

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CLOSE } from '../../contract/close-codes.ts'
 import type { Log } from '../../observe/log.ts'
-import type { Directory } from '../directory/directory.ts'
+import { within } from '../../time/deadline.ts'
+import type { DirectoryLink } from './directory-link.ts'
 import type { RelayTimings } from './relay-timings.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
@@ -44,11 +45,11 @@ const settled = (tunnel: Tunnel): boolean =>
  */
 export class TunnelDrain {
   readonly #registry: TunnelRegistry
-  readonly #directory: Directory
+  readonly #directory: DirectoryLink
   readonly #timings: RelayTimings
   readonly #log: Log
 
-  constructor(registry: TunnelRegistry, directory: Directory, timings: RelayTimings, log: Log) {
+  constructor(registry: TunnelRegistry, directory: DirectoryLink, timings: RelayTimings, log: Log) {
     this.#registry = registry
     this.#directory = directory
     this.#timings = timings
@@ -95,7 +96,7 @@ export class TunnelDrain {
   /** The end of the budget: what is left is taken from the directory in one call, which gets a moment, and closed. */
   async end(): Promise<void> {
     const removed = this.#takeFromDirectory(this.#registry.all())
-    await Promise.race([removed, delay(LAST_CALL_MS, undefined, { ref: false })])
+    await within(LAST_CALL_MS, removed, { late: () => undefined })
     await this.#registry.closeAll(CLOSE.drain, 'This relay is draining', this.#timings.closeGraceMs)
   }
 
@@ -104,7 +105,7 @@ export class TunnelDrain {
     const holdings = tunnels.map(({ hostId, fence }) => ({ hostId, fence }))
     if (holdings.length === 0) return
     try {
-      await this.#registry.ask(() => this.#directory.removeMany(holdings))
+      await this.#directory.removeMany(holdings)
     } catch (error) {
       // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end all the same.
       this.#log.warn(
