@@ -33,7 +33,10 @@ export class ServingFloor {
     return this.#turn.run(work)
   }
 
-  /** Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. */
+  /**
+   * Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. What the collector only watches may be
+   * anything: that it answers is no reason to believe that it would take over.
+   */
   servers(except: string | null): Node[] {
     const taken = new Set<string>()
     for (const drain of this.#active()) {
@@ -42,7 +45,9 @@ export class ServingFloor {
       if (drain.id === except || isForLater(drain)) continue
       for (const step of drain.steps) taken.add(step.node)
     }
-    return this.#fleet.nodes().filter((node) => isServing(node) && !taken.has(node.id))
+    return this.#fleet
+      .nodes()
+      .filter((node) => isServing(node) && !taken.has(node.id) && this.#fleet.drainVerbs(node.id) !== null)
   }
 
   /** What speaks against taking these nodes out; null while another one would serve. */

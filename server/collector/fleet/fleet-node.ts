@@ -42,8 +42,8 @@ export class FleetNode {
   #tunnelsUnread: string | null = null
   /** It is watched no more. */
   #hasLeft = false
-  /** A long list costs the event loop: when it may be read again in passing, monotonic ms. */
-  tunnelsAgainAt = 0
+  /** A long list of tunnels costs the event loop: when it may be read again in passing, monotonic ms. */
+  #tunnelsAgainAt = 0
 
   /** @param at epoch ms since when nothing is known of it */
   constructor(target: NodeTarget, adapter: Adapter<NodeTarget>, at: number) {
@@ -178,6 +178,16 @@ export class FleetNode {
     return isNews
   }
 
+  /** Its list of tunnels is left alone in passing until then, monotonic ms. */
+  restTunnels(until: number): void {
+    this.#tunnelsAgainAt = until
+  }
+
+  /** Whether its list of tunnels may be read in passing: its events flow, and the list had its rest. */
+  get tunnelsAreDue(): boolean {
+    return this.#stream?.state === 'live' && this.#tunnelsAgainAt <= performance.now()
+  }
+
   /** How it is taken out of service; null where it cannot be. */
   drains(): DrainVerbs | null {
     return this.#adapter.drains?.(() => this.#target) ?? null
@@ -197,6 +207,9 @@ export class FleetNode {
   retarget(target: NodeTarget): boolean {
     if (isDeepStrictEqual(this.#target, target)) return false
     this.#target = target
+    // Another program, or other places in its answer: what it counted before we asked, it did not count since. Our own nodes name their
+    // runs, and one that was started again counted all of it since.
+    if (target.kind !== 'tidegate') this.#counted = null
     this.reconnect()
     return true
   }

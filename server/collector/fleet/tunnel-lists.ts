@@ -62,7 +62,7 @@ export class TunnelLists {
       if (this.#fleet.hosts.reconcile(node.id, node.region, items, list.directory, askedAt))
         this.#changed(node.id)
       const took = performance.now() - readAt
-      node.tunnelsAgainAt = readAt + took * REST
+      node.restTunnels(readAt + took * REST)
     } catch (error) {
       // The poll says whether it is down; here it only means that the map is as old as the events.
       this.#log.debug({ err: error, node: node.id }, 'a list of tunnels could not be read')
@@ -71,9 +71,7 @@ export class TunnelLists {
 
   /** Reads the list of every node whose events flow and that had its rest. */
   async readAll(): Promise<void> {
-    const waiting = this.#fleet
-      .members()
-      .filter((node) => node.stream?.state === 'live' && node.tunnelsAgainAt <= performance.now())
+    const waiting = this.#fleet.members().filter((node) => node.tunnelsAreDue)
     const work = async (): Promise<void> => {
       for (let node = waiting.shift(); node; node = waiting.shift()) await this.read(node)
     }
