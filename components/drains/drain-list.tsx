@@ -1,12 +1,69 @@
 'use client'
 
 import Link from 'next/link'
+import type { Drain } from '@/server/contract/drains.ts'
 import { useDrains } from '../data/drains.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
 import { DrainMark, subjectOf } from './drain-look.tsx'
+
+const COLUMNS: readonly Column<Drain>[] = [
+  { name: 'State', by: (drain) => drain.state, cell: (drain) => <DrainMark state={drain.state} /> },
+  {
+    name: 'Of',
+    by: subjectOf,
+    cell: (drain) => (
+      <Link href={`/drains/${drain.id}`} className="num font-medium hover:underline">
+        {subjectOf(drain)}
+      </Link>
+    ),
+  },
+  {
+    name: 'Reason',
+    className: 'max-w-80 truncate',
+    by: (drain) => drain.reason,
+    cell: (drain) => drain.reason,
+  },
+  {
+    name: 'Started',
+    by: (drain) => drain.createdAt,
+    cell: (drain) => <Time at={drain.createdAt} as="full" />,
+  },
+  { name: 'By', by: (drain) => drain.createdBy, cell: (drain) => drain.createdBy },
+  {
+    name: 'Took',
+    numeric: true,
+    by: (drain) => drain.report?.durationMs,
+    cell: (drain) => formatDuration(drain.report?.durationMs),
+  },
+  {
+    name: 'Moved',
+    numeric: true,
+    by: (drain) => drain.report?.gaps.moved ?? drain.report?.gaps.count,
+    cell: (drain) => formatNumber(drain.report?.gaps.moved ?? drain.report?.gaps.count),
+  },
+  {
+    name: 'Stayed',
+    numeric: true,
+    by: (drain) => drain.report?.gaps.stayed,
+    cell: (drain) => formatNumber(drain.report?.gaps.stayed),
+  },
+  {
+    name: 'Gap p99',
+    numeric: true,
+    by: (drain) => drain.report?.gaps.p99Ms,
+    cell: (drain) => formatDuration(drain.report?.gaps.p99Ms),
+  },
+  {
+    name: 'Missing',
+    numeric: true,
+    className: (drain) => (drain.report && drain.report.gaps.missing > 0 ? 'text-down' : ''),
+    by: (drain) => drain.report?.gaps.missing,
+    cell: (drain) => formatNumber(drain.report?.gaps.missing),
+  },
+]
 
 export function DrainList() {
   const drains = useDrains()
@@ -21,36 +78,7 @@ export function DrainList() {
         'No drain so far. Start one from a region, or with npx tidegate drain REGION --reason …'
       }
     >
-      <DataTable
-        label="Drains"
-        head={['State', 'Of', 'Reason', 'Started', 'By', 'Took', 'Moved', 'Stayed', 'Gap p99', 'Missing']}
-        numeric={[5, 6, 7, 8, 9]}
-      >
-        {items.map((drain) => (
-          <tr key={drain.id}>
-            <td>
-              <DrainMark state={drain.state} />
-            </td>
-            <td>
-              <Link href={`/drains/${drain.id}`} className="num font-medium hover:underline">
-                {subjectOf(drain)}
-              </Link>
-            </td>
-            <td className="max-w-80 truncate">{drain.reason}</td>
-            <td>
-              <Time at={drain.createdAt} as="full" />
-            </td>
-            <td>{drain.createdBy}</td>
-            <td className="num">{formatDuration(drain.report?.durationMs)}</td>
-            <td className="num">{formatNumber(drain.report?.gaps.moved ?? drain.report?.gaps.count)}</td>
-            <td className="num">{formatNumber(drain.report?.gaps.stayed)}</td>
-            <td className="num">{formatDuration(drain.report?.gaps.p99Ms)}</td>
-            <td className={`num ${drain.report && drain.report.gaps.missing > 0 ? 'text-down' : ''}`}>
-              {formatNumber(drain.report?.gaps.missing)}
-            </td>
-          </tr>
-        ))}
-      </DataTable>
+      <DataTable label="Drains" columns={COLUMNS} rows={items} rowKey={(drain) => drain.id} />
     </Panel>
   )
 }

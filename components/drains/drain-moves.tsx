@@ -1,7 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { moveState } from './drain-left.ts'
@@ -24,7 +24,7 @@ export function DrainMoves({ drain }: { drain: Drain }) {
       }
       empty={drain.moves.length === 0 && 'No tunnel was registered here at the start.'}
     >
-      <DataTable label="Tunnels of the drain" head={['Host', 'From', 'To', 'Gap', 'At']} numeric={[3]}>
+      <PlainTable label="Tunnels of the drain" head={['Host', 'From', 'To', 'Gap', 'At']} numeric={[3]}>
         {rows.map((move) => {
           const state = moveState(drain, move)
           return (
@@ -52,7 +52,7 @@ export function DrainMoves({ drain }: { drain: Drain }) {
             </tr>
           )
         })}
-      </DataTable>
+      </PlainTable>
       {drain.moves.length > MAX_ROWS && <p className="pt-2 text-faint">The first {MAX_ROWS} are shown.</p>}
     </Panel>
   )

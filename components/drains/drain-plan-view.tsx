@@ -1,6 +1,6 @@
 import type { DrainPlan, PlannedPhase } from '@/server/contract/drains.ts'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { NoticeList } from './notice-list.tsx'
 import { PhaseBars } from './phase-bars.tsx'
 
@@ -27,7 +27,7 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
       <div className="grid gap-5 xl:grid-cols-2">
         <div className="min-w-0">
           <h3 className="mb-1 text-faint text-xs">What moves</h3>
-          <DataTable
+          <PlainTable
             label="What moves"
             head={['Node', 'Tunnels', 'Connections', 'Requests', 'Pushes']}
             numeric={[1, 2, 3, 4]}
@@ -41,11 +41,11 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
                 <td className="num">{formatNumber(move.pushes)}</td>
               </tr>
             ))}
-          </DataTable>
+          </PlainTable>
         </div>
         <div className="min-w-0">
           <h3 className="mb-1 text-faint text-xs">Where to, as far as can be told</h3>
-          <DataTable
+          <PlainTable
             label="Where to"
             head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}
             numeric={[1, 2, 3, 4]}
@@ -64,7 +64,7 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
                 </tr>
               )
             })}
-          </DataTable>
+          </PlainTable>
         </div>
       </div>
       <div>

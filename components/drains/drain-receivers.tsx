@@ -3,8 +3,8 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 
 /** How those who take the load over are. */
@@ -17,7 +17,7 @@ export function DrainReceivers({ drain }: { drain: Drain }) {
       query={overview}
       empty={overview.data && regions.length === 0 && 'There is no other region.'}
     >
-      <DataTable
+      <PlainTable
         label="Receiving regions"
         head={['Region', 'State', 'Tunnels', 'Capacity', 'Connections']}
         numeric={[2, 3, 4]}
@@ -37,7 +37,7 @@ export function DrainReceivers({ drain }: { drain: Drain }) {
             <td className="num">{formatNumber(region.connections)}</td>
           </tr>
         ))}
-      </DataTable>
+      </PlainTable>
     </Panel>
   )
 }

@@ -1,8 +1,8 @@
 import type { DrainReport } from '@/server/contract/drains.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { movedWords } from './drain-left.ts'
 
 /** What the drain cost, in numbers. What moved, stayed and did not come back is the headline. */
@@ -45,7 +45,7 @@ export function DrainReportView({ report }: { report: DrainReport }) {
         ))}
         <details>
           <summary className="w-fit text-accent">Phases, actual against budget</summary>
-          <DataTable label="Phases" head={['Node', 'Phase', 'Took', 'Budget']} numeric={[2, 3]}>
+          <PlainTable label="Phases" head={['Node', 'Phase', 'Took', 'Budget']} numeric={[2, 3]}>
             {report.phases.map((phase) => (
               <tr key={`${phase.node} ${phase.phase}`}>
                 <td className="num text-left!">{phase.node}</td>
@@ -60,7 +60,7 @@ export function DrainReportView({ report }: { report: DrainReport }) {
                 </td>
               </tr>
             ))}
-          </DataTable>
+          </PlainTable>
         </details>
       </div>
     </Panel>

@@ -1,7 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { Panel, type PanelQuery } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { stepLook } from './drain-left.ts'
@@ -10,7 +10,7 @@ import { stepLook } from './drain-left.ts'
 export function DrainSteps({ drain, query }: { drain: Drain; query: PanelQuery }) {
   return (
     <Panel title="Nodes" query={query}>
-      <DataTable
+      <PlainTable
         label="Nodes of the drain"
         head={['Node', 'Phase', 'Tunnels left', 'Connections', 'Requests', 'Pushes', 'Took']}
         numeric={[2, 3, 4, 5, 6]}
@@ -40,7 +40,7 @@ export function DrainSteps({ drain, query }: { drain: Drain; query: PanelQuery }
             </tr>
           )
         })}
-      </DataTable>
+      </PlainTable>
     </Panel>
   )
 }

@@ -3,8 +3,8 @@
 import { useKnown } from '../data/known.ts'
 import { useConnections, useNode } from '../data/nodes.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatBytes, formatDuration } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { nodeNow } from './last-known.ts'
 
 const SHOWN = 20
@@ -32,7 +32,7 @@ export function NodeConnections({ node }: { node: string }) {
       }
       empty={connections.data && items.length === 0 && 'No connection is open.'}
     >
-      <DataTable
+      <PlainTable
         label="Connections"
         head={[
           'Route',
@@ -65,7 +65,7 @@ export function NodeConnections({ node }: { node: string }) {
               <td className="num">{formatBytes(connection.bytesDownstream)}</td>
             </tr>
           ))}
-      </DataTable>
+      </PlainTable>
       {items.length > SHOWN && <p className="pt-2 text-faint">The {SHOWN} oldest are shown.</p>}
     </Panel>
   )

@@ -1,68 +1,108 @@
 'use client'
 
 import Link from 'next/link'
+import { useMemo } from 'react'
 import type { Node } from '@/server/contract/fleet.ts'
+import { INTENT_WORDS } from '@/server/contract/state-words.ts'
 import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { Time } from '../ui/time.tsx'
+
+const FIRST: readonly Column<Node>[] = [
+  {
+    name: 'Node',
+    by: (node) => node.id,
+    cell: (node) => (
+      <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
+        {node.id}
+      </Link>
+    ),
+  },
+  {
+    name: 'State',
+    by: (node) => node.state,
+    cell: (node) => (
+      <>
+        <StateMark state={node.state} />
+        {node.intent !== 'serving' && (
+          <span className="text-faint"> · wanted: {INTENT_WORDS[node.intent]}</span>
+        )}
+      </>
+    ),
+  },
+  {
+    name: 'Since',
+    by: (node) => node.since,
+    cell: (node) => <Time at={node.since} as="for" />,
+  },
+  {
+    name: 'Tunnels',
+    numeric: true,
+    by: (node) => node.numbers.tunnels,
+    cell: (node) => formatNumber(node.numbers.tunnels),
+  },
+  {
+    name: 'Connections',
+    numeric: true,
+    by: (node) => node.numbers.connections,
+    cell: (node) => formatNumber(node.numbers.connections),
+  },
+  {
+    name: 'Pushes delivered',
+    numeric: true,
+    by: (node) => node.numbers.pushDelivered,
+    cell: (node) => formatNumber(node.numbers.pushDelivered),
+  },
+  {
+    name: 'Poll',
+    numeric: true,
+    by: (node) => node.latencyMs,
+    title: (node) => node.lastOutcome ?? undefined,
+    cell: (node) =>
+      node.latencyMs === null || node.lastOutcome !== 'ok'
+        ? (node.lastOutcome ?? '–')
+        : formatDuration(node.latencyMs),
+  },
+]
+const PROBLEMS: Column<Node> = {
+  name: 'Problems',
+  by: (node) => node.problems.join('; ') || null,
+  className: (node) => (node.problems.length > 0 ? 'text-degraded' : 'text-faint'),
+  cell: (node) => node.problems.join('; ') || 'none',
+}
 
 /** Nodes side by side. */
 export function NodeTable({
   nodes,
   strips,
 }: {
-  nodes: Node[]
+  nodes: readonly Node[]
   strips: ReadonlyMap<string, Strip> | undefined
 }) {
+  const columns = useMemo(
+    (): readonly Column<Node>[] => [
+      ...FIRST,
+      {
+        name: 'Heartbeat',
+        className: 'min-w-36',
+        cell: (node) => (
+          <HeartbeatStrip strip={strips?.get(`node:${node.id}`)} label={`Heartbeat of ${node.id}`} />
+        ),
+      },
+      PROBLEMS,
+    ],
+    [strips],
+  )
   return (
     <DataTable
       label="Nodes"
-      head={[
-        'Node',
-        'State',
-        'Since',
-        'Tunnels',
-        'Connections',
-        'Pushes delivered',
-        'Poll',
-        'Heartbeat',
-        'Problems',
-      ]}
-      numeric={[3, 4, 5, 6]}
-    >
-      {nodes.map((node) => (
-        <tr key={node.id} data-node={node.id}>
-          <td>
-            <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
-              {node.id}
-            </Link>
-          </td>
-          <td>
-            <StateMark state={node.state} />
-            {node.intent !== 'serving' && <span className="text-faint"> · wanted: {node.intent}</span>}
-          </td>
-          <td>
-            <Time at={node.since} as="for" />
-          </td>
-          <td className="num">{formatNumber(node.numbers.tunnels)}</td>
-          <td className="num">{formatNumber(node.numbers.connections)}</td>
-          <td className="num">{formatNumber(node.numbers.pushDelivered)}</td>
-          <td className="num" title={node.lastOutcome ?? undefined}>
-            {node.latencyMs === null || node.lastOutcome !== 'ok'
-              ? (node.lastOutcome ?? '–')
-              : formatDuration(node.latencyMs)}
-          </td>
-          <td className="min-w-36">
-            <HeartbeatStrip strip={strips?.get(`node:${node.id}`)} label={`Heartbeat of ${node.id}`} />
-          </td>
-          <td className={node.problems.length > 0 ? 'text-degraded' : 'text-faint'}>
-            {node.problems.join('; ') || 'none'}
-          </td>
-        </tr>
-      ))}
-    </DataTable>
+      columns={columns}
+      rows={nodes}
+      rowKey={(node) => node.id}
+      rowData={(node) => ({ 'data-node': node.id })}
+    />
   )
 }

@@ -1,8 +1,8 @@
 'use client'
 
 import { useNode } from '../data/nodes.ts'
-import { DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
+import { PlainTable } from '../ui/plain-table.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 import { NodePanel } from './node-panel.tsx'
 import { tidegateHealth } from './tidegate-health.ts'
@@ -16,7 +16,7 @@ export function NodeTargets({ node: id }: { node: string }) {
   return (
     <NodePanel node={id} title="Routes and targets">
       {targets.length > 0 && (
-        <DataTable
+        <PlainTable
           label="Targets"
           head={['Route', 'Target', 'Health', 'Active', 'Connect failures']}
           numeric={[3, 4]}
@@ -32,7 +32,7 @@ export function NodeTargets({ node: id }: { node: string }) {
               <td className="num">{formatNumber(target.connectFailures)}</td>
             </tr>
           ))}
-        </DataTable>
+        </PlainTable>
       )}
       {listeners.length > 0 && (
         <p className="mt-3 text-soft">

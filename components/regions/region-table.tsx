@@ -1,17 +1,72 @@
 'use client'
 
 import Link from 'next/link'
+import { useMemo } from 'react'
+import type { Region } from '@/server/contract/fleet.ts'
+import { INTENT_WORDS } from '@/server/contract/state-words.ts'
 import { useHeartbeats } from '../data/heartbeats.ts'
 import { useOverview } from '../data/overview.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
+
+const COLUMNS: readonly Column<Region>[] = [
+  {
+    name: 'Region',
+    by: (region) => region.name,
+    cell: (region) => (
+      <>
+        <Link href={`/regions/${region.id}`} className="font-medium hover:underline">
+          {region.name}
+        </Link>{' '}
+        <span className="num text-faint">{region.id}</span>
+      </>
+    ),
+  },
+  {
+    name: 'State',
+    by: (region) => region.state,
+    cell: (region) => <StateMark state={region.state} words={region.words} />,
+  },
+  { name: 'Wanted', by: (region) => region.intent, cell: (region) => INTENT_WORDS[region.intent] },
+  {
+    name: 'Up',
+    numeric: true,
+    by: (region) => region.up,
+    cell: (region) => `${region.up} of ${region.nodes}`,
+  },
+  {
+    name: 'Tunnels',
+    numeric: true,
+    by: (region) => region.tunnels,
+    cell: (region) => formatNumber(region.tunnels),
+  },
+  {
+    name: 'Connections',
+    numeric: true,
+    by: (region) => region.connections,
+    cell: (region) => formatNumber(region.connections),
+  },
+]
 
 export function RegionTable() {
   const overview = useOverview()
   const { data: strips } = useHeartbeats()
+  const columns = useMemo(
+    (): readonly Column<Region>[] => [
+      ...COLUMNS,
+      {
+        name: 'Heartbeat',
+        className: 'min-w-40',
+        cell: (region) => (
+          <HeartbeatStrip strip={strips?.get(`region:${region.id}`)} label={`Heartbeat of ${region.name}`} />
+        ),
+      },
+    ],
+    [strips],
+  )
   return (
     <Panel
       title="All regions"
@@ -23,35 +78,10 @@ export function RegionTable() {
     >
       <DataTable
         label="Regions"
-        head={['Region', 'State', 'Wanted', 'Up', 'Tunnels', 'Connections', 'Heartbeat']}
-        numeric={[3, 4, 5]}
-      >
-        {overview.data?.regions.map((region) => (
-          <tr key={region.id}>
-            <td>
-              <Link href={`/regions/${region.id}`} className="font-medium hover:underline">
-                {region.name}
-              </Link>{' '}
-              <span className="num text-faint">{region.id}</span>
-            </td>
-            <td>
-              <StateMark state={region.state} words={region.words} />
-            </td>
-            <td>{region.intent}</td>
-            <td className="num">
-              {region.up} of {region.nodes}
-            </td>
-            <td className="num">{formatNumber(region.tunnels)}</td>
-            <td className="num">{formatNumber(region.connections)}</td>
-            <td className="min-w-40">
-              <HeartbeatStrip
-                strip={strips?.get(`region:${region.id}`)}
-                label={`Heartbeat of ${region.name}`}
-              />
-            </td>
-          </tr>
-        ))}
-      </DataTable>
+        columns={columns}
+        rows={overview.data?.regions ?? []}
+        rowKey={(region) => region.id}
+      />
     </Panel>
   )
 }

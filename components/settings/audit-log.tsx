@@ -1,9 +1,19 @@
 'use client'
 
+import type { AuditRow } from '@/server/contract/access.ts'
 import { useAudit } from '../data/access.ts'
 import { Panel } from '../panels/panel.tsx'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Time } from '../ui/time.tsx'
+
+const COLUMNS: readonly Column<AuditRow>[] = [
+  { name: 'When', by: (row) => row.at, cell: (row) => <Time at={row.at} as="full" /> },
+  { name: 'Who', className: 'font-medium', by: (row) => row.actor, cell: (row) => row.actor },
+  { name: 'From', className: 'num text-left!', by: (row) => row.address, cell: (row) => row.address ?? '–' },
+  { name: 'Did', by: (row) => row.action, cell: (row) => row.action },
+  { name: 'To', className: 'num text-left!', by: (row) => row.object, cell: (row) => row.object },
+  { name: 'Reason', className: 'max-w-96 truncate', cell: (row) => row.reason ?? '–' },
+]
 
 /** Who did what; rows are only ever added. */
 export function AuditLog() {
@@ -14,20 +24,12 @@ export function AuditLog() {
       query={audit}
       empty={audit.data?.items.length === 0 && 'Nobody has done anything yet.'}
     >
-      <DataTable label="Audit log" head={['When', 'Who', 'From', 'Did', 'To', 'Reason']}>
-        {audit.data?.items.map((row) => (
-          <tr key={row.id}>
-            <td>
-              <Time at={row.at} as="full" />
-            </td>
-            <td className="font-medium">{row.actor}</td>
-            <td className="num text-left!">{row.address ?? '–'}</td>
-            <td>{row.action}</td>
-            <td className="num text-left!">{row.object}</td>
-            <td className="max-w-96 truncate">{row.reason ?? '–'}</td>
-          </tr>
-        ))}
-      </DataTable>
+      <DataTable
+        label="Audit log"
+        columns={COLUMNS}
+        rows={audit.data?.items ?? []}
+        rowKey={(row) => String(row.id)}
+      />
     </Panel>
   )
 }

@@ -1,6 +1,7 @@
 'use client'
 
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
+import type { ApiToken } from '@/server/contract/access.ts'
 import type { Role } from '@/server/contract/states.ts'
 import { useAccessChanges, useTokens } from '../data/access.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
@@ -9,41 +10,61 @@ import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
 import { controlClass } from '../ui/control-class.ts'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Field } from '../ui/field.tsx'
 import { Time } from '../ui/time.tsx'
 import { RoleSelect } from './role-select.tsx'
+
+const COLUMNS: readonly Column<ApiToken>[] = [
+  { name: 'Name', className: 'font-medium', by: (token) => token.name, cell: (token) => token.name },
+  { name: 'Role', by: (token) => token.role, cell: (token) => token.role },
+  {
+    name: 'Created',
+    by: (token) => token.createdAt,
+    cell: (token) => <Time at={token.createdAt} as="full" />,
+  },
+  {
+    name: 'Expires',
+    by: (token) => token.expiresAt,
+    cell: (token) => (token.expiresAt ? <Time at={token.expiresAt} as="full" /> : 'never'),
+  },
+  {
+    name: 'Last used',
+    by: (token) => token.lastUsedAt,
+    cell: (token) => (token.lastUsedAt ? <Time at={token.lastUsedAt} as="ago" /> : 'never'),
+  },
+]
 
 export function TokenSettings() {
   const admin = useMay('admin')
   const tokens = useTokens(admin)
   const { removeToken } = useAccessChanges()
+  const remove = removeToken.mutate
+  const columns = useMemo(
+    (): readonly Column<ApiToken>[] => [
+      ...COLUMNS,
+      {
+        name: 'Actions',
+        silent: true,
+        cell: (token) => (
+          <ConfirmButton label="Revoke" ask={`Revoke ${token.name}`} onConfirm={() => remove(token.id)} />
+        ),
+      },
+    ],
+    [remove],
+  )
   if (!admin) return null
   return (
     <Panel title="API tokens" query={tokens}>
       {tokens.data?.items.length === 0 ? (
         <p className="text-soft">No token yet. Scripts and the command line sign in with one.</p>
       ) : (
-        <DataTable label="API tokens" head={['Name', 'Role', 'Made', 'Expires', 'Last used', '']}>
-          {tokens.data?.items.map((token) => (
-            <tr key={token.id}>
-              <td className="font-medium">{token.name}</td>
-              <td>{token.role}</td>
-              <td>
-                <Time at={token.createdAt} as="full" />
-              </td>
-              <td>{token.expiresAt ? <Time at={token.expiresAt} as="full" /> : 'never'}</td>
-              <td>{token.lastUsedAt ? <Time at={token.lastUsedAt} as="ago" /> : 'never'}</td>
-              <td>
-                <ConfirmButton
-                  label="Revoke"
-                  ask={`Revoke ${token.name}`}
-                  onConfirm={() => removeToken.mutate(token.id)}
-                />
-              </td>
-            </tr>
-          ))}
-        </DataTable>
+        <DataTable
+          label="API tokens"
+          columns={columns}
+          rows={tokens.data?.items ?? []}
+          rowKey={(token) => token.id}
+        />
       )}
       {removeToken.error && (
         <p role="alert" className="mt-2 text-down">

@@ -1,6 +1,7 @@
 'use client'
 
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
+import type { User } from '@/server/contract/access.ts'
 import type { Role } from '@/server/contract/states.ts'
 import { useAccessChanges, useUsers } from '../data/access.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
@@ -9,7 +10,7 @@ import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
 import { controlClass } from '../ui/control-class.ts'
-import { DataTable } from '../ui/data-table.tsx'
+import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Field } from '../ui/field.tsx'
 import { Time } from '../ui/time.tsx'
 import { RoleSelect } from './role-select.tsx'
@@ -19,38 +20,51 @@ export function UserSettings() {
   const admin = useMay('admin')
   const users = useUsers(admin)
   const { changeRole, removeUser } = useAccessChanges()
+  const change = changeRole.mutate
+  const remove = removeUser.mutate
+  const mine = me.data?.email
+  const columns = useMemo(
+    (): readonly Column<User>[] => [
+      {
+        name: 'E-mail',
+        className: 'font-medium',
+        by: (user) => user.email,
+        cell: (user) => (
+          <>
+            {user.email}
+            {user.email === mine && <span className="font-normal text-faint"> · you</span>}
+          </>
+        ),
+      },
+      {
+        name: 'Role',
+        className: 'w-36',
+        by: (user) => user.role,
+        cell: (user) => (
+          <RoleSelect
+            label={`Role of ${user.email}`}
+            value={user.role}
+            onChange={(role) => change({ id: user.id, role })}
+          />
+        ),
+      },
+      { name: 'Since', by: (user) => user.createdAt, cell: (user) => <Time at={user.createdAt} as="full" /> },
+      {
+        name: 'Actions',
+        silent: true,
+        cell: (user) => (
+          <ConfirmButton label="Remove" ask={`Remove ${user.email}`} onConfirm={() => remove(user.id)} />
+        ),
+      },
+    ],
+    [mine, change, remove],
+  )
   if (me.data && !admin)
     return <p className="text-soft">Only administrators see and manage access; you are {me.data.role}.</p>
   const problem = changeRole.error ?? removeUser.error
   return (
     <Panel title="People" query={users}>
-      <DataTable label="People" head={['E-mail', 'Role', 'Since', '']}>
-        {users.data?.items.map((user) => (
-          <tr key={user.id}>
-            <td className="font-medium">
-              {user.email}
-              {user.email === me.data?.email && <span className="font-normal text-faint"> · you</span>}
-            </td>
-            <td className="w-36">
-              <RoleSelect
-                label={`Role of ${user.email}`}
-                value={user.role}
-                onChange={(role) => changeRole.mutate({ id: user.id, role })}
-              />
-            </td>
-            <td>
-              <Time at={user.createdAt} as="full" />
-            </td>
-            <td>
-              <ConfirmButton
-                label="Remove"
-                ask={`Remove ${user.email}`}
-                onConfirm={() => removeUser.mutate(user.id)}
-              />
-            </td>
-          </tr>
-        ))}
-      </DataTable>
+      <DataTable label="People" columns={columns} rows={users.data?.items ?? []} rowKey={(user) => user.id} />
       {problem && (
         <p role="alert" className="mt-2 text-down">
           {errorText(problem)}

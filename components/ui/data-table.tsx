@@ -1,36 +1,201 @@
-import type { ReactNode } from 'react'
+'use client'
 
-/** A table with hairlines; wide ones scroll within themselves, never the page: also what is only for screen readers, hence relative. */
-export function DataTable({
+import {
+  type ColumnDef,
+  getCoreRowModel,
+  getSortedRowModel,
+  type RowData,
+  type SortingState,
+  type Row as TableRow,
+  useReactTable,
+} from '@tanstack/react-table'
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { type ReactNode, useMemo, useRef, useState } from 'react'
+
+/** One column of a table over `Row`. */
+export interface Column<Row> {
+  /** Stands in the head, and names the column. */
+  name: string
+  cell: (row: Row) => ReactNode
+  /** What rows are sorted by; a column without it cannot be sorted. What is not known (null) stands last either way. */
+  by?: (row: Row) => string | number | null | undefined
+  /** Figures stand at the right, and the largest comes first. */
+  numeric?: boolean
+  className?: string | ((row: Row) => string)
+  /** What a cell that is cut says in full. */
+  title?: (row: Row) => string | undefined
+  /** A class, in tables of fixed layout. */
+  width?: string
+  /** The head says its name to screen readers alone. */
+  silent?: boolean
+}
+
+/** Above this the table scrolls within itself, under a head that stays. */
+const TALL_ROWS = 30
+const VIRTUAL_ROW_PX = 40
+
+const PLAIN =
+  'w-full min-w-max border-collapse [&_td.num]:text-right [&_td]:h-9 [&_td]:border-hairline [&_td]:border-t [&_td]:py-1 [&_td]:pr-6 [&_td]:align-middle'
+const VIRTUAL =
+  'w-full min-w-[68rem] table-fixed border-separate border-spacing-0 [&_td]:h-10 [&_td]:truncate [&_td]:border-hairline [&_td]:border-t [&_td]:pr-4 [&_th]:pr-4'
+
+const compare = (a: unknown, b: unknown): number =>
+  typeof a === 'number' && typeof b === 'number'
+    ? a - b
+    : String(a).localeCompare(String(b), 'en', { numeric: true })
+
+const defined = <Row extends RowData>(column: Column<Row>): ColumnDef<Row> => {
+  const { by } = column
+  return {
+    id: column.name,
+    accessorFn: (row) => by?.(row) ?? undefined,
+    enableSorting: by !== undefined,
+    sortDescFirst: column.numeric ?? false,
+    sortUndefined: 'last',
+    sortingFn: (a: TableRow<Row>, b: TableRow<Row>, id) => compare(a.getValue(id), b.getValue(id)),
+  }
+}
+
+/**
+ * A table that is sorted by its heads: by a press or by the keyboard, upwards, downwards, and back to the order in which it was given.
+ * Wide ones scroll within themselves, never the page. With `virtual`, only the rows on screen exist.
+ */
+export function DataTable<Row extends RowData>({
   label,
-  head,
-  numeric = [],
-  children,
+  columns,
+  rows,
+  rowKey,
+  rowData,
+  virtual = false,
 }: {
   label: string
-  head: readonly string[]
-  numeric?: readonly number[]
-  children: ReactNode
+  /** The same list each time: another one makes the table anew. */
+  columns: readonly Column<Row>[]
+  rows: readonly Row[]
+  rowKey: (row: Row) => string
+  /** `data-` attributes of a row. */
+  rowData?: (row: Row) => Record<`data-${string}`, string>
+  /** Thousands of rows of one height. */
+  virtual?: boolean
 }) {
+  const scroller = useRef<HTMLElement>(null)
+  const [sorting, setSorting] = useState<SortingState>([])
+  const definitions = useMemo(() => columns.map(defined), [columns])
+  const table = useReactTable({
+    data: rows as Row[],
+    columns: definitions,
+    state: { sorting },
+    onSortingChange: setSorting,
+    getRowId: rowKey,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+    enableMultiSort: false,
+  })
+  const sorted = table.getRowModel().rows
+  const window = useVirtualizer({
+    count: virtual ? sorted.length : 0,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => VIRTUAL_ROW_PX,
+    overscan: 12,
+  })
+  const items = window.getVirtualItems()
+  const before = items[0]?.start ?? 0
+  const after = virtual ? window.getTotalSize() - (items.at(-1)?.end ?? 0) : 0
+  const shown = virtual
+    ? items.flatMap(({ index }) => (sorted[index] ? [{ row: sorted[index], index }] : []))
+    : sorted.map((row, index) => ({ row, index }))
+  const tall = virtual || rows.length > TALL_ROWS
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section className="relative overflow-x-auto" tabIndex={0} aria-label={`${label}, table`}>
-      <table className="w-full min-w-max border-collapse [&_td.num]:text-right [&_td]:h-9 [&_td]:border-hairline [&_td]:border-t [&_td]:py-1 [&_td]:pr-6 [&_td]:align-middle">
-        <thead>
+    <section
+      ref={scroller}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label={`${label}, table`}
+      className={`relative ${tall ? 'max-h-[80vh] overflow-auto' : 'overflow-x-auto'}`}
+    >
+      <table
+        {...(virtual ? { 'aria-rowcount': sorted.length + 1 } : {})}
+        className={virtual ? VIRTUAL : PLAIN}
+      >
+        <thead className={tall ? 'sticky top-0 z-10 bg-canvas' : ''}>
           <tr className="text-left text-faint text-xs">
-            {head.map((name, index) => (
-              <th
-                key={name}
-                scope="col"
-                className={`py-1 pr-6 font-medium ${numeric.includes(index) ? 'text-right' : ''}`}
-              >
-                {name || <span className="sr-only">Actions</span>}
-              </th>
+            {table.getFlatHeaders().map(({ column }, index) => (
+              <Head
+                key={column.id}
+                name={column.id}
+                look={columns[index]}
+                sorted={column.getIsSorted()}
+                onSort={column.getCanSort() ? column.getToggleSortingHandler() : undefined}
+              />
             ))}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        <tbody>
+          {before > 0 && <tr style={{ height: before }} />}
+          {shown.map(({ row, index }) => (
+            <tr
+              key={row.id}
+              {...(virtual ? { 'aria-rowindex': index + 2 } : {})}
+              {...rowData?.(row.original)}
+            >
+              {columns.map((column) => (
+                <td
+                  key={column.name}
+                  className={classOf(column, row.original)}
+                  title={column.title?.(row.original)}
+                >
+                  {column.cell(row.original)}
+                </td>
+              ))}
+            </tr>
+          ))}
+          {after > 0 && <tr style={{ height: after }} />}
+        </tbody>
       </table>
     </section>
+  )
+}
+
+const classOf = <Row,>({ numeric, className }: Column<Row>, row: Row): string => {
+  const own = typeof className === 'function' ? className(row) : (className ?? '')
+  return numeric ? `num ${own}` : own
+}
+
+const ARIA_SORT = { asc: 'ascending', desc: 'descending' } as const
+const ARROW = { asc: '↑', desc: '↓' } as const
+
+function Head({
+  name,
+  look,
+  sorted,
+  onSort,
+}: {
+  name: string
+  look: Pick<Column<never>, 'numeric' | 'width' | 'silent'> | undefined
+  sorted: false | 'asc' | 'desc'
+  onSort: ((event: unknown) => void) | undefined
+}) {
+  const side = look?.numeric ? 'text-right' : ''
+  return (
+    <th
+      scope="col"
+      {...(sorted ? { 'aria-sort': ARIA_SORT[sorted] } : {})}
+      className={`py-1 pr-6 font-medium ${side} ${look?.width ?? ''}`}
+    >
+      {look?.silent ? (
+        <span className="sr-only">{name}</span>
+      ) : onSort === undefined ? (
+        name
+      ) : (
+        <button
+          type="button"
+          onClick={onSort}
+          className={`font-medium hover:text-ink ${side} ${sorted ? 'text-ink' : ''}`}
+        >
+          {name}
+          <span aria-hidden="true">{sorted ? ` ${ARROW[sorted]}` : ''}</span>
+        </button>
+      )}
+    </th>
   )
 }

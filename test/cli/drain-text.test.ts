@@ -16,12 +16,12 @@ const withSteps = (...steps: DrainStep[]) => drain('d1', { state: 'running', ste
 
 describe('what the command line says of drains', () => {
   it.each<[DrainStep, string]>([
-    [step({}), 'running: fra-1 tunnels (1 tunnel, 2 connections left)'],
+    [step({}), 'running: fra-1 moving tunnels (1 tunnel, 2 connections left)'],
     [
       step({ remaining: { tunnels: 1_240, connections: 1, requests: 0, pushes: 0 } }),
-      'running: fra-1 tunnels (1 240 tunnels, 1 connection left)',
+      'running: fra-1 moving tunnels (1 240 tunnels, 1 connection left)',
     ],
-    [step({ remaining: null }), 'running: fra-1 tunnels'],
+    [step({ remaining: null }), 'running: fra-1 moving tunnels'],
     [step({ phase: 'waiting' }), 'running: fra-1 waiting'],
     [step({ phase: 'done', outcome: 'kept_serving' }), 'running: fra-1 kept serving'],
   ])('a step as a line: %#', (each, line) => {
@@ -40,7 +40,7 @@ describe('what the command line says of drains', () => {
     }
     expect(reportText(drain('d1', { state: 'drained', report }).drain)).toBe(
       [
-        'Drain d1 is drained after 8 s',
+        'Drain d1 is drained after 8.4 s',
         '  tunnels      0 in scope: 1 moved, 0 stayed, 0 missing; gap p50 not measured, p99 not measured, max 12 ms',
         '  connections  1 finished, 0 aborted; 1 request failed',
         '  note         fra-1 was slow',
