@@ -1,5 +1,5 @@
 import type { Drain } from '../../contract/drains.ts'
-import type { Asked, DrainVerbs } from '../adapters/adapter.ts'
+import type { Asked, DrainVerbs, Observation } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
@@ -47,8 +47,8 @@ export class NodeDriver {
 
   /** Asks the node itself; null where it gives no usable answer. */
   async look(): Promise<Facts | null> {
-    const seen = await this.#asked((verbs) => verbs.observe())
-    if (seen === null) return null
+    // One that left the configuration, or became another kind, says nothing any more either.
+    const seen = (await this.#asked((verbs) => verbs.observe())) ?? NOTHING
     if (seen.facts === null && seen.silent) {
       this.#missed(seen.refused)
       return null
@@ -136,6 +136,7 @@ export class NodeDriver {
 }
 
 const ACCEPTED: Asked = { kind: 'accepted' }
+const NOTHING: Observation = { facts: null, silent: true, refused: false }
 
 const whyOf = (asked: Asked): string | null => (asked.kind === 'accepted' ? null : asked.why)
 

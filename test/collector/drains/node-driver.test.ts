@@ -3,7 +3,7 @@ import { NodeDriver } from '../../../server/collector/drains/node-driver.ts'
 import { ScriptedFleet } from './scripted-fleet.ts'
 
 /** What one look met, and how many seconds passed before it. */
-type Look = ['answer' | 'refused' | 'silence', number]
+type Look = ['answer' | 'refused' | 'silence' | 'no verbs', number]
 
 const goneAfter = async (looks: readonly Look[]): Promise<boolean> => {
   const fleet = new ScriptedFleet()
@@ -14,6 +14,7 @@ const goneAfter = async (looks: readonly Look[]): Promise<boolean> => {
     now += seconds * 1_000
     node.answers = met !== 'refused'
     node.silent = met === 'silence'
+    node.kind = met === 'no verbs' ? 'json' : 'tidegate'
     await driver.look()
   }
   return driver.isGone()
@@ -39,6 +40,8 @@ describe('the end of a process', () => {
     ],
     ['is not proved by half a minute of silence', times(30, ['silence', 1]), false],
     ['is proved by a minute of silence', times(61, ['silence', 1]), true],
+    ['is not proved where nobody can ask it for half a minute', times(30, ['no verbs', 1]), false],
+    ['is taken for granted where nobody can ask it for a minute', times(61, ['no verbs', 1]), true],
     ['is not proved by two silences a minute apart', times(2, ['silence', 60]), false],
   ])('%s', async (_title, looks, gone) => {
     expect(await goneAfter(looks)).toBe(gone)
