@@ -4,6 +4,8 @@ import { countWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
+import { NOTHING_ELSE_SERVES } from './serving-floor.ts'
+import { leavesNobody, successorsOf } from './take-over.ts'
 
 /** Seconds that phase 3 may take beyond tunnels ÷ pace. */
 const TUNNEL_SLACK_SECONDS = 10
@@ -30,9 +32,10 @@ export const planDrain = (
   strategy: Strategy,
   context: PlanContext,
 ): DrainPlan => {
-  const leaving = new Set(subject.nodes.map((node) => node.id))
   // A drain of one node leaves its neighbours to take over; a regional one leaves only other regions.
-  const receivers = fleet.nodes().filter((node) => !leaving.has(node.id) && node.region !== subject.region)
+  const receivers = successorsOf(fleet.nodes(), idsOf(subject)).filter(
+    (node) => node.region !== subject.region,
+  )
   const moves = subject.nodes.map((node) => movesOf(fleet, node))
   const tunnelsMoving = moves.reduce((sum, move) => sum + move.tunnels, 0)
   const phases = subject.nodes.flatMap((node) => phasesOf(fleet, node, strategy, tunnelsOf(fleet, node.id)))
@@ -47,6 +50,8 @@ export const planDrain = (
     warnings: [...overCapacity(expected), ...warnings(fleet, subject, receivers, context)],
   }
 }
+
+const idsOf = ({ nodes }: Pick<DrainSubject, 'nodes'>): string[] => nodes.map(({ id }) => id)
 
 const tunnelsOf = (fleet: DrainFleet, node: string): number =>
   fleet.tunnels().filter((tunnel) => tunnel.node === node && tunnel.state === 'registered').length
@@ -134,12 +139,11 @@ const blockers = (
       message: `Drain ${running.id} has been active here since ${running.since}; end that one first`,
     })
   }
-  if (serving.length === 0) {
-    found.push({
-      code: 'last_serving_region',
-      message: 'No other region serves now, so nothing could take over',
-    })
-  } else if (!serving.some((node) => hasFreshData(fleet, node, now))) {
+  // What cannot be taken out needs nobody to take over.
+  const going = subject.nodes.filter(({ id }) => fleet.drainVerbs(id) !== null).map(({ id }) => id)
+  if (going.length > 0 && leavesNobody(fleet.nodes(), going, serving)) {
+    found.push(NOTHING_ELSE_SERVES)
+  } else if (going.length > 0 && !serving.some((node) => hasFreshData(fleet, node, now))) {
     found.push({
       code: 'no_receiver_data',
       message: 'The receiving regions have sent no data for two intervals',

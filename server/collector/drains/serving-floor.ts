@@ -3,6 +3,13 @@ import type { Drain, DrainNotice } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
 import { Turn } from '../../time/turn.ts'
 import type { DrainFleet } from './drain-fleet.ts'
+import { leavesNobody } from './take-over.ts'
+
+/** The blocker of the last that serves. */
+export const NOTHING_ELSE_SERVES: DrainNotice = {
+  code: 'last_serving_region',
+  message: 'No other region serves now, so nothing could take over',
+}
 
 const isServing = (node: Node): boolean =>
   (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
@@ -50,10 +57,8 @@ export class ServingFloor {
       .filter((node) => isServing(node) && !taken.has(node.id) && this.#fleet.drainVerbs(node.id) !== null)
   }
 
-  /** What speaks against taking these nodes out; null while another one would serve. */
+  /** What speaks against taking these nodes out; null while another one of each kind would serve. */
   refusal(leaving: readonly string[], except: string | null = null): DrainNotice | null {
-    return this.servers(except).some((node) => !leaving.includes(node.id))
-      ? null
-      : { code: 'last_serving_region', message: 'No other region serves now, so nothing could take over' }
+    return leavesNobody(this.#fleet.nodes(), leaving, this.servers(except)) ? NOTHING_ELSE_SERVES : null
   }
 }

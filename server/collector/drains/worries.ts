@@ -2,6 +2,7 @@ import type { DrainMove } from '../../contract/drains.ts'
 import { countWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import { gapStatistics } from './gaps.ts'
+import { leavesNobody, successorsOf } from './take-over.ts'
 
 /** A reason why a drain should not go on by itself. `code` names it, so that an operator can accept it once. */
 export interface Worry {
@@ -18,19 +19,20 @@ export const receiverWorries = (
   leaving: readonly string[],
   region: string | null,
 ): Worry[] => {
-  const isAble = fleet
-    .nodes()
-    .some(
-      (node) =>
-        !leaving.includes(node.id) &&
-        node.intent === 'serving' &&
-        (node.state === 'up' || node.state === 'degraded'),
-    )
+  const successors = successorsOf(fleet.nodes(), leaving)
+  const able = successors.filter(
+    ({ intent, state }) => intent === 'serving' && (state === 'up' || state === 'degraded'),
+  )
+  const isReceiving = (id: string): boolean => successors.some((node) => node.region === id)
   return [
-    ...(isAble ? [] : [{ code: 'no_receiver', sentence: 'no receiving node is up' }]),
+    ...(leavesNobody(fleet.nodes(), leaving, able)
+      ? [{ code: 'no_receiver', sentence: 'no receiving node is up' }]
+      : []),
     ...fleet
       .regions()
-      .filter(({ id, state }) => id !== region && (state === 'down' || state === 'unknown'))
+      .filter(
+        ({ id, state }) => id !== region && (state === 'down' || state === 'unknown') && isReceiving(id),
+      )
       .map(({ id, state }) => ({ code: `region:${id}`, sentence: `receiving region ${id} is ${state}` })),
   ]
 }

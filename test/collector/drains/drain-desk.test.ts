@@ -335,6 +335,22 @@ describe('the drain desk', () => {
     expect((await desk.get(id))?.steps.map((step) => step.node)).toEqual(['fra-1'])
   })
 
+  it('does not take a node of another kind for one that takes over', async () => {
+    for (const { id } of fleet.scripted) if (!id.startsWith('fra')) fleet.get(id).kind = 'json'
+    const plan = await desk.preview({ region: 'fra' })
+    expect(plan.blockers).toMatchObject([{ code: 'last_serving_region' }])
+    expect(plan.forecast).toEqual([])
+    expect(await codeOf(desk.create(request, ana))).toBe('ERR_DRAIN_BLOCKED')
+    // Its neighbour is one.
+    expect((await desk.preview({ node: 'fra-1' })).blockers).toEqual([])
+    fleet.kill('iad-1')
+    const { id } = await desk.create({ node: 'fra-1', reason: 'x', confirm: 'fra-1' }, ana)
+    await expect.poll(async () => (await desk.get(id))?.state, { timeout: 10_000 }).toBe('drained')
+    expect(await codeOf(desk.create({ node: 'fra-2', reason: 'x', confirm: 'fra-2' }, ana))).toBe(
+      'ERR_DRAIN_BLOCKED',
+    )
+  })
+
   it('warns that nobody can prove empty what does not count', async () => {
     fleet.proof = 'none'
     const { warnings, blockers } = await desk.preview({ node: 'fra-1' })
@@ -342,12 +358,12 @@ describe('the drain desk', () => {
     expect(blockers).toEqual([])
   })
 
-  it('waits, and says so, where a node of a drain became one of another kind', async () => {
+  it('can be aborted, and says what is left, where its nodes became nodes of another kind', async () => {
     fleet.hostsStay = true
     const { id } = await desk.create(request, ana)
     await expect.poll(async () => (await desk.get(id))?.steps[0]?.phase).toBe('proving')
     for (const node of ['fra-1', 'fra-2']) fleet.get(node).kind = 'json'
-    await expect.poll(async () => (await desk.get(id))?.note).toMatch(/^fra-1 does not answer/)
+    await expect.poll(async () => (await desk.get(id))?.steps[0]?.remaining).toBeNull()
     await desk.act(id, 'abort', { version: (await desk.get(id))?.version ?? 0 }, ana)
     await expect
       .poll(async () => (await desk.get(id))?.note)
