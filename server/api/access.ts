@@ -3,6 +3,7 @@ import type { AccessRequest, Caller } from '../auth/auth.ts'
 import { createClientAddresses } from '../auth/client-address.ts'
 import { isMutation } from '../auth/request.ts'
 import { AppError, type Role } from '../contract/index.ts'
+import { within } from '../time/deadline.ts'
 import type { ApiContext, ApiOptions } from './context.ts'
 
 /** Changes one caller may ask for in a minute; a loop that went wrong must not fill the audit. */
@@ -31,25 +32,15 @@ export const createAccess = (options: ApiOptions): Access => {
     encrypted: clients.isEncrypted(context.env.incoming),
   })
 
-  const inTime = async (work: () => Promise<Response> | Response): Promise<Response> => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const seconds = deadlineMs / 1_000
-        reject(
-          new AppError('ERR_CAPACITY', `The answer took longer than ${seconds} s and was given up`, {
-            ceiling: 'handlerSeconds',
-            limit: seconds,
-          }),
-        )
-      }, deadlineMs)
+  const seconds = deadlineMs / 1_000
+  const late = (): never => {
+    throw new AppError('ERR_CAPACITY', `The answer took longer than ${seconds} s and was given up`, {
+      ceiling: 'handlerSeconds',
+      limit: seconds,
     })
-    try {
-      return await Promise.race([work(), late])
-    } finally {
-      clearTimeout(timer)
-    }
   }
+  const inTime = (work: () => Promise<Response> | Response): Promise<Response> =>
+    within(deadlineMs, async () => work(), { late })
 
   return {
     requestOf,

@@ -33,7 +33,6 @@ export interface Api {
   handle(request: IncomingMessage, response: ServerResponse): void
   /** Every route there is. */
   readonly routes: readonly ApiRoute[]
-  close(): Promise<void>
 }
 
 /** The part of the server that programs talk to. Each handler asks for the caller's role before it does anything else. */
@@ -85,9 +84,6 @@ export const createApi = (options: ApiOptions): Api => {
         options.log.error({ err: error }, 'an answer could not be sent')
         response.destroy()
       })
-    },
-    async close() {
-      // Nothing is held: handlers have deadlines, and sockets belong to the web server.
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { CollectorHandle } from '../collector/handle.ts'
 import type { NodeConnection } from '../contract/index.ts'
+import { within } from '../time/deadline.ts'
 
 type NodeList = Awaited<ReturnType<CollectorHandle['connections']>>
 
@@ -74,12 +75,8 @@ export class ConnectionLists {
         if (list !== null) told.set(node, list)
       }
     }
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs)
-    })
-    await Promise.race([Promise.all(Array.from({ length: maxAtOnce }, work)), late])
-    clearTimeout(timer)
+    // Who has not answered by then is named below.
+    await within(deadlineMs, Promise.all(Array.from({ length: maxAtOnce }, work)), { late: () => null })
     const lists = nodes.flatMap((node) => told.get(node) ?? [])
     return {
       items: lists.flatMap(({ items }) => items).slice(0, size),

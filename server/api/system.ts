@@ -1,4 +1,4 @@
-import { type OpenApiDocument, openApiDocument } from '../contract/api/openapi.ts'
+import { openApiDocument } from '../contract/api/openapi.ts'
 import type { systemRoutes } from '../contract/api/system.ts'
 import { AppError, type SystemInfo } from '../contract/index.ts'
 import type { StoreMeasure } from '../store/sqlite-store.ts'
@@ -62,7 +62,7 @@ const storeOf = (
 export const systemHandlers = (options: ApiOptions): Handlers<typeof systemRoutes> => {
   const { collector, live, store } = options
   const startedAt = options.startedAt ?? Date.now()
-  let document: OpenApiDocument | undefined
+  let document: string | undefined
 
   return {
     getMe: ({ caller }) => ({ email: caller.name, role: caller.role, demo: options.demoMode }),
@@ -91,9 +91,9 @@ export const systemHandlers = (options: ApiOptions): Handlers<typeof systemRoute
       }
     },
     listAudit: ({ query }) => store.auditRows(given(query)),
-    getOpenApi() {
-      document ??= openApiDocument(options.version)
-      return document
+    getOpenApi({ context }) {
+      document ??= JSON.stringify(openApiDocument(options.version))
+      return context.body(document, 200, { 'Content-Type': 'application/json' })
     },
   }
 }

@@ -193,7 +193,6 @@ export class Tidegate {
     })
     rooms.add('live socket', () => live.close())
     const api = this.#createApi({ auth, collector, hub, live })
-    rooms.add('api', () => api.close())
     this.#openDoor({ address, auth, collector, api, live })
   }
 

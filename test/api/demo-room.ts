@@ -81,7 +81,6 @@ export const startDemoRoom = async () => {
     async close() {
       server.closeAllConnections()
       server.close()
-      await api.close()
       await auth.close()
       await watching.close()
       hub.close()

@@ -103,7 +103,6 @@ export const startServer = async (
     async close() {
       server.closeAllConnections()
       server.close()
-      await api.close()
       await auth.close()
       await place.remove()
     },

@@ -25,8 +25,11 @@ const DESCRIPTION = `The collector's API. Errors are \`{"error": {"code", "messa
  */
 export const openApiDocument = (version: string, routes: Routes = ROUTES): OpenApiDocument => {
   const schemas: Record<string, Json> = {}
+  const known = { input: new Map<z.ZodType, Json>(), output: new Map<z.ZodType, Json>() }
   /** A schema as OpenAPI writes it; named ones go to `components` on the way. */
   const written = (schema: z.ZodType, io: Direction): Json => {
+    const done = known[io].get(schema)
+    if (done !== undefined) return done
     const whole: unknown = z.toJSONSchema(z.object({ it: schema }), {
       io,
       unrepresentable: 'any',
@@ -34,7 +37,9 @@ export const openApiDocument = (version: string, routes: Routes = ROUTES): OpenA
     })
     const { $defs = {}, properties } = whole as { $defs?: Record<string, Json>; properties: { it: Json } }
     for (const [name, definition] of Object.entries($defs)) schemas[name] = repointed(definition)
-    return repointed(properties.it)
+    const json = repointed(properties.it)
+    known[io].set(schema, json)
+    return json
   }
 
   const responses = errorResponses(routes, written)
