@@ -1,16 +1,18 @@
-import {
-  AppError,
-  type EventData,
-  type EventType,
-  type Incident,
-  type IncidentPatch,
-  type LivePublisher,
-  type Signal,
-} from '../../contract/index.ts'
+import type { EventData, EventType, Incident, IncidentPatch, LivePublisher } from '../../contract/index.ts'
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { OpenSignal, SignalScope, SignalVerdict } from '../signals/rule.ts'
 import { foldSignal, newIncident, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
+import {
+  acknowledged,
+  mitigated,
+  patched,
+  related,
+  resolved,
+  signalClosed,
+  startOf,
+  type TouchingDrain,
+} from './incident-life.ts'
 import {
   type IncidentStore,
   type KeptIncident,
@@ -81,7 +83,7 @@ export class IncidentBook {
     if (!signal) return null
     const openedAt = Date.parse(signal.openedAt)
     const beside = kept.signals[keyOf(kind, scope)]
-    return { startedAt: beside?.startedAt ?? startOf(kept, signal), openedAt, memory: beside?.memory ?? null }
+    return { startedAt: startOf(kept, signal), openedAt, memory: beside?.memory ?? null }
   }
 
   /** Signals that are open, and those that an operator muted until they have closed once. */
@@ -136,86 +138,39 @@ export class IncidentBook {
 
   /** Rejects with `ERR_CONFLICT` where the incident is not open. */
   async acknowledge(id: string, actor: string, now: number): Promise<Incident> {
-    const { incident } = await this.#kept.change(id, ({ incident }) => {
-      if (incident.state !== 'open') throw stateConflict(incident, 'acknowledged')
-      return {
-        incident: { ...incident, state: 'acknowledged', acknowledgedAt: iso(now), acknowledgedBy: actor },
-      }
-    })
+    const { incident } = await this.#kept.change(id, (kept) => acknowledged(kept, actor, now))
     await this.#record('incident.acknowledged', { incidentId: id, actor }, whereOf(incident))
     return incident
   }
 
   /** Rejects with `ERR_CONFLICT` where the incident is resolved. */
   async mitigate(id: string, actor: string | null, now: number): Promise<Incident> {
-    const { incident } = await this.#kept.change(id, ({ incident }) => {
-      if (incident.state === 'resolved') throw stateConflict(incident, 'mitigated')
-      return { incident: { ...incident, state: 'mitigated', mitigatedAt: iso(now) } }
-    })
+    const { incident } = await this.#kept.change(id, (kept) => mitigated(kept, now))
     await this.#record('incident.mitigated', { incidentId: id, actor }, whereOf(incident))
     return incident
   }
 
   /** Ends an incident. Signals that still hold are closed with it, and stay quiet until their condition has ended once. */
   async resolve(id: string, actor: string | null, now: number): Promise<Incident> {
-    let changed = false
-    const { incident } = await this.#kept.change(id, ({ incident, muted }) => {
-      changed = incident.state !== 'resolved'
-      if (!changed) return null
-      const open = incident.signals.filter((signal) => signal.closedAt === undefined)
-      // By itself it resolves only what is quiet; another collector may have seen a signal open just now.
-      if (actor === null && open.length > 0) {
-        changed = false
-        return null
-      }
-      const signals = incident.signals.map((signal) =>
-        signal.closedAt === undefined ? { ...signal, closedAt: iso(now) } : signal,
-      )
-      return {
-        incident: { ...incident, signals, state: 'resolved', resolvedAt: iso(now) },
-        muted: [...new Set([...muted, ...open.map(({ kind, scope }) => keyOf(kind, scope))])],
-      }
+    let isChanged = false
+    const { incident } = await this.#kept.change(id, (kept) => {
+      const change = resolved(kept, actor, now)
+      isChanged = change !== null
+      return change
     })
-    if (!changed) return incident
+    if (!isChanged) return incident
     for (const { kind, scope } of incident.signals) this.#latest.delete(keyOf(kind, scope))
     await this.#record('incident.resolved', { incidentId: id, actor }, whereOf(incident))
     return incident
   }
 
   async patch(id: string, patch: IncidentPatch): Promise<Incident> {
-    const { incident } = await this.#kept.change(id, ({ incident, titled }) => ({
-      incident: {
-        ...incident,
-        ...(patch.title === undefined ? {} : { title: patch.title }),
-        ...(patch.severity === undefined ? {} : { severity: patch.severity }),
-        ...(patch.startedAt === undefined ? {} : { startedAt: iso(Date.parse(patch.startedAt)) }),
-      },
-      titled: titled || patch.title !== undefined,
-    }))
-    return incident
+    return (await this.#kept.change(id, (kept) => patched(kept, patch))).incident
   }
 
   /** Drains that touch an incident's regions while it is open belong to it. */
-  async relateDrains(
-    drains: readonly { id: string; region?: string; nodes: readonly string[] }[],
-  ): Promise<void> {
-    const missing = (incident: Incident): string[] =>
-      drains
-        .filter(
-          (drain) =>
-            (drain.region !== undefined && incident.regions.includes(drain.region)) ||
-            drain.nodes.some((node) => incident.nodes.includes(node)),
-        )
-        .map((drain) => drain.id)
-        .filter((id) => !incident.drains.includes(id))
-    for (const { id } of this.open()) {
-      await this.#kept.change(id, ({ incident }) => {
-        const ids = missing(incident)
-        return ids.length === 0
-          ? null
-          : { incident: { ...incident, drains: [...incident.drains, ...ids].slice(-50) } }
-      })
-    }
+  async relateDrains(drains: readonly TouchingDrain[]): Promise<void> {
+    for (const { id } of this.open()) await this.#kept.change(id, (kept) => related(kept, drains))
   }
 
   async #openSignal(scope: SignalScope, verdict: OpenVerdict, now: number): Promise<void> {
@@ -291,14 +246,9 @@ export class IncidentBook {
   async #closeSignal(id: string, scope: SignalScope, because: string, now: number): Promise<void> {
     let heldMs: number | null = null
     await this.#kept.change(id, (kept) => {
-      heldMs = null
-      const open = openSignal(kept.incident, scope.kind, scope.scope)
-      if (!open) return null
-      heldMs = now - (kept.signals[keyOf(scope.kind, scope.scope)]?.startedAt ?? startOf(kept, open))
-      const signals = kept.incident.signals.map((signal) =>
-        signal === open ? { ...signal, closedAt: iso(now) } : signal,
-      )
-      return { incident: { ...kept.incident, signals } }
+      const closed = signalClosed(kept, scope, now)
+      heldMs = closed?.heldMs ?? null
+      return closed && { incident: closed.incident }
     })
     if (heldMs === null) return
     this.#latest.delete(keyOf(scope.kind, scope.scope))
@@ -361,16 +311,10 @@ const keptSignal = ({ startedAt, impact, memory }: OpenVerdict): KeptSignal => (
   memory: memory ?? null,
 })
 
-/** When the evidence of a signal began, of which an older version kept nothing beside the incident. */
-const startOf = ({ incident }: KeptIncident, signal: Signal): number =>
-  Date.parse(incident.signals.length === 1 ? incident.startedAt : signal.openedAt)
-
 const impactOf = (incident: Incident, signals: Readonly<Record<string, KeptSignal>>): string | null => {
   const impacts = incident.signals.flatMap(({ kind, scope }) => signals[keyOf(kind, scope)]?.impact ?? [])
   return impacts.length === 0 ? incident.impact : [...new Set(impacts)].slice(0, 4).join('; ')
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString()
 
 const placeOf = (scope: SignalScope): { node: string | null; region: string } => ({
   node: scope.nodes.length === 1 ? (scope.nodes[0] ?? null) : null,
@@ -382,10 +326,3 @@ const whereOf = (incident: Incident): { node: string | null; region: string | nu
   node: incident.nodes.length === 1 ? (incident.nodes[0] ?? null) : null,
   region: incident.regions[0] ?? null,
 })
-
-/** The error for a change that an incident's state does not allow. */
-export const stateConflict = (incident: Incident, verb: string): AppError =>
-  new AppError('ERR_CONFLICT', `Incident ${incident.id} is ${incident.state}; it cannot be ${verb}`, {
-    id: incident.id,
-    state: incident.state,
-  })

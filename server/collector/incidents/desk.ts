@@ -15,8 +15,9 @@ import {
 import type { Store } from '../../store/store.ts'
 import type { Turn } from '../../time/turn.ts'
 import type { IncidentDesk as IncidentHandle } from '../handle.ts'
-import { type IncidentBook, stateConflict } from './book.ts'
+import type { IncidentBook } from './book.ts'
 import { type ExportMaterial, exportJson, exportMarkdown } from './export.ts'
+import { stateConflict } from './incident-life.ts'
 import { gatherTimeline, readTimeline } from './timeline.ts'
 
 export type IncidentDeskStore = Pick<
