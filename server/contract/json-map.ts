@@ -27,6 +27,10 @@ export const jsonPointerSchema = z
     /^(?:\/(?:[^/~]|~[01])*)+$/,
     'must be a JSON Pointer (RFC 6901): / before each name, ~1 for a / in it, for example /stats/open',
   )
+  .refine((pointer) => !/[\p{Cc}\p{Bidi_Control}]/u.test(pointer), {
+    message:
+      'must not have hidden characters; they are taken out of answers too, so that it would lead nowhere',
+  })
 
 /** Where in a JSON answer each name stands, for example `{ ok: /ok, connections: /stats/open }`. */
 export const jsonMapSchema = z

@@ -150,6 +150,7 @@ nodes:
     ['map: { ok: stats.ok }', 'map.ok', 'is "stats.ok"; must be a JSON Pointer (RFC 6901)'],
     ['map: { ok: "" }', 'map.ok', 'is ""; must be a JSON Pointer (RFC 6901)'],
     ['map: { ok: /a~2b }', 'map.ok', 'is "/a~2b"; must be a JSON Pointer (RFC 6901)'],
+    ['map: { ok: "/a\\u202e" }', 'map.ok', 'must not have hidden characters'],
     ['map: { ok: true }', 'map.ok', 'is true; '],
     ['map: {}', 'map', 'is {}; must map one name at least, for example { ok: /ok'],
     ['map: /ok', 'map', 'is "/ok"; '],
