@@ -5,7 +5,7 @@ export default function NotFound() {
   return (
     <GatePage title="Not found" intro="There is no such page.">
       <Link href="/" className="text-accent underline underline-offset-2">
-        To the overview
+        Go to the overview
       </Link>
     </GatePage>
   )

@@ -211,7 +211,7 @@ test.describe('an operator at three in the morning', () => {
         await expect(page.getByText('was up').first()).toBeVisible()
       }
       // The same on a page that is opened by a link that was there already.
-      await expect(operator.page.getByText(/Everything below is of \d\d:\d\d:\d\d/)).toHaveCount(1)
+      await expect(operator.page.getByText(/Everything below is as of \d\d:\d\d:\d\d/)).toHaveCount(1)
     } finally {
       process.kill(tidegate.pid, 'SIGCONT')
     }

@@ -18,7 +18,7 @@ export default function PageError({
       />
       <div>
         <Button tone="primary" onClick={reset}>
-          Draw it again
+          Reload this page
         </Button>
       </div>
     </>

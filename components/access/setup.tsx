@@ -17,11 +17,11 @@ interface Values {
   password: string
 }
 
-/** Makes the first administrator with the key of the set-up link, and signs in. */
+/** Creates the first administrator with the key of the set-up link, and signs in. */
 export function Setup() {
   const key = useSearchParams().get('key') ?? ''
   const [problem, setProblem] = useState<string | null>(
-    key ? null : 'This page needs the link that the server printed at its start.',
+    key ? null : 'Open this page with the link that the server printed when it started.',
   )
   const { register, handleSubmit, setError, formState } = useForm<Values>()
   // Before the page is alive a press would send the password the browser's own way.
@@ -33,7 +33,7 @@ export function Setup() {
       for (const issue of checked.error.issues) {
         const field = issue.path[0]
         if (field === 'email' || field === 'password') setError(field, { message: issue.message })
-        else setProblem('This page needs the link that the server printed at its start.')
+        else setProblem('Open this page with the link that the server printed when it started.')
       }
       return
     }
@@ -47,7 +47,7 @@ export function Setup() {
       if (problems.password) setError('password', { message: problems.password })
       setProblem(
         error instanceof ApiError && error.status === 404
-          ? 'This link was used already, or is older than an hour. Start the server again for a new one.'
+          ? 'This link has been used, or is more than an hour old. Restart the server to get a new one.'
           : errorText(error),
       )
     }

@@ -39,7 +39,7 @@ export function SignInForm({ onDone }: { onDone: () => void }) {
             type="email"
             autoComplete="username"
             className={controlClass}
-            {...register('email', { required: 'Write your e-mail address.' })}
+            {...register('email', { required: 'Enter your e-mail address.' })}
           />
         )}
       </Field>
@@ -50,7 +50,7 @@ export function SignInForm({ onDone }: { onDone: () => void }) {
             type="password"
             autoComplete="current-password"
             className={controlClass}
-            {...register('password', { required: 'Write your password.' })}
+            {...register('password', { required: 'Enter your password.' })}
           />
         )}
       </Field>

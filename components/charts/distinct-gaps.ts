@@ -1,6 +1,6 @@
 import type { SeriesGap } from '@/server/contract/answers/series.ts'
 
-/** Several scopes tell of the same gap, and a gap that has not ended is told again with a later end: one each, the longest. */
+/** Several scopes report the same gap, and a gap that has not ended is reported again with a later end: one each, the longest. */
 export const distinctGaps = (gaps: readonly SeriesGap[]): SeriesGap[] => {
   const longest = new Map<string, SeriesGap>()
   for (const gap of gaps) {

@@ -45,7 +45,7 @@ export interface TimeChartProps {
   markers?: readonly ChartMarker[]
   /** An instant pointed at elsewhere. */
   instant?: number | null
-  /** Milliseconds of one step: tells a line that has ended from one that waits for its next point. */
+  /** Milliseconds of one step, by which a line that has ended differs from one that waits for its next point. */
   step?: number
   /** The number that the rest of the page shows of now; where given, the head shows it too instead of the last step's. */
   current?: number | null | undefined

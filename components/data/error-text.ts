@@ -16,14 +16,14 @@ export const errorText = (error: unknown): string => {
     case 'ERR_VERSION_CONFLICT': {
       const by = text(error.facts.by)
       const at = text(error.facts.at)
-      return `${by ?? 'Somebody'} changed it first${at ? `, ${durationWords(Date.now() - Date.parse(at))} ago` : ''}. Look at what it is now, then decide again.`
+      return `${by ?? 'Somebody'} changed it first${at ? `, ${durationWords(Date.now() - Date.parse(at))} ago` : ''}. See what it is now, then decide again.`
     }
     case 'ERR_CONFIRM_MISMATCH':
       return 'What you typed is not the id. Nothing was drained.'
     case 'ERR_RATE_LIMITED':
       return `Too many attempts. Try again in ${error.retryAfterSeconds ? durationWords(error.retryAfterSeconds * 1000) : 'a while'}.`
     case 'ERR_STORE_UNAVAILABLE':
-      return 'The store cannot be written at the moment, so nothing was changed.'
+      return 'The store cannot be written at the moment; nothing was changed.'
     case 'ERR_STARTING':
       return 'The server is starting or stopping. Try again in a moment.'
     case 'ERR_NOT_FOUND':

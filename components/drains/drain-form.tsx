@@ -179,7 +179,7 @@ export function DrainForm() {
               <StartProblem error={start.error} />
               <div>
                 <Button type="submit" tone="danger" aria-disabled={!ready || start.isPending || undefined}>
-                  {start.isPending ? 'Asking…' : `Drain ${choice.id}`}
+                  {start.isPending ? 'Starting…' : `Drain ${choice.id}`}
                 </Button>
               </div>
             </section>

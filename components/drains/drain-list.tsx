@@ -75,7 +75,7 @@ export function DrainList() {
       empty={
         drains.data &&
         items.length === 0 &&
-        'No drain so far. Start one from a region, or with npx tidegate drain REGION --reason …'
+        'No drains so far. Start one from a region, or with npx tidegate drain REGION --reason …'
       }
     >
       <DataTable label="Drains" columns={COLUMNS} rows={items} rowKey={(drain) => drain.id} />

@@ -20,7 +20,7 @@ export function DrainPageContent({ id }: { id: string }) {
       <PageHeading title="This drain cannot be shown" intro={errorText(drain.error)} />
     ) : (
       <>
-        <PageHeading title="Drain" intro="Reading it…" />
+        <PageHeading title="Drain" intro="Loading…" />
         <Skeleton rows={6} height={600} />
       </>
     )

@@ -44,7 +44,7 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
           </PlainTable>
         </div>
         <div className="min-w-0">
-          <h3 className="mb-1 text-faint text-xs">Where to, as far as can be told</h3>
+          <h3 className="mb-1 text-faint text-xs">Where to, as far as is known</h3>
           <PlainTable
             label="Where to"
             head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}

@@ -13,7 +13,7 @@ export const drainProblems = (form: {
     ? {}
     : {
         confirm: form.confirm
-          ? `That is not ${form.id}. Type exactly the id of what shall be drained.`
+          ? `That is not ${form.id}. Type the exact id of what you want to drain.`
           : `Type ${form.id} here, so that nobody drains by mistake.`,
       }),
   ...(form.planned
@@ -22,5 +22,5 @@ export const drainProblems = (form: {
           plan: 'The plan above names what blocks this drain. Clear it, or let an administrator override it.',
         }
       : {}
-    : { plan: 'The plan is not there yet. Wait for it, or read above why it cannot be made.' }),
+    : { plan: 'The plan is not ready yet. Wait for it, or read above why there is none.' }),
 })

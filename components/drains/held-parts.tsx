@@ -68,7 +68,7 @@ function Held({ part }: { part: HeldPart }) {
             )
           }}
         >
-          {action.isPending ? 'Asking…' : `Resume ${name}`}
+          {action.isPending ? 'Resuming…' : `Resume ${name}`}
         </Button>
       )}
     </li>

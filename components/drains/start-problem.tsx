@@ -20,7 +20,7 @@ export function StartProblem({ error }: { error: Error | null }) {
       ))}
       {running && /^[\w-]{10,}$/.test(running) && (
         <Link href={`/drains/${running}`} className="underline underline-offset-2">
-          To that drain
+          Go to that drain
         </Link>
       )}
     </div>

@@ -52,7 +52,7 @@ export function RecentChanges() {
           <EventRow key={run.event.id} event={run.event} alike={run.alike} />
         ))}
       </ul>
-      {runs.length > SHOWN && <p className="pt-2 text-faint">More in the events.</p>}
+      {runs.length > SHOWN && <p className="pt-2 text-faint">See all events for the rest.</p>}
     </Panel>
   )
 }

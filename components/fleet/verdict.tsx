@@ -20,7 +20,7 @@ export function Verdict() {
     return (
       <div className="grid gap-2">
         <h1 className="font-semibold text-2xl tracking-tight">
-          {error ? 'The fleet cannot be seen' : 'Looking at the fleet…'}
+          {error ? 'The fleet cannot be reached' : 'Checking the fleet…'}
         </h1>
         {error ? (
           <p className="text-down">

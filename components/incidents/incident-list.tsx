@@ -90,7 +90,7 @@ export function IncidentList() {
         items.length === 0 &&
         (status
           ? `No incident is ${status}.`
-          : 'No incident so far. They open by themselves when something is wrong.')
+          : 'No incidents so far. They open by themselves when something is wrong.')
       }
     >
       <DataTable label="Incidents" columns={COLUMNS} rows={items} rowKey={(incident) => incident.id} />

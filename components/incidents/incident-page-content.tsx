@@ -21,7 +21,7 @@ export function IncidentPageContent({ id }: { id: string }) {
       <PageHeading title="This incident cannot be shown" intro={errorText(error)} />
     ) : (
       <>
-        <PageHeading title="Incident" intro="Reading it…" />
+        <PageHeading title="Incident" intro="Loading…" />
         <Skeleton rows={6} height={600} />
       </>
     )

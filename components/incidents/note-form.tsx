@@ -15,7 +15,7 @@ export function NoteForm({ incident }: { incident: Incident }) {
   const add = useAddNote(incident.id)
   const [text, setText] = useState('')
   const [pressed, setPressed] = useState(false)
-  const missing = pressed && !text.trim() ? 'Write what you saw, tried or decided.' : undefined
+  const missing = pressed && !text.trim() ? 'Say what you saw, tried or decided.' : undefined
   if (!may) return null
   return (
     <form

@@ -76,7 +76,14 @@ export function NodeHeading({ node: id }: { node: string }) {
             <IncidentLinks incidents={concerning(overview?.incidents ?? [], { node: id })} />
           </span>
         }
-        aside={node && <DrainLink subject="node" id={id} />}
+        aside={
+          node &&
+          (node.kind === 'tidegate' ? (
+            <DrainLink subject="node" id={id} />
+          ) : (
+            <span className="text-faint">Tidegate watches this node; it cannot drain it.</span>
+          ))
+        }
       />
       <HeldParts parts={held} />
     </>

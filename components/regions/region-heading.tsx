@@ -18,7 +18,7 @@ export function RegionHeading({ region: id }: { region: string }) {
     return (
       <PageHeading
         title={`There is no region ${id}`}
-        intro={`Known are: ${overview.data.regions.map((known) => known.id).join(', ')}.`}
+        intro={`Known regions: ${overview.data.regions.map((known) => known.id).join(', ')}.`}
       />
     )
   const held = (overview.data?.held ?? []).filter((part) => part.region === id)

@@ -123,7 +123,7 @@ function AddToken() {
       </Field>
       <div className="sm:pt-6">
         <Button type="submit" disabled={addToken.isPending}>
-          Make token
+          Create token
         </Button>
       </div>
       {addToken.data && (

@@ -31,7 +31,7 @@ export function DemoBanner() {
         open={open}
         onOpenChange={setOpen}
         title="Point Tidegate at your own nodes"
-        description="Write your regions and nodes into tidegate.yaml, check it, and start again. The demo keeps a database of its own."
+        description="Put your regions and nodes in tidegate.yaml, check it, and restart. The demo keeps a database of its own."
       >
         <pre
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard

@@ -20,13 +20,13 @@ export function NotKnownLine() {
           </strong>{' '}
           {since !== null && (
             <>
-              Everything below is of <Time at={since} /> (<Time at={since} as="ago" />
+              Everything below is as of <Time at={since} /> (<Time at={since} as="ago" />
               ).{' '}
             </>
           )}
           {!ended && (
             <span className="max-sm:hidden">
-              Is the server running, and is this machine online? The page tries again by itself.
+              Is the server running, and is this machine online? The page keeps trying.
             </span>
           )}
         </span>

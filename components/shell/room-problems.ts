@@ -1,6 +1,6 @@
 import type { Overview, RoomProblem } from '@/server/contract/fleet.ts'
 
-/** What is wrong with the room itself. A store that fails is told even by a server that does not name it. */
+/** What is wrong with the room itself. A failing store is shown even where the server does not name it. */
 export const roomProblems = (
   overview: Pick<Overview, 'problems' | 'collector' | 'at'> | undefined,
 ): RoomProblem[] => {

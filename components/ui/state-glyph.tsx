@@ -1,6 +1,6 @@
 import type { ObservedState } from '@/server/contract/states.ts'
 
-/** The same six shapes everywhere; each is told apart without colour. */
+/** The same six shapes everywhere; they differ without colour. */
 export type Glyph = ObservedState | 'paused' | 'done' | 'waiting'
 
 const SHAPES: Record<Glyph, React.ReactNode> = {

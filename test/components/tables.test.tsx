@@ -61,7 +61,7 @@ describe('a table', () => {
 
   it('is empty in words, and asks nothing of those who may not', () => {
     const empty = { items: [], nextCursor: null }
-    expect(wordsOf(render(<DrainList />, { answers: [[['drains'], empty]] }))).toContain('No drain so far')
+    expect(wordsOf(render(<DrainList />, { answers: [[['drains'], empty]] }))).toContain('No drains so far')
     expect(wordsOf(render(<AuditLog />, { answers: [[['audit'], empty]] }))).toContain('Nobody has done')
     expect(render(<TokenSettings />, { role: 'viewer' })).toBe('')
   })

@@ -4,10 +4,7 @@ import { Setup } from '@/components/access/setup.tsx'
 
 export default function SetupPage() {
   return (
-    <GatePage
-      title="Set up Tidegate"
-      intro="Make the first administrator. More people can be added afterwards."
-    >
+    <GatePage title="Set up Tidegate" intro="Create the first administrator. You can add more people later.">
       <Suspense>
         <Setup />
       </Suspense>

@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest'
+import { NodeConnections } from '@/components/nodes/node-connections.tsx'
+import { NodeDocument } from '@/components/nodes/node-document.tsx'
+import { NodeDrainBudget } from '@/components/nodes/node-drain-budget.tsx'
+import { NodeHeading } from '@/components/nodes/node-heading.tsx'
+import { NodeParts } from '@/components/nodes/node-parts.tsx'
+import { NodeTargets } from '@/components/nodes/node-targets.tsx'
+import { PushHealthPanel } from '@/components/push/push-health.tsx'
+import { buttonsOf, render, wordsOf } from './render.tsx'
+
+const at = new Date().toISOString()
+const node = {
+  id: 'edge-1',
+  region: 'fra',
+  kind: 'json',
+  embedded: false,
+  state: 'up',
+  intent: 'serving',
+  problems: [],
+  version: '2.4.1',
+  since: at,
+  lastPollAt: at,
+  lastAnswerAt: at,
+  latencyMs: 4,
+  lastOutcome: 'ok',
+  clockSkewMs: null,
+  streamState: 'none',
+  numbers: { connections: 12 },
+  controlUrl: null,
+  listeners: [],
+  health: { status: 'ok', open: 12 },
+}
+const answers: [readonly unknown[], unknown][] = [[['node', 'edge-1'], node]]
+
+it('the page of a node that is only watched shows what it says, and no panel of what it cannot say', () => {
+  const shown = (element: Parameters<typeof render>[0]) => render(element, { answers, role: 'admin' })
+  const heading = shown(<NodeHeading node="edge-1" />)
+  expect(wordsOf(heading)).toContain('no event stream')
+  expect(wordsOf(heading)).toContain('Tidegate watches this node; it cannot drain it.')
+  expect(heading).not.toContain('/drains/new')
+  expect(wordsOf(shown(<NodeParts node="edge-1" />))).toContain('Connections 12')
+  expect(wordsOf(shown(<NodeDocument node="edge-1" />))).toContain('"open": 12')
+  for (const Panel of [PushHealthPanel, NodeTargets, NodeDrainBudget, NodeConnections])
+    expect(shown(<Panel node="edge-1" />), Panel.name).toBe('')
+  expect(buttonsOf(heading)).toEqual([])
+})
