@@ -18,21 +18,50 @@ interface StoredEntry extends DirectoryEntry {
   refreshedAt: number
 }
 
-/** The directory of one process: for one node alone, and the truth behind a shared one. */
+/** Who owned hosts whose entries are gone, in the order in which they went. */
+class FormerOwners {
+  readonly #now: () => number
+  readonly #owners = new Map<string, { node: string; at: number }>()
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  of(hostId: string): string | null {
+    const last = this.#owners.get(hostId)
+    return last && this.#now() - last.at < FORMER_OWNER_MS ? last.node : null
+  }
+
+  add(hostId: string, node: string): void {
+    this.#owners.delete(hostId)
+    this.#owners.set(hostId, { node, at: this.#now() })
+    if (this.#owners.size > MAX_FORMER_OWNERS) this.#owners.delete(this.#owners.keys().next().value ?? '')
+  }
+
+  delete(hostId: string): void {
+    this.#owners.delete(hostId)
+  }
+
+  sweep(): void {
+    for (const [hostId, { at }] of this.#owners) {
+      if (this.#now() - at < FORMER_OWNER_MS) break
+      this.#owners.delete(hostId)
+    }
+  }
+}
+
+/** The directory of one process: for one node alone, and the truth behind a shared one. A plain object: callers wrap single verbs of it. */
 export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Directory => {
   const ttlMs = options.ttlMs ?? 90_000
   const now = options.now ?? (() => performance.now())
   const entries = new Map<string, StoredEntry>()
   const listeners = new Set<(lost: LostHolding) => void>()
-  /** In the order in which their entries went. */
-  const former = new Map<string, { node: string; at: number }>()
+  const former = new FormerOwners(now)
   let lastFence = 0
 
   const drop = (hostId: string, { node }: StoredEntry): void => {
     entries.delete(hostId)
-    former.delete(hostId)
-    former.set(hostId, { node, at: now() })
-    if (former.size > MAX_FORMER_OWNERS) former.delete(former.keys().next().value ?? '')
+    former.add(hostId, node)
   }
 
   const remove = ({ hostId, fence }: Holding): boolean => {
@@ -46,10 +75,7 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
     // 0 switches the limit off, as everywhere.
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : now() - ttlMs
     for (const [hostId, entry] of entries) if (entry.refreshedAt < oldest) drop(hostId, entry)
-    for (const [hostId, { at }] of former) {
-      if (now() - at < FORMER_OWNER_MS) break
-      former.delete(hostId)
-    }
+    former.sweep()
   }, options.sweepMs ?? 30_000)
   sweep.unref()
 
@@ -102,8 +128,7 @@ export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Dir
       return { node, region, internalUrl, fence }
     },
     async formerOwner(hostId) {
-      const last = former.get(hostId)
-      return last && now() - last.at < FORMER_OWNER_MS ? last.node : null
+      return former.of(hostId)
     },
     async owners() {
       return Object.fromEntries([...entries].map(([hostId, entry]) => [hostId, entry.node]))

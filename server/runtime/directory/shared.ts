@@ -64,7 +64,7 @@ export const serveDirectory = (directory: Directory, port: MessagePort): (() => 
   }
 
   const endSubscription = directory.onLost((lost) => {
-    // A worker that replaced its own registration hears of it too: it knows by the fence which one is meant.
+    // A worker that replaced its own registration gets this too: the fence says which one is meant.
     if (held.get(lost.hostId) === lost.fence) {
       held.delete(lost.hostId)
       post({ kind: 'lost', lost })

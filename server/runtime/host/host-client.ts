@@ -51,11 +51,11 @@ export interface HostClient {
   /** The relay node that holds the tunnel now. */
   node(): string | null
   /**
-   * Takes no new work: the relay is told, requests in flight finish within `budgetMs`, WebSockets are then closed with 1001, and the
-   * tunnel with 1000. Nothing leads back after it. Safe to call twice.
+   * Takes no new work: the relay learns of it, requests in flight finish within `budgetMs`, WebSockets are then closed with 1001, and the
+   * tunnel with 1000. The client does not come back from it. Safe to call twice.
    */
   drain(options?: { budgetMs?: number }): Promise<void>
-  /** Closes the tunnel with 1000, now; nothing leads back after it. */
+  /** Closes the tunnel with 1000, now; the client does not come back from it. */
   close(): Promise<void>
 }
 

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http'
 import type { Log } from '../../observe/log.ts'
 import type { RequestHead } from '../tunnel/frames.ts'
-import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { TunnelStream } from '../tunnel/tunnel-stream.ts'
 import { leavesBase } from './base-path.ts'
 import { TargetRequest } from './target-request.ts'
 import type { TargetServer } from './target-server.ts'

@@ -2,7 +2,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { Readable } from 'node:stream'
 import { endToEndHeaders, flushHeadSoon, headerValue } from '../tunnel/forwarded-headers.ts'
 import type { HeaderList, RequestHead } from '../tunnel/frames.ts'
-import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { TunnelStream } from '../tunnel/tunnel-stream.ts'
 import type { TargetServer } from './target-server.ts'
 
 /** Dialling the target: it is on this machine or near it. */

@@ -6,7 +6,7 @@ import { endToEndHeaders, headerObject, headerValue } from '../tunnel/forwarded-
 import { type HeaderList, MAX_MESSAGE_BYTES, type RequestHead } from '../tunnel/frames.ts'
 import { bridgeSocket } from '../tunnel/socket-bridge.ts'
 import { answerPings } from '../tunnel/socket-fault.ts'
-import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { TunnelStream } from '../tunnel/tunnel-stream.ts'
 import type { TargetServer } from './target-server.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 30_000

@@ -66,7 +66,7 @@ const cutLongest = (health: Health): boolean => {
   return true
 }
 
-/** Cuts long lists until the document fits; what was cut is told by a count (`targetsTotal`). */
+/** Cuts long lists until the document fits; a count says what was cut (`targetsTotal`). */
 export const fitHealth = (health: Health): Health => {
   const fitted: Health = {
     ...health,

@@ -23,10 +23,6 @@ export interface NodeOptions {
   exit?: () => void
 }
 
-/** A directory that the caller lends is other nodes' too, whatever its kind: their relays pass requests on to each other. */
-const lent = (directory: Directory): Directory =>
-  directory.backend === 'shared' ? directory : Object.create(directory, { backend: { value: 'shared' } })
-
 /**
  * One embeddable node: proxy, relay and push client, each where the configuration names it, with one drain over all of them. The
  * control listener exists where the configuration has a `control` part.
@@ -48,13 +44,13 @@ export const createNode = (config: NodeConfig, options: NodeOptions = {}): Tideg
           ? null
           : options.directory === undefined
             ? createMemoryDirectory({ ttlMs: config.relay.directoryTtlMs })
-            : lent(options.directory)
+            : options.directory
       const own = options.directory === undefined ? directory : null
       return {
         ...(config.proxy === undefined ? {} : { proxy: createProxy(config.proxy, context) }),
         ...(config.relay === undefined || directory === null
           ? {}
-          : { relay: createRelay(config.relay, context, directory, { state }) }),
+          : { relay: createRelay(config.relay, context, directory, { state, lent: own === null }) }),
         ...(config.push === undefined
           ? {}
           : { push: createPush(config.push, context, dataDir === undefined ? {} : { dataDir }) }),

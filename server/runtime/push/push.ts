@@ -194,7 +194,7 @@ class PushClient implements Push, ConnectionListener {
   }
 
   connectFailed({ failure }: ReturnType<typeof failureOf>): void {
-    // Said when it begins, and when the reason changes; the counter tells how often.
+    // Logged when it begins and when the reason changes; the counter has how often.
     if (this.#dialFailure !== failure)
       this.#context.log.warn(
         { endpoint: this.#config.host, reason: failure, waiting: this.#queue.size },

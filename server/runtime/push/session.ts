@@ -244,7 +244,7 @@ export class PushSession {
         ? undefined
         : setTimeout(() => {
             timedOut = true
-            // The peer is told, or it would work on an answer that nobody awaits.
+            // Reset, or the peer would work on an answer that nobody awaits.
             stream.close(constants.NGHTTP2_CANCEL)
             settle()
           }, requestTimeoutMs)

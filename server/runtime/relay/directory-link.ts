@@ -8,20 +8,24 @@ const MAX_REASON_CHARS = 256
 
 /** The directory as one relay uses it: in its own name, and with a memory of whether it can be reached. */
 export class DirectoryLink {
+  /** What operators see; a directory that is lent counts as shared, whatever its kind. */
+  readonly backend: Directory['backend']
   readonly #directory: Directory
   readonly #context: PartContext
   readonly #internalUrl: () => string | null
   #awaySinceMs: number | null = null
 
   /** `internalUrl`: where fellow relays reach this one; null while nobody can. */
-  constructor(directory: Directory, context: PartContext, internalUrl: () => string | null) {
+  constructor(
+    directory: Directory,
+    context: PartContext,
+    internalUrl: () => string | null,
+    backend: Directory['backend'] = directory.backend,
+  ) {
+    this.backend = backend
     this.#directory = directory
     this.#context = context
     this.#internalUrl = internalUrl
-  }
-
-  get backend(): Directory['backend'] {
-    return this.#directory.backend
   }
 
   get reachable(): boolean {
@@ -81,7 +85,7 @@ export class DirectoryLink {
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {
-    const { backend } = this.#directory
+    const { backend } = this
     try {
       const answer = await question()
       if (this.#awaySinceMs !== null) {

@@ -1,6 +1,6 @@
 import type { RelayFailure } from '../../contract/health.ts'
 import { Latch } from '../../time/latch.ts'
-import type { TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { TunnelStream } from '../tunnel/tunnel-stream.ts'
 import { failureOfReset } from './request-failures.ts'
 import type { Tunnel } from './tunnel.ts'
 

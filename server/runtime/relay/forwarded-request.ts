@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeaderList, ResetCode, ResponseHead } from '../tunnel/frames.ts'
-import type { StreamHandler, TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { StreamHandler, TunnelStream } from '../tunnel/tunnel-stream.ts'
 import { answerError, bodyPending, hasBody, limitRestOfBody } from './public-answer.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Tunnel } from './tunnel.ts'

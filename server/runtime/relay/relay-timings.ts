@@ -1,6 +1,6 @@
 /** Waits of the relay that are not configuration. Tests shorten them; all are milliseconds. */
 export interface RelayTimings {
-  /** How long the host's report may take before its registration is told without it. */
+  /** How long the host's report may take before its registration is reported without it. */
   reportWaitMs: number
   /** Between `{"type":"drain"}` and 4001 at least … */
   drainNoticeMs: number
@@ -9,7 +9,7 @@ export interface RelayTimings {
    * then one that takes them.
    */
   moveWaitMs: number
-  /** A tunnel whose host has moved stays at least this long, so that its registration elsewhere is told before its end here. */
+  /** A tunnel whose host has moved stays at least this long, so that its registration elsewhere is reported before its end here. */
   movedLingerMs: number
   /** A tunnel that stayed, and is taken from the directory, is closed when its streams have ended, or after this long. */
   lastStreamsMs: number

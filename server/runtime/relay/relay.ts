@@ -19,6 +19,8 @@ export interface RelayOptions {
   state?: () => NodeState
   /** Where fellow relays of a shared directory reach this one; default: the address it listens on. */
   internalUrl?: string
+  /** The directory is other nodes' too, whatever its kind: their relays pass requests on to each other. */
+  lent?: boolean
   timings?: Partial<RelayTimings>
 }
 
@@ -64,7 +66,12 @@ export class Relay implements ServingPart, TunnelPart {
   constructor(config: RelayConfig, context: PartContext, directory: Directory, options: RelayOptions = {}) {
     this.#config = config
     this.#context = context
-    this.#directory = new DirectoryLink(directory, context, () => this.#internalUrl())
+    this.#directory = new DirectoryLink(
+      directory,
+      context,
+      () => this.#internalUrl(),
+      options.lent === true ? 'shared' : directory.backend,
+    )
     this.#options = options
     this.#timings = { ...RELAY_TIMINGS, ...options.timings }
     this.#registry = new TunnelRegistry({

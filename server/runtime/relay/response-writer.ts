@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { ResetCode, ResponseHead } from '../tunnel/frames.ts'
-import type { StreamHandler, TunnelStream } from '../tunnel/tunnel-streams.ts'
+import type { StreamHandler, TunnelStream } from '../tunnel/tunnel-stream.ts'
 import { answerError } from './public-answer.ts'
 import { watchReader } from './reader-watch.ts'
 import { failureOfReset } from './request-failures.ts'

@@ -46,7 +46,7 @@ export interface TunnelOptions {
   socket: Socket
   remoteAddress: string
   pingIntervalMs: number
-  /** How long to wait for the host's report before the registration is told without one. */
+  /** How long to wait for the host's report before the registration is reported without one. */
   reportWaitMs: number
   /** How long a closed socket may linger before it is cut. */
   closeGraceMs: number

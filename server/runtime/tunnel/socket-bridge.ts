@@ -2,7 +2,7 @@ import type { WebSocket } from 'ws'
 import { CLOSE, sendableCloseCode } from '../../contract/close-codes.ts'
 import { clipReason } from './close-reason.ts'
 import { faultCode } from './socket-fault.ts'
-import type { TunnelStream } from './tunnel-streams.ts'
+import type { TunnelStream } from './tunnel-stream.ts'
 
 /**
  * Bridges a `ws` socket and a tunnel stream: messages with their type, close codes and backpressure in both directions. The same

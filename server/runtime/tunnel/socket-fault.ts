@@ -7,7 +7,7 @@ const MAX_PONG_QUEUE_BYTES = 1024 * 1024
 
 /**
  * The close code of what a peer did wrong (RFC 6455 §7.4.1); null for an error of the network. `ws` sends this code by itself and
- * then tells its user 1006, because the peer has not closed.
+ * then reports 1006 to its user, because the peer has not closed.
  */
 export const faultCode = (error: Error & { code?: string }): number | null => {
   switch (error.code) {
