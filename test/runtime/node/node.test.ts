@@ -9,6 +9,7 @@ import type { DrainBudget } from '../../../server/contract/drain-budget.ts'
 import { MAX_EVENT_BYTES } from '../../../server/contract/events.ts'
 import { healthSchema, type ProxyHealth } from '../../../server/contract/health.ts'
 import { type NodeConfig, nodeConfigSchema } from '../../../server/contract/node-config.ts'
+import type { Directory } from '../../../server/runtime/directory/directory.ts'
 import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { createEventLog } from '../../../server/runtime/events/event-log.ts'
 import { createHostClient } from '../../../server/runtime/host/host-client.ts'
@@ -274,6 +275,46 @@ describe('a node with a proxy and a relay', () => {
     await expect(node.start()).rejects.toMatchObject({ code: 'ERR_PORT_TAKEN', facts: { port } })
     expect(await accepts(proxyPort)).toBe(false)
     expect(node.control === null || !(await accepts(Number(new URL(node.control.url).port)))).toBe(true)
+  })
+
+  it('takes a directory that the caller wrote, whatever object it is, and counts it as shared', async () => {
+    const inner = createMemoryDirectory()
+    class OwnDirectory implements Directory {
+      readonly #inner = inner
+      readonly backend = 'memory'
+      readonly passKey = inner.passKey
+      register: Directory['register'] = (...given) => this.#inner.register(...given)
+      refresh: Directory['refresh'] = (...given) => this.#inner.refresh(...given)
+      unregister: Directory['unregister'] = (...given) => this.#inner.unregister(...given)
+      removeMany: Directory['removeMany'] = (...given) => this.#inner.removeMany(...given)
+      lookup: Directory['lookup'] = (...given) => this.#inner.lookup(...given)
+      formerOwner: Directory['formerOwner'] = (...given) => this.#inner.formerOwner(...given)
+      owners: Directory['owners'] = () => this.#inner.owners()
+      // Verbs of the class, which a copy of the object would lose, with a field that no copy may read.
+      async clearNode(node: string): Promise<number> {
+        return await this.#inner.clearNode(node)
+      }
+      reachable(): boolean {
+        return this.#inner.reachable()
+      }
+      entries(): number {
+        return this.#inner.entries()
+      }
+      onLost(listener: Parameters<Directory['onLost']>[0]): () => void {
+        return this.#inner.onLost(listener)
+      }
+      close(): void {
+        this.#inner.close()
+      }
+    }
+    const directory = new OwnDirectory()
+    ends.push(() => directory.close())
+    const relay = { host: '127.0.0.1', port: 0, tokens: { 'host-a': 'token-of-host-a' } }
+    const config = nodeConfigSchema.parse({ id: 'fra-1', region: 'fra', relay })
+    const node = createNode(config, { directory, log: silent, budget: tinyBudget() })
+    ends.push(() => node.destroy())
+    await node.start()
+    expect(node.health().relay?.directory).toMatchObject({ backend: 'shared', reachable: true, entries: 0 })
   })
 
   it('passes what its fellow owns on, before, in and after a drain, where the caller lends both one directory', async () => {
