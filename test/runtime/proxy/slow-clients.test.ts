@@ -163,14 +163,14 @@ describe('a slow reader', () => {
   it('that takes a little now and then is not taken for one that stands still', async () => {
     const size = 6 * MB
     const target = await answering(size)
-    const { port } = await startProxy({ routes: [httpRoute(target.port)], readerIdleTimeoutMs: 1_500 })
+    const { port } = await startProxy({ routes: [httpRoute(target.port)], readerIdleTimeoutMs: 3_000 })
     const client = pausedClient(port(), `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
     // The kernel wakes Node only when a good part of its buffer is free: for a long while nothing moves but there.
     let sips = true
     client.socket.on('data', () => {
       if (sips) client.socket.pause()
     })
-    for (let at = 0; at < 12; at += 1) {
+    for (let at = 0; at < 24; at += 1) {
       await sleep(300)
       client.socket.resume()
     }
