@@ -95,7 +95,7 @@ const methodsOf = (routes: readonly ApiRoute[], path: string): string[] => {
     const parts = pattern.split('/')
     return (
       parts.length === segments.length &&
-      parts.every((part, index) => part.startsWith(':') || part === segments[index])
+      parts.every((part, index) => (part.startsWith(':') ? segments[index] !== '' : part === segments[index]))
     )
   }
   return [...new Set(routes.filter((route) => fits(route.path)).map((route) => route.method))]

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { checkMediaType } from '../auth/request.ts'
 import { decodeCursor, encodeCursor } from '../contract/cursor.ts'
-import { AppError, type Page, type Problem } from '../contract/index.ts'
+import { AppError, type Page, type Problem, plainLine } from '../contract/index.ts'
 import { problemsOf } from '../contract/problems.ts'
 import type { ApiContext } from './context.ts'
 
@@ -100,5 +100,7 @@ export const pageOf = <T>(
 }
 
 /** What nobody knows under this id. */
-export const noSuch = (what: string, id: string): AppError =>
-  new AppError('ERR_NOT_FOUND', `There is no ${what} ${id.slice(0, 100)}`, { id: id.slice(0, 100) })
+export const noSuch = (what: string, id: string): AppError => {
+  const plain = plainLine(id).slice(0, 100)
+  return new AppError('ERR_NOT_FOUND', `There is no ${what} ${plain}`, { id: plain })
+}

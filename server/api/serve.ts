@@ -1,10 +1,9 @@
 import type { z } from 'zod'
 import type { Caller } from '../auth/auth.ts'
 import type { Route, Routes } from '../contract/api/route.ts'
-import { AppError } from '../contract/errors.ts'
 import type { Access } from './access.ts'
 import type { ApiApp, ApiContext } from './context.ts'
-import { readBody, readQuery } from './input.ts'
+import { noSuch, readBody, readQuery } from './input.ts'
 
 /** A call as its handler sees it: who asks is known, and what they ask for is checked. */
 export interface Request<R extends Route> {
@@ -62,8 +61,5 @@ const paramsOf = (route: Route, context: ApiContext): unknown => {
   const parsed = route.params.safeParse(params)
   if (parsed.success) return parsed.data
   const name = String(parsed.error.issues[0]?.path[0] ?? '')
-  const value = (params as Record<string, string>)[name] ?? ''
-  throw new AppError('ERR_NOT_FOUND', `There is no ${value.slice(0, 100)} here`, {
-    [name]: value.slice(0, 100),
-  })
+  throw noSuch(name, (params as Record<string, string>)[name] ?? '')
 }

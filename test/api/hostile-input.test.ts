@@ -68,6 +68,17 @@ describe('what operators write', () => {
     expect(markdown).toContain('gpj.exe')
   })
 
+  it('is not repeated as it is, where it names what does not exist', async () => {
+    for (const path of ['/nodes/', '/drains/', '/incidents/', '/demo/scenarios/']) {
+      const method = path.startsWith('/demo') ? 'DELETE' : 'GET'
+      const answer = await server.asAdmin(method, `/api/v1${path}${encodeURIComponent(`x${bidi}\0`)}`)
+      expect([path, answer.status]).toEqual([path, 404])
+      expect(answer.json.error.message).not.toMatch(deceiving)
+      expect(answer.text).not.toMatch(deceiving)
+    }
+    expect((await server.asAdmin('GET', '/api/v1/nodes//health')).status).toBe(404)
+  })
+
   it('a megabyte of unknown keys is refused in a short answer', async () => {
     const keys = Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`key-${index}`, 1]))
     const answer = await server.asAdmin('POST', '/api/v1/annotations', keys)
