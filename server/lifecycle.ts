@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import type { Log } from './observe/log.ts'
 import { within } from './time/deadline.ts'
 
@@ -36,32 +37,30 @@ export class OpenRooms {
   }
 }
 
+/** True while one of the standard streams is a terminal that still is there. */
+const hasTerminal = (): boolean => [0, 1, 2].some((descriptor) => isatty(descriptor))
+
 /**
  * Listens for the wish to stop: SIGTERM, SIGINT, SIGHUP, or the death of the launcher (its channel closes). A second signal is
- * ignored: sent to a process group, each arrives more than once.
+ * ignored: sent to a process group, each arrives more than once. Where `onHangUp` says so, SIGHUP is no such wish.
  */
 export class StopWish {
   readonly asked: Promise<string>
+  readonly #ask: (reason: string) => void
+  readonly #hadTerminal = hasTerminal()
+  readonly #onDisconnect = (): void => this.ask('the launcher is gone')
   #isAsked = false
-  #ask: (reason: string) => void = () => undefined
-  #end: () => void = () => undefined
+  /** Undefined while it is not known what a SIGHUP means; null where it means to stop. */
+  #hungUp: (() => void) | null | undefined
+  #hangsUp = false
 
   constructor() {
-    this.asked = new Promise((stop) => {
-      const resolve = (reason: string) => {
-        this.#isAsked = true
-        stop(reason)
-      }
-      this.#ask = resolve
-      const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-      const onDisconnect = () => resolve('the launcher is gone')
-      for (const signal of signals) process.on(signal, resolve)
-      if (process.connected) process.on('disconnect', onDisconnect)
-      this.#end = () => {
-        // Signals stay ignored to the very end; only the channel's listener would keep the process alive.
-        process.off('disconnect', onDisconnect)
-      }
-    })
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.asked = promise
+    this.#ask = resolve
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.ask(signal))
+    process.on('SIGHUP', () => this.#onSighup())
+    if (process.connected) process.on('disconnect', this.#onDisconnect)
   }
 
   /** True once somebody has asked. */
@@ -71,11 +70,29 @@ export class StopWish {
 
   /** Asks from inside, for example because an error escaped. */
   ask(reason: string): void {
+    this.#isAsked = true
     this.#ask(reason)
   }
 
+  /**
+   * Says what SIGHUP means from now on: `listener` is called, or, where it is null, it is a wish to stop. One that came before is
+   * taken the same way. A terminal that closes sends SIGHUP too: to a process that had one and has lost it, it is a wish to stop.
+   */
+  onHangUp(listener: (() => void) | null): void {
+    this.#hungUp = listener
+    if (this.#hangsUp) this.#onSighup()
+  }
+
   release(): void {
-    this.#end()
+    // Signals stay ignored to the very end; only the channel's listener would keep the process alive.
+    process.off('disconnect', this.#onDisconnect)
+  }
+
+  #onSighup(): void {
+    if (this.#hadTerminal && !hasTerminal()) this.ask('the terminal is gone')
+    else if (this.#hungUp === undefined) this.#hangsUp = true
+    else if (this.#hungUp === null) this.ask('SIGHUP')
+    else if (!this.#isAsked) this.#hungUp()
   }
 }
 

@@ -4,6 +4,7 @@ import { readEnvironment } from './config/environment.ts'
 import { loadConfig } from './config/load.ts'
 import { totalDrainSeconds } from './contract/drain-budget.ts'
 import { countDown, OpenRooms, type StopWish } from './lifecycle.ts'
+import { ConfigInForce } from './main/config-in-force.ts'
 import { createStore, storeUrl, takeDataFolder } from './main/memory.ts'
 import { DEMO_POLLING, Tidegate } from './main/tidegate.ts'
 import { LastResort } from './observe/last-resort.ts'
@@ -36,11 +37,21 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
     deadlineMs: () => (drainSeconds + CLOSE_SECONDS) * 1_000,
   })
   const settings = readEnvironment(env)
-  const config = settings.configPath === null ? null : loadConfig(settings.configPath, env)
+  const configuration = openConfiguration(settings.configPath, env, wish)
+  const config = configuration?.began ?? null
   const folder = await takeDataFolder(settings, config, log)
   rooms.add('data folder', () => folder.release())
   try {
-    const tidegate = new Tidegate({ env, settings, config, dataDir: folder.path, log, rooms, wish })
+    const tidegate = new Tidegate({
+      env,
+      settings,
+      config,
+      configuration,
+      dataDir: folder.path,
+      log,
+      rooms,
+      wish,
+    })
     await tidegate.open()
     const reason = await wish.asked
     log.info({ reason }, 'stopping: the embedded nodes drain first')
@@ -63,6 +74,21 @@ export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promis
     resort.release()
     wish.release()
   }
+}
+
+/** With a file SIGHUP means to read it again; the demo, which has none, stops with its terminal. */
+const openConfiguration = (
+  path: string | null,
+  env: ProcessEnvironment,
+  wish: StopWish,
+): ConfigInForce | null => {
+  if (path === null) {
+    wish.onHangUp(null)
+    return null
+  }
+  const configuration = new ConfigInForce({ path, env, log: createLog('config', env.LOG_LEVEL) })
+  wish.onHangUp(() => configuration.reload('SIGHUP'))
+  return configuration
 }
 
 /** Copies the database into a file, while the server runs or not. */

@@ -6,6 +6,7 @@ import { V1 } from '../contract/api/route.ts'
 import { ROUTES } from '../contract/api/table.ts'
 import { AppError } from '../contract/index.ts'
 import { type Access, createAccess } from './access.ts'
+import { configHandlers } from './config.ts'
 import type { ApiApp, ApiOptions, Env } from './context.ts'
 import { demoHandlers } from './demo.ts'
 import { drainHandlers } from './drains.ts'
@@ -57,6 +58,7 @@ export const createApi = (options: ApiOptions): Api => {
     ...incidentHandlers(options),
     ...drainHandlers(options),
     ...systemHandlers(options),
+    ...configHandlers(options),
     ...peopleHandlers(options),
     ...signInHandlers(options, access),
     ...demoHandlers(options),

@@ -3,7 +3,8 @@ import type { Context, Hono } from 'hono'
 import type { Auth } from '../auth/auth.ts'
 import type { ClientAddresses } from '../auth/client-address.ts'
 import type { CollectorHandle } from '../collector/handle.ts'
-import type { DemoInfo, Scenario, ScenarioName } from '../contract/index.ts'
+import type { ConfigInForceAnswer } from '../contract/answers/config.ts'
+import type { DemoInfo, Problem, Scenario, ScenarioName } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { MetricsPage } from '../observe/metrics.ts'
 import type { StoreMeasure } from '../store/sqlite-store.ts'
@@ -21,6 +22,13 @@ export interface DemoHandle {
   startScenario(name: ScenarioName, node?: string): Promise<Scenario>
   /** Ending one that does not run is harmless. */
   endScenario(name: ScenarioName): Promise<unknown>
+}
+
+/** What the API may ask of the configuration. */
+export interface ConfigHandle {
+  inForce(): ConfigInForceAnswer
+  /** Every problem of a text that might become the file. */
+  check(text: string): readonly Problem[]
 }
 
 export interface LiveFigures {
@@ -46,6 +54,7 @@ export interface ApiOptions {
   /** Null unless the demo fleet runs. */
   demo: DemoHandle | null
   demoMode: boolean
+  configuration: ConfigHandle
   version: string
   /** Epoch ms at which the process began; default now. */
   startedAt?: number

@@ -15,11 +15,5 @@ export const laterHandlers = ({ collector }: ApiOptions): Handlers<typeof laterR
   return {
     setPushBreaker: ({ params }) => ofNode(params.id, "set a push client's breaker"),
     restoreTokens: ({ params }) => ofNode(params.id, 'restore pruned tokens'),
-    getConfig() {
-      throw notYet('show its configuration')
-    },
-    checkConfig() {
-      throw notYet('check a configuration over the API; `tidegate check-config FILE` does')
-    },
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
@@ -6,48 +6,72 @@ import { AppError, type Problem } from '../contract/errors.ts'
 import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
+import { REFERENCE, References } from './references.ts'
 import { type Config, configSchema } from './schema.ts'
-import { REFERENCE, substitute } from './substitute.ts'
 
 type Environment = Record<string, string | undefined>
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 
+/** Of a file that is only checked: what is larger is no secret, and what is no regular file may never end. */
+const MAX_REFERRED_BYTES = 64 * 1024
+
 /** Reads and checks `tidegate.yaml`. Throws `ERR_CONFIG` with every problem at once: path, value, rule and example. */
-export const loadConfig = (path: string, env: Environment): Config => {
-  const config = load(path, env, configSchema, crossCheck)
-  return { ...config, embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))) }
+export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env).config
+
+/** The same, with every file that it was made of. */
+export const readConfig = (path: string, env: Environment): { config: Config; files: string[] } => {
+  const references = new References(env, dirname(path))
+  const config = load(path, readText(path), references, configSchema, crossCheck)
+  return { config: resolved(config, path), files: [path, ...references.files] }
 }
 
+/** All problems of a text that might become the file at `path`; nothing is put in force. */
+export const checkConfigText = (text: string, path: string, env: Environment): Problem[] =>
+  problemsIn(path, () => {
+    const references = new References(env, dirname(path), readSmallFile)
+    load(path, text, references, configSchema, crossCheck)
+  })
+
 /** Reads and checks the file of `tidegate node --config`. Throws `ERR_CONFIG` like {@link loadConfig}. */
-export const loadNodeConfig = (path: string, env: Environment): NodeConfig =>
-  resolvePaths(
-    load(path, env, nodeConfigSchema, () => []),
+export const loadNodeConfig = (path: string, env: Environment): NodeConfig => {
+  const references = new References(env, dirname(path))
+  return resolvePaths(
+    load(path, readText(path), references, nodeConfigSchema, () => []),
     dirname(path),
   )
+}
 
 /** All problems of a file, without throwing; for `tidegate check-config`. */
-export const checkConfig = (path: string, env: Environment): Problem[] => {
+export const checkConfig = (path: string, env: Environment): Problem[] =>
+  problemsIn(path, () => void loadConfig(path, env))
+
+/** What `ERR_CONFIG` says, problem by problem. */
+export const problemsOfError = (path: string, error: AppError): Problem[] =>
+  Array.isArray(error.facts.problems)
+    ? (error.facts.problems as Problem[])
+    : [{ path, message: error.message }]
+
+const problemsIn = (path: string, work: () => void): Problem[] => {
   try {
-    loadConfig(path, env)
+    work()
     return []
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    return Array.isArray(error.facts.problems)
-      ? (error.facts.problems as Problem[])
-      : [{ path, message: error.message }]
+    return problemsOfError(path, error)
   }
 }
 
 const load = <T extends z.ZodType>(
   path: string,
-  env: Environment,
+  text: string,
+  references: References,
   schema: T,
   check: (file: unknown) => Problem[],
 ): z.infer<T> => {
-  const source = readYaml(path)
+  const source = readYaml(path, text)
   const problems: Problem[] = []
-  const value = substitute(source, env, dirname(path), problems)
+  const value = references.replaceIn(source, problems)
   const parsed = schema.safeParse(value)
   if (!parsed.success) {
     const missing = new Set(problems.map((problem) => problem.path))
@@ -58,14 +82,28 @@ const load = <T extends z.ZodType>(
     )
   }
   problems.push(...check(value))
-  if (problems.length > 0 || !parsed.success) throw configError(path, problems)
+  if (problems.length > 0 || !parsed.success)
+    throw configError(
+      path,
+      problems.map((problem) => ({ path: problem.path, message: references.hide(problem.message) })),
+    )
   return parsed.data
 }
 
-const readYaml = (path: string): unknown => {
-  let text: string
+const readSmallFile = (path: string): string => {
+  const stats = statSync(path)
+  if (!stats.isFile() || stats.size > MAX_REFERRED_BYTES) throw new Error(`${path} is not a small file`)
+  return readFileSync(path, 'utf8')
+}
+
+const resolved = (config: Config, path: string): Config => ({
+  ...config,
+  embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))),
+})
+
+const readText = (path: string): string => {
   try {
-    text = readFileSync(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     const reason =
       error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -73,6 +111,9 @@ const readYaml = (path: string): unknown => {
         : 'cannot be read'
     throw new AppError('ERR_CONFIG', `The configuration file ${path} ${reason}`, { path }, { cause: error })
   }
+}
+
+const readYaml = (path: string, text: string): unknown => {
   if (text.length > MAX_FILE_BYTES)
     throw new AppError('ERR_CONFIG', `${path} is larger than ${MAX_FILE_BYTES} bytes`, { path })
   const references: string[] = []

@@ -3,7 +3,7 @@ import type { Problem } from '../contract/errors.ts'
 import { pathOf, unknownKeysOf } from '../contract/problems.ts'
 
 /** Keys whose values are secrets, with all that is below them: never repeated in a message. */
-const SECRET = /(?:tokens?|passwords?|passphrase|secrets?|key|credentials?|users)$/i
+export const SECRET = /(?:tokens?|passwords?|passphrase|secrets?|key|credentials?|users)$/i
 
 /** An example per key, shown where the value has the wrong type or is missing. */
 const EXAMPLES: Record<string, string> = {
@@ -73,7 +73,7 @@ const shown = (value: unknown, path: readonly PropertyKey[]): string => {
 }
 
 /** A URL's user, password and query are secrets wherever the URL stands. */
-const withoutCredentials = (text: string): string =>
+export const withoutCredentials = (text: string): string =>
   text.includes('//') ? text.replace(/\/\/\S*@/g, '//[redacted]@').replace(/\?\S*/g, '?[redacted]') : text
 
 const lower = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

@@ -1,5 +1,7 @@
+import { basename, resolve } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createApi } from '../api/api.ts'
+import type { ConfigHandle } from '../api/context.ts'
 import { createFrontDoor } from '../api/front-door.ts'
 import { createHostRule } from '../api/host-rule.ts'
 import { openWithoutTls } from '../api/open-without-tls.ts'
@@ -9,9 +11,12 @@ import { type Auth, createAuth } from '../auth/auth.ts'
 import { type ClientAddresses, createClientAddresses } from '../auth/client-address.ts'
 import { Collector } from '../collector/collector.ts'
 import type { Environment } from '../config/environment.ts'
+import { checkConfigText } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { totalDrainSeconds } from '../contract/drain-budget.ts'
+import { AppError } from '../contract/errors.ts'
 import type { RoomProblem } from '../contract/fleet.ts'
+import type { AuditRow } from '../contract/index.ts'
 import { DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS } from '../demo/demo-fleet.ts'
 import type { OpenRooms, StopWish } from '../lifecycle.ts'
 import { Hub } from '../live/hub.ts'
@@ -19,8 +24,9 @@ import { LiveSocket } from '../live/socket.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { SqliteStore } from '../store/sqlite-store.ts'
 import { announce } from './announcement.ts'
+import type { ConfigInForce } from './config-in-force.ts'
 import { createLocal, type Local, type LocalNodes } from './local-nodes.ts'
-import { createStore, storeProblem } from './memory.ts'
+import { createStore, retentionOf, storeProblem } from './memory.ts'
 import { openPages, type Pages } from './pages.ts'
 import { StoreOpening } from './store-opening.ts'
 import { WebDoor } from './web-door.ts'
@@ -33,6 +39,8 @@ export interface TidegateOptions {
   settings: Environment
   /** Null: the demo fleet. */
   config: Config | null
+  /** The same as it may change while the server runs. */
+  configuration: ConfigInForce | null
   dataDir: string
   log: Log
   /** Every room that was opened is added here; whoever opened us closes them. */
@@ -181,6 +189,7 @@ export class Tidegate {
     this.#collector = collector
     await collector.start()
     rooms.add('collector', () => collector.close())
+    this.#followConfiguration(collector, hub)
     const live = new LiveSocket({
       hub,
       log,
@@ -196,6 +205,59 @@ export class Tidegate {
     this.#openDoor({ address, auth, collector, api, live })
   }
 
+  /** From here on a change of the file takes effect. */
+  #followConfiguration(collector: Collector, hub: Hub): void {
+    const { configuration, rooms, settings } = this.#options
+    const local = this.#local
+    if (configuration === null || local.kind === 'demo') return
+    const file = basename(settings.configPath ?? '')
+    configuration.start({
+      changedNodes: (next) => local.nodes.changed(next.embedded),
+      apply: async (next, commit) => {
+        const change = await collector.setTargets(
+          regionsOf(next),
+          [...local.nodes.nodesAfter(next.embedded), ...remoteNodesOf(next)],
+          commit,
+        )
+        local.nodes.setNodes(next.embedded)
+        collector.setThresholds(next.detect)
+        collector.setPolling(next.polling)
+        this.#store.setRetention(retentionOf(next))
+        return change
+      },
+      audit: ({ reason, after }) =>
+        this.#audit({
+          at: new Date().toISOString(),
+          actor: file,
+          address: null,
+          action: 'config.reload',
+          object: `config:${file}`,
+          before: null,
+          after,
+          reason,
+        }),
+      applied: (summary) =>
+        void collector.fleet.record('operator.acted', {
+          actor: file,
+          action: 'config.reload',
+          object: 'configuration',
+          reason: summary.slice(0, 500),
+        }),
+      problemsChanged: () => hub.changed('overview'),
+    })
+    rooms.add('configuration', () => configuration.close())
+  }
+
+  /** A change that cannot be audited does not happen; while the store is away it goes to the emergency file first. */
+  async #audit(row: Omit<AuditRow, 'id'>): Promise<void> {
+    try {
+      await this.#store.audit(row)
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
+      this.#store.emergency.append(row)
+    }
+  }
+
   #createCollector(hub: Hub): Collector {
     const { env } = this.#options
     const local = this.#local
@@ -204,16 +266,15 @@ export class Tidegate {
       live: hub,
       log: createLog('collector', env.LOG_LEVEL),
       regions: local.kind === 'demo' ? local.nodes.regions() : regionsOf(local.config),
-      nodes: [
-        ...local.nodes.nodes(),
-        ...(local.config?.nodes.map((node) => ({ ...node, embedded: false })) ?? []),
-      ],
+      nodes: [...local.nodes.nodes(), ...(local.config === null ? [] : remoteNodesOf(local.config))],
       polling: this.#polling,
       detect: local.config?.detect ?? {},
       demo: local.kind === 'demo',
       version: packageJson.version,
-      roomProblems: () =>
-        [storeProblem(this.#store), this.#openProblem].filter((problem) => problem !== null),
+      roomProblems: () => [
+        ...[storeProblem(this.#store), this.#openProblem].filter((problem) => problem !== null),
+        ...(this.#options.configuration?.problems() ?? []),
+      ],
       drains: { emergency: (row) => this.#store.emergency.append(row) },
     })
     local.nodes.onMoved((id, url, token) => collector.setNode(id, { url, token }))
@@ -228,6 +289,7 @@ export class Tidegate {
       collector,
       demo: this.#local.kind === 'demo' ? this.#local.nodes : null,
       demoMode: this.#local.kind === 'demo',
+      configuration: this.#options.configuration ?? demoConfiguration(this.#startedAt),
       version: packageJson.version,
       startedAt: this.#startedAt,
       ready: () => this.#readiness(),
@@ -284,8 +346,22 @@ export class Tidegate {
   }
 }
 
+const remoteNodesOf = (config: Config) => config.nodes.map((node) => ({ ...node, embedded: false }))
+
 const regionsOf = (config: Config) =>
   config.regions.map((region) => ({ ...region, name: region.name ?? region.id }))
+
+/** The demo has no file, and one may be checked all the same. */
+const demoConfiguration = (startedAt: number): ConfigHandle => ({
+  inForce: () => ({
+    path: null,
+    loadedAt: new Date(startedAt).toISOString(),
+    config: null,
+    refused: null,
+    needsRestart: [],
+  }),
+  check: (text) => checkConfigText(text, resolve('tidegate.yaml'), process.env),
+})
 
 const localOrigins = (port: number): string[] =>
   ['localhost', '127.0.0.1', '[::1]'].map((name) => `http://${name}:${port}`)

@@ -201,6 +201,11 @@ export class SqliteStore implements Store {
     return this.#guard(() => this.#figures.rowCounts())
   }
 
+  /** How long things are kept from now on; what is absent keeps its default. The next pruning goes by it. */
+  setRetention(retention: Partial<Retention>): void {
+    Object.assign(this.#retention, defaultRetention, retention)
+  }
+
   /** Size, growth, retention and the last backup, for the system page. */
   measure(): Promise<StoreMeasure> {
     return this.#guard(() => this.#figures.measure())

@@ -12,6 +12,7 @@ import { Collector } from '../../server/collector/collector.ts'
 import { createDemoFleet } from '../../server/demo/demo-fleet.ts'
 import { Hub } from '../../server/live/hub.ts'
 import { log, sqlite } from '../store/fixtures.ts'
+import { noConfiguration } from './no-configuration.ts'
 import { admin, apiToken } from './server.ts'
 
 /**
@@ -66,6 +67,7 @@ export const startDemoRoom = async () => {
     live: { hub: () => hub.hub, seq: () => hub.seq, subscribers: () => 0, slowClosed: () => 0 },
     demo: fleet,
     demoMode: true,
+    configuration: noConfiguration,
     version: '1.2.3',
     measure: () => place.store.measure(),
     ready: () => ({ ok: true, reason: null }),

@@ -204,8 +204,6 @@ describe('the API', () => {
   it.each([
     ['POST', '/nodes/fra-1/push/breaker'],
     ['POST', '/nodes/fra-1/tokens/restore'],
-    ['GET', '/config'],
-    ['POST', '/config/check'],
   ])('says of %s %s that it is not there yet', async (method, path) => {
     expect((await server.asAdmin(method, `/api/v1${path}`)).json.error.code).toBe('ERR_UNSUPPORTED')
   })

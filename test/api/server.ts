@@ -8,6 +8,7 @@ import { type Auth, type AuthOptions, createAuth } from '../../server/auth/auth.
 import { Passwords } from '../../server/auth/passwords.ts'
 import { log, sqlite } from '../store/fixtures.ts'
 import { FakeCollector } from './fake-collector.ts'
+import { noConfiguration } from './no-configuration.ts'
 
 export const apiToken = 'a-token-for-tests-that-is-long-enough'
 export const admin = { email: 'ana@example.com', password: 'correct horse battery' }
@@ -43,6 +44,7 @@ export const startServer = async (
     live: { hub: () => 'h', seq: () => 7, subscribers: () => 0, slowClosed: () => 0 },
     demo: null,
     demoMode: false,
+    configuration: noConfiguration,
     version: '1.2.3',
     ready: () => ({ ok: true, reason: null }),
     log,

@@ -238,7 +238,7 @@ const storeProblem = (since: string): RoomProblem => ({
 })
 
 /** About how the room was set up: every page says so, and the verdict, which is about what happens, does not change with it. */
-const SET_UP: ReadonlySet<string> = new Set(['open_without_tls'])
+const SET_UP: ReadonlySet<string> = new Set(['open_without_tls', 'config_needs_restart'])
 
 export const overviewOf = (facts: {
   regions: Region[]

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { nodeDetailSchema } from '../answers/node.ts'
 import { route, V1, withId } from './route.ts'
 
@@ -24,24 +23,6 @@ export const laterRoutes = {
     summary: 'Not built yet: restores pruned device tokens',
     params: withId,
     answer: nodeDetailSchema,
-    errors: ['ERR_UNSUPPORTED'],
-  }),
-  getConfig: route({
-    method: 'GET',
-    path: `${V1}/config`,
-    tag: 'System',
-    role: 'admin',
-    summary: 'Not built yet: the configuration in force',
-    answer: z.unknown(),
-    errors: ['ERR_UNSUPPORTED'],
-  }),
-  checkConfig: route({
-    method: 'POST',
-    path: `${V1}/config/check`,
-    tag: 'System',
-    role: 'admin',
-    summary: 'Not built yet: every problem of a configuration, before it is put in force',
-    answer: z.unknown(),
     errors: ['ERR_UNSUPPORTED'],
   }),
 }

@@ -1,3 +1,4 @@
+import { configRoutes } from './config.ts'
 import { demoRoutes } from './demo.ts'
 import { drainRoutes } from './drains.ts'
 import { eventRoutes } from './events.ts'
@@ -18,6 +19,7 @@ export const ROUTES = {
   ...incidentRoutes,
   ...drainRoutes,
   ...systemRoutes,
+  ...configRoutes,
   ...peopleRoutes,
   ...signInRoutes,
   ...demoRoutes,

@@ -1,0 +1,12 @@
+import type { configRoutes } from '../contract/api/config.ts'
+import type { ApiOptions } from './context.ts'
+import type { Handlers } from './serve.ts'
+
+/** The configuration: what is in force, and what a file would be worth. */
+export const configHandlers = ({ configuration }: ApiOptions): Handlers<typeof configRoutes> => ({
+  getConfig: () => configuration.inForce(),
+  async checkConfig({ body }) {
+    const problems = configuration.check((await body()).text)
+    return { ok: problems.length === 0, problems: [...problems] }
+  },
+})

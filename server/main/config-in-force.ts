@@ -1,0 +1,197 @@
+import { basename } from 'node:path'
+import type { ConfigHandle } from '../api/context.ts'
+import type { FleetChange } from '../collector/fleet/fleet.ts'
+import { FileWatch } from '../config/file-watch.ts'
+import { checkConfigText, problemsOfError, readConfig } from '../config/load.ts'
+import { redacted } from '../config/redact.ts'
+import type { Config } from '../config/schema.ts'
+import { AppError, type Problem } from '../contract/errors.ts'
+import type { RoomProblem } from '../contract/fleet.ts'
+import { plural } from '../contract/words.ts'
+import type { Log } from '../observe/log.ts'
+import { Turn } from '../time/turn.ts'
+import { type ConfigChange, changeOf, summaryOf } from './config-change.ts'
+
+/** Mistakes that a page lists; the log and `GET /config` have all. */
+const MAX_SHOWN = 8
+
+export interface ConfigInForceOptions {
+  path: string
+  env: Record<string, string | undefined>
+  log: Log
+}
+
+/** Who puts a configuration into force. */
+export interface Applier {
+  /** Embedded nodes whose entries differ from what they run with. */
+  changedNodes(next: Config): string[]
+  /**
+   * Puts it into force as a whole, once `commit` has written it down. Rejects, and changes nothing, where it cannot be.
+   */
+  apply(config: Config, commit: (change: FleetChange) => Promise<void>): Promise<FleetChange>
+  /** Writes down what is about to change. Rejects where that cannot be: then nothing changes. */
+  audit(row: { reason: string; after: unknown }): Promise<void>
+  /** It is in force. */
+  applied(summary: string): void
+  /** What is wrong with the configuration has changed. */
+  problemsChanged(): void
+}
+
+/**
+ * The configuration that holds. It is read again when somebody asks (SIGHUP) and when its files change: what is valid takes effect as
+ * a whole, but for what needs a restart, which is named; a file with any mistake changes nothing, and all its mistakes are said.
+ */
+export class ConfigInForce implements ConfigHandle {
+  /** What the process began with. */
+  readonly began: Config
+  readonly #options: ConfigInForceOptions
+  readonly #watch: FileWatch
+  readonly #turn = new Turn()
+  #config: Config
+  #loadedAt = new Date().toISOString()
+  #refused: { at: string; problems: Problem[] } | null = null
+  #needsRestart: { at: string; keys: string[] } = { at: '', keys: [] }
+  #applier: Applier | null = null
+  #isAskedFor = false
+  #isClosed = false
+
+  /** Reads the file. Throws `ERR_CONFIG` with every problem at once. */
+  constructor(options: ConfigInForceOptions) {
+    this.#options = options
+    const { path, env } = options
+    // Before it is read: what changes from here on is a change.
+    this.#watch = new FileWatch({ files: [path], onChange: () => this.reload('the file changed') })
+    const { config, files } = readConfig(path, env)
+    this.#watch.setFiles(files)
+    this.#config = config
+    this.began = config
+  }
+
+  /** From now on changes take effect; one that was asked for before does so at once. */
+  start(applier: Applier): void {
+    this.#applier = applier
+    this.#watch.start()
+    if (this.#isAskedFor) this.#run('asked for during the start')
+  }
+
+  /** Reads the file again. Asked for twice at the same time it is read once. */
+  reload(cause: string): void {
+    if (this.#isAskedFor || this.#isClosed) return
+    this.#isAskedFor = true
+    if (this.#applier !== null) this.#run(cause)
+  }
+
+  /** Nothing takes effect any more; what is under way is finished first. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#watch.close()
+    await this.#turn.settled()
+  }
+
+  inForce(): ReturnType<ConfigHandle['inForce']> {
+    return {
+      path: this.#options.path,
+      loadedAt: this.#loadedAt,
+      config: redacted(this.#config),
+      refused: this.#refused,
+      needsRestart: this.#needsRestart.keys,
+    }
+  }
+
+  check(text: string): readonly Problem[] {
+    return checkConfigText(text, this.#options.path, this.#options.env)
+  }
+
+  /** What every page says about the file. */
+  problems(): RoomProblem[] {
+    const name = basename(this.#options.path)
+    const problems: RoomProblem[] = []
+    if (this.#refused !== null) {
+      const { at, problems: mistakes } = this.#refused
+      const shown = mistakes.slice(0, MAX_SHOWN).map(({ path, message }) => `${path} ${message}`)
+      const more = mistakes.length - shown.length
+      problems.push({
+        code: 'config_refused',
+        text: `${name} has ${plural(mistakes.length, 'problem')} and is not in force: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}.`,
+        remedy: 'Mend the file; it is then read by itself. What was in force before goes on.',
+        since: at,
+      })
+    }
+    const { keys, at } = this.#needsRestart
+    if (keys.length > 0)
+      problems.push({
+        code: 'config_needs_restart',
+        text: `${name} has changes that wait for a restart: ${keys.slice(0, MAX_SHOWN).join(', ')}${keys.length > MAX_SHOWN ? ` and ${keys.length - MAX_SHOWN} more` : ''}.`,
+        remedy: 'Restart the server when it suits; everything else of the file is in force.',
+        since: at,
+      })
+    return problems
+  }
+
+  #run(cause: string): void {
+    void this.#turn.run(async () => {
+      this.#isAskedFor = false
+      if (this.#isClosed || this.#applier === null) return
+      try {
+        await this.#reload(this.#applier, cause)
+      } catch (error) {
+        this.#refuse(this.#applier, error)
+      }
+    })
+  }
+
+  async #reload(applier: Applier, cause: string): Promise<void> {
+    const { path, env, log } = this.#options
+    this.#watch.reading()
+    const { config: next, files } = readConfig(path, env)
+    this.#watch.setFiles(files)
+    const change = changeOf(this.#config, next, applier.changedNodes(next))
+    let summary = ''
+    await applier.apply(change.config, async (fleet) => {
+      summary = summaryOf(fleet, change.keys)
+      if (summary !== '') await applier.audit({ reason: cause, after: auditOf(summary, change) })
+    })
+    this.#config = change.config
+    this.#loadedAt = new Date().toISOString()
+    const wasRefused = this.#refused !== null
+    this.#refused = null
+    this.#setNeedsRestart(change.needsRestart)
+    if (wasRefused || summary !== '' || change.needsRestart.length > 0)
+      log.info(
+        { cause, needsRestart: change.needsRestart },
+        `configuration reloaded: ${summary || 'nothing changed'}`,
+      )
+    else log.debug({ cause }, 'configuration read again: nothing changed')
+    if (summary !== '') applier.applied(summary)
+    applier.problemsChanged()
+  }
+
+  #setNeedsRestart(keys: string[]): void {
+    const { log } = this.#options
+    const news = keys.filter((key) => !this.#needsRestart.keys.includes(key))
+    if (news.length > 0) log.warn({ keys: news }, `these take effect at the next start: ${news.join(', ')}`)
+    const at = this.#needsRestart.keys.length > 0 ? this.#needsRestart.at : new Date().toISOString()
+    this.#needsRestart = { at, keys }
+  }
+
+  #refuse(applier: Applier, error: unknown): void {
+    const { path, log } = this.#options
+    const problems =
+      error instanceof AppError
+        ? problemsOfError(path, error)
+        : [{ path, message: 'could not be put in force for a reason that the log has' }]
+    // Since when it is wrong, however often it was read since.
+    this.#refused = { at: this.#refused?.at ?? new Date().toISOString(), problems }
+    log.error(
+      { path, problems, ...(error instanceof AppError ? {} : { err: error }) },
+      `the configuration is refused, and what was in force goes on: ${problems.map((problem) => `${problem.path} ${problem.message}`).join('; ')}`,
+    )
+    applier.problemsChanged()
+  }
+}
+
+const auditOf = (summary: string, { keys, needsRestart }: ConfigChange): unknown => ({
+  summary,
+  keys,
+  needsRestart,
+})
