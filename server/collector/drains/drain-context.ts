@@ -16,20 +16,3 @@ export interface DrainContext {
   /** Taken up after a start of the collector: at first nothing is known of the fleet. */
   readonly adopted: boolean
 }
-
-/** What one tick has to say; the first remark becomes the note. */
-export class Remarks {
-  #first: string | null = null
-
-  get first(): string | null {
-    return this.#first
-  }
-
-  add(text: string | null): void {
-    this.#first ??= text
-  }
-
-  clear(): void {
-    this.#first = null
-  }
-}

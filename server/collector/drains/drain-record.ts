@@ -249,7 +249,7 @@ export class DrainRecord {
       if (emergency === undefined) throw new AppError('ERR_STORE_UNAVAILABLE', 'there is no emergency log')
       emergency(row)
     } catch (error) {
-      // Then it is told by the log of the process, and kept for the store in memory.
+      // Then the log of the process has it, and memory keeps it for the store.
       log.error({ err: error, row }, 'a change of a drain could not be taken down')
       this.#audit = [...this.#audit, row].slice(-MAX_AUDIT_WAITING)
     }

@@ -104,7 +104,7 @@ export class DrainStates {
   }
 
   /**
-   * Nothing moves any more, but nodes are out of service: a reboot is told, one that came back without its wish is asked again, and
+   * Nothing moves any more, but nodes are out of service: a reboot is noted, one that came back without its wish is asked again, and
    * one that serves again after the drain has ended is given back.
    */
   async #rests(): Promise<void> {

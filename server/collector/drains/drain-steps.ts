@@ -1,11 +1,12 @@
 import type { DrainStep } from '../../contract/drains.ts'
 import type { Facts } from '../adapters/facts.ts'
-import type { DrainContext, Remarks } from './drain-context.ts'
+import type { DrainContext } from './drain-context.ts'
 import type { DrainedNodes } from './drained-nodes.ts'
 import { remainingOn } from './empty-proof.ts'
 import type { MoveWatch } from './move-watch.ts'
 import { isServing } from './node-driver.ts'
 import type { Receivers } from './receivers.ts'
+import type { Remarks } from './remarks.ts'
 import type { Tally } from './tally.ts'
 import type { Transitions } from './transitions.ts'
 

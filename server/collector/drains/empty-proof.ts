@@ -5,7 +5,7 @@ import type { DrainClock } from './drain-clock.ts'
 /** Seconds without a byte before a node counts as empty. */
 export const PROVING_SECONDS = 5
 
-/** What is still open on a node; null where it does not count that, which is no nought. */
+/** What is still open on a node; null where it does not count that, which is not zero. */
 export const remainingOn = ({ drain, gauges }: Facts): Remaining | null => {
   if (drain !== null) return { ...drain.remaining }
   const { connections, requests_pending: requests = 0, tunnels = 0 } = gauges

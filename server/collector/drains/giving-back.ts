@@ -75,7 +75,7 @@ export class GivingBack {
     if (held && phase !== 'waiting') return this.#done(node, 'held')
     const why = await nodes.driver(node).bringBack()
     if (why !== null) return nodes.hasExited(node, null) ? this.#done(node, 'exited') : { node, why }
-    // Judged down until polls say otherwise: given back before that, its reboot would be told as an outage after all.
+    // Judged down until polls say otherwise: given back before that, its reboot would be reported as an outage after all.
     if (nodes.stateOf(node) === 'down') return { node, why: `${node} is back; polls confirm it` }
     const wasOut = phase === 'done' || record.drain.state === 'resuming'
     nodes.endStep(node, wasOut ? 'back' : 'kept_serving')

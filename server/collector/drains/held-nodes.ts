@@ -42,7 +42,7 @@ export class HeldNodes {
       if (isOurs && facts.epoch === progress.asked[node]?.epoch) continue
       // It died before it could forget its wish, and whoever starts it again wants it to serve.
       if (isOurs && facts.state === 'drained') await driver.bringBack()
-      // The fleet must see it too, or it would be told as an outage between two polls.
+      // The fleet must see it too, or it would be reported as an outage between two polls.
       if (!this.#nodes.isUp(node)) continue
       if (facts === null || !isServing(facts) || facts.drain?.cordoned === true) continue
       record.step(node, { outcome: 'back' })
@@ -50,7 +50,7 @@ export class HeldNodes {
     }
   }
 
-  /** A reboot is what a region is held for; it is told here instead of by an incident, for so long as that is credible. */
+  /** A reboot is what a region is held for; the drain's note says so instead of an incident, for so long as that is credible. */
   note(): string | null {
     const { record, fleet } = this.#context
     const out = nodesOut(record.drain)

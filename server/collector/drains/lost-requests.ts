@@ -1,6 +1,6 @@
 import type { Facts } from '../adapters/facts.ts'
 
-/** What one node has counted of the drain's cost. Counters of a run ascend; a new run (another epoch) begins at nought. */
+/** What one node has counted of the drain's cost. Counters of a run ascend; a new run (another epoch) begins at zero. */
 interface LostAt {
   epoch: string
   /** Value when the drain began, or 0 where the run began later. */

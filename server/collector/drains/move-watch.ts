@@ -1,8 +1,9 @@
 import { drainStateRule } from '../../contract/drain-rules.ts'
 import type { DrainMove } from '../../contract/drains.ts'
 import type { FleetEvent } from '../../contract/events.ts'
-import type { DrainContext, Remarks } from './drain-context.ts'
+import type { DrainContext } from './drain-context.ts'
 import { followMoves, namesOf, noticeRegistered } from './moves.ts'
+import type { Remarks } from './remarks.ts'
 
 /** How long a tunnel may stay unregistered before the next node is drained all the same; it counts as missing until it returns. */
 const MISSING_TUNNEL_WAIT_MS = 60_000

@@ -10,7 +10,7 @@ import { recordTransition } from './drain-story.ts'
 export class Transitions {
   readonly #context: DrainContext
   readonly #report: () => DrainReport
-  /** Events are told in the order of the changes, after each is durable; nobody waits for them. */
+  /** Events are recorded in the order of the changes, after each is durable; nobody waits for them. */
   readonly #story = new Turn()
   #since: number
 
@@ -52,7 +52,7 @@ export class Transitions {
     return this.to(state, 'tidegate', { expectedVersion: seen, ...more })
   }
 
-  /** Resolves when all changes have been told. */
+  /** Resolves when all changes have been recorded. */
   settled(): Promise<void> {
     return this.#story.settled()
   }
