@@ -2,20 +2,16 @@
 
 import { useSearchParams } from 'next/navigation'
 import { useState } from 'react'
-import { useForm } from 'react-hook-form'
 import { setupSchema } from '@/server/contract/access.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
 import { ApiError, post } from '../data/http.ts'
 import { signIn } from '../data/sign-in.ts'
 import { Button } from '../ui/button.tsx'
-import { controlClass } from '../ui/control-class.ts'
-import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 import { useHydrated } from '../ui/use-hydrated.ts'
 
-interface Values {
-  email: string
-  password: string
-}
+const check = bySchema(setupSchema.omit({ key: true }))
 
 /** Creates the first administrator with the key of the set-up link, and signs in. */
 export function Setup() {
@@ -23,28 +19,20 @@ export function Setup() {
   const [problem, setProblem] = useState<string | null>(
     key ? null : 'Open this page with the link that the server printed when it started.',
   )
-  const { register, handleSubmit, setError, formState } = useForm<Values>()
+  const { register, handleSubmit, formState, problemOf, showProblems } = useCheckedForm(check, {
+    email: '',
+    password: '',
+  })
   // Before the page is alive a press would send the password the browser's own way.
   const ready = useHydrated()
   const submit = handleSubmit(async (values) => {
     setProblem(null)
-    const checked = setupSchema.safeParse({ key, ...values })
-    if (!checked.success) {
-      for (const issue of checked.error.issues) {
-        const field = issue.path[0]
-        if (field === 'email' || field === 'password') setError(field, { message: issue.message })
-        else setProblem('Open this page with the link that the server printed when it started.')
-      }
-      return
-    }
     try {
-      await post('/setup', checked.data)
+      await post('/setup', { key, ...values })
       await signIn(values.email, values.password)
       location.assign('/')
     } catch (error) {
-      const problems = problemsByPath(error)
-      if (problems.email) setError('email', { message: problems.email })
-      if (problems.password) setError('password', { message: problems.password })
+      if (showProblems(problemsByPath(error))) return
       setProblem(
         error instanceof ApiError && error.status === 404
           ? 'This link has been used, or is more than an hour old. Restart the server to get a new one.'
@@ -54,28 +42,21 @@ export function Setup() {
   })
   return (
     <form method="post" onSubmit={submit} className="grid gap-4" noValidate>
-      <Field label="E-mail" problem={formState.errors.email?.message}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="email"
-            autoComplete="username"
-            className={controlClass}
-            {...register('email')}
-          />
-        )}
-      </Field>
-      <Field label="Password" hint="At least 8 characters." problem={formState.errors.password?.message}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="password"
-            autoComplete="new-password"
-            className={controlClass}
-            {...register('password')}
-          />
-        )}
-      </Field>
+      <TextField
+        label="E-mail"
+        type="email"
+        autoComplete="username"
+        field={register('email')}
+        problem={problemOf('email')}
+      />
+      <TextField
+        label="Password"
+        hint="At least 8 characters."
+        type="password"
+        autoComplete="new-password"
+        field={register('password')}
+        problem={problemOf('password')}
+      />
       {problem && (
         <p role="alert" className="text-down">
           {problem}

@@ -1,23 +1,25 @@
 'use client'
 
 import { useState } from 'react'
-import { useForm } from 'react-hook-form'
+import { z } from 'zod'
 import { errorText } from '../data/error-text.ts'
 import { ApiError } from '../data/http.ts'
 import { signIn } from '../data/sign-in.ts'
 import { Button } from '../ui/button.tsx'
-import { controlClass } from '../ui/control-class.ts'
-import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 import { useHydrated } from '../ui/use-hydrated.ts'
 
-interface Values {
-  email: string
-  password: string
-}
+const check = bySchema(
+  z.object({
+    email: z.string().min(1, 'Enter your e-mail address.'),
+    password: z.string().min(1, 'Enter your password.'),
+  }),
+)
 
 export function SignInForm({ onDone }: { onDone: () => void }) {
   const [problem, setProblem] = useState<string | null>(null)
-  const { register, handleSubmit, formState } = useForm<Values>()
+  const { register, handleSubmit, formState, problemOf } = useCheckedForm(check, { email: '', password: '' })
   // Before the page is alive a press would send the password the browser's own way.
   const ready = useHydrated()
   const submit = handleSubmit(async ({ email, password }) => {
@@ -32,28 +34,20 @@ export function SignInForm({ onDone }: { onDone: () => void }) {
   })
   return (
     <form method="post" onSubmit={submit} className="grid gap-4" noValidate>
-      <Field label="E-mail" problem={formState.errors.email?.message}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="email"
-            autoComplete="username"
-            className={controlClass}
-            {...register('email', { required: 'Enter your e-mail address.' })}
-          />
-        )}
-      </Field>
-      <Field label="Password" problem={formState.errors.password?.message}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="password"
-            autoComplete="current-password"
-            className={controlClass}
-            {...register('password', { required: 'Enter your password.' })}
-          />
-        )}
-      </Field>
+      <TextField
+        label="E-mail"
+        type="email"
+        autoComplete="username"
+        field={register('email')}
+        problem={problemOf('email')}
+      />
+      <TextField
+        label="Password"
+        type="password"
+        autoComplete="current-password"
+        field={register('password')}
+        problem={problemOf('password')}
+      />
       {problem && (
         <p role="alert" className="text-down">
           {problem}

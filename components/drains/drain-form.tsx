@@ -1,7 +1,8 @@
 'use client'
 
 import { useRouter } from 'next/navigation'
-import { useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
+import { useWatch } from 'react-hook-form'
 import type { DrainCreateRequest, DrainPreviewRequest, Strategy } from '@/server/contract/drains.ts'
 import { useDrainPlan, useStartDrain } from '../data/drains.ts'
 import { useMay, useMe } from '../data/me.ts'
@@ -10,11 +11,20 @@ import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { useCheckedForm } from '../ui/use-checked-form.ts'
 import { DrainPlanView } from './drain-plan-view.tsx'
 import { drainProblems } from './drain-problems.ts'
 import { StartProblem } from './start-problem.tsx'
 import { StrategyFields } from './strategy-fields.tsx'
 import { useDrainChoice } from './use-drain-choice.ts'
+
+interface Values {
+  reason: string
+  confirm: string
+  force: boolean
+}
+const NOTHING: Values = { reason: '', confirm: '', force: false }
 
 /** Choose, see the plan, type the id. The drain starts on the server or not at all; nothing is shown before it has. */
 export function DrainForm() {
@@ -25,9 +35,6 @@ export function DrainForm() {
   const { data: overview } = useOverview()
   const choice = useDrainChoice()
   const [strategy, setStrategy] = useState<Partial<Strategy>>({})
-  const [reason, setReason] = useState('')
-  const [confirm, setConfirm] = useState('')
-  const [force, setForce] = useState(false)
   const start = useStartDrain()
 
   const request: DrainPreviewRequest | null = useMemo(
@@ -39,18 +46,22 @@ export function DrainForm() {
   )
   const plan = useDrainPlan(request)
   const blocked = (plan.data?.blockers.length ?? 0) > 0
-  const [pressed, setPressed] = useState(false)
-  const fields = useRef<HTMLFormElement>(null)
-  const problems = drainProblems({
-    id: choice.id,
-    reason,
-    confirm,
-    planned: Boolean(plan.data),
-    blocked,
-    force,
-  })
-  const ready = choice.id !== null && Object.keys(problems).length === 0
-  const shown = pressed ? problems : {}
+  const about = { id: choice.id, planned: Boolean(plan.data), blocked }
+  const { register, handleSubmit, reset, problemOf, trigger, control, formState } = useCheckedForm<Values>(
+    (values) => {
+      const problems = drainProblems({ ...about, ...values })
+      return Object.keys(problems).length === 0 ? { values } : { problems }
+    },
+    NOTHING,
+  )
+  const values = { ...NOTHING, ...useWatch({ control }) }
+  const ready = choice.id !== null && Object.keys(drainProblems({ ...about, ...values })).length === 0
+  const { isSubmitted } = formState
+  // The plan comes by itself, and what was wrong without it is not wrong any more.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the plan changes
+  useEffect(() => {
+    if (isSubmitted) void trigger()
+  }, [about.planned, blocked, isSubmitted, trigger])
 
   if (me.data && !may) {
     return (
@@ -61,15 +72,8 @@ export function DrainForm() {
     )
   }
 
-  const submit = () => {
-    if (start.isPending) return
-    if (!ready || !request) {
-      // A grey button explains nothing: each field says what it still needs, and the first of them gets the focus.
-      setPressed(true)
-      const first = problems.reason ? 'reason' : problems.confirm ? 'confirm' : null
-      if (first) fields.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
-      return
-    }
+  const submit = handleSubmit(({ reason, confirm, force }) => {
+    if (start.isPending || !request) return
     const body: DrainCreateRequest = {
       ...request,
       reason: reason.trim(),
@@ -77,18 +81,10 @@ export function DrainForm() {
       ...(force ? { force: true } : {}),
     }
     start.mutate(body, { onSuccess: (drain) => router.push(`/drains/${drain.id}`) })
-  }
+  })
 
   return (
-    <form
-      ref={fields}
-      noValidate
-      className="grid gap-6 lg:grid-cols-[22rem_minmax(0,1fr)] lg:gap-10"
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
+    <form noValidate className="grid gap-6 lg:grid-cols-[22rem_minmax(0,1fr)] lg:gap-10" onSubmit={submit}>
       <div className="grid content-start gap-4">
         <Field label="Region or node">
           {(ids) => (
@@ -98,9 +94,7 @@ export function DrainForm() {
               value={choice.value}
               onChange={(event) => {
                 choice.choose(event.target.value)
-                setConfirm('')
-                setForce(false)
-                setPressed(false)
+                reset({ ...NOTHING, reason: values.reason })
                 start.reset()
               }}
             >
@@ -122,18 +116,13 @@ export function DrainForm() {
             </select>
           )}
         </Field>
-        <Field label="Reason" hint="Others see it, for example: kernel update." problem={shown.reason}>
-          {(ids) => (
-            <input
-              {...ids}
-              name="reason"
-              className={controlClass}
-              maxLength={500}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label="Reason"
+          hint="Others see it, for example: kernel update."
+          maxLength={500}
+          field={register('reason')}
+          problem={problemOf('reason')}
+        />
         <StrategyFields strategy={strategy} onChange={setStrategy} />
       </div>
       <div className="grid min-w-0 content-start gap-6">
@@ -143,37 +132,25 @@ export function DrainForm() {
               {plan.data && <DrainPlanView plan={plan.data} />}
             </Panel>
             <section className="grid max-w-md gap-3 border-hairline border-t pt-3">
-              <Field
+              <TextField
                 label={`Type ${choice.id} to confirm`}
                 hint={`All traffic of ${choice.id} moves elsewhere. It stays out of service until somebody resumes it.`}
-                problem={shown.confirm}
-              >
-                {(ids) => (
-                  <input
-                    {...ids}
-                    name="confirm"
-                    className={`${controlClass} num`}
-                    autoComplete="off"
-                    autoCapitalize="none"
-                    spellCheck={false}
-                    value={confirm}
-                    onChange={(event) => setConfirm(event.target.value)}
-                  />
-                )}
-              </Field>
+                className={`${controlClass} num`}
+                autoComplete="off"
+                autoCapitalize="none"
+                spellCheck={false}
+                field={register('confirm')}
+                problem={problemOf('confirm')}
+              />
               {blocked && mayForce && (
                 <label className="flex min-h-8 items-center gap-2">
-                  <input
-                    type="checkbox"
-                    checked={force}
-                    onChange={(event) => setForce(event.target.checked)}
-                  />
+                  <input type="checkbox" {...register('force')} />
                   Override the blockers. This is written to the audit log.
                 </label>
               )}
-              {shown.plan && (
+              {problemOf('plan') && (
                 <p role="alert" className="text-down">
-                  {shown.plan}
+                  {problemOf('plan')}
                 </p>
               )}
               <StartProblem error={start.error} />

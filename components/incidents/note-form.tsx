@@ -1,36 +1,28 @@
 'use client'
 
-import { useState } from 'react'
-import type { Incident } from '@/server/contract/incidents.ts'
+import { type Incident, noteSchema } from '@/server/contract/incidents.ts'
 import { errorText } from '../data/error-text.ts'
 import { useAddNote } from '../data/incidents.ts'
 import { useMay } from '../data/me.ts'
 import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
+
+const check = bySchema(noteSchema, { text: 'Say what you saw, tried or decided.' })
 
 /** What somebody knows that no sensor does. */
 export function NoteForm({ incident }: { incident: Incident }) {
   const may = useMay('operator')
   const add = useAddNote(incident.id)
-  const [text, setText] = useState('')
-  const [pressed, setPressed] = useState(false)
-  const missing = pressed && !text.trim() ? 'Say what you saw, tried or decided.' : undefined
+  const { register, handleSubmit, reset, problemOf } = useCheckedForm(check, { text: '' })
+  const submit = handleSubmit(({ text }) => {
+    if (!add.isPending) add.mutate(text, { onSuccess: () => reset() })
+  })
   if (!may) return null
   return (
-    <form
-      className="grid max-w-3xl gap-2"
-      onSubmit={(event) => {
-        event.preventDefault()
-        setPressed(!text.trim())
-        if (!text.trim()) {
-          event.currentTarget.querySelector('textarea')?.focus()
-          return
-        }
-        if (!add.isPending) add.mutate(text.trim(), { onSuccess: () => setText('') })
-      }}
-    >
-      <Field label="Note" problem={missing ?? (add.error ? errorText(add.error) : undefined)}>
+    <form className="grid max-w-3xl gap-2" noValidate onSubmit={submit}>
+      <Field label="Note" problem={problemOf('text') ?? (add.error ? errorText(add.error) : undefined)}>
         {(ids) => (
           <textarea
             {...ids}
@@ -38,8 +30,7 @@ export function NoteForm({ incident }: { incident: Incident }) {
             maxLength={10_000}
             className={controlClass}
             placeholder="What you saw, tried, decided"
-            value={text}
-            onChange={(event) => setText(event.target.value)}
+            {...register('text')}
           />
         )}
       </Field>

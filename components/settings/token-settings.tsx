@@ -1,18 +1,21 @@
 'use client'
 
-import { useMemo, useState } from 'react'
-import type { ApiToken } from '@/server/contract/access.ts'
-import type { Role } from '@/server/contract/states.ts'
+import { useMemo } from 'react'
+import { useWatch } from 'react-hook-form'
+import { z } from 'zod'
+import { type ApiToken, tokenCreateSchema } from '@/server/contract/access.ts'
+import { line } from '@/server/contract/text.ts'
 import { useAccessChanges, useTokens } from '../data/access.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
 import { useMay } from '../data/me.ts'
 import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
-import { controlClass } from '../ui/control-class.ts'
 import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
 import { Time } from '../ui/time.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 import { RoleSelect } from './role-select.tsx'
 
 const COLUMNS: readonly Column<ApiToken>[] = [
@@ -76,53 +79,44 @@ export function TokenSettings() {
   )
 }
 
+const tokenFormSchema = tokenCreateSchema.extend({
+  name: line(100, 'Give it a name, by which you will know it again.'),
+  /** A day, as a field of dates has it; empty for one that never expires. */
+  expiresAt: z.union([z.literal(''), z.iso.date()]),
+})
+
 function AddToken() {
   const { addToken } = useAccessChanges()
-  const [name, setName] = useState('')
-  const [role, setRole] = useState<Role>('viewer')
-  const [expires, setExpires] = useState('')
-  const problems = problemsByPath(addToken.error)
+  const { register, handleSubmit, resetField, problemOf, showProblems, setValue, control } = useCheckedForm(
+    bySchema(tokenFormSchema),
+    { name: '', role: 'viewer', expiresAt: '' },
+  )
+  const role = useWatch({ control, name: 'role' })
+  const submit = handleSubmit(({ expiresAt, ...token }) => {
+    if (addToken.isPending) return
+    // It is good until the end of that day.
+    const until = expiresAt ? { expiresAt: new Date(`${expiresAt}T23:59:59Z`).toISOString() } : {}
+    addToken.mutate(
+      { ...token, ...until },
+      {
+        onSuccess: () => resetField('name'),
+        onError: (error) => showProblems(problemsByPath(error)),
+      },
+    )
+  })
   return (
     <form
       className="mt-4 grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_8rem_11rem_auto]"
-      onSubmit={(event) => {
-        event.preventDefault()
-        addToken.mutate(
-          {
-            name: name.trim(),
-            role,
-            ...(expires ? { expiresAt: new Date(`${expires}T23:59:59Z`).toISOString() } : {}),
-          },
-          { onSuccess: () => setName('') },
-        )
-      }}
+      noValidate
+      onSubmit={submit}
     >
-      <Field label="Name" problem={problems.name}>
-        {(ids) => (
-          <input
-            {...ids}
-            required
-            maxLength={100}
-            className={controlClass}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-        )}
+      <TextField label="Name" maxLength={100} field={register('name')} problem={problemOf('name')} />
+      <Field label="Role">
+        {({ id }) => <RoleSelect id={id} value={role} onChange={(next) => setValue('role', next)} />}
       </Field>
-      <Field label="Role">{({ id }) => <RoleSelect id={id} value={role} onChange={setRole} />}</Field>
-      <Field label="Expires" problem={problems.expiresAt}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="date"
-            className={controlClass}
-            value={expires}
-            onChange={(event) => setExpires(event.target.value)}
-          />
-        )}
-      </Field>
+      <TextField label="Expires" type="date" field={register('expiresAt')} problem={problemOf('expiresAt')} />
       <div className="sm:pt-6">
-        <Button type="submit" disabled={addToken.isPending}>
+        <Button type="submit" aria-disabled={addToken.isPending || undefined}>
           Create token
         </Button>
       </div>
@@ -132,7 +126,7 @@ function AddToken() {
           <code className="num select-all break-all font-semibold">{addToken.data.token}</code>
         </p>
       )}
-      {addToken.error && Object.keys(problems).length === 0 && (
+      {addToken.error && Object.keys(problemsByPath(addToken.error)).length === 0 && (
         <p role="alert" className="text-down sm:col-span-4">
           {errorText(addToken.error)}
         </p>

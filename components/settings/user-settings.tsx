@@ -1,18 +1,19 @@
 'use client'
 
-import { useMemo, useState } from 'react'
-import type { User } from '@/server/contract/access.ts'
-import type { Role } from '@/server/contract/states.ts'
+import { useMemo } from 'react'
+import { useWatch } from 'react-hook-form'
+import { type User, userCreateSchema } from '@/server/contract/access.ts'
 import { useAccessChanges, useUsers } from '../data/access.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
 import { useMay, useMe } from '../data/me.ts'
 import { Panel } from '../panels/panel.tsx'
 import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
-import { controlClass } from '../ui/control-class.ts'
 import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
 import { Time } from '../ui/time.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 import { RoleSelect } from './role-select.tsx'
 
 export function UserSettings() {
@@ -77,60 +78,48 @@ export function UserSettings() {
 
 function AddUser() {
   const { addUser } = useAccessChanges()
-  const [email, setEmail] = useState('')
-  const [password, setPassword] = useState('')
-  const [role, setRole] = useState<Role>('viewer')
-  const problems = problemsByPath(addUser.error)
+  const { register, handleSubmit, reset, problemOf, showProblems, setValue, control } = useCheckedForm(
+    bySchema(userCreateSchema),
+    { email: '', password: '', role: 'viewer' },
+  )
+  const role = useWatch({ control, name: 'role' })
+  const submit = handleSubmit((user) => {
+    if (addUser.isPending) return
+    addUser.mutate(user, {
+      onSuccess: () => reset({ email: '', password: '', role: user.role }),
+      onError: (error) => showProblems(problemsByPath(error)),
+    })
+  })
   return (
     <form
       className="mt-4 grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_1fr_8rem_auto]"
-      onSubmit={(event) => {
-        event.preventDefault()
-        addUser.mutate(
-          { email, password, role },
-          {
-            onSuccess: () => {
-              setEmail('')
-              setPassword('')
-            },
-          },
-        )
-      }}
+      noValidate
+      onSubmit={submit}
     >
-      <Field label="E-mail" problem={problems.email}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="email"
-            required
-            autoComplete="off"
-            className={controlClass}
-            value={email}
-            onChange={(event) => setEmail(event.target.value)}
-          />
-        )}
+      <TextField
+        label="E-mail"
+        type="email"
+        autoComplete="off"
+        field={register('email')}
+        problem={problemOf('email')}
+      />
+      <TextField
+        label="Password"
+        hint="At least 8 characters."
+        type="password"
+        autoComplete="new-password"
+        field={register('password')}
+        problem={problemOf('password')}
+      />
+      <Field label="Role">
+        {({ id }) => <RoleSelect id={id} value={role} onChange={(next) => setValue('role', next)} />}
       </Field>
-      <Field label="Password" hint="At least 8 characters." problem={problems.password}>
-        {(ids) => (
-          <input
-            {...ids}
-            type="password"
-            required
-            minLength={8}
-            autoComplete="new-password"
-            className={controlClass}
-            value={password}
-            onChange={(event) => setPassword(event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="Role">{({ id }) => <RoleSelect id={id} value={role} onChange={setRole} />}</Field>
       <div className="sm:pt-6">
-        <Button type="submit" disabled={addUser.isPending}>
+        <Button type="submit" aria-disabled={addUser.isPending || undefined}>
           Add
         </Button>
       </div>
-      {addUser.error && Object.keys(problems).length === 0 && (
+      {addUser.error && Object.keys(problemsByPath(addUser.error)).length === 0 && (
         <p role="alert" className="text-down sm:col-span-4">
           {errorText(addUser.error)}
         </p>

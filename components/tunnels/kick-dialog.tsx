@@ -1,21 +1,34 @@
 'use client'
 
-import { useState } from 'react'
 import { toast } from 'sonner'
+import { z } from 'zod'
 import type { Tunnel } from '@/server/contract/fleet.ts'
+import { line } from '@/server/contract/text.ts'
 import { errorText } from '../data/error-text.ts'
 import { useKick } from '../data/tunnels.ts'
 import { Button } from '../ui/button.tsx'
-import { controlClass } from '../ui/control-class.ts'
-import { Field } from '../ui/field.tsx'
 import { Modal } from '../ui/modal.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
+
+const check = bySchema(z.object({ reason: line(500, 'Say why; others see it.') }))
 
 /** Names the host and what a kick does, and wants a reason. */
 export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () => void }) {
   const kick = useKick()
-  const [reason, setReason] = useState('')
-  const [pressed, setPressed] = useState(false)
-  const missing = pressed && !reason.trim() ? 'Say why; others see it.' : undefined
+  const { register, handleSubmit, problemOf } = useCheckedForm(check, { reason: '' })
+  const submit = handleSubmit(({ reason }) => {
+    if (kick.isPending) return
+    kick.mutate(
+      { hostId: tunnel.hostId, reason },
+      {
+        onSuccess: () => {
+          toast(`${tunnel.hostId} was kicked.`)
+          onClose()
+        },
+      },
+    )
+  })
   return (
     <Modal
       open
@@ -23,38 +36,13 @@ export function KickDialog({ tunnel, onClose }: { tunnel: Tunnel; onClose: () =>
       title={`Kick ${tunnel.hostId}`}
       description={`Closes its tunnel on ${tunnel.node} with 4404. Requests in flight through it fail; the host backs off and registers again, perhaps on another node.`}
     >
-      <form
-        className="grid gap-4"
-        onSubmit={(event) => {
-          event.preventDefault()
-          setPressed(true)
-          if (!reason.trim()) {
-            event.currentTarget.querySelector('input')?.focus()
-            return
-          }
-          if (kick.isPending) return
-          kick.mutate(
-            { hostId: tunnel.hostId, reason: reason.trim() },
-            {
-              onSuccess: () => {
-                toast(`${tunnel.hostId} was kicked.`)
-                onClose()
-              },
-            },
-          )
-        }}
-      >
-        <Field label="Reason" problem={missing ?? (kick.error ? errorText(kick.error) : undefined)}>
-          {(ids) => (
-            <input
-              {...ids}
-              className={controlClass}
-              maxLength={500}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          )}
-        </Field>
+      <form className="grid gap-4" noValidate onSubmit={submit}>
+        <TextField
+          label="Reason"
+          field={register('reason')}
+          maxLength={500}
+          problem={problemOf('reason') ?? (kick.error ? errorText(kick.error) : undefined)}
+        />
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Keep it</Button>
           <Button type="submit" tone="danger" aria-disabled={kick.isPending || undefined}>
