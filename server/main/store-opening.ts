@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { WaitingFor } from '../api/waiting-room.ts'
 import type { Auth } from '../auth/auth.ts'
 import { AppError } from '../contract/errors.ts'
@@ -6,6 +5,7 @@ import type { StopWish } from '../lifecycle.ts'
 import type { Log } from '../observe/log.ts'
 import { faultOf, remedyOf } from '../store/faults.ts'
 import type { Store } from '../store/store.ts'
+import { within } from '../time/deadline.ts'
 
 /** A store that could not be opened is tried again after so long. */
 const RETRY_MS = 1_000
@@ -59,7 +59,7 @@ export class StoreOpening {
       const waiting = await this.attempt()
       if (waiting === null) break
       say(waiting)
-      await Promise.race([sleep(RETRY_MS), wish.asked])
+      await within(RETRY_MS, wish.asked, { late: () => null })
     }
     return this.#auth
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LivePublisher, SamplePoint } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
+import { within } from '../../time/deadline.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { Reading } from '../adapters/reading.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -64,10 +65,7 @@ export class Watch {
    * that it is ready. Resolves at the latest after `limitMs`; nodes that answer later are judged by the regular turns.
    */
   async settle(limitMs: number, nodes: readonly FleetNode[] = this.#options.fleet.members()): Promise<void> {
-    const limit = new AbortController()
-    const late = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined) // all were settled before
-    await Promise.race([this.#settleAll(nodes, this.#options.now() + limitMs), late])
-    limit.abort()
+    await within(limitMs, this.#settleAll(nodes, this.#options.now() + limitMs), { late: () => undefined })
   }
 
   start(): void {
