@@ -64,4 +64,35 @@ describe('the wish to stop', () => {
         if (!before.has(listener)) process.off('SIGTERM', listener)
     }
   })
+
+  it.each([
+    ['a wish to stop where nothing can be read again', null, ['SIGHUP'], 0],
+    ['a call where something can be read again', 'reload', [], 2],
+  ] as const)(
+    'takes SIGHUP for %s, also one that came before that was known',
+    async (_, means, reasons, calls) => {
+      const before = new Set(process.listeners('SIGHUP'))
+      const wish = new StopWish()
+      const said: string[] = []
+      let called = 0
+      void wish.asked.then((reason) => said.push(reason))
+      try {
+        process.emit('SIGHUP', 'SIGHUP')
+        expect(wish.isAsked).toBe(false)
+        wish.onHangUp(means === null ? null : () => void called++)
+        process.emit('SIGHUP', 'SIGHUP')
+        await Promise.resolve()
+        expect(said).toEqual(reasons)
+        expect(called).toBe(calls)
+        wish.ask('enough')
+        process.emit('SIGHUP', 'SIGHUP')
+        expect(called).toBe(calls)
+      } finally {
+        wish.release()
+        for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+          for (const listener of process.listeners(signal))
+            if (signal !== 'SIGHUP' || !before.has(listener)) process.off(signal, listener)
+      }
+    },
+  )
 })

@@ -259,12 +259,12 @@ export class Collector implements CollectorHandle {
     nodes: readonly NodeTarget[],
     commit: (change: FleetChange) => Promise<void> = async () => undefined,
   ): Promise<FleetChange> {
-    const change = this.fleet.compare(regions, nodes)
-    this.#refuseHeld(change)
-    await commit(change)
-    // A drain may have been begun meanwhile.
-    this.#refuseHeld(change)
-    const { added, removed } = this.fleet.setTargets(regions, nodes)
+    const { change, added, removed } = await this.drains.decide(async () => {
+      const change = this.fleet.compare(regions, nodes)
+      this.#refuseHeld(change)
+      await commit(change)
+      return { change, ...this.fleet.setTargets(regions, nodes) }
+    })
     for (const { id } of removed) {
       this.#heartbeats.forget(id)
       this.#history.forget(id)

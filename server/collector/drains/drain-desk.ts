@@ -72,6 +72,11 @@ export class RunningDrainDesk implements DrainDesk {
     await this.#book.close()
   }
 
+  /** Runs `work` while no drain is begun and none takes out more. */
+  decide<T>(work: () => Promise<T>): Promise<T> {
+    return this.#book.floor.decide(work)
+  }
+
   active(): Drain[] {
     return this.#book.active()
   }

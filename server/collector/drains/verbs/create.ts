@@ -25,8 +25,8 @@ export const createDrain = async (
   refuseUnconfirmed(subject, request)
   refuseForceOf(actor, request)
   refuseEmbeddedExit(subject, strategy)
-  // One decision at a time, from the look at the fleet to the durable record.
-  const run = await book.floor.decide(() => launch(room, subject, strategy, request, actor))
+  // One decision at a time, from the look at the fleet to the durable record: the fleet may be another one when our turn comes.
+  const run = await book.floor.decide(() => launch(room, subjectOf(fleet, request), strategy, request, actor))
   run.start()
   return run.drain
 }
