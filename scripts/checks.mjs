@@ -1,4 +1,4 @@
-// Format, lint with the import rules, types, and the smaller tools.
+// Format, lint with the import rules, circles, what nobody uses, types, and the smaller tools.
 
 import { existsSync } from 'node:fs'
 import { inRoot } from './paths.mjs'
@@ -6,11 +6,14 @@ import { SetupError } from './set-up-child.mjs'
 import { runTool } from './tool.mjs'
 
 const BIOME = 'node_modules/@biomejs/biome/bin/biome'
+const KNIP = 'node_modules/knip/bin/knip.js'
 const TSC = 'node_modules/typescript/bin/tsc'
 
 /** What `check` runs, one after the other; all of them run even when one fails. */
 export const CHECKS = [
   { name: 'format, lint and import rules', run: () => runTool(BIOME, ['check', '--error-on-warnings', '.']) },
+  { name: 'no circle of imports', run: () => runTool('scripts/import-graph.ts', []) },
+  { name: 'nothing unused', run: () => runTool(KNIP, ['--no-progress']) },
   { name: 'types', run: () => runTool(TSC, ['--noEmit', '--project', 'tsconfig.json']) },
 ]
 
@@ -49,7 +52,7 @@ export function documents() {
 
 /** `npm run knip`: files, exports and dependencies that nobody uses. */
 export function knip(args) {
-  return runTool('node_modules/knip/bin/knip.js', args)
+  return runTool(KNIP, args)
 }
 
 /** How long `npm run fuzz` tries each surface, in seconds; the tests try for a few. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { METRIC_NAMES, type MetricName, SERIES_METRICS } from './series.ts'
+import { METRIC_NAMES, type MetricName } from './series.ts'
 
 /** What of an answer says who and how a node is, beside its numbers. */
 export const JSON_FACT_NAMES = ['ok', 'region', 'version', 'epoch', 'uptime_seconds'] as const
@@ -14,7 +14,6 @@ const isMapped = (name: MetricName): name is JsonMetricName =>
 
 /** Names of `/series` that a number of an answer may be mapped to. */
 export const JSON_METRIC_NAMES = METRIC_NAMES.filter(isMapped)
-export const JSON_COUNTER_NAMES = JSON_METRIC_NAMES.filter((name) => SERIES_METRICS[name].kind === 'counter')
 
 export type JsonMapName = JsonFactName | JsonMetricName
 export const JSON_MAP_NAMES: readonly JsonMapName[] = [...JSON_FACT_NAMES, ...JSON_METRIC_NAMES]

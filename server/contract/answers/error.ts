@@ -1,9 +1,6 @@
 import { z } from 'zod'
 import { ERROR_CODES, type ErrorCode } from '../errors.ts'
 
-/** One bad field: `path` as in `nodes[1].url`, `message` with what was seen and what is allowed. */
-export const problemSchema = z.object({ path: z.string(), message: z.string() }).meta({ id: 'Problem' })
-
 /** The body of every error answer. */
 export const errorBodySchema = z
   .object({
