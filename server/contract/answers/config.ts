@@ -32,7 +32,6 @@ export type ConfigInForceAnswer = z.infer<typeof configInForceSchema>
 export const configCheckSchema = z
   .object({ ok: z.boolean(), problems: z.array(configProblemSchema) })
   .meta({ id: 'ConfigCheck' })
-export type ConfigCheck = z.infer<typeof configCheckSchema>
 
 /** What is checked: a whole file, as text. */
 export const configCheckRequestSchema = z.object({ text: z.string().max(1_000_000) }).strict()
