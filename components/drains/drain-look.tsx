@@ -1,6 +1,7 @@
 'use client'
 
 import type { Drain } from '@/server/contract/drains.ts'
+import { DRAIN_WORDS } from '@/server/contract/state-words.ts'
 import type { DrainState } from '@/server/contract/states.ts'
 import { useKnown } from '../data/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
@@ -26,7 +27,7 @@ export function DrainMark({ state }: { state: DrainState }) {
       data-drain-state={state}
     >
       <StateGlyph shape={look.shape} />
-      {state}
+      {DRAIN_WORDS[state] ?? state}
     </span>
   )
 }

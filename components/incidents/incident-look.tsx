@@ -1,6 +1,7 @@
 'use client'
 
 import type { Incident } from '@/server/contract/incidents.ts'
+import { INCIDENT_WORDS, SEVERITY_WORDS } from '@/server/contract/state-words.ts'
 import type { Severity } from '@/server/contract/states.ts'
 import { useKnown } from '../data/known.ts'
 import { type Glyph, StateGlyph } from '../ui/state-glyph.tsx'
@@ -26,7 +27,9 @@ export function IncidentMark({ incident }: { incident: Pick<Incident, 'severity'
       data-incident-state={incident.state}
     >
       <StateGlyph shape={look.shape} />
-      {over ? 'resolved' : `${incident.severity}, ${incident.state}`}
+      {over
+        ? INCIDENT_WORDS.resolved
+        : `${SEVERITY_WORDS[incident.severity]}, ${INCIDENT_WORDS[incident.state]}`}
     </span>
   )
 }

@@ -1,5 +1,6 @@
 'use client'
 
+import { OBSERVED_WORDS } from '@/server/contract/state-words.ts'
 import type { ObservedState } from '@/server/contract/states.ts'
 import { useKnown } from '../data/known.ts'
 import { StateGlyph } from './state-glyph.tsx'
@@ -24,7 +25,7 @@ export function StateMark({ state, words }: { state: ObservedState; words?: stri
       <StateGlyph shape={known ? state : 'unknown'} />
       <span>
         {!known && 'was '}
-        {state}
+        {OBSERVED_WORDS[state] ?? state}
         {words && <span className="font-normal">, {words}</span>}
       </span>
     </span>
