@@ -134,6 +134,16 @@ describe('a fleet of a Tidegate node and another program', () => {
       })
   })
 
+  it('counts nothing twice where other addresses may be polled from now on', async () => {
+    const { gateway, collector, rises } = await start()
+    collector.setPolling({ timeoutMs: INTERVAL_MS - 10, allow: ['127.0.0.0/8'] })
+    gateway.answer = { ok: true, stats: { open: 7, asked: 1_003 }, apns: { received: 50 } }
+    await eventually(() => expect(collector.node('push-1')?.numbers.requests).toBe(1_003))
+    gateway.answer = { ok: true, stats: { open: 7, asked: 1_010 }, apns: { received: 50 } }
+    await eventually(() => expect(collector.node('push-1')?.numbers.requests).toBe(1_010))
+    expect(sum(rises())).toBe(7)
+  })
+
   it('judges it by what it answers: degraded with a sentence, down, and back without a leap', async () => {
     const { gateway, collector, events, rises } = await start()
     gateway.answer = { ok: true, stats: { asked: 1_005 } }

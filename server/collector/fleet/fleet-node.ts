@@ -40,6 +40,8 @@ export class FleetNode {
   #gapMs: number | null = null
   /** Why its list of tunnels could not be read although it answered; null while it can. */
   #tunnelsUnread: string | null = null
+  /** Ascends whenever what is open to it is opened anew. */
+  #connection = 0
   /** It is watched no more. */
   #hasLeft = false
   /** A long list of tunnels costs the event loop: when it may be read again in passing, monotonic ms. */
@@ -118,11 +120,11 @@ export class FleetNode {
     )
   }
 
-  /** Asks it once. Null where it moved or left meanwhile: the answer is about another place, or of no use to anybody. */
+  /** Asks it once. Null where it left, or what was open to it was closed by us meanwhile: the answer says nothing of it as it is now. */
   async ask(): Promise<Reading | null> {
-    const target = this.#target
-    const reading = await this.#adapter.probe(target)
-    return target === this.#target && !this.#hasLeft ? reading : null
+    const connection = this.#connection
+    const reading = await this.#adapter.probe(this.#target)
+    return connection === this.#connection && !this.#hasLeft ? reading : null
   }
 
   /** A new reading, whatever it says. */
@@ -207,15 +209,16 @@ export class FleetNode {
   retarget(target: NodeTarget): boolean {
     if (isDeepStrictEqual(this.#target, target)) return false
     this.#target = target
-    // Another program, or other places in its answer: what it counted before we asked, it did not count since. Our own nodes name their
-    // runs, and one that was started again counted all of it since.
-    if (target.kind !== 'tidegate') this.#counted = null
     this.reconnect()
     return true
   }
 
   /** What is open to it is opened anew, for example because other addresses are allowed now. */
   reconnect(): void {
+    this.#connection += 1
+    // Perhaps another program, or other places in its answer: what it counted before we asked, it did not count since. Our own nodes name
+    // their runs, and one that was started again counted all of it since.
+    if (this.#target.kind !== 'tidegate') this.#counted = null
     this.#adapter.forget(this.id)
     this.#stream?.restart()
   }
