@@ -252,7 +252,8 @@ export class Collector implements CollectorHandle {
    * Takes a new set of regions and nodes: who came is watched, who left is forgotten, and nobody else notices. Rejects with
    * `ERR_CONFLICT`, and changes nothing, where a drain has a node that would leave: it would be out of service and nobody's.
    *
-   * @param commit writes down what is about to change; where it rejects nothing changes
+   * @param commit writes down what is about to change, and may change with it what else holds: only then is a node that came asked for
+   *   the first time. Where it rejects nothing changes
    */
   async setTargets(
     regions: readonly RegionConfig[],
@@ -430,7 +431,7 @@ export class Collector implements CollectorHandle {
         .filter((node) => leaving.delete(node))
         .map((node) => ({
           path: 'nodes',
-          message: `lacks ${node} in its region, which drain ${id} (${state}) has out of service; bring it back or let the drain end first`,
+          message: `lacks ${node} in its region, which drain ${id} (${state}) has; bring it back, or send SIGHUP once the drain has ended`,
         })),
     )
     if (problems.length === 0) return

@@ -17,13 +17,16 @@ const MAX_FILE_BYTES = 4 * 1024 * 1024
 const MAX_REFERRED_BYTES = 64 * 1024
 
 /** Reads and checks `tidegate.yaml`. Throws `ERR_CONFIG` with every problem at once: path, value, rule and example. */
-export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env).config
+export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env, () => undefined)
 
-/** The same, with every file that it was made of. */
-export const readConfig = (path: string, env: Environment): { config: Config; files: string[] } => {
+/** The same; `tell` is told of every file that it is made of, also where it throws: any of them may mend it. */
+export const readConfig = (path: string, env: Environment, tell: (files: string[]) => void): Config => {
   const references = new References(env, dirname(path))
-  const config = load(path, readText(path), references, configSchema, crossCheck)
-  return { config: resolved(config, path), files: [path, ...references.files] }
+  try {
+    return resolved(load(path, readText(path), references, configSchema, crossCheck), path)
+  } finally {
+    tell([path, ...references.files])
+  }
 }
 
 /** All problems of a text that might become the file at `path`; nothing is put in force. */

@@ -61,8 +61,7 @@ export class ConfigInForce implements ConfigHandle {
     const { path, env } = options
     // Before it is read: what changes from here on is a change.
     this.#watch = new FileWatch({ files: [path], onChange: () => this.reload('the file changed') })
-    const { config, files } = readConfig(path, env)
-    this.#watch.setFiles(files)
+    const config = readConfig(path, env, (files) => this.#watch.setFiles(files))
     this.#config = config
     this.began = config
   }
@@ -143,8 +142,7 @@ export class ConfigInForce implements ConfigHandle {
   async #reload(applier: Applier, cause: string): Promise<void> {
     const { path, env, log } = this.#options
     this.#watch.reading()
-    const { config: next, files } = readConfig(path, env)
-    this.#watch.setFiles(files)
+    const next = readConfig(path, env, (files) => this.#watch.setFiles(files))
     const change = changeOf(this.#config, next, applier.changedNodes(next))
     let summary = ''
     await applier.apply(change.config, async (fleet) => {

@@ -14,9 +14,7 @@ import type { Environment } from '../config/environment.ts'
 import { checkConfigText } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { totalDrainSeconds } from '../contract/drain-budget.ts'
-import { AppError } from '../contract/errors.ts'
 import type { RoomProblem } from '../contract/fleet.ts'
-import type { AuditRow } from '../contract/index.ts'
 import { DEMO_BUDGET_ENV, DEMO_MARGIN_SECONDS } from '../demo/demo-fleet.ts'
 import type { OpenRooms, StopWish } from '../lifecycle.ts'
 import { Hub } from '../live/hub.ts'
@@ -24,9 +22,10 @@ import { LiveSocket } from '../live/socket.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { SqliteStore } from '../store/sqlite-store.ts'
 import { announce } from './announcement.ts'
+import { ConfigApplier, regionsOf, remoteNodesOf } from './config-applier.ts'
 import type { ConfigInForce } from './config-in-force.ts'
 import { createLocal, type Local, type LocalNodes } from './local-nodes.ts'
-import { createStore, retentionOf, storeProblem } from './memory.ts'
+import { createStore, storeProblem } from './memory.ts'
 import { openPages, type Pages } from './pages.ts'
 import { StoreOpening } from './store-opening.ts'
 import { WebDoor } from './web-door.ts'
@@ -210,52 +209,16 @@ export class Tidegate {
     const { configuration, rooms, settings } = this.#options
     const local = this.#local
     if (configuration === null || local.kind === 'demo') return
-    const file = basename(settings.configPath ?? '')
-    configuration.start({
-      changedNodes: (next) => local.nodes.changed(next.embedded),
-      apply: async (next, commit) => {
-        const change = await collector.setTargets(
-          regionsOf(next),
-          [...local.nodes.nodesAfter(next.embedded), ...remoteNodesOf(next)],
-          commit,
-        )
-        local.nodes.setNodes(next.embedded)
-        collector.setThresholds(next.detect)
-        collector.setPolling(next.polling)
-        this.#store.setRetention(retentionOf(next))
-        return change
-      },
-      audit: ({ reason, after }) =>
-        this.#audit({
-          at: new Date().toISOString(),
-          actor: file,
-          address: null,
-          action: 'config.reload',
-          object: `config:${file}`,
-          before: null,
-          after,
-          reason,
-        }),
-      applied: (summary) =>
-        void collector.fleet.record('operator.acted', {
-          actor: file,
-          action: 'config.reload',
-          object: 'configuration',
-          reason: summary.slice(0, 500),
-        }),
-      problemsChanged: () => hub.changed('overview'),
-    })
+    configuration.start(
+      new ConfigApplier({
+        file: basename(settings.configPath ?? ''),
+        nodes: local.nodes,
+        collector,
+        store: this.#store,
+        problemsChanged: () => hub.changed('overview'),
+      }),
+    )
     rooms.add('configuration', () => configuration.close())
-  }
-
-  /** A change that cannot be audited does not happen; while the store is away it goes to the emergency file first. */
-  async #audit(row: Omit<AuditRow, 'id'>): Promise<void> {
-    try {
-      await this.#store.audit(row)
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
-      this.#store.emergency.append(row)
-    }
   }
 
   #createCollector(hub: Hub): Collector {
@@ -345,11 +308,6 @@ export class Tidegate {
     return still ? { ok: false, reason: still.text } : { ok: true, reason: null }
   }
 }
-
-const remoteNodesOf = (config: Config) => config.nodes.map((node) => ({ ...node, embedded: false }))
-
-const regionsOf = (config: Config) =>
-  config.regions.map((region) => ({ ...region, name: region.name ?? region.id }))
 
 /** The demo has no file, and one may be checked all the same. */
 const demoConfiguration = (startedAt: number): ConfigHandle => ({

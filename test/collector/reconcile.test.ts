@@ -133,6 +133,17 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     expect(events.map(({ type }) => type)).not.toContain('node.down')
   })
 
+  it('leaves a node of its own process where that process said, also where it moved while the change was written down', async () => {
+    const fra1 = await makeNode('fra-1')
+    const { collector } = await start([fra1], await makeStore())
+    const [own, moved] = [await makeNode('fra-2'), await makeNode('fra-2')]
+    const targets = [targetOf(fra1), targetOf(own, { embedded: true })]
+    await collector.setTargets(regionsOf('fra'), targets)
+    const change = await collector.setTargets(regionsOf('fra'), targets, async () => collector.setNode('fra-2', moved))
+    expect(change).toMatchObject({ added: [], removed: [], changed: [] })
+    expect(collector.fleet.require('fra-2').target).toMatchObject({ url: moved.url })
+  })
+
   it('takes a node that moved to another region for one that left and one that came', async () => {
     const [fra1, fra2] = [await makeNode('fra-1'), await makeNode('fra-2')]
     const { collector } = await start([fra1, fra2], await makeStore())

@@ -106,7 +106,7 @@ export class Fleet implements DrainFleet {
       added: targets.filter(({ id }) => !stays.has(id)),
       removed: this.#members.filter(({ id }) => !stays.has(id)),
       changed: this.#members.filter(
-        ({ id, target }) => stays.has(id) && !isDeepStrictEqual(target, stays.get(id)),
+        ({ id, target, embedded }) => !embedded && stays.has(id) && !isDeepStrictEqual(target, stays.get(id)),
       ),
       regions: [...new Set([...before.keys(), ...after.keys()])].filter(
         (id) => !isDeepStrictEqual(before.get(id), after.get(id)),
@@ -131,7 +131,8 @@ export class Fleet implements DrainFleet {
     this.#regions = regions
     this.#members = targets.flatMap((target) => {
       const node = came.get(target.id) ?? this.#nodes.get(target.id)
-      node?.retarget(target)
+      // Where one of our own process is, that process says: it may have moved since these were made.
+      if (!target.embedded) node?.retarget(target)
       return node ?? []
     })
     this.#nodes = new Map(this.#members.map((node) => [node.id, node]))

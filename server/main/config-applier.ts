@@ -1,0 +1,90 @@
+import type { Collector } from '../collector/collector.ts'
+import type { FleetChange } from '../collector/fleet/fleet.ts'
+import type { Config } from '../config/schema.ts'
+import { AppError } from '../contract/errors.ts'
+import type { EmbeddedFleet } from '../runtime/embed/embedded-fleet.ts'
+import type { SqliteStore } from '../store/sqlite-store.ts'
+import type { Applier } from './config-in-force.ts'
+import { retentionOf } from './memory.ts'
+
+export interface ConfigApplierOptions {
+  /** Name of the file: it stands for whoever changed it. */
+  file: string
+  nodes: Pick<EmbeddedFleet, 'changed' | 'nodesAfter' | 'setNodes'>
+  collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling'> & {
+    readonly fleet: Pick<Collector['fleet'], 'record'>
+  }
+  store: Pick<SqliteStore, 'setRetention' | 'audit'> & {
+    readonly emergency: Pick<SqliteStore['emergency'], 'append'>
+  }
+  problemsChanged: () => void
+}
+
+/** Puts a configuration into force: nodes that run here, what is watched, by which thresholds, and what is kept. */
+export class ConfigApplier implements Applier {
+  readonly #options: ConfigApplierOptions
+
+  constructor(options: ConfigApplierOptions) {
+    this.#options = options
+  }
+
+  changedNodes(next: Config): string[] {
+    return this.#options.nodes.changed(next.embedded)
+  }
+
+  apply(next: Config, commit: (change: FleetChange) => Promise<void>): Promise<FleetChange> {
+    const { collector, nodes, store } = this.#options
+    return collector.setTargets(
+      regionsOf(next),
+      [...nodes.nodesAfter(next.embedded), ...remoteNodesOf(next)],
+      async (change) => {
+        await commit(change)
+        // From here on nothing waits: a node that came is asked for the first time by what holds now.
+        nodes.setNodes(next.embedded)
+        collector.setThresholds(next.detect)
+        collector.setPolling(next.polling)
+        store.setRetention(retentionOf(next))
+      },
+    )
+  }
+
+  /** A change that cannot be audited does not happen; while the store is away it goes to the emergency file first. */
+  async audit({ reason, after }: { reason: string; after: unknown }): Promise<void> {
+    const { file, store } = this.#options
+    const row = {
+      at: new Date().toISOString(),
+      actor: file,
+      address: null,
+      action: 'config.reload',
+      object: `config:${file}`,
+      before: null,
+      after,
+      reason,
+    }
+    try {
+      await store.audit(row)
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
+      store.emergency.append(row)
+    }
+  }
+
+  applied(summary: string): void {
+    const { file, collector } = this.#options
+    void collector.fleet.record('operator.acted', {
+      actor: file,
+      action: 'config.reload',
+      object: 'configuration',
+      reason: summary.slice(0, 500),
+    })
+  }
+
+  problemsChanged(): void {
+    this.#options.problemsChanged()
+  }
+}
+
+export const remoteNodesOf = (config: Config) => config.nodes.map((node) => ({ ...node, embedded: false }))
+
+export const regionsOf = (config: Config) =>
+  config.regions.map((region) => ({ ...region, name: region.name ?? region.id }))
