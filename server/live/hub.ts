@@ -51,6 +51,8 @@ export class Hub implements LivePublisher, HubSide {
   readonly #options: Required<HubOptions>
   /** Until then samples are kept for whoever draws them and has just lost the connection; monotonic ms. */
   #samplesUntil = Number.NEGATIVE_INFINITY
+  /** Whoever has no newer number than this lacks samples that nobody kept. */
+  #samplesLostAt = -1
   #closed = false
 
   constructor(options: HubOptions) {
@@ -103,6 +105,7 @@ export class Hub implements LivePublisher, HubSide {
     for (const subscriber of this.#subscribers)
       if (subscriber.drawsSamples) this.#samplesUntil = now + SAMPLES_AFTER_MS
     if (now < this.#samplesUntil) this.#append(samplesEntry(++this.#seq, points))
+    else this.#samplesLostAt = this.#seq
   }
 
   changed(topic: string): void {
@@ -144,8 +147,9 @@ export class Hub implements LivePublisher, HubSide {
     this.#subscribers.delete(subscriber)
   }
 
-  entriesAfter(after: { hub: string; seq: number }): Entry[] | null {
+  entriesAfter(after: { hub: string; seq: number }, withSamples: boolean): Entry[] | null {
     if (after.hub !== this.hub || after.seq > this.#seq) return null
+    if (withSamples && after.seq <= this.#samplesLostAt) return null
     return this.#ring.after(after.seq)
   }
 

@@ -25,8 +25,8 @@ export interface HubSide {
   follow(topic: string, subscriber: HubSubscriber): void
   unfollow(topic: string, subscriber: HubSubscriber): void
   leave(subscriber: HubSubscriber): void
-  /** The entries after `seq`, or null where some are gone already. */
-  entriesAfter(after: { hub: string; seq: number }): Entry[] | null
+  /** The entries after `seq`, or null where some are gone already; `withSamples`: or some samples were not kept. */
+  entriesAfter(after: { hub: string; seq: number }, withSamples: boolean): Entry[] | null
   changedAfter(topic: string, seq: number): boolean
   /** The next number, for a frame that one client alone gets. */
   takeNumber(): number
@@ -137,7 +137,8 @@ export class HubSubscriber implements Subscriber {
   #replay(topics: readonly Topic[], after: { hub: string; seq: number }): string[] | null {
     const frames: string[] = []
     let length = 0
-    const entries = this.#hub.entriesAfter(after)
+    const withSamples = this.#drawsSamples && topics.some((topic) => topic.wantsSample !== undefined)
+    const entries = this.#hub.entriesAfter(after, withSamples)
     if (entries === null) return null
     for (const entry of entries) {
       if (entry.kind === 'samples' && !this.#drawsSamples) continue

@@ -1,7 +1,6 @@
 import type { Collector } from '../collector/collector.ts'
 import type { FleetChange } from '../collector/fleet/fleet.ts'
 import type { Config } from '../config/schema.ts'
-import { AppError } from '../contract/errors.ts'
 import type { EmbeddedFleet } from '../runtime/embed/embedded-fleet.ts'
 import type { SqliteStore } from '../store/sqlite-store.ts'
 import type { Applier } from './config-in-force.ts'
@@ -14,9 +13,7 @@ export interface ConfigApplierOptions {
   collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling'> & {
     readonly fleet: Pick<Collector['fleet'], 'record'>
   }
-  store: Pick<SqliteStore, 'setRetention' | 'audit'> & {
-    readonly emergency: Pick<SqliteStore['emergency'], 'append'>
-  }
+  store: Pick<SqliteStore, 'setRetention' | 'auditAlways'>
   problemsChanged: () => void
 }
 
@@ -61,12 +58,7 @@ export class ConfigApplier implements Applier {
       after,
       reason,
     }
-    try {
-      await store.audit(row)
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE')) throw error
-      store.emergency.append(row)
-    }
+    await store.auditAlways(row)
   }
 
   applied(summary: string): void {

@@ -178,6 +178,21 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     expect(events.map(({ type }) => type)).not.toContain('node.recovered')
   })
 
+  it('tells the outage of a node that waited for its whole region, once who was waited for has left', async () => {
+    const [fra1, fra2, iad1] = [await makeNode('fra-1'), await makeNode('fra-2'), await makeNode('iad-1')]
+    const { collector, events } = await start([fra1, fra2, iad1], await makeStore())
+    // So that it goes on failing and is never down.
+    collector.setThresholds({ nodes: { 'fra-2': { 'node.down': { fall: 100 } } } })
+    await Promise.all([fra1.close(), fra2.close()])
+    await eventually(() => expect(collector.node('fra-1')?.state).toBe('down'))
+    await new Promise((done) => setTimeout(done, 2 * INTERVAL_MS))
+    expect(events.map(({ type }) => type)).not.toContain('node.down')
+    await collector.setTargets(regionsOf('fra', 'iad'), [targetOf(fra1), targetOf(iad1)])
+    await eventually(() =>
+      expect(events.filter(({ type }) => type === 'node.down').map(({ node }) => node)).toEqual(['fra-1']),
+    )
+  })
+
   it('forgets hosts that only who left has told of, also where an event or a list of it comes late', async () => {
     const [fra1, iad1] = [await makeNode('fra-1'), await makeNode('iad-1')]
     const at = new Date().toISOString()

@@ -90,6 +90,22 @@ describe('the live hub', () => {
     expect(again.frames[0]?.type).toBe('sample')
   })
 
+  it('replays nothing to one that draws samples where some were not kept, and all to one that does not', async () => {
+    hub = new Hub({ snapshot: () => Promise.resolve({}), log })
+    hub.event(event())
+    const after = { hub: hub.hub, seq: hub.seq }
+    hub.samples([{ node: 'fra-1', region: 'fra', at: 1, values: { connections: 3 } }])
+    hub.event(event())
+    const [draws, looks, reads] = [collect(), collect(), collect()]
+    hub.join(draws.send).subscribe(topics('node:fra-1'), after)
+    const looker = hub.join(looks.send)
+    looker.drawSamples(false)
+    looker.subscribe(topics('node:fra-1'), after)
+    hub.join(reads.send).subscribe(topics('events'), after)
+    await Promise.all([draws.until(1), looks.until(1), reads.until(1)])
+    expect([draws, looks, reads].map(({ frames }) => frames[0]?.type)).toEqual(['snapshot', 'event', 'event'])
+  })
+
   it('sends a snapshot first, then what follows, with ascending numbers', async () => {
     hub = new Hub({ log, snapshot: async (topic) => ({ topic }) })
     const client = collect()

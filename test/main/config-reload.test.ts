@@ -60,7 +60,7 @@ it('has everything in force before a node that came is asked, and nothing where 
       setThresholds: does('thresholds'),
       setPolling: does('polling'),
     },
-    store: { audit: async () => undefined, setRetention: does('retention'), emergency: { append: () => undefined } },
+    store: { auditAlways: async () => 'stored', setRetention: does('retention') },
     problemsChanged: () => undefined,
   })
   await expect(applier.apply(config, () => Promise.reject(new Error('no audit')))).rejects.toThrow('no audit')

@@ -125,8 +125,9 @@ export class HttpProbe {
         if (settled) return
         settled = true
         clearTimeout(timer)
-        // A connection with an unread rest cannot be used again, and reading it would be doing what was refused.
-        if (!keepConnection) this.forget(target.id)
+        // A connection with an unread rest cannot be used again, and reading it would be doing what was refused. Another one may stand in
+        // its place meanwhile.
+        if (!keepConnection && this.#lines.get(target.id) === line) this.forget(target.id)
         resolve(result)
       }
       const refuse = (outcome: PollOutcome, reason: string) => settle({ outcome, status, reason }, false)
@@ -158,7 +159,9 @@ export class HttpProbe {
           settle({ outcome: 'ok', status, reason: 'answered', text, ...said }, true)
         },
         onResponseError(_controller, error) {
-          settle({ ...failureOf(error), status, retryable: wasUsed && status === null }, false)
+          // One that we closed is no reason to go there once more.
+          const isOurs = line.client.destroyed
+          settle({ ...failureOf(error), status, retryable: wasUsed && status === null && !isOurs }, false)
         },
       }
       const asked = {

@@ -35,9 +35,15 @@ export interface RecorderFigures {
   dropped: number
 }
 
-/** Of two judgements that differ in nothing but numbers ("slow: 812 ms") the first tells it. */
-const keyOf = ({ state, intent, problems }: Judged): string =>
-  `${state} ${intent} ${problems.join('\n').replace(/\d+(?:[.,]\d+)*/g, '#')}`
+/** A number that is no part of a name such as `fra-1`. */
+const MEASURE = /(?<![\p{L}\p{N}_-])\d+(?:[.,]\d+)*/gu
+
+/** Of two judgements of a node or of the room that differ in nothing but numbers ("slow: 812 ms") the first tells it. */
+const keyOf = (scope: string, { state, intent, problems }: Judged): string => {
+  const text = problems.join('\n')
+  // A region's words count its nodes, and change as rarely as these.
+  return `${state} ${intent} ${scope.startsWith('region:') ? text : text.replace(MEASURE, '#')}`
+}
 
 /** The same document in other numbers and times. */
 const shapeOf = (text: string): string => text.replace(/\d+/g, '0')
@@ -121,7 +127,7 @@ export class Recorder {
   }
 
   #judged(scope: string, { state, intent, problems }: Judged, at: number): void {
-    const key = keyOf({ state, intent, problems })
+    const key = keyOf(scope, { state, intent, problems })
     if (this.#written.get(scope) === key) return
     this.#written.set(scope, key)
     this.#states.push({ scope, at, state, intent, problems })

@@ -85,6 +85,8 @@ export class Watch {
       ),
       regions: new Map([...regions].filter(([id]) => fleet.nodesOf(id).length > 0)),
     }
+    // An outage that was not told because its whole region seemed to fall may be one of a single node now.
+    this.#tell()
     for (const node of added) this.#settling.add(node)
     this.#setTurns()
     await this.settle(settleLimitMs, added)
@@ -177,7 +179,7 @@ export class Watch {
       )
       if (state === 'down' && fleet.hosts.nodeDown(node.id, reading.at)) live.changed('tunnels')
     }
-    // What is told depends on these two alone.
+    // While the fleet stays as it is, what is told depends on these two alone.
     if (node.judgement.state !== before.state || node.judgement.badSince !== before.badSince) this.#tell()
     live.changed('overview')
     live.changed(`node:${node.id}`)

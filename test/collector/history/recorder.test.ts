@@ -109,6 +109,22 @@ describe('what is written down', () => {
     expect((await store.rowCounts()).state_changes).toBe(3)
   })
 
+  it('is a row for another name, and for another count of nodes of a region', async () => {
+    const recorder = recorderOn(store)
+    const look = async (problem: string, words: string) => {
+      nodes.set('fra-1', { ...well, state: 'degraded', problems: [problem] })
+      regions.splice(0, regions.length, { id: 'fra', ...well, state: 'degraded', problems: [words] })
+      now += 1_000
+      recorder.touch('fra-1')
+      await recorder.write()
+    }
+    await look('no answer from relay-1 for 3 s', '1 of 3 down')
+    await look('no answer from relay-1 for 4 s', '1 of 3 down')
+    const before = (await store.rowCounts()).state_changes ?? 0
+    await look('no answer from relay-2 for 5 s', '2 of 3 down')
+    expect((await store.rowCounts()).state_changes).toBe(before + 2)
+  })
+
   it('is a document at first, when more than its numbers changed, at most once a minute, and once an hour all the same', async () => {
     const recorder = recorderOn(store)
     const poll = async (seconds: number, data: (second: number) => unknown) => {
