@@ -139,7 +139,9 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     const [own, moved] = [await makeNode('fra-2'), await makeNode('fra-2')]
     const targets = [targetOf(fra1), targetOf(own, { embedded: true })]
     await collector.setTargets(regionsOf('fra'), targets)
-    const change = await collector.setTargets(regionsOf('fra'), targets, async () => collector.setNode('fra-2', moved))
+    const change = await collector.setTargets(regionsOf('fra'), targets, async () =>
+      collector.setNode('fra-2', moved),
+    )
     expect(change).toMatchObject({ added: [], removed: [], changed: [] })
     expect(collector.fleet.require('fra-2').target).toMatchObject({ url: moved.url })
   })

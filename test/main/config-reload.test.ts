@@ -43,7 +43,10 @@ it('reads a refused file again when the file that it lacked is there', async () 
 }, 15_000)
 
 it('has everything in force before a node that came is asked, and nothing where it cannot be written down', async () => {
-  writeFileSync(path, `${node('a-long-enough-token')}polling: { allow: [10.0.0.0/8] }\nretention: { raw: 24h }\n`)
+  writeFileSync(
+    path,
+    `${node('a-long-enough-token')}polling: { allow: [10.0.0.0/8] }\nretention: { raw: 24h }\n`,
+  )
   const config = loadConfig(path, {})
   const done: string[] = []
   const does = (what: string) => () => void done.push(what)
