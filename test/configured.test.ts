@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -240,6 +240,24 @@ ${(change.embedded ?? [embedded('fra-1', ports.a), embedded('fra-2', ports.b)]).
     expect(await states()).toEqual(ATFIRST)
     unlinkSync(file)
     write(yaml())
+  })
+
+  it('reads the file again when a file that it lacked is there, without waiting for a pipe in its place', async () => {
+    const secret = join(folder, 'secret')
+    write(yaml({ nodes: remoteEntry().replace('${REMOTE_TOKEN}', '${file:secret}') }))
+    await vi.waitFor(async () => expect((await refusal())?.problems).toHaveLength(1), WAIT)
+    execFileSync('mkfifo', [secret])
+    hangUp()
+    await vi.waitFor(
+      async () => expect((await refusal())?.problems[0]?.message).toContain('cannot be read'),
+      WAIT,
+    )
+    rmSync(secret)
+    writeFileSync(secret, CONTROL_TOKEN)
+    await vi.waitFor(async () => expect(await refusal()).toBeNull(), WAIT)
+    await vi.waitFor(async () => expect(await states()).toEqual(ATFIRST), WAIT)
+    write(yaml())
+    hangUp()
   })
 
   it('names what needs a restart, calmly, and puts everything else of the file in force', async () => {

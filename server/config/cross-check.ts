@@ -1,5 +1,6 @@
 import type { Problem } from '../contract/errors.ts'
 import { idSchema } from '../contract/ids.ts'
+import { withoutCredentials } from './problem.ts'
 import { configSchema } from './schema.ts'
 
 /** A part of the file as it was written; what has the wrong shape is told by the schema, and passed over here. */
@@ -10,12 +11,12 @@ const partOf = (value: unknown): Written =>
 
 const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value.map(partOf) : [])
 
-/** One form for all ways to write an address; `printed` is without credentials and query, which may be secrets. */
-const placeOf = (url: unknown): { printed: string; query: string } | null => {
+/** One form for all ways to write an address, without credentials and query, which may be secrets. */
+const placeOf = (url: unknown): { place: string; query: string } | null => {
   if (typeof url !== 'string' || !URL.canParse(url)) return null
   const { protocol, host, pathname, search } = new URL(url)
-  const printed = `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
-  return { printed, query: search }
+  const place = `${protocol}//${host.replace(/\.(?=$|:)/, '')}${pathname.replace(/\/+$/, '')}`
+  return { place, query: search }
 }
 
 /** Thresholds for a place that there is not would change nothing, in silence. */
@@ -35,11 +36,17 @@ const unknownIn = (
 
 const pollingDefaults = configSchema.shape.polling.parse(undefined)
 
+/** Of an address that refers to a secret this form may hold it in lower case or escaped: that one is shown as it was written. */
+const shownPlace = (place: string | undefined, written: unknown): string | undefined =>
+  typeof written === 'string' && written.includes('${') ? withoutCredentials(written) : place
+
 /**
  * Rules that hold between fields. They read the file before the schema has approved it, so that a mistake in one place does not
  * hide another elsewhere.
+ *
+ * @param source the file as it was written, references not yet replaced: of these, sentences show the names
  */
-export const crossCheck = (file: unknown): Problem[] => {
+export const crossCheck = (file: unknown, source: unknown): Problem[] => {
   const config = partOf(file)
   const problems: Problem[] = []
   const { intervalMs, timeoutMs } = { ...pollingDefaults, ...partOf(config.polling) } as Written
@@ -78,12 +85,12 @@ export const crossCheck = (file: unknown): Problem[] => {
       }
       const place = list === 'nodes' ? placeOf(url) : null
       // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own.
-      const key = place === null ? null : `${place.printed}${kind === 'json' ? place.query : ''}`
+      const key = place === null ? null : `${place.place}${kind === 'json' ? place.query : ''}`
       const other = key === null ? undefined : places.get(key)
       if (other !== undefined)
         problems.push({
           path: `${list}[${index}].url`,
-          message: `is ${place?.printed}, where ${other} is asked already; each node has an address of its own`,
+          message: `is ${shownPlace(place?.place, listOf(partOf(source)[list])[index]?.url)}, where ${other} is asked already; each node has an address of its own`,
         })
       else if (key !== null) places.set(key, `${list}[${index}]${typeof id === 'string' ? ` (${id})` : ''}`)
       if (typeof region === 'string' && areRegionsKnown && !regions.has(region)) {

@@ -1,29 +1,40 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { AppError, type Problem } from '../contract/errors.ts'
 import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
 import { REFERENCE, References } from './references.ts'
+import { readRegularFile } from './regular-file.ts'
 import { type Config, configSchema } from './schema.ts'
 
 type Environment = Record<string, string | undefined>
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 
-/** Of a file that is only checked: what is larger is no secret, and what is no regular file may never end. */
+/** What is larger is no secret. */
 const MAX_REFERRED_BYTES = 64 * 1024
 
 /** Reads and checks `tidegate.yaml`. Throws `ERR_CONFIG` with every problem at once: path, value, rule and example. */
 export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env, () => undefined)
 
-/** The same; `tell` is told of every file that it is made of, also where it throws: any of them may mend it. */
-export const readConfig = (path: string, env: Environment, tell: (files: string[]) => void): Config => {
-  const references = new References(env, dirname(path))
+/**
+ * The same; `tell` is told of every file that it is made of, also where it throws: any of them may mend it.
+ *
+ * @param isRunning a server that runs reads regular files alone, and none that is too large
+ */
+export const readConfig = (
+  path: string,
+  env: Environment,
+  tell: (files: string[]) => void,
+  isRunning = false,
+): Config => {
+  const readFile = isRunning ? readConfigFile : readAnyFile
+  const references = new References(env, dirname(path), isRunning ? readReferredFile : readAnyFile)
   try {
-    return resolved(load(path, readText(path), references, configSchema, crossCheck), path)
+    return resolved(load(path, readText(path, readFile), references, configSchema, crossCheck), path)
   } finally {
     tell([path, ...references.files])
   }
@@ -32,7 +43,7 @@ export const readConfig = (path: string, env: Environment, tell: (files: string[
 /** All problems of a text that might become the file at `path`; nothing is put in force. */
 export const checkConfigText = (text: string, path: string, env: Environment): Problem[] =>
   problemsIn(path, () => {
-    const references = new References(env, dirname(path), readSmallFile)
+    const references = new References(env, dirname(path), readReferredFile)
     load(path, text, references, configSchema, crossCheck)
   })
 
@@ -40,7 +51,7 @@ export const checkConfigText = (text: string, path: string, env: Environment): P
 export const loadNodeConfig = (path: string, env: Environment): NodeConfig => {
   const references = new References(env, dirname(path))
   return resolvePaths(
-    load(path, readText(path), references, nodeConfigSchema, () => []),
+    load(path, readText(path, readAnyFile), references, nodeConfigSchema, () => []),
     dirname(path),
   )
 }
@@ -70,7 +81,7 @@ const load = <T extends z.ZodType>(
   text: string,
   references: References,
   schema: T,
-  check: (file: unknown) => Problem[],
+  check: (file: unknown, source: unknown) => Problem[],
 ): z.infer<T> => {
   const source = readYaml(path, text)
   const problems: Problem[] = []
@@ -84,7 +95,7 @@ const load = <T extends z.ZodType>(
         .filter((problem) => !missing.has(problem.path)),
     )
   }
-  problems.push(...check(value))
+  problems.push(...check(value, source))
   if (problems.length > 0 || !parsed.success)
     throw configError(
       path,
@@ -93,21 +104,23 @@ const load = <T extends z.ZodType>(
   return parsed.data
 }
 
-const readSmallFile = (path: string): string => {
-  const stats = statSync(path)
-  if (!stats.isFile() || stats.size > MAX_REFERRED_BYTES) throw new Error(`${path} is not a small file`)
-  return readFileSync(path, 'utf8')
-}
+/** At the start a pipe is as good as a file. */
+const readAnyFile = (path: string): string => readFileSync(path, 'utf8')
+
+const readConfigFile = (path: string): string => readRegularFile(path, MAX_FILE_BYTES)
+
+const readReferredFile = (path: string): string => readRegularFile(path, MAX_REFERRED_BYTES)
 
 const resolved = (config: Config, path: string): Config => ({
   ...config,
   embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))),
 })
 
-const readText = (path: string): string => {
+const readText = (path: string, readFile: (path: string) => string): string => {
   try {
-    return readFileSync(path, 'utf8')
+    return readFile(path)
   } catch (error) {
+    if (error instanceof AppError) throw error
     const reason =
       error instanceof Error && 'code' in error && error.code === 'ENOENT'
         ? 'does not exist'
@@ -120,21 +133,55 @@ const readYaml = (path: string, text: string): unknown => {
   if (text.length > MAX_FILE_BYTES)
     throw new AppError('ERR_CONFIG', `${path} is larger than ${MAX_FILE_BYTES} bytes`, { path })
   const references: string[] = []
-  const document = parseDocument(hideReferences(text, references), { strict: true, uniqueKeys: true })
-  if (document.errors.length > 0) {
-    throw configError(
-      path,
-      document.errors.map((error) => ({
-        path: `line ${error.linePos?.[0].line ?? '?'}`,
-        // The place stands in front already.
-        message: error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'is not YAML',
-      })),
-    )
-  }
+  const lines = new LineCounter()
+  // Whether keys are unique is looked at below: the parser compares each with each, which takes minutes for a long list.
+  const document = parseDocument(hideReferences(text, references), {
+    strict: true,
+    uniqueKeys: false,
+    lineCounter: lines,
+  })
+  const problems = document.errors.map((error) => ({
+    path: `line ${error.linePos?.[0].line ?? '?'}`,
+    // The place stands in front already.
+    message: error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'is not YAML',
+  }))
+  if (problems.length > 0) throw configError(path, distinct(problems))
   const reviver = (_key: unknown, value: unknown): unknown =>
     typeof value === 'string' ? showReferences(value, references) : value
-  return document.toJS({ maxAliasCount: 100, reviver }) ?? {}
+  try {
+    const repeated = repeatedKeys(document, lines)
+    if (repeated.length > 0) throw configError(path, repeated)
+    return document.toJS({ maxAliasCount: 100, reviver }) ?? {}
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    // Aliases that name nothing, lead in a circle or multiply, and what is nested without end.
+    const reason = error instanceof ReferenceError ? error.message : 'is nested too deep, or in a circle'
+    throw configError(path, [{ path: 'file', message: `cannot be unfolded: ${reason}` }])
+  }
 }
+
+const repeatedKeys = (document: Document.Parsed, lines: LineCounter): Problem[] => {
+  const problems: Problem[] = []
+  visit(document, {
+    Map: (_key, map) => {
+      const seen = new Set<unknown>()
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue
+        if (seen.has(key.value))
+          problems.push({
+            path: `line ${lines.linePos(key.range?.[0] ?? 0).line}`,
+            message: 'Map keys must be unique',
+          })
+        seen.add(key.value)
+      }
+    },
+  })
+  return problems
+}
+
+const distinct = (problems: Problem[]): Problem[] => [
+  ...new Map(problems.map((problem) => [`${problem.path}\n${problem.message}`, problem])).values(),
+]
 
 /**
  * In YAML a brace ends an unquoted text inside `{ }`: `token: ${TOKEN}` would have to be quoted there. References are hidden

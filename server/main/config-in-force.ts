@@ -142,7 +142,7 @@ export class ConfigInForce implements ConfigHandle {
   async #reload(applier: Applier, cause: string): Promise<void> {
     const { path, env, log } = this.#options
     this.#watch.reading()
-    const next = readConfig(path, env, (files) => this.#watch.setFiles(files))
+    const next = readConfig(path, env, (files) => this.#watch.setFiles(files), true)
     const change = changeOf(this.#config, next, applier.changedNodes(next))
     let summary = ''
     await applier.apply(change.config, async (fleet) => {

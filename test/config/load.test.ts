@@ -1,9 +1,16 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readEnvironment } from '../../server/config/environment.ts'
-import { checkConfig, loadConfig, loadNodeConfig } from '../../server/config/load.ts'
+import {
+  checkConfig,
+  checkConfigText,
+  loadConfig,
+  loadNodeConfig,
+  readConfig,
+} from '../../server/config/load.ts'
 import { AppError } from '../../server/contract/errors.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-config-'))
@@ -178,6 +185,82 @@ nodes: [{ id: any-1, region: fra, kind: json, url: "http://10.0.0.5:8080/health"
         message:
           'is http://10.0.0.5/health, where nodes[0] (a-1) is asked already; each node has an address of its own',
       },
+    ])
+  })
+
+  it('never says a secret that is part of such an address, in lower case and escaped neither', () => {
+    const node = (id: string) =>
+      `{ id: ${id}, region: fra, kind: json, url: "http://\${HOST}/\${PATH_KEY}", map: { ok: /ok } }`
+    const problems = checkConfig(file(`regions: [{ id: fra }]\nnodes: [${node('a-1')}, ${node('a-2')}]`), {
+      HOST: 'Secret.example',
+      PATH_KEY: 'hunter 2"',
+    })
+    expect(problems).toEqual([
+      {
+        path: 'nodes[1].url',
+        message:
+          'is http://${HOST}/${PATH_KEY}, where nodes[0] (a-1) is asked already; each node has an address of its own',
+      },
+    ])
+  })
+
+  it.each([
+    ['an alias that names nothing', 'regions: *gone'],
+    ['an alias in a circle', 'regions: &a [*a]'],
+    [
+      'aliases that multiply',
+      `a: &a [x, x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]
+regions: [*c, *c]`,
+    ],
+  ])('names %s as the problem that it is', (_, text) => {
+    const [problem, ...others] = checkConfigText(text, '/nowhere/tidegate.yaml', {})
+    expect(problem?.path).toBe('file')
+    expect(problem?.message).toMatch(/^cannot be unfolded: /)
+    expect(others).toEqual([])
+  })
+
+  it('says once what is wrong many times on one line', () => {
+    const text = `regions: ${'['.repeat(5_000)}${']'.repeat(5_000)}`
+    expect(checkConfigText(text, '/nowhere/tidegate.yaml', {})).toHaveLength(1)
+  })
+
+  it('finds a key that stands twice, on each level and by its line', () => {
+    const text = 'regions: [{ id: fra }]\nnodes:\n  - { id: a,\n      id: b }\nregions: []'
+    expect(checkConfigText(text, '/nowhere/tidegate.yaml', {})).toEqual([
+      { path: 'line 5', message: 'Map keys must be unique' },
+      { path: 'line 4', message: 'Map keys must be unique' },
+    ])
+  })
+
+  it('reads a file of very many keys in the time of few, however wrong it is', { timeout: 20_000 }, () => {
+    const text = Array.from({ length: 50_000 }, (_, index) => `k${index}: 1`).join('\n')
+    expect(checkConfigText(text, '/nowhere/tidegate.yaml', {}).length).toBeGreaterThan(50_000)
+  })
+
+  it('neither waits for a pipe nor reads a device or a huge file while a server runs, and names the files all the same', () => {
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const huge = file('')
+    truncateSync(huge, 2 ** 30)
+    const running = (path: string): unknown => {
+      const told: string[][] = []
+      try {
+        readConfig(path, {}, (files) => told.push(files), true)
+      } catch (error) {
+        return [error instanceof AppError ? error.message.replaceAll(folder, '') : error, told.flat()]
+      }
+      return told
+    }
+    expect(running(pipe)).toEqual(['/pipe is not a regular file', [pipe]])
+    expect(running('/dev/zero')).toEqual(['/dev/zero is not a regular file', ['/dev/zero']])
+    expect(running(folder)).toEqual([' is not a regular file', [folder]])
+    expect(running(huge)).toEqual([expect.stringContaining('is larger than 4194304 bytes'), [huge]])
+    const refers = file(`${GOOD.replace('${FRA1_TOKEN}', '${file:pipe}')}`)
+    expect(running(refers)).toEqual([
+      expect.stringContaining('needs the file pipe, which cannot be read'),
+      [refers, pipe],
     ])
   })
 
