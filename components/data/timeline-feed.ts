@@ -25,6 +25,8 @@ export class TimelineFeed {
   readonly #writes = new Throttle(EVERY_MS)
   readonly #reads = new Throttle(READ_EVERY_MS)
   #kept: { event: FleetEvent; at: number }[] = []
+  /** Of what came till then not all is kept that a read of then may lack; epoch ms. */
+  #forgotUntil = Number.NEGATIVE_INFINITY
   #waiting: FleetEvent[] = []
   /** By topic: the newest snapshot's oldest event, and when it came. */
   readonly #snapshots = new Map<string, { oldest: number; at: number }>()
@@ -56,9 +58,14 @@ export class TimelineFeed {
       this.#kept.push({ event, at })
       this.#waiting.push(event)
     }
-    if (this.#kept.length > MAX_KEPT || (this.#kept[0]?.at ?? at) < at - KEPT_MS)
-      this.#kept = this.#kept.filter((kept) => kept.at >= at - KEPT_MS).slice(-MAX_KEPT)
+    if (this.#kept.length > MAX_KEPT || (this.#kept[0]?.at ?? at) < at - KEPT_MS) this.#forgetOld(at)
     this.#writes.run(NAME, () => this.#write())
+  }
+
+  #forgetOld(now: number): void {
+    const young = this.#kept.filter((kept) => kept.at >= now - KEPT_MS)
+    this.#forgotUntil = young.at(-MAX_KEPT - 1)?.at ?? this.#forgotUntil
+    this.#kept = young.slice(-MAX_KEPT)
   }
 
   /** The newest events of a topic, after which its events follow without a gap. */
@@ -102,7 +109,9 @@ export class TimelineFeed {
       id,
       this.#kept.map(({ event }) => event),
     )
-    this.#readWhereBehind(id)
+    const timeline = this.#client.getQueryData<TimelineData>([NAME, id])
+    if (timeline !== undefined && timeline.readAt <= this.#forgotUntil) this.readAgain(id)
+    else this.#readWhereBehind(id)
   }
 
   /** Between what a read saw and where a later snapshot begins, events may lie that nobody sent. */

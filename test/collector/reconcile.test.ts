@@ -171,8 +171,12 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     await eventually(() => expect(collector.overview().incidents[0]?.title).toBe('fra-1 is down'))
     await collector.setTargets(regionsOf('iad'), [targetOf(iad1)])
     await eventually(() => expect(collector.overview().incidents[0]?.signals[0]?.closedAt).toBeDefined())
-    const closed = events.find(({ type }) => type === 'signal.closed')
-    expect(closed?.data.sentence).toMatch(/^fra-1 is not in the configuration any more/)
+    // It is told once it is stored.
+    await eventually(() =>
+      expect(events.find(({ type }) => type === 'signal.closed')?.data.sentence).toMatch(
+        /^fra-1 is not in the configuration any more/,
+      ),
+    )
 
     const again = await makeNode('fra-1', { port, epoch: 'run2' })
     await collector.setTargets(regionsOf('fra', 'iad'), [targetOf(iad1), targetOf(again)])
@@ -193,6 +197,21 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     await eventually(() =>
       expect(events.filter(({ type }) => type === 'node.down').map(({ node }) => node)).toEqual(['fra-1']),
     )
+  })
+
+  it('wants nothing of a node that returns, also where it left while the collector was stopped', async () => {
+    const [fra1, fra2] = [await makeNode('fra-1'), await makeNode('fra-2')]
+    const store = await makeStore()
+    await store.setSetting(
+      'collector.intents',
+      JSON.stringify({ 'fra-1': 'maintenance', 'fra-2': 'maintenance' }),
+    )
+    const { collector } = await start([fra1], store)
+    await collector.setTargets(regionsOf('fra'), [targetOf(fra1), targetOf(fra2)])
+    expect(collector.nodes().map(({ id, intent }) => [id, intent])).toEqual([
+      ['fra-1', 'maintenance'],
+      ['fra-2', 'serving'],
+    ])
   })
 
   it('forgets hosts that only who left has told of, also where an event or a list of it comes late', async () => {

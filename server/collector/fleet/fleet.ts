@@ -152,7 +152,8 @@ export class Fleet implements DrainFleet {
     try {
       for (const [node, intent] of Object.entries(JSON.parse(text) as Record<string, unknown>)) {
         const known = INTENTS.find((word) => word === intent)
-        if (known) this.#intents.set(node, known)
+        // Of one that left while nobody looked nothing is kept either.
+        if (known && this.#nodes.has(node)) this.#intents.set(node, known)
       }
     } catch (error) {
       this.#options.log.warn(

@@ -1,6 +1,7 @@
 import type { Intent, ObservedState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import type { HistoryDocument, HistoryState, Store } from '../../store/store.ts'
+import { Turn } from '../../time/turn.ts'
 
 /** The least time between two documents of one node, in ms: one that changes with every poll must not fill the disk. */
 const DOCUMENT_EVERY_MS = 60_000
@@ -60,6 +61,8 @@ export class Recorder {
   readonly #touched = new Set<string>()
   readonly #written = new Map<string, string>()
   readonly #documents = new Map<string, { at: number; shape: string }>()
+  /** One write at a time: what is being written must not be written twice. */
+  readonly #turn = new Turn()
   #states: HistoryState[] = []
   readonly #waitingDocuments = new Map<string, { document: HistoryDocument; length: number }>()
   #waitingLength = 0
@@ -95,7 +98,11 @@ export class Recorder {
   }
 
   /** Writes what changed since the last call. Rejects where the store cannot be written; what waits is then tried again. */
-  async write(): Promise<void> {
+  write(): Promise<void> {
+    return this.#turn.run(() => this.#writeNow())
+  }
+
+  async #writeNow(): Promise<void> {
     this.#look()
     if (this.figures.waiting === 0) return
     const states = this.#states

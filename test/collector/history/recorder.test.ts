@@ -125,6 +125,13 @@ describe('what is written down', () => {
     expect((await store.rowCounts()).state_changes).toBe(before + 2)
   })
 
+  it('is written once, also where two ask for it at the same time', async () => {
+    const recorder = recorderOn(store)
+    recorder.touch('fra-1')
+    await Promise.all([recorder.write(), recorder.write()])
+    expect((await store.rowCounts()).state_changes).toBe(3)
+  })
+
   it('is a document at first, when more than its numbers changed, at most once a minute, and once an hour all the same', async () => {
     const recorder = recorderOn(store)
     const poll = async (seconds: number, data: (second: number) => unknown) => {
