@@ -120,7 +120,7 @@ test.describe('a stop', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'tidegate-e2e-group-'))
     const launcher = spawn(process.execPath, ['scripts/launch.cjs', 'start'], {
       detached: true,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, PORT: '0', TIDEGATE_DATA: dataDir, TIDEGATE_CONFIG: '' },
     })
     const group = launcher.pid ?? 0
