@@ -13,6 +13,9 @@ const rootFlags = [
   '--no-first-run',
 ]
 
+/** Stories without a page, or with hardly any. */
+const PROCESSES = ['**/survive.spec.ts', '**/command-line.spec.ts']
+
 export default defineConfig({
   testDir: 'e2e',
   testMatch: '**/*.spec.ts',
@@ -22,8 +25,8 @@ export default defineConfig({
   workers: 3,
   fullyParallel: false,
   projects: [
-    { name: 'pages', testIgnore: '**/survive.spec.ts', workers: 1 },
-    { name: 'processes', testMatch: '**/survive.spec.ts', fullyParallel: true, workers: 2 },
+    { name: 'pages', testIgnore: PROCESSES, workers: 1 },
+    { name: 'processes', testMatch: PROCESSES, fullyParallel: true, workers: 2 },
   ],
   // A test that passes the second time has found a race, and a race is what these tests are for.
   retries: 0,

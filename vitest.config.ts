@@ -8,7 +8,8 @@ export default defineConfig({
     environment: 'node',
     // Processes, not threads: embedded nodes start worker threads of their own, and a leaked handle then shows.
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: most of these tests wait for sockets.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     restoreMocks: true,

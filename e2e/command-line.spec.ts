@@ -6,6 +6,8 @@ import { test } from './story.ts'
 import { API_TOKEN, type Tidegate } from './tidegate.ts'
 
 test.describe('the command line', () => {
+  // One after the other, on one fleet.
+  test.describe.configure({ mode: 'serial' })
   let tidegate: Tidegate
   test.beforeAll(({ quietFleet }) => {
     tidegate = quietFleet

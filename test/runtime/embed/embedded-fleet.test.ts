@@ -129,7 +129,10 @@ describe('the embedded fleet', { timeout: 60_000 }, () => {
     await expect.poll(() => answers(b), { timeout: 15_000 }).toBeNull()
     expect(await echo(kept, 'after')).toBe('after')
     expect(fleet.nodes()[0]?.url).toBe(url)
-    expect(Object.fromEntries(lives)).toEqual({ 'fra-1': 1, 'fra-2': 1, 'fra-3': 1 })
+    // It serves a moment before it is known to have started.
+    await expect
+      .poll(() => Object.fromEntries(lives), { timeout: 15_000 })
+      .toEqual({ 'fra-1': 1, 'fra-2': 1, 'fra-3': 1 })
   })
 
   it('lets a node that comes back wait for the end of its former self, and never runs it twice', async () => {
@@ -145,7 +148,7 @@ describe('the embedded fleet', { timeout: 60_000 }, () => {
     expect(lives.get('fra-1')).toBe(1)
     await former?.exited
     await expect.poll(() => answers(port), { timeout: 15_000 }).toBe('hello')
-    expect(lives.get('fra-1')).toBe(2)
+    await expect.poll(() => lives.get('fra-1'), { timeout: 15_000 }).toBe(2)
   })
 
   it('leaves a node alone whose entry changed, and names it', async () => {

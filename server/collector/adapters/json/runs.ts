@@ -22,6 +22,8 @@ interface Run {
  */
 export class Runs {
   readonly #known = new Map<string, Run>()
+  /** Runs that were told apart here: two within one millisecond have two names. */
+  #told = 0
 
   /** The epoch of the run that gave this answer. */
   epochOf(id: string, evidence: RunEvidence): string {
@@ -29,7 +31,7 @@ export class Runs {
     const counts = countsOf(evidence.counters)
     const before = this.#known.get(id)
     const isNew = before === undefined || hasRestarted(before, uptimeMs, counts)
-    const run = epoch ?? (isNew ? `seen-${evidence.at}` : before.epoch)
+    const run = epoch ?? (isNew ? `seen-${evidence.at}-${++this.#told}` : before.epoch)
     // What is missing in one answer is compared again when it is back.
     const merged =
       before !== undefined && run === before.epoch ? new Map([...before.counts, ...counts]) : counts
