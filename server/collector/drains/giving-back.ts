@@ -68,7 +68,9 @@ export class GivingBack {
     if (!record.progress.begun) return this.#done(node, 'kept_serving')
     if (outcome === 'exited' || outcome === 'kept_serving') return null
     if (nodes.stateOf(node) === null) {
-      record.progress.notes.push(`${node} is not in the configuration any more`)
+      const note = `${node} is not in the configuration any more`
+      // The others may take many ticks.
+      if (!record.progress.notes.includes(note)) record.progress.notes.push(note)
       return this.#done(node, 'out')
     }
     if (outcome === 'back' && (held || nodes.isUp(node))) return null

@@ -117,6 +117,21 @@ describe('resume', () => {
   })
 })
 
+describe('a report', () => {
+  it('says once of a node that it is not in the configuration any more, however long the others take', async () => {
+    const { desk, fleet } = await open({ speed: 200 })
+    const { id } = await desk.create(drainOf('fra'), ana)
+    const drained = await bench.until(id, 'drained')
+    fleet.kill('fra-1')
+    const all = fleet.nodes.bind(fleet)
+    fleet.nodes = () => all().filter((node) => node.id !== 'fra-2')
+    await desk.act(id, 'resume', { version: drained.version }, ana)
+    const { report } = await bench.until(id, 'failed', 'drained')
+    const said = report?.notes.filter((note) => note.includes('not in the configuration'))
+    expect(said).toEqual(['fra-2 is not in the configuration any more'])
+  })
+})
+
 describe('a drain in mode exit', () => {
   const exit = { strategy: { mode: 'exit' as const } }
 
