@@ -9,7 +9,7 @@ import type {
   RoomProblem,
   VerdictLevel,
 } from '../../contract/index.ts'
-import { durationWords, listWords, plural } from '../../contract/words.ts'
+import { durationWords, listWords, plural, verbFor } from '../../contract/words.ts'
 import { quietSince } from '../incidents/folding.ts'
 
 /** Order of badness among nodes that do not serve, or not well. */
@@ -181,7 +181,7 @@ const unsettled = (
     // Its title says what was; what is belongs into the headline.
     const held = durationWords(facts.now - Math.max(...quiet.map(Number)))
     const job = doingTheirJob(facts.regions, facts.nodes)
-    const again = `${job.text.charAt(0).toLowerCase()}${job.text.slice(1).replace(/ do their job/, ' do their job again')}`
+    const again = `${job.text.charAt(0).toLowerCase()}${job.text.slice(1).replace(/ (?:do their|does its) job/, '$& again')}`
     return { text: `${count} open, quiet for ${held}: ${again}`, was: `${count} open, quiet; ${job.was}` }
   }
   const more = incidents.length > 1 ? ` and ${incidents.length - 1} more` : ''
@@ -193,15 +193,17 @@ const doingTheirJob = (regions: readonly Region[], nodes: readonly Node[]): Said
   const up = nodes.filter((node) => node.state === 'up').length
   const out = leavingWords(regions, nodes)
   const all = plural(nodes.length, 'node')
-  return up === nodes.length
-    ? {
-        text: `All ${all} in ${plural(regions.length, 'region')} do their job.`,
-        was: `all ${all} did their job`,
-      }
-    : {
-        text: `${up} of ${all} serve and do their job${out ? `; ${out.now}` : ''}.`,
-        was: `${up} of ${all} served and did their job${out ? `; ${out.was}` : ''}`,
-      }
+  const their = up === 1 ? 'its' : 'their'
+  if (up === nodes.length) {
+    const inRegions = `in ${plural(regions.length, 'region')}`
+    return up === 1
+      ? { text: `${all} ${inRegions} does its job.`, was: `${all} did its job` }
+      : { text: `All ${all} ${inRegions} do their job.`, was: `all ${all} did their job` }
+  }
+  return {
+    text: `${up} of ${all} ${verbFor(up, 'serves and does', 'serve and do')} ${their} job${out ? `; ${out.now}` : ''}.`,
+    was: `${up} of ${all} served and did ${their} job${out ? `; ${out.was}` : ''}`,
+  }
 }
 
 /** What is drained or on its way: regions where whole ones are, else nodes. */

@@ -87,6 +87,10 @@ describe('the verdict', () => {
       text: '2 of 4 nodes serve and do their job; fra is drained.',
       was: '2 of 4 nodes served and did their job; fra was drained',
     })
+    expect(verdict({ 'fra-1': 'up' }).text).toMatch(/^1 node in \d regions? does its job\.$/)
+    expect(verdict({ 'fra-1': 'up', 'fra-2': 'drained' }).text).toMatch(
+      /^1 of 2 nodes serves and does its job; fra-2 is drained\.$/,
+    )
   })
 
   it('is an outage when nothing serves, whatever took the nodes out', () => {
