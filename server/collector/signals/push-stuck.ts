@@ -177,17 +177,13 @@ export const pushStuck = defineRule({
     }
     return trackPush(track, reading, limits, open)
   },
-  verdict(track, { scope, thresholds: limits, fleet, open }) {
+  verdict(track, { scope, thresholds: limits, fleet, open, now }) {
     if (!track) return { state: 'hold' }
     const node = scope.nodes[0] ?? ''
     const away = track.readAt - track.deliveredAt
     const openedAt = open?.openedAt ?? null
     // Several polls may lie between two looks: what counts is a delivery since it opened, not one in the newest poll.
-    if (
-      openedAt !== null &&
-      track.deliverySeenAt !== null &&
-      isSince(track.deliverySeenAt, openedAt, track.readAt)
-    ) {
+    if (openedAt !== null && track.deliverySeenAt !== null && isSince(track.deliverySeenAt, openedAt, now)) {
       return { state: 'closed', because: 'deliveries again' }
     }
     if (fleet.node(node)?.state === 'drained')

@@ -42,12 +42,19 @@ const taken = (
 
 const verdict = (
   held: Track,
-  { drained = false, openedAt = null as number | null, open = null as OpenSignal | null } = {},
+  {
+    drained = false,
+    openedAt = null as number | null,
+    open = null as OpenSignal | null,
+    /** A look right after the newest reading. */
+    now = held?.readAt ?? 0,
+  } = {},
 ): SignalVerdict =>
   pushStuck.verdict(
     held,
     lookAt(pushStuck, scriptedView({ nodes: [{ id: 'fra-1', state: drained ? 'drained' : 'up' }] }), {
       open: open ?? (openedAt === null ? null : openAt(openedAt)),
+      now,
     }),
   )
 
@@ -205,6 +212,18 @@ describe('push.stuck', () => {
       state: 'closed',
       because: 'deliveries again',
     })
+  })
+
+  it('stays open at a look before the next reading, which is older than what was noticed', () => {
+    const held = track([
+      [0, 0],
+      [10, 5],
+      ...silent(12, 10).map(([received]): [number, number] => [received + 20, 5]),
+    ])
+    const readAt = held?.readAt ?? 0
+    expect(verdict(held, { now: readAt + 500 }).state).toBe('open')
+    for (const now of [readAt + 1_500, readAt + 9_500])
+      expect(verdict(held, { openedAt: readAt + 500, now }).state).toBe('open')
   })
 
   it('closes when the node is drained', () => {
