@@ -32,10 +32,14 @@ export function AbortDialog({
       open
       onOpenChange={(open) => !open && onClose()}
       title={`Abort the drain of ${subjectOf(drain)}`}
-      description={`Restores readiness and accepting. It does not bring back ${plural(moved, 'tunnel')} that already moved; they return only as their hosts reconnect.`}
+      description={
+        moved === 0
+          ? 'Restores readiness and accepting. No tunnel has moved.'
+          : `Restores readiness and accepting. It does not bring back ${plural(moved, 'tunnel')} that already moved; ${moved === 1 ? 'it returns only as its host reconnects' : 'they return only as their hosts reconnect'}.`
+      }
     >
       <fieldset className="grid gap-1">
-        <legend className="mb-1 font-medium">End</legend>
+        <legend className="mb-1 font-medium">Afterwards</legend>
         {ENDS.map((choice) => (
           <label key={choice.end} className="flex min-h-8 items-baseline gap-2">
             <input type="radio" name="end" checked={end === choice.end} onChange={() => setEnd(choice.end)} />
@@ -46,7 +50,7 @@ export function AbortDialog({
         ))}
       </fieldset>
       <div className="flex justify-end gap-2">
-        <Button onClick={onClose}>Keep draining</Button>
+        <Button onClick={onClose}>{drain.state === 'drained' ? 'Keep it drained' : 'Keep draining'}</Button>
         <Button tone="danger" disabled={pending} onClick={() => onAbort(end)}>
           {pending ? 'Aborting…' : `Abort, end ${end}`}
         </Button>

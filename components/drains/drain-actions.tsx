@@ -62,11 +62,17 @@ export function DrainActions({ drain }: { drain: Drain }) {
         )}
         {verbs.includes('abort') && (
           <>
-            <Button tone="danger" aria-disabled={pending} onClick={() => setAborting(true)}>
+            <Button
+              tone={state === 'drained' ? 'plain' : 'danger'}
+              aria-disabled={pending}
+              onClick={() => setAborting(true)}
+            >
               Abort…
             </Button>
             <span className="min-w-0 text-faint">
-              Abort restores readiness and accepting; tunnels that have moved stay where they are.
+              {state === 'drained'
+                ? 'Resume gives it back and closes the drain. Abort is for a drain that should not have been: it is recorded as aborted.'
+                : 'Abort restores readiness and accepting; tunnels that have moved stay where they are.'}
             </span>
           </>
         )}

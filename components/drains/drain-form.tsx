@@ -17,6 +17,7 @@ import { DrainPlanView } from './drain-plan-view.tsx'
 import { drainProblems } from './drain-problems.ts'
 import { StartProblem } from './start-problem.tsx'
 import { StrategyFields } from './strategy-fields.tsx'
+import { strategyProblems } from './strategy-problems.ts'
 import { useDrainChoice } from './use-drain-choice.ts'
 
 interface Values {
@@ -39,7 +40,7 @@ export function DrainForm() {
 
   const request: DrainPreviewRequest | null = useMemo(
     () =>
-      choice.id && may
+      choice.id && may && Object.keys(strategyProblems(strategy)).length === 0
         ? { [choice.kind]: choice.id, ...(Object.keys(strategy).length > 0 ? { strategy } : {}) }
         : null,
     [choice.id, choice.kind, strategy, may],
@@ -129,7 +130,7 @@ export function DrainForm() {
         {choice.id ? (
           <>
             <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
-              {plan.data && <DrainPlanView plan={plan.data} />}
+              {plan.data && <DrainPlanView plan={plan.data} onDeadline={strategy.onDeadline} />}
             </Panel>
             <section className="grid max-w-md gap-3 border-hairline border-t pt-3">
               <TextField

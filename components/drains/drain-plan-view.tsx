@@ -1,19 +1,29 @@
-import type { DrainPlan, PlannedPhase } from '@/server/contract/drains.ts'
+import type { DrainPlan, PlannedPhase, Strategy } from '@/server/contract/drains.ts'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { NoticeList } from './notice-list.tsx'
 import { PhaseBars } from './phase-bars.tsx'
 
-/** What happens to what takes longer than the plan. */
-const limitWords = (phases: readonly PlannedPhase[]): string => {
-  const limits = phases.flatMap((phase) => phase.limitSeconds ?? [])
-  return limits.length === 0
-    ? 'What takes longer is waited for; nothing is cut.'
-    : `What takes longer than ${formatDuration(Math.max(...limits) * 1000)} is ended.`
+/** What happens to connections that take longer than the plan. */
+const limitWords = (phases: readonly PlannedPhase[], onDeadline: Strategy['onDeadline']): string => {
+  const limits = phases.flatMap(({ phase, limitSeconds }) =>
+    phase === 'connections' ? (limitSeconds ?? []) : [],
+  )
+  if (limits.length === 0) return 'Connections that take longer are waited for.'
+  const at = `After ${formatDuration(Math.max(...limits) * 1000)}`
+  return onDeadline === 'resume'
+    ? `${at} a node that still has connections gives up and serves again.`
+    : `${at} the connections that are left on a node are closed.`
 }
 
 /** What would move, where to, and how long it would take. */
-export function DrainPlanView({ plan }: { plan: DrainPlan }) {
+export function DrainPlanView({
+  plan,
+  onDeadline = 'wait',
+}: {
+  plan: DrainPlan
+  onDeadline?: Strategy['onDeadline'] | undefined
+}) {
   const sum = (name: 'tunnels' | 'connections') => plan.moves.reduce((total, move) => total + move[name], 0)
   const nodes = [...new Set(plan.phases.map((phase) => phase.node))]
   return (
@@ -21,7 +31,7 @@ export function DrainPlanView({ plan }: { plan: DrainPlan }) {
       <p className="font-medium text-base">
         {plural(sum('tunnels'), 'tunnel')} and {plural(sum('connections'), 'connection')} move off{' '}
         {plural(plan.moves.length, 'node')}, within {formatDuration(plan.totalSeconds * 1000)}.{' '}
-        <span className="font-normal text-soft">{limitWords(plan.phases)}</span>
+        <span className="font-normal text-soft">{limitWords(plan.phases, onDeadline)}</span>
       </p>
       <NoticeList blockers={plan.blockers} warnings={plan.warnings} />
       <div className="grid gap-5 xl:grid-cols-2">

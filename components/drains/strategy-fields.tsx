@@ -3,6 +3,7 @@
 import type { Strategy } from '@/server/contract/drains.ts'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
+import { strategyProblems, strategyWords } from './strategy-problems.ts'
 
 const number = (text: string): number | undefined =>
   text.trim() === '' || !Number.isFinite(Number(text)) ? undefined : Number(text)
@@ -23,11 +24,12 @@ export function StrategyFields({
       ) as Partial<Strategy>,
     )
   }
+  const problems = strategyProblems(strategy)
   return (
     <details className="rounded-[4px] border border-hairline px-3 py-2">
-      <summary className="min-h-6">Strategy: one node at a time, hold when empty</summary>
+      <summary className="min-h-6">Strategy: {strategyWords(strategy)}</summary>
       <div className="grid gap-4 pt-3 pb-1">
-        <Field label="Nodes at a time">
+        <Field label="Nodes at a time" problem={problems.maxUnavailable}>
           {(ids) => (
             <input
               {...ids}
@@ -41,7 +43,11 @@ export function StrategyFields({
             />
           )}
         </Field>
-        <Field label="Tunnels per second" hint="Empty: as fast as the relays allow.">
+        <Field
+          label="Tunnels per second"
+          hint="Empty: as fast as the relays allow."
+          problem={problems.tunnelsPerSecond}
+        >
           {(ids) => (
             <input
               {...ids}
@@ -54,7 +60,7 @@ export function StrategyFields({
             />
           )}
         </Field>
-        <Field label="Deadline for connections, in seconds">
+        <Field label="Deadline for connections, in seconds" problem={problems.deadlineSeconds}>
           {(ids) => (
             <input
               {...ids}

@@ -1,40 +1,94 @@
 'use client'
 
+import type { ReactNode } from 'react'
 import type { SystemInfo } from '@/server/contract/answers/system.ts'
 import { useSystem } from '../data/access.ts'
 import { Panel } from '../panels/panel.tsx'
 import { Facts } from '../ui/facts.tsx'
-import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
+import { formatBytes, formatDuration, formatNumber, UNKNOWN } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
 
 const usedOf = (used: number | null | undefined, allowed: number | undefined): string =>
   used == null || allowed === undefined
-    ? '–'
-    : `${formatBytes(used)} of ${formatBytes(allowed)} (${Math.round((used / allowed) * 100)} %)`
+    ? UNKNOWN
+    : `${formatBytes(used)} of ${formatBytes(allowed)}, ${formatNumber(Math.round((used / allowed) * 100))}\u202f%`
 
-/** Everything with a ceiling: what waits below it, and what was given up at it since the start. */
-const heldBack = ({ room, store, live }: SystemInfo): [string, string][] => {
-  const facts: [string, string][] = [
-    ['Samples given up', formatNumber(store.samplesDropped ?? 0)],
-    ['Long reads waiting', formatNumber(store.reads?.waiting ?? 0)],
-    ['Long reads refused', formatNumber(store.reads?.refused ?? 0)],
-    ['Long reads given up', formatNumber(store.reads?.tooSlow ?? 0)],
-    ['Browsers cut to a snapshot', formatNumber(live.slowCut ?? 0)],
-  ]
-  if (room === undefined) return facts
-  const refused = Object.values(room.events.refused).reduce((sum, count) => sum + count, 0)
-  return [
-    ...facts,
-    ['Events waiting', `${formatNumber(room.events.queued)} (${formatBytes(room.events.queuedBytes)})`],
-    ['Events given up', formatNumber(room.events.dropped)],
-    ['Events of nodes refused', formatNumber(refused)],
-    ['Nodes read more slowly for', formatDuration(room.events.throttledMs)],
-    ['Hosts known', formatNumber(room.hosts.known)],
-    ['Hosts left out', formatNumber(room.hosts.overflowed)],
-    ['History waiting', formatNumber(room.history?.waiting ?? 0)],
-    ['History given up', formatNumber(room.history?.dropped ?? 0)],
-    ['Signals not judged', formatNumber(room.signals?.faults ?? 0)],
-  ]
+type Fact = readonly [name: string, value: ReactNode]
+
+/** What the rows of a table of the store are to people; a table without a word goes by its name. */
+const ROWS: Record<string, string> = {
+  gaps: 'Gaps of tunnels',
+  timeline_items: 'Timeline entries',
+  audit_rows: 'Audit log',
+  state_changes: 'Changes of state',
+  health_documents: 'Health documents',
+}
+const rowsName = (table: string): string =>
+  ROWS[table] ?? `${table.charAt(0).toUpperCase()}${table.slice(1)}`.replaceAll('_', ' ')
+
+/** `48h` of the file as `48 h`. */
+const spanOf = (setting: string | undefined): string =>
+  setting?.replace(/(\d)(?=[a-z])/g, '$1\u202f') ?? UNKNOWN
+
+const watching = ({ version, startedAt, collector, live }: SystemInfo): Fact[] => [
+  ['Version', version],
+  ['Running since', <Time key="s" at={startedAt} as="full" />],
+  ['Lateness p99', formatDuration(collector.latenessP99Ms)],
+  ['Polls missed', formatNumber(collector.pollsMissed)],
+  ['Nodes polled', formatNumber(collector.targets)],
+  ['Event streams', formatNumber(collector.streams)],
+  ['Browsers watching', formatNumber(live.subscribers)],
+]
+
+const keeping = ({ store, retention }: SystemInfo): Fact[] => [
+  ['On disk', formatBytes(store.bytes)],
+  ['Of the size allowed', usedOf(store.usedBytes, retention.sizeBytes)],
+  [
+    'Grows a day',
+    store.growthBytesPerDay == null ? 'not known yet' : formatBytes(Math.max(0, store.growthBytesPerDay)),
+  ],
+  ['Samples kept for', spanOf(retention.raw)],
+  ['Events kept for', spanOf(retention.events)],
+  ['Oldest event', store.oldest?.events ? <Time key="e" at={store.oldest.events} as="full" /> : UNKNOWN],
+  ['Last backup', store.backup ? <Time key="b" at={store.backup.at} as="full" /> : 'none known'],
+]
+
+const waiting = ({ room, store }: SystemInfo): Fact[] => [
+  ['Long reads', formatNumber(store.reads?.waiting)],
+  [
+    'Events',
+    room ? `${formatNumber(room.events.queued)} (${formatBytes(room.events.queuedBytes)})` : UNKNOWN,
+  ],
+  ['History', formatNumber(room?.history?.waiting)],
+]
+
+/** What was given up at a ceiling since the start, as numbers: all zero in a room that keeps up. */
+const givenUp = ({ room, store, live }: SystemInfo): [name: string, count: number | undefined][] => [
+  ['Samples', store.samplesDropped],
+  ['Events', room?.events.dropped],
+  [
+    'Events refused from nodes',
+    room && Object.values(room.events.refused).reduce((sum, count) => sum + count, 0),
+  ],
+  ['History', room?.history?.dropped],
+  ['Hosts left out', room?.hosts.overflowed],
+  ['Signals not judged', room?.signals?.faults],
+  ['Long reads refused', store.reads?.refused],
+  ['Long reads too slow', store.reads?.tooSlow],
+  ['Browsers disconnected as slow', live.slowClosed],
+  ['Browsers cut to a snapshot', live.slowCut],
+]
+
+function Group({ title, says, facts }: { title: string; says?: string | undefined; facts: readonly Fact[] }) {
+  return (
+    <div>
+      <h3 className="mb-2 text-soft">
+        {title}
+        {says && <span className="text-faint"> {says}</span>}
+      </h3>
+      <Facts items={facts} />
+    </div>
+  )
 }
 
 /** How the collector itself does. */
@@ -42,50 +96,36 @@ export function SystemFigures() {
   const system = useSystem()
   const { data } = system
   return (
-    <Panel title="Collector" query={system}>
-      {data && (
-        <div className="grid gap-4">
-          {!data.store.ok && (
-            <p className="text-down">
-              The store fails: {data.store.reason ?? 'for an unknown reason'}. {data.store.remedy}
-            </p>
-          )}
-          <Facts
-            items={[
-              ['Version', data.version],
-              ['Running since', <Time key="s" at={data.startedAt} as="full" />],
-              ['Lateness p99', formatDuration(data.collector.latenessP99Ms)],
-              ['Polls missed', formatNumber(data.collector.pollsMissed)],
-              ['Nodes polled', formatNumber(data.collector.targets)],
-              ['Event streams', formatNumber(data.collector.streams)],
-              ['Browsers watching', formatNumber(data.live.subscribers)],
-              ['Cut for being slow', formatNumber(data.live.slowClosed)],
-              ['Store', formatBytes(data.store.bytes)],
-              [
-                'Grows a day',
-                data.store.growthBytesPerDay == null
-                  ? 'not known yet'
-                  : formatBytes(Math.max(0, data.store.growthBytesPerDay)),
-              ],
-              ['Raw data kept for', data.retention.raw],
-              ['Events kept for', data.retention.events ?? '–'],
-              ['Of the size allowed', usedOf(data.store.usedBytes, data.retention.sizeBytes)],
-              [
-                'Events since',
-                data.store.oldest?.events ? <Time key="e" at={data.store.oldest.events} as="full" /> : '–',
-              ],
-              [
-                'Last backup',
-                data.store.backup ? <Time key="b" at={data.store.backup.at} as="full" /> : 'none known',
-              ],
-              ...heldBack(data),
-              ...Object.entries(data.store.rows).map(
-                ([table, rows]) => [`Rows: ${table}`, formatNumber(rows)] as const,
-              ),
-            ]}
-          />
-        </div>
-      )}
+    <Panel title="Collector" query={system} rows={8}>
+      {data && <Figures data={data} />}
     </Panel>
+  )
+}
+
+function Figures({ data }: { data: SystemInfo }) {
+  const lost = givenUp(data)
+  return (
+    <div className="grid gap-6">
+      {!data.store.ok && (
+        <p className="text-down">
+          The store fails: {data.store.reason ?? 'for an unknown reason'}. {data.store.remedy}
+        </p>
+      )}
+      <Facts items={watching(data)} />
+      <Group title="Store" facts={keeping(data)} />
+      <Group title="Waiting for the store" facts={waiting(data)} />
+      <Group
+        title="Given up since the start"
+        says={lost.every(([, count]) => !count) ? 'Nothing: the collector keeps up.' : undefined}
+        facts={[
+          ...lost.map(([name, count]) => [name, formatNumber(count)] as const),
+          ['Nodes read more slowly for', formatDuration(data.room?.events.throttledMs)],
+        ]}
+      />
+      <Group
+        title="Rows in the store"
+        facts={Object.entries(data.store.rows).map(([table, rows]) => [rowsName(table), formatNumber(rows)])}
+      />
+    </div>
   )
 }
