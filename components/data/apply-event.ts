@@ -99,6 +99,8 @@ export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheC
           { do: 'stale', key: ['events'] },
         ]
       }
+      // It is gone, a node that left the configuration for example: who shows it asks, and is told so.
+      if (frame.data === null) return [{ do: 'stale', key }]
       const changes: CacheChange[] = [{ do: 'set', key, data: frame.data }]
       if (name === 'incident') {
         const before = cache.get(key) as Incident | undefined

@@ -64,6 +64,14 @@ describe('applyEvent', () => {
     expect(cache.get(key)).toEqual({ some: 'thing' })
   })
 
+  it('keeps what is known of what is gone, and has it asked for', () => {
+    const { cache, apply } = memory()
+    apply({ type: 'snapshot', hub: 'h', seq: 1, topic: 'node:fra-1', data: { id: 'fra-1' } })
+    const changes = apply({ type: 'snapshot', hub: 'h', seq: 2, topic: 'node:fra-1', data: null })
+    expect(changes).toEqual([{ do: 'stale', key: ['node', 'fra-1'] }])
+    expect(cache.get(['node', 'fra-1'])).toEqual({ id: 'fra-1' })
+  })
+
   it('puts an event first in the lists that its filter matches, and in no other', () => {
     const all = { key: ['events', {}, 100], filter: {} }
     const push = { key: ['events', { types: ['push.*'] }, 100], filter: { types: ['push.*'] } }
