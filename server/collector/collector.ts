@@ -208,6 +208,7 @@ export class Collector implements CollectorHandle {
     }).catch((error: unknown) =>
       log.error({ err: error }, 'what was known before could not be loaded; the collector starts without it'),
     )
+    store.setWatched(fleet.members().map(({ id }) => id))
     await this.#watch.settle(SETTLE_LIMIT_MS)
     if (this.#closed) return
     this.#watch.start()
@@ -270,6 +271,7 @@ export class Collector implements CollectorHandle {
       this.#heartbeats.forget(id)
       this.#history.forget(id)
     }
+    this.#options.store.setWatched(nodes.map(({ id }) => id))
     this.#changedAll(change)
     if (this.#closed || !this.#running) return change
     for (const node of added) this.#streams.follow(node)

@@ -66,6 +66,7 @@ const gapsOf = async (
   reader: Reader,
   filter: { from: number; to: number; nodes?: string[] },
   known: ReadonlyMap<string, KnownNode>,
+  watched: ReadonlySet<string> | null,
   holeMs: number,
   now: number,
 ): Promise<SeriesGap[]> => {
@@ -87,6 +88,7 @@ const gapsOf = async (
   // A hole that has not ended yet stands in no row.
   const until = Math.min(now, filter.to)
   for (const node of nodes ?? known.keys()) {
+    if (watched?.has(node) === false) continue
     const lastAt = known.get(node)?.lastAt
     if (lastAt === undefined || now - lastAt <= holeMs || lastAt >= until || now <= filter.from) continue
     gaps.push({ from: lastAt, to: until, reason: noSamples, node })
@@ -101,6 +103,8 @@ export class SeriesReader {
   readonly #pollIntervalMs: number
   readonly #holeMs: number
   readonly #now: () => number
+  /** Nodes that are polled; null while nobody has said which. */
+  #watched: ReadonlySet<string> | null = null
 
   constructor(options: {
     reader: Reader
@@ -118,7 +122,13 @@ export class SeriesReader {
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
-    return gapsOf(this.#reader, filter, this.#samples.known, this.#holeMs, this.#now())
+    const { known } = this.#samples
+    return gapsOf(this.#reader, filter, known, this.#watched, this.#holeMs, this.#now())
+  }
+
+  /** Of others no samples are missing from now on. */
+  setWatched(nodes: readonly string[]): void {
+    this.#watched = new Set(nodes)
   }
 
   /**

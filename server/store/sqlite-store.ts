@@ -234,6 +234,10 @@ export class SqliteStore implements Store {
     return this.#guard(() => this.#series.series(query))
   }
 
+  setWatched(nodes: readonly string[]): void {
+    this.#series.setWatched(nodes)
+  }
+
   async lastSampleAt(): Promise<Map<string, number>> {
     return new Map([...this.#samples.known].map(([node, { lastAt }]) => [node, lastAt]))
   }

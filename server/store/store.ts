@@ -152,6 +152,8 @@ export interface Store {
   writeSamples(rows: readonly SampleRow[]): void
   flush(): Promise<void>
   series(query: SeriesQuery): Promise<SeriesAnswer>
+  /** Nodes that are polled from now on: of others nothing is missing, however long ago their last samples were. */
+  setWatched(nodes: readonly string[]): void
   /** Newest sample time of each node, epoch ms. */
   lastSampleAt(): Promise<Map<string, number>>
 

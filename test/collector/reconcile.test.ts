@@ -117,6 +117,19 @@ describe('a new set of targets', { timeout: 40_000 }, () => {
     expect(collector.figures()).toMatchObject({ targets: 2, streams: 2 })
   })
 
+  it('finds no samples missing of who left', async () => {
+    const [fra1, fra2] = [await makeNode('fra-1'), await makeNode('fra-2')]
+    const { store, remove } = await sqlite.create({ expectedIntervalMs: INTERVAL_MS })
+    closers.push(remove)
+    const { collector } = await start([fra1, fra2], store)
+    const gapsOf = async (node: string) =>
+      (await store.gaps({ from: Date.now() - 60_000, to: Date.now() })).filter((gap) => gap.node === node)
+    await collector.setTargets(regionsOf('fra'), [targetOf(fra1)])
+    await fra1.close()
+    await eventually(async () => expect(await gapsOf('fra-1')).toHaveLength(1))
+    expect(await gapsOf('fra-2')).toEqual([])
+  })
+
   it('keeps what is known of a node that has another address or another token', async () => {
     const fra1 = await makeNode('fra-1')
     const { collector, events } = await start([fra1], await makeStore())
