@@ -146,8 +146,7 @@ const readYaml = (path: string, text: string): unknown => {
     message: error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'is not YAML',
   }))
   if (problems.length > 0) throw configError(path, distinct(problems))
-  const reviver = (_key: unknown, value: unknown): unknown =>
-    typeof value === 'string' ? showReferences(value, references) : value
+  const reviver = (_key: unknown, value: unknown): unknown => shownIn(value, references)
   try {
     const repeated = repeatedKeys(document, lines)
     if (repeated.length > 0) throw configError(path, repeated)
@@ -192,6 +191,20 @@ const hideReferences = (text: string, references: string[]): string =>
 
 const showReferences = (text: string, references: string[]): string =>
   text.replace(/\u{e000}(\d+)\u{e001}/gu, (hidden, index: string) => references[Number(index)] ?? hidden)
+
+/** One text, or the keys of one mapping: these are not replaced, and a sentence about them shows what was written. */
+const shownIn = (value: unknown, references: string[]): unknown => {
+  if (typeof value === 'string') return showReferences(value, references)
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !Object.keys(value).some((key) => key.includes('\u{e000}'))
+  )
+    return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [showReferences(key, references), item]),
+  )
+}
 
 const configError = (path: string, problems: Problem[]): AppError => {
   const width = Math.max(...problems.map((problem) => problem.path.length))

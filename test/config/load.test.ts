@@ -221,6 +221,14 @@ regions: [*c, *c]`,
     expect(others).toEqual([])
   })
 
+  it('shows a reference in the place of a key as it was written: keys are not replaced', () => {
+    const text = 'regions: [{ id: fra, ${NAME}: 1 }]\n"a-${NAME}": 1\nembedded: [{ id: e, region: fra }]'
+    expect(checkConfigText(text, '/nowhere/tidegate.yaml', { NAME: 'name' })).toEqual([
+      { path: 'regions[0].${NAME}', message: 'is not a known key here' },
+      { path: 'a-${NAME}', message: 'is not a known key here' },
+    ])
+  })
+
   it('says once what is wrong many times on one line', () => {
     const text = `regions: ${'['.repeat(5_000)}${']'.repeat(5_000)}`
     expect(checkConfigText(text, '/nowhere/tidegate.yaml', {})).toHaveLength(1)
