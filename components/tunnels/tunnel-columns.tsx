@@ -69,7 +69,7 @@ export const TUNNEL_COLUMNS: readonly Column<Tunnel>[] = [
   },
   {
     name: 'Presence',
-    width: 'w-64',
+    width: 'w-80',
     className: (tunnel) => (presenceText(tunnel).agrees ? 'text-soft' : 'text-degraded'),
     by: (tunnel) => presenceText(tunnel).text,
     title: (tunnel) => presenceText(tunnel).text,

@@ -6,6 +6,10 @@ export type Problems = Readonly<Record<string, string | undefined>>
 /** What a form holds, ready to be sent, or what is wrong with it. */
 export type Checked<Values> = { values: Values } | { problems: Problems }
 
+/** The contract says what is wrong after a field's name; under the field it is a sentence of its own. */
+const sentence = (message: string): string =>
+  `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`
+
 /** Checks by a schema of the contract: the server would say the same. `words` replaces a sentence that is not for people. */
 export const bySchema =
   <Values extends FieldValues>(schema: z.ZodType<Values, Values>, words: Problems = {}) =>
@@ -45,7 +49,7 @@ export const useCheckedForm = <Values extends FieldValues>(
     /** What is wrong with a field, in a sentence. */
     problemOf: (field: string): string | undefined => {
       const message = errors[field]?.message
-      return typeof message === 'string' ? message : undefined
+      return typeof message === 'string' && message !== '' ? sentence(message) : undefined
     },
     /** Puts what the server found wrong beside the fields that the form has; answers whether there was any. */
     showProblems: (problems: Problems): boolean => {

@@ -188,7 +188,8 @@ const mayPass = async (
     if (path === '/setup') return true
     return redirect(request, response, '/setup')
   }
-  if (path === '/setup') throw new AppError('ERR_NOT_FOUND', 'The first administrator exists already', {})
+  // Set up already: a link that was kept leads to where one signs in.
+  if (path === '/setup') return redirect(request, response, '/login')
   if (OPEN_PAGES.has(path) || (await options.hasSession(request))) return true
   const next = path === '/' ? '' : `?next=${encodeURIComponent((request.url ?? '/').slice(0, 1_000))}`
   return redirect(request, response, `/login${next}`)

@@ -147,13 +147,14 @@ describe('the front door', () => {
     expect([answer.status, answer.headers.allow]).toEqual([405, 'GET, HEAD'])
   })
 
-  it('shows nothing but the set-up page while there is no administrator, and 404 for it afterwards', async () => {
+  it('shows nothing but the set-up page while there is no administrator, and leads from it to sign in afterwards', async () => {
     needsSetup = true
     expect((await get('/')).headers.location).toBe('/setup')
     expect((await get('/login')).headers.location).toBe('/setup')
     expect((await get('/setup?key=x')).status).toBe(200)
     needsSetup = false
-    expect((await get('/setup?key=x')).status).toBe(404)
+    const late = await get('/setup?key=x')
+    expect([late.status, late.headers.location]).toEqual([303, '/login'])
   })
 
   it('says that pages are still being prepared, and the API answers meanwhile', async () => {

@@ -119,6 +119,18 @@ describe('the verdict', () => {
     })
   })
 
+  it('names a file that is refused, and leaves its mistakes to the banner', () => {
+    const problem: RoomProblem = {
+      code: 'config_refused',
+      text: 'tidegate.yaml has 2 problems and is not in force: a.b is 1; must be 2; c is not a known key here.',
+      remedy: 'Mend the file.',
+      since: '2026-04-27T18:08:12Z',
+    }
+    expect(verdict(fine, [], [problem]).text).toBe(
+      'All 4 nodes in 2 regions do their job, but tidegate.yaml has 2 problems and is not in force.',
+    )
+  })
+
   it('says so when the room itself does not record, however well the fleet does', () => {
     const problem: RoomProblem = {
       code: 'store_not_recording',
