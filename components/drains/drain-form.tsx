@@ -38,12 +38,13 @@ export function DrainForm() {
   const [strategy, setStrategy] = useState<Partial<Strategy>>({})
   const start = useStartDrain()
 
+  const strategyIsSound = Object.keys(strategyProblems(strategy)).length === 0
   const request: DrainPreviewRequest | null = useMemo(
     () =>
-      choice.id && may && Object.keys(strategyProblems(strategy)).length === 0
+      choice.id && may && strategyIsSound
         ? { [choice.kind]: choice.id, ...(Object.keys(strategy).length > 0 ? { strategy } : {}) }
         : null,
-    [choice.id, choice.kind, strategy, may],
+    [choice.id, choice.kind, strategy, strategyIsSound, may],
   )
   const plan = useDrainPlan(request)
   const blocked = (plan.data?.blockers.length ?? 0) > 0
@@ -129,9 +130,15 @@ export function DrainForm() {
       <div className="grid min-w-0 content-start gap-6">
         {choice.id ? (
           <>
-            <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
-              {plan.data && <DrainPlanView plan={plan.data} onDeadline={strategy.onDeadline} />}
-            </Panel>
+            {strategyIsSound ? (
+              <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
+                {plan.data && <DrainPlanView plan={plan.data} onDeadline={strategy.onDeadline} />}
+              </Panel>
+            ) : (
+              <Panel title={`Plan for ${choice.id}`}>
+                <p className="text-soft">Mend the strategy, and the plan appears here.</p>
+              </Panel>
+            )}
             <section className="grid max-w-md gap-3 border-hairline border-t pt-3">
               <TextField
                 label={`Type ${choice.id} to confirm`}

@@ -27,7 +27,7 @@ export function StrategyFields({
   const problems = strategyProblems(strategy)
   return (
     <details className="rounded-[4px] border border-hairline px-3 py-2">
-      <summary className="min-h-6">Strategy: {strategyWords(strategy)}</summary>
+      <summary className="min-h-6">Strategy: {strategyWords(strategy, problems)}</summary>
       <div className="grid gap-4 pt-3 pb-1">
         <Field label="Nodes at a time" problem={problems.maxUnavailable}>
           {(ids) => (

@@ -17,5 +17,10 @@ export const strategyProblems = (strategy: Partial<Strategy>): { [Name in keyof 
 }
 
 /** The folded strategy in words: what happens if nobody looks inside. */
-export const strategyWords = ({ maxUnavailable = 1, mode = 'hold' }: Partial<Strategy>): string =>
-  `${maxUnavailable === 1 ? 'one node' : `${maxUnavailable} nodes`} at a time, ${mode} when empty`
+export const strategyWords = (
+  { maxUnavailable = 1, mode = 'hold' }: Partial<Strategy>,
+  problems: ReturnType<typeof strategyProblems>,
+): string =>
+  Object.keys(problems).length > 0
+    ? 'to be mended'
+    : `${maxUnavailable === 1 ? 'one node' : `${maxUnavailable} nodes`} at a time, ${mode} when empty`

@@ -17,7 +17,7 @@ type Fact = readonly [name: string, value: ReactNode]
 
 /** What the rows of a table of the store are to people; a table without a word goes by its name. */
 const ROWS: Record<string, string> = {
-  gaps: 'Gaps of tunnels',
+  gaps: 'Times without data',
   timeline_items: 'Timeline entries',
   audit_rows: 'Audit log',
   state_changes: 'Changes of state',
