@@ -1,7 +1,7 @@
 const MAX_DEPTH = 8
 const MAX_STRING = 256
-/** Control characters, and the bidi controls that make text read other than it is (Unicode TR #9). */
-const HIDDEN = /[\p{Cc}\p{Bidi_Control}]/gu
+/** Control characters, the bidi controls that make text read other than it is (Unicode UAX #9), and spaces that nobody sees. */
+const HIDDEN = /[\p{Cc}\p{Bidi_Control}\u200b\u2028\u2029\u2060-\u2065\ufeff]/gu
 
 export type JsonReading = { ok: true; value: unknown } | { ok: false; reason: string }
 
