@@ -25,6 +25,15 @@ const startForeign = async (): Promise<{ server: Server; port: number }> => {
   return { server, port: (server.address() as AddressInfo).port }
 }
 
+/** Loaded into every thread of the server: ends that of one embedded node when the file appears, as a crash would. */
+const crashing = (node: string, flag: string): string =>
+  `--import=data:text/javascript,${encodeURIComponent(
+    `import { isMainThread, workerData } from 'node:worker_threads'
+import { existsSync, unlinkSync } from 'node:fs'
+if (!isMainThread && workerData?.config?.id === ${JSON.stringify(node)})
+  setInterval(() => { if (existsSync(${JSON.stringify(flag)})) { unlinkSync(${JSON.stringify(flag)}); process.exit(7) } }, 100).unref()`,
+  )}`
+
 test.describe('a fleet of one’s own', () => {
   let folder: string
   let remote: ChildProcess
@@ -72,6 +81,7 @@ embedded:
     tidegate = await Tidegate.start({
       TIDEGATE_CONFIG: join(folder, 'tidegate.yaml'),
       SHUTDOWN_PRE_DRAIN_SECS: '0',
+      NODE_OPTIONS: crashing('fra-1', join(folder, 'crash')),
     })
     operator = await signIn(browser, tidegate)
   })
@@ -98,6 +108,21 @@ embedded:
     await page.goto('/nodes/app-1')
     await expect(page.getByRole('heading', { level: 1 })).toContainText('app-1')
     await expect(page.locator('body')).toContainText('9.1')
+  })
+
+  test('sees a node return whose thread crashed, while its neighbour in the same process runs on', async () => {
+    const runOf = async (id: string) =>
+      (await tidegate.api<{ health: { epoch: string } | null }>('GET', `/nodes/${id}`)).health?.epoch
+    const [crashes, runsOn] = [await runOf('fra-1'), await runOf('iad-1')]
+    writeFileSync(join(folder, 'crash'), '')
+    await expect.poll(() => runOf('fra-1'), { timeout: 30_000 }).not.toBe(crashes)
+    await expect
+      .poll(states, { timeout: 30_000 })
+      .toEqual({ 'fra-1': 'up', 'fra-2': 'up', 'iad-1': 'up', 'app-1': 'up' })
+    expect(await runOf('iad-1')).toBe(runsOn)
+    const { page } = operator
+    await page.goto('/')
+    await expect(page.getByRole('heading', { level: 1 })).toContainText('All 4 nodes')
   })
 
   test('says all mistakes of a changed file on the page and changes nothing, until the file is right', async () => {
