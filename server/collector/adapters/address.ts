@@ -31,74 +31,86 @@ export interface AdjustableRules extends AddressRules {
  * Where outgoing polls may go. Without `allow` that is whatever the configuration names literally; link-local and metadata
  * addresses never, in none of their forms, because a node's name in DNS is not under our control; and a name that leads to this
  * machine only where it is allowed.
- *
- * @param allow CIDR ranges or single addresses; throws on one that is neither.
  */
-export const createAddressRules = (
-  allow: readonly string[],
-  resolve: typeof dnsLookup = dnsLookup,
-): AdjustableRules => {
-  const rangesOf = (entries: readonly string[]) =>
-    entries.map((entry) =>
-      entry.includes('/') ? ipaddr.parseCIDR(entry) : wholeAddress(ipaddr.process(entry)),
-    )
-  let ranges = rangesOf(allow)
+class PollRules implements AdjustableRules {
+  readonly #resolve: typeof dnsLookup
+  #ranges: readonly AddressRange[]
 
-  const refuses = (address: string, embedded: boolean): string | null => {
+  constructor(allow: readonly string[], resolve: typeof dnsLookup) {
+    this.#resolve = resolve
+    this.#ranges = allow.map(parseRange)
+  }
+
+  setAllow(allow: readonly string[]): void {
+    this.#ranges = allow.map(parseRange)
+  }
+
+  refuses(address: string, embedded: boolean): string | null {
     const bare = address.replace(/%.*$/, '')
     if (!ipaddr.isValid(bare)) return `${address} is not an IP address`
     const parsed = ipaddr.process(bare)
     const kind = parsed.range()
     const inner = wrappedIn(parsed)
     const wrapped =
-      inner?.range() === 'loopback' ? 'leads to a loopback address' : inner && refuses(inner.toString(), true)
+      inner?.range() === 'loopback'
+        ? 'leads to a loopback address'
+        : inner && this.refuses(inner.toString(), true)
     if (wrapped) return `${parsed.toString()} is ${inner?.toString()} in another form, and ${wrapped}`
     if (METADATA.has(parsed.toString()) || NEVER.has(kind)) {
       return `${parsed.toString()} is a ${METADATA.has(parsed.toString()) ? 'metadata' : kind} address, which is never polled`
     }
-    if (embedded || ranges.length === 0) return null
-    const inside = ranges.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits))
+    if (embedded || this.#ranges.length === 0) return null
+    const inside = this.#ranges.some(
+      ([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits),
+    )
     return inside ? null : `${parsed.toString()} is outside polling.allow`
   }
 
-  return {
-    setAllow(entries) {
-      ranges = rangesOf(entries)
-    },
-    refuses,
-    refusesUrl(url, embedded) {
-      if (!URL.canParse(url)) return 'the address is not a URL'
-      const parsed = new URL(url)
-      if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
-        return `the scheme ${parsed.protocol} is not http: or https:`
+  refusesUrl(url: string, embedded: boolean): string | null {
+    if (!URL.canParse(url)) return 'the address is not a URL'
+    const parsed = new URL(url)
+    if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+      return `the scheme ${parsed.protocol} is not http: or https:`
+    }
+    if (parsed.username !== '' || parsed.password !== '') return 'the address carries credentials'
+    const host = parsed.hostname.replace(/^\[|\]$/g, '')
+    return isIP(host) === 0 ? null : this.refuses(host, embedded)
+  }
+
+  lookup(embedded: boolean): LookupFunction {
+    return (hostname, options, callback) => {
+      this.#resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+        if (error) return callback(error, '')
+        const refusal = this.#refusesAnswer(hostname, addresses, embedded)
+        if (refusal !== null) return callback(new BlockedAddressError(refusal), '')
+        if (options.all) return callback(null, addresses)
+        const first = addresses[0]
+        return first
+          ? callback(null, first.address, first.family)
+          : callback(Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' }), '')
+      })
+    }
+  }
+
+  /** Why what a name resolves to may not be dialled, or null where all of it may. */
+  #refusesAnswer(hostname: string, addresses: readonly LookupAddress[], embedded: boolean): string | null {
+    for (const { address } of addresses) {
+      const refusal = this.refuses(address, embedded)
+      if (refusal !== null) return `${hostname}: ${refusal}`
+      // Whoever runs that name would have our token sent to whatever listens here.
+      if (!embedded && this.#ranges.length === 0 && isLoopback(address) && !LOCAL_NAME.test(hostname)) {
+        return `${hostname} resolves to ${address}, this machine; name the address itself, or allow it in polling.allow`
       }
-      if (parsed.username !== '' || parsed.password !== '') return 'the address carries credentials'
-      const host = parsed.hostname.replace(/^\[|\]$/g, '')
-      return isIP(host) === 0 ? null : refuses(host, embedded)
-    },
-    lookup:
-      (embedded): LookupFunction =>
-      (hostname, options, callback) => {
-        resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-          if (error) return callback(error, '')
-          for (const entry of addresses) {
-            const refusal = refuses(entry.address, embedded)
-            if (refusal !== null) return callback(new BlockedAddressError(`${hostname}: ${refusal}`), '')
-            // Whoever runs that name would have our token sent to whatever listens here.
-            if (!embedded && ranges.length === 0 && isLoopback(entry.address) && !LOCAL_NAME.test(hostname)) {
-              const why = `${hostname} resolves to ${entry.address}, this machine; name the address itself, or allow it in polling.allow`
-              return callback(new BlockedAddressError(why), '')
-            }
-          }
-          if (options.all) return callback(null, addresses)
-          const first = addresses[0]
-          return first
-            ? callback(null, first.address, first.family)
-            : callback(Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' }), '')
-        })
-      },
+    }
+    return null
   }
 }
+
+/** @param allow CIDR ranges or single addresses; throws on one that is neither. */
+export const createAddressRules = (
+  allow: readonly string[],
+  resolve: typeof dnsLookup = dnsLookup,
+): AdjustableRules => new PollRules(allow, resolve)
 
 const isLoopback = (address: string): boolean =>
   ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
@@ -119,7 +131,10 @@ const wrappedIn = (address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | null => {
   return prefix.startsWith('32,1,0,0') ? of(12, 0xff) : null
 }
 
-const wholeAddress = (address: ipaddr.IPv4 | ipaddr.IPv6): [ipaddr.IPv4 | ipaddr.IPv6, number] => [
-  address,
-  address.kind() === 'ipv4' ? 32 : 128,
-]
+type AddressRange = [ipaddr.IPv4 | ipaddr.IPv6, number]
+
+const parseRange = (entry: string): AddressRange => {
+  if (entry.includes('/')) return ipaddr.parseCIDR(entry)
+  const address = ipaddr.process(entry)
+  return [address, address.kind() === 'ipv4' ? 32 : 128]
+}
