@@ -1,18 +1,10 @@
 import { z } from 'zod'
 import { detectSchema } from '../collector/signals/detect.ts'
 import { idSchema } from '../contract/ids.ts'
-import { jsonMapSchema } from '../contract/json-map.ts'
+import { httpUrl } from '../contract/kinds/entry.ts'
+import { nodeEntrySchema } from '../contract/kinds/node-entry.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
-import { NODE_KINDS } from '../contract/states.ts'
 import { addressRange, proxyRange } from './address-range.ts'
-
-const httpUrl = z.string().refine(
-  (value) => {
-    const url = URL.canParse(value) ? new URL(value) : null
-    return url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === ''
-  },
-  { message: 'must be an http or https URL, for example https://fra-1.internal:9460' },
-)
 
 const milliseconds = z.number().int().min(100).max(3_600_000)
 
@@ -65,37 +57,6 @@ const regionSchema = z
   })
   .strict()
 
-const tidegateNodeSchema = z
-  .object({
-    id: idSchema,
-    region: idSchema,
-    kind: z.literal('tidegate'),
-    url: httpUrl,
-    /** The node's control token. */
-    token: z.string().min(16, 'must have at least 16 characters').max(512),
-  })
-  .strict()
-
-const jsonNodeSchema = z
-  .object({
-    id: idSchema,
-    region: idSchema,
-    kind: z.literal('json'),
-    /** The whole address that is asked, with path and query. */
-    url: httpUrl,
-    /** Where in the answer each name stands: JSON Pointers by the names of `docs/adapters.md`. */
-    map: jsonMapSchema,
-  })
-  .strict()
-
-/** One entry a node; `kind` chooses the adapter that reads it. */
-const nodeSchema = z.discriminatedUnion('kind', [tidegateNodeSchema, jsonNodeSchema], {
-  error: (issue) =>
-    issue.code === 'invalid_union'
-      ? `must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version`
-      : undefined,
-})
-
 const unitsMs = { h: 3_600_000, d: 86_400_000 }
 const unitsBytes = { MB: 1e6, GB: 1e9, TB: 1e12 }
 
@@ -144,7 +105,7 @@ export const configSchema = z
       .prefault({}),
     polling: pollingSchema.prefault({}),
     regions: z.array(regionSchema).min(1, 'needs at least one region').max(1000),
-    nodes: z.array(nodeSchema).max(10_000).default([]),
+    nodes: z.array(nodeEntrySchema).max(10_000).default([]),
     embedded: z.array(nodeConfigSchema).max(64).default([]),
     /** Thresholds of signals, for all, for one region or for one node; what is absent keeps its default. */
     detect: detectSchema.prefault({}),

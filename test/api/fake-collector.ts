@@ -33,6 +33,7 @@ const node = (id: string, region: string): NodeDetail => ({
   numbers: { tunnels: 4 },
   controlUrl: null,
   listeners: [],
+  tables: [],
   health: null,
 })
 

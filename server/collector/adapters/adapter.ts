@@ -14,6 +14,9 @@ export interface Target {
   readonly url: string
   /** Its address was made by this process; `polling.allow` is about addresses that somebody wrote. */
   readonly embedded: boolean
+  /** Milliseconds between two polls, and for one; absent: as `polling` says. */
+  readonly intervalMs?: number | undefined
+  readonly timeoutMs?: number | undefined
 }
 
 /** Whether a drain of such a node can be proved to have emptied it: its open connections are counted, or nothing is. */
@@ -66,6 +69,8 @@ export type Observation =
 
 /** How one node is taken out of service and given back. Each verb may be asked again; none rejects. */
 export interface DrainVerbs {
+  /** What taking it out does, for people, for example "set server web/web-1 state drain". */
+  readonly verb: string
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */
   cordon?(order: { drainId: string; reason: string }): Promise<Asked>
   drain(order: NodeDrainRequest): Promise<Asked>

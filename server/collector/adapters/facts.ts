@@ -1,3 +1,4 @@
+import type { NodeTable } from '../../contract/answers/node-table.ts'
 import type { Listener } from '../../contract/health.ts'
 import type { METRIC_NAMES, MetricName, SERIES_METRICS } from '../../contract/series.ts'
 import type { DrainPhase, NodeState } from '../../contract/states.ts'
@@ -83,6 +84,8 @@ export interface Facts {
   readonly listeners: readonly Listener[]
   /** When it last delivered a push, epoch ms by the node's clock; null where it never did or does not say. */
   readonly lastDeliveryAt: number | null
+  /** What its kind knows beside numbers, for its page; absent where that is nothing. */
+  readonly tables?: readonly NodeTable[]
   /** Null where the program has no drain of its own. */
   readonly drain: DrainFacts | null
 }

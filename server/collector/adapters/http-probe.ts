@@ -10,6 +10,21 @@ export interface ProbeTarget {
   readonly id: string
   readonly url: string
   readonly embedded: boolean
+  /** Deadline of one exchange where it is not the ordinary one. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** How one answer is asked for, where that is not a small JSON document. */
+export interface AskOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Default `application/json`. */
+  readonly accept?: string
+  /** Bytes on the wire that are read at most; default {@link MAX_DOCUMENT_BYTES}. */
+  readonly maxBytes?: number
+  /** Takes the body as it comes, so that a large one never stands in memory whole; `text` is then empty. */
+  readonly take?: (chunk: Buffer) => void
+  /** Called before each attempt: the body is taken from its beginning. */
+  readonly begin?: () => void
 }
 
 /** One answer, not read yet: `text` is there when, and only when, the outcome is `ok`. */
@@ -55,7 +70,7 @@ export class HttpProbe {
   }
 
   /** Asks once for `path` (with its query). Resolves with an answer for every failure; never rejects. */
-  async ask(target: ProbeTarget, path: string, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+  async ask(target: ProbeTarget, path: string, options: AskOptions = {}): Promise<HttpAnswer> {
     const at = this.#now()
     const began = performance.now()
     const answered = ({ retryable: _, ...exchange }: Exchange): HttpAnswer => ({
@@ -63,14 +78,15 @@ export class HttpProbe {
       durationMs: Math.round((performance.now() - began) * 1000) / 1000,
       ...exchange,
     })
-    const { rules, timeoutMs } = this.#options
+    const { rules } = this.#options
+    const timeoutMs = target.timeoutMs ?? this.#options.timeoutMs
     const refusal = rules.refusesUrl(target.url, target.embedded)
     if (refusal !== null) return answered({ outcome: 'blocked_address', status: null, reason: refusal })
 
-    let exchange = await this.#exchange(target, path, headers, timeoutMs)
+    let exchange = await this.#exchange(target, path, options, timeoutMs)
     // The node closed an idle connection in the moment we used it (RFC 9112 §9.5): once more on a new one, same deadline.
     if (exchange.retryable && exchange.outcome === 'refused') {
-      exchange = await this.#exchange(target, path, headers, timeoutMs - (performance.now() - began))
+      exchange = await this.#exchange(target, path, options, timeoutMs - (performance.now() - began))
     }
     return answered(exchange)
   }
@@ -99,19 +115,17 @@ export class HttpProbe {
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: 16_384,
-      connect: { timeout: this.#options.timeoutMs, lookup: this.#options.rules.lookup(target.embedded) },
+      connect: {
+        timeout: target.timeoutMs ?? this.#options.timeoutMs,
+        lookup: this.#options.rules.lookup(target.embedded),
+      },
     })
     const line = { url: target.url, client, used: false }
     this.#lines.set(target.id, line)
     return line
   }
 
-  #exchange(
-    target: ProbeTarget,
-    path: string,
-    headers: Record<string, string>,
-    remainingMs: number,
-  ): Promise<Exchange> {
+  #exchange(target: ProbeTarget, path: string, options: AskOptions, remainingMs: number): Promise<Exchange> {
     return new Promise((resolve) => {
       const line = this.#lineOf(target)
       const wasUsed = line.used
@@ -120,6 +134,9 @@ export class HttpProbe {
       let saidAt = Number.NaN
       let bytes = 0
       const chunks: Buffer[] = []
+      const { maxBytes = MAX_DOCUMENT_BYTES, take = (chunk) => chunks.push(chunk) } = options
+      // What another exchange began to take is worth nothing to this one.
+      options.begin?.()
 
       const settle = (result: Exchange, keepConnection: boolean): void => {
         if (settled) return
@@ -132,7 +149,8 @@ export class HttpProbe {
       }
       const refuse = (outcome: PollOutcome, reason: string) => settle({ outcome, status, reason }, false)
       const timer = setTimeout(
-        () => refuse('timeout', `no complete answer within ${this.#options.timeoutMs} ms`),
+        () =>
+          refuse('timeout', `no complete answer within ${target.timeoutMs ?? this.#options.timeoutMs} ms`),
         Math.max(1, remainingMs),
       )
 
@@ -144,14 +162,14 @@ export class HttpProbe {
           if (statusCode < 200) return
           status = statusCode
           saidAt = typeof answered.date === 'string' ? Date.parse(answered.date) : Number.NaN
-          const refusal = headerRefusal(statusCode, answered)
+          const refusal = headerRefusal(statusCode, answered, maxBytes)
           if (refusal) refuse(refusal.outcome, refusal.reason)
         },
         onResponseData(_controller, chunk) {
           if (settled) return
           bytes += chunk.length
-          if (bytes <= MAX_DOCUMENT_BYTES) chunks.push(chunk)
-          else refuse('too_large', `the answer is larger than ${MAX_DOCUMENT_BYTES} bytes`)
+          if (bytes <= maxBytes) take(chunk)
+          else refuse('too_large', `the answer is larger than ${maxBytes} bytes`)
         },
         onResponseEnd() {
           const text = Buffer.concat(chunks).toString('utf8')
@@ -165,10 +183,10 @@ export class HttpProbe {
         },
       }
       const asked = {
-        accept: 'application/json',
+        accept: options.accept ?? 'application/json',
         'accept-encoding': 'identity',
         'user-agent': 'tidegate-collector',
-        ...headers,
+        ...options.headers,
       }
       try {
         line.client.dispatch({ method: 'GET', path, headers: asked }, handler)
@@ -182,6 +200,7 @@ export class HttpProbe {
 const headerRefusal = (
   statusCode: number,
   headers: Record<string, string | string[] | undefined>,
+  maxBytes: number,
 ): Pick<Exchange, 'outcome' | 'reason'> | null => {
   if (statusCode >= 300 && statusCode < 400 && statusCode !== 304) {
     return { outcome: 'redirect', reason: `answered ${statusCode}; redirects are not followed` }
@@ -192,10 +211,10 @@ const headerRefusal = (
   if (encoding !== 'identity')
     return { outcome: 'bad_body', reason: `content encoding ${encoding.slice(0, 20)} is not accepted` }
   const length = Number(headers['content-length'])
-  if (length > MAX_DOCUMENT_BYTES) {
+  if (length > maxBytes) {
     return {
       outcome: 'too_large',
-      reason: `announces ${length} bytes; at most ${MAX_DOCUMENT_BYTES} are read`,
+      reason: `announces ${length} bytes; at most ${maxBytes} are read`,
     }
   }
   return null

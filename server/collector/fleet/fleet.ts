@@ -194,6 +194,7 @@ export class Fleet implements DrainFleet {
       ...this.#view(node, this.#hurt()),
       controlUrl: withoutQuery(node.target.url),
       listeners: [...(node.facts?.listeners ?? [])],
+      tables: [...(node.facts?.tables ?? [])],
       health: node.known?.raw ?? null,
     }
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { healthSchema } from '../health.ts'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
+import { nodeTableSchema } from './node-table.ts'
 import { count, isoTime, milliseconds } from './parts.ts'
 
 /** Newest measured numbers of a node; an absent part is absent, and `unknown` is never zero. */
@@ -73,6 +74,7 @@ export const nodeDetailSchema = nodeSchema
   .extend({
     controlUrl: z.string().nullable(),
     listeners: z.array(listenerSchema),
+    tables: z.array(nodeTableSchema).describe('What its kind knows beside its numbers, as of `lastAnswerAt`'),
     health: nodeDocumentSchema.describe('As GET /nodes/{id}/health answers it; null before the first'),
   })
   .meta({ id: 'NodeDetail' })

@@ -2,9 +2,9 @@ import type { JsonMap } from '../../../contract/json-map.ts'
 import type { Adapter, Proof, Target } from '../adapter.ts'
 import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
+import { Runs } from '../runs.ts'
 import { readJson } from '../untrusted-json.ts'
 import { readFacts } from './facts.ts'
-import { Runs } from './runs.ts'
 
 /** Anything that answers a GET with JSON. */
 export interface JsonTarget extends Target {

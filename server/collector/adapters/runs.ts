@@ -1,4 +1,4 @@
-import type { Counters } from '../facts.ts'
+import type { Counters } from './facts.ts'
 
 /** What one answer says about which run of the process gave it. */
 export interface RunEvidence {
