@@ -16,6 +16,19 @@ const limitWords = (phases: readonly PlannedPhase[], onDeadline: Strategy['onDea
     : `${at} the connections that are left on a node are closed.`
 }
 
+const heldWords = (held: number | null): string => (held === null ? 'unknown' : formatNumber(held))
+
+/** `12 tunnels`, `at least 12 tunnels` where a node does not say how many, `an unknown number of tunnels` where none does. */
+const sumWords = (moves: DrainPlan['moves'], one: 'tunnel' | 'connection'): string => {
+  const known = moves.flatMap((move) => move[`${one}s`] ?? [])
+  if (known.length === 0 && moves.length > 0) return `an unknown number of ${one}s`
+  const sum = plural(
+    known.reduce((total, held) => total + held, 0),
+    one,
+  )
+  return known.length < moves.length ? `at least ${sum}` : sum
+}
+
 /** What would move, where to, and how long it would take. */
 export function DrainPlanView({
   plan,
@@ -24,12 +37,11 @@ export function DrainPlanView({
   plan: DrainPlan
   onDeadline?: Strategy['onDeadline'] | undefined
 }) {
-  const sum = (name: 'tunnels' | 'connections') => plan.moves.reduce((total, move) => total + move[name], 0)
   const nodes = [...new Set(plan.phases.map((phase) => phase.node))]
   return (
     <div className="grid gap-5">
       <p className="font-medium text-base">
-        {plural(sum('tunnels'), 'tunnel')} and {plural(sum('connections'), 'connection')} move off{' '}
+        {sumWords(plan.moves, 'tunnel')} and {sumWords(plan.moves, 'connection')} move off{' '}
         {plural(plan.moves.length, 'node')}, within {formatDuration(plan.totalSeconds * 1000)}.{' '}
         <span className="font-normal text-soft">{limitWords(plan.phases, onDeadline)}</span>
       </p>
@@ -45,10 +57,10 @@ export function DrainPlanView({
             {plan.moves.map((move) => (
               <tr key={move.node}>
                 <td className="num text-left!">{move.node}</td>
-                <td className="num">{formatNumber(move.tunnels)}</td>
-                <td className="num">{formatNumber(move.connections)}</td>
-                <td className="num">{formatNumber(move.requests)}</td>
-                <td className="num">{formatNumber(move.pushes)}</td>
+                <td className="num">{heldWords(move.tunnels)}</td>
+                <td className="num">{heldWords(move.connections)}</td>
+                <td className="num">{heldWords(move.requests)}</td>
+                <td className="num">{heldWords(move.pushes)}</td>
               </tr>
             ))}
           </PlainTable>

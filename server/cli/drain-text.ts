@@ -9,7 +9,10 @@ export const planText = (id: string, plan: DrainPlan): string =>
     `Plan for ${id}, about ${durationWords(plan.totalSeconds * 1000)}:`,
     table(
       ['node', 'tunnels', 'connections', 'requests', 'pushes'],
-      plan.moves.map((move) => [move.node, move.tunnels, move.connections, move.requests, move.pushes]),
+      plan.moves.map((move) => [
+        move.node,
+        ...[move.tunnels, move.connections, move.requests, move.pushes].map((held) => held ?? 'unknown'),
+      ]),
     ),
     plan.forecast.length === 0
       ? ''

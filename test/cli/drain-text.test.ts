@@ -66,6 +66,19 @@ describe('what the command line says of drains', () => {
     ])
   })
 
+  it('a plan in which not everything is known', () => {
+    const unknown = { connections: null, tunnels: null, requests: null, pushes: null }
+    const text = planText('fra', {
+      moves: [{ node: 'fra-1', ...unknown, tunnels: 12 }],
+      forecast: [],
+      phases: [],
+      totalSeconds: 9,
+      blockers: [],
+      warnings: [],
+    })
+    expect(text.split('\n')[2]).toBe('fra-1       12  unknown      unknown   unknown')
+  })
+
   it('a table whose unknown cells are dashes', () => {
     expect(table(['a', 'n'], [['x', null]])).toBe('a  n\nx  –')
   })

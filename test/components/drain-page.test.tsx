@@ -150,9 +150,8 @@ describe('the form of a new drain', () => {
     blockers: [{ code: 'capacity', message: 'iad would hold 8 tunnels, above its capacity of 5' }],
     warnings: [],
   }
-  const answers: [readonly unknown[], unknown][] = [[['plan', { region: 'fra' }], blockedPlan]]
-  const shown = (role: 'viewer' | 'operator' | 'admin') =>
-    render(<DrainForm />, { role, answers, search: 'region=fra' })
+  const shown = (role: 'viewer' | 'operator' | 'admin', plan = blockedPlan) =>
+    render(<DrainForm />, { role, answers: [[['plan', { region: 'fra' }], plan]], search: 'region=fra' })
 
   it('lets an administrator override what blocks it, and nobody else', () => {
     expect(wordsOf(shown('admin'))).toContain('Override the blockers')
@@ -163,6 +162,18 @@ describe('the form of a new drain', () => {
 
   it('counts one of each in its own form', () => {
     expect(wordsOf(shown('operator'))).toContain('1 tunnel and 1 connection move off 1 node')
+  })
+
+  it('says of what is not known that it is not', () => {
+    const unknown = { connections: null, tunnels: null, requests: null, pushes: null }
+    const moves = [...blockedPlan.moves, { node: 'fra-2', ...unknown }] as never
+    const words = wordsOf(shown('operator', { ...blockedPlan, moves }))
+    expect(words).toContain('at least 1 tunnel and at least 1 connection move off 2 nodes')
+    expect(words).toMatch(/fra-2\s*unknown/)
+    const nothing = [{ node: 'fra-2', ...unknown }] as never
+    expect(wordsOf(shown('operator', { ...blockedPlan, moves: nothing }))).toContain(
+      'an unknown number of tunnels and an unknown number of connections move off 1 node',
+    )
   })
 
   it('offers a viewer nothing to press, and says whom to ask', () => {

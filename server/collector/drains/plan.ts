@@ -37,7 +37,7 @@ export const planDrain = (
     (node) => node.region !== subject.region,
   )
   const moves = subject.nodes.map((node) => movesOf(fleet, node))
-  const tunnelsMoving = moves.reduce((sum, move) => sum + move.tunnels, 0)
+  const tunnelsMoving = moves.reduce((sum, move) => sum + (move.tunnels ?? 0), 0)
   const phases = subject.nodes.flatMap((node) => phasesOf(fleet, node, strategy, tunnelsOf(fleet, node.id)))
   const serving = receivers.filter((node) => context.servers.has(node.id))
   const expected = forecast(fleet, serving, tunnelsMoving, strategy)
@@ -56,14 +56,18 @@ const idsOf = ({ nodes }: Pick<DrainSubject, 'nodes'>): string[] => nodes.map(({
 const tunnelsOf = (fleet: DrainFleet, node: string): number =>
   fleet.tunnels().filter((tunnel) => tunnel.node === node && tunnel.state === 'registered').length
 
-const movesOf = (fleet: DrainFleet, node: Node): DrainPlan['moves'][number] => {
-  const facts = fleet.known(node.id)?.facts
+/** What a node says that it holds; null for each number that it never said, because it has not answered or does not count it. */
+const movesOf = (fleet: DrainFleet, { id }: Node): DrainPlan['moves'][number] => {
+  const { gauges, drain } = fleet.known(id)?.facts ?? {}
+  // A node with a drain of its own also counts the parts that it does not have: of these it holds nothing.
+  const held = drain?.remaining
+  const listed = tunnelsOf(fleet, id)
   return {
-    node: node.id,
-    connections: facts?.gauges.connections ?? 0,
-    tunnels: tunnelsOf(fleet, node.id),
-    requests: facts?.gauges.requests_pending ?? 0,
-    pushes: facts?.drain?.remaining.pushes ?? 0,
+    node: id,
+    connections: gauges?.connections ?? held?.connections ?? null,
+    tunnels: listed > 0 ? listed : (gauges?.tunnels ?? held?.tunnels ?? null),
+    requests: gauges?.requests_pending ?? held?.requests ?? null,
+    pushes: held?.pushes ?? null,
   }
 }
 

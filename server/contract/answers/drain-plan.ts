@@ -7,11 +7,17 @@ export const drainNoticeSchema = z
   .meta({ id: 'DrainNotice' })
 export type DrainNotice = z.infer<typeof drainNoticeSchema>
 
+const held = count
+  .nullable()
+  .describe(
+    'What the node holds now; null where that is not known: it has not answered yet, or does not count it',
+  )
+
 /** `POST /drains/preview`. */
 export const drainPlanSchema = z
   .object({
     moves: z.array(
-      z.object({ node: z.string(), connections: count, tunnels: count, requests: count, pushes: count }),
+      z.object({ node: z.string(), connections: held, tunnels: held, requests: held, pushes: held }),
     ),
     forecast: z.array(
       z.object({

@@ -297,6 +297,20 @@ describe('the drain desk', () => {
     expect(fleet.order).toEqual([])
   })
 
+  it('plans nothing for what it does not know, and never calls that zero', async () => {
+    fleet.unread.add('fra-1')
+    fleet.get('fra-2').kind = 'json'
+    fleet.hosts = fleet.hosts.filter(({ region }) => region !== 'fra')
+    const unknown = { connections: null, tunnels: null, requests: null, pushes: null }
+    expect((await desk.preview({ region: 'fra' })).moves).toEqual([
+      { node: 'fra-1', ...unknown },
+      { node: 'fra-2', ...unknown, connections: 7 },
+    ])
+    expect((await desk.preview({ node: 'iad-1' })).moves).toEqual([
+      { node: 'iad-1', connections: 0, tunnels: 2, requests: 0, pushes: 0 },
+    ])
+  })
+
   it.each([
     [
       'a drain of it',
