@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { signalsDocument } from '../server/collector/signals/signals-document.ts'
+import { configurationDocument } from '../server/config/configuration-document.ts'
 import { configSchema } from '../server/config/schema.ts'
 
 const write = (name, text) => {
@@ -15,3 +16,4 @@ write(
   'tidegate.schema.json',
   `${JSON.stringify(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), null, 2)}\n`,
 )
+write('configuration.md', configurationDocument())

@@ -287,7 +287,7 @@ embedded: [{ id: e, region: fra, relay: { port: 0, tokens: { Host_A: hunter2-hun
     )
     const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
     expect(by['embedded[0].relay.tokens']).toBe(
-      'has the key "Host_A", which is not allowed here: host ids match [a-z0-9-]{1,63}',
+      'has the key "Host_A", which is not allowed here: host ids match [a-z0-9-]{1,63}, for example host-07',
     )
     expect(by['embedded[0].relay.tokens.host-b']).toContain('[redacted]')
     expect(JSON.stringify(problems)).not.toContain('hunter2')

@@ -26,11 +26,26 @@ const optionsOf = (rule: SignalRule): z.ZodType =>
       Object.fromEntries(
         fieldsOf(rule.thresholds).map(({ name, standard, range, text }) => [
           name,
-          range.meta({ description: `${text.description} (${text.unit})`, default: standard }).optional(),
+          range
+            .meta({
+              description: `${text.description.charAt(0).toUpperCase()}${text.description.slice(1)}; unit: ${text.unit === 's' ? 'seconds' : text.unit}`,
+              default: standard,
+              examples: [standard],
+            })
+            .optional(),
         ]),
       ),
     )
-    .meta({ description: `The signal ${rule.kind}` })
+    .meta({
+      description: `Thresholds of the signal \`${rule.kind}\`, which is one key with a dot in it`,
+      examples: [
+        Object.fromEntries(
+          fieldsOf(rule.thresholds)
+            .slice(0, 1)
+            .map(({ name, standard }) => [name, standard]),
+        ),
+      ],
+    })
 
 const signalsOf = (rules: readonly SignalRule[]): Record<string, z.ZodType> =>
   Object.fromEntries(
@@ -47,10 +62,21 @@ const forNode = z.strictObject(signalsOf(rules.filter((rule) => rule.of === 'nod
 /** `detect` in the configuration: every threshold of every signal, in its range. */
 export const detectSchema = z.strictObject({
   ...signalsOf(rules),
-  /** The same for one region, by its id. */
-  regions: z.record(idSchema, forRegion).optional(),
-  /** The same for one node, by its id; stronger than that of its region. */
-  nodes: z.record(idSchema, forNode).optional(),
+  regions: z
+    .record(idSchema, forRegion)
+    .optional()
+    .meta({
+      description: 'The same for one region, by its id',
+      examples: [{ fra: { 'tunnel.storm': { share: 0.5 } } }],
+    }),
+  nodes: z
+    .record(idSchema, forNode)
+    .optional()
+    .meta({
+      description:
+        'The same for one node, by its id, which comes before that of its region; without the signals of regions',
+      examples: [{ 'fra-1': { 'push.stuck': { withinSeconds: 120 } } }],
+    }),
 }) as unknown as z.ZodType<DetectOptions, DetectOptions>
 
 /** What holds for one signal in one place: that of the node before that of the region before that for all, field by field. */

@@ -84,7 +84,12 @@ export const webhookSchema = z
 /** Of a system that has no drain verb of its own, or is to be drained otherwise. */
 export const drainFields = {
   drain: z
-    .object({ webhook: webhookSchema })
+    .object({
+      webhook: webhookSchema.meta({
+        description: 'Called to take the node out of service and to give it back',
+        examples: [{ url: 'https://ops.example.com/drain', secret: '${DRAIN_SECRET}' }],
+      }),
+    })
     .strict()
     .optional()
     .meta({

@@ -1,0 +1,104 @@
+import { z } from 'zod'
+
+/** One key of a configuration file, as its schema tells of it. */
+export interface ConfigKey {
+  /** `nodes[].url`, `relay.tokens`. */
+  path: string
+  /** Where entries are of several kinds: the kind whose key this is. */
+  kind: string | null
+  schema: z.ZodType
+  description: string | null
+  examples: readonly unknown[]
+  /** What holds where the key is absent; undefined where nothing does. */
+  standard: unknown
+  isRequired: boolean
+}
+
+/** What a value is made of when nothing is around it any more: optional, with a default, or read into another form. */
+export const coreOf = (schema: z.ZodType): z.ZodType => {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
+    return coreOf(schema.unwrap() as z.ZodType)
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return coreOf(schema.unwrap() as z.ZodType)
+  if (schema instanceof z.ZodPipe) return coreOf(schema.in as z.ZodType)
+  return schema
+}
+
+/** What is said of a key by `.meta()`, whether inside or outside of what makes it optional. */
+export const metaOf = (
+  schema: z.ZodType,
+): { description?: string; examples?: unknown[]; default?: unknown } => {
+  const inner =
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault
+      ? metaOf(schema.unwrap() as z.ZodType)
+      : {}
+  const { description, examples, default: standard } = schema.meta() ?? {}
+  return {
+    ...inner,
+    ...(description === undefined ? {} : { description }),
+    ...(Array.isArray(examples) ? { examples } : {}),
+    ...(standard === undefined ? {} : { default: standard }),
+  }
+}
+
+const standardOf = (schema: z.ZodType): unknown =>
+  schema instanceof z.ZodDefault ? schema.def.defaultValue : metaOf(schema).default
+
+/** Objects that a value may be, by the path of their keys below it. */
+const objectsIn = (
+  schema: z.ZodType,
+  path: string,
+): { at: string; kind: string | null; shape: z.ZodObject }[] => {
+  const core = coreOf(schema)
+  if (core instanceof z.ZodObject) return [{ at: path, kind: null, shape: core }]
+  if (core instanceof z.ZodArray) return objectsIn(core.element as z.ZodType, `${path}[]`)
+  if (core instanceof z.ZodDiscriminatedUnion) {
+    const { discriminator } = core.def
+    return core.options.flatMap((option) => {
+      const shape = coreOf(option as z.ZodType)
+      if (!(shape instanceof z.ZodObject)) return []
+      const kind = coreOf(shape.shape[discriminator] as z.ZodType)
+      return [{ at: path, kind: kind instanceof z.ZodLiteral ? String(kind.value) : null, shape }]
+    })
+  }
+  if (core instanceof z.ZodUnion) return core.options.flatMap((each) => objectsIn(each as z.ZodType, path))
+  return []
+}
+
+/**
+ * Every key of a file, in the order of its schema. What a record holds (`detect.nodes`) has the keys of something that is described already.
+ *
+ * @param whole keys that are described elsewhere: they are named, and what is below them is not
+ */
+export const keysOf = (schema: z.ZodType, whole: readonly string[] = []): ConfigKey[] => {
+  const keys: ConfigKey[] = []
+  const seen = new Set<string>()
+  const walk = (part: z.ZodType, path: string, within: string | null): void => {
+    for (const { at, kind, shape } of objectsIn(part, path)) {
+      for (const [name, field] of Object.entries(shape.shape) as [string, z.ZodType][]) {
+        const key = at === '' ? name : `${at}.${name}`
+        const ofKind = kind ?? within
+        // A range of ports may stand alone and in a list: its keys are the same.
+        const known = `${ofKind} ${key.replaceAll('[]', '')}`
+        if (seen.has(known)) continue
+        seen.add(known)
+        const { description = null, examples = [] } = metaOf(field)
+        keys.push({
+          path: key,
+          kind: ofKind,
+          schema: field,
+          description,
+          examples,
+          standard: standardOf(field),
+          isRequired: !field.safeParse(undefined).success,
+        })
+        if (!whole.includes(key)) walk(field, key, ofKind)
+      }
+    }
+  }
+  walk(schema, '', null)
+  return keys
+}
