@@ -1,5 +1,6 @@
 import { type DefaultValues, type FieldValues, type Path, type Resolver, useForm } from 'react-hook-form'
 import type { z } from 'zod'
+import { checkValue } from '@/server/contract/issue-words.ts'
 
 /** What is wrong, one sentence a field; empty where nothing is. */
 export type Problems = Readonly<Record<string, string | undefined>>
@@ -14,7 +15,7 @@ const sentence = (message: string): string =>
 export const bySchema =
   <Values extends FieldValues>(schema: z.ZodType<Values, Values>, words: Problems = {}) =>
   (values: Values): Checked<Values> => {
-    const checked = schema.safeParse(values)
+    const checked = checkValue(schema, values)
     if (checked.success) return { values: checked.data }
     const problems: Record<string, string> = {}
     for (const { path, message } of checked.error.issues) {

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { checkMediaType } from '../auth/request.ts'
 import { decodeCursor, encodeCursor } from '../contract/cursor.ts'
 import { AppError, type Page, type Problem, plainLine } from '../contract/index.ts'
+import { checkValue } from '../contract/issue-words.ts'
 import { problemsOf } from '../contract/problems.ts'
 import type { ApiContext } from './context.ts'
 
@@ -21,8 +22,8 @@ const invalid = (what: string, problems: Problem[]): AppError =>
 
 /** Throws `ERR_INVALID` with every problem at once. */
 const check = <T extends z.ZodType>(what: string, schema: T, value: unknown): z.output<T> => {
-  const parsed = schema.safeParse(value)
-  if (!parsed.success) throw invalid(what, problemsOf(parsed.error))
+  const parsed = checkValue(schema, value)
+  if (!parsed.success) throw invalid(what, problemsOf(parsed.error, { schema, value }))
   return parsed.data
 }
 

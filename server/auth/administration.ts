@@ -1,4 +1,5 @@
 import { AppError, emailSchema, type Problem, passwordSchema, type User } from '../contract/index.ts'
+import { checkValue } from '../contract/issue-words.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import type { SetupLink } from './setup.ts'
@@ -55,8 +56,8 @@ export class Administration {
 
   async #createFirst(email: string, password: string): Promise<void> {
     const problems: Problem[] = [
-      ...problemsOf('TIDEGATE_ADMIN_EMAIL', emailSchema.safeParse(email)),
-      ...problemsOf('TIDEGATE_ADMIN_PASSWORD', passwordSchema.safeParse(password)),
+      ...problemsOf('TIDEGATE_ADMIN_EMAIL', checkValue(emailSchema, email)),
+      ...problemsOf('TIDEGATE_ADMIN_PASSWORD', checkValue(passwordSchema, password)),
     ]
     if (problems.length > 0) {
       const sentence = problems.map(({ path, message }) => `${path} ${message}`).join('; ')

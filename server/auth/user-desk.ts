@@ -1,4 +1,5 @@
 import { type Actor, AppError, passwordSchema, type Role, type User } from '../contract/index.ts'
+import { checkValue } from '../contract/issue-words.ts'
 import type { Store } from '../store/store.ts'
 import type { Administration } from './administration.ts'
 import type { Revocations } from './revocations.ts'
@@ -54,7 +55,7 @@ export class UserDesk {
 
   /** For the machine's owner. Ends the user's sessions. Throws `ERR_NOT_FOUND`, `ERR_INVALID`. */
   async resetPassword(email: string, password: string): Promise<void> {
-    const checked = passwordSchema.safeParse(password)
+    const checked = checkValue(passwordSchema, password)
     if (!checked.success) {
       const problems = checked.error.issues.map(({ message }) => ({ path: 'password', message }))
       throw new AppError('ERR_INVALID', `The password ${problems.map(({ message }) => message).join('; ')}`, {

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { nodeConfigSchema } from '../contract/node-config.ts'
 import { type ConfigKey, keysOf } from './keys.ts'
 import { configSchema } from './schema.ts'
+import { yamlOf } from './yaml-text.ts'
 
 /** A short file of each kind, as it stands on top of the document; both are checked. */
 export const EXAMPLE_FILES = {
@@ -35,18 +36,6 @@ const WHOLE = ['embedded', 'nodes[].map']
 export const CONFIG_FILES: Record<keyof typeof EXAMPLE_FILES, { schema: z.ZodType; keys: ConfigKey[] }> = {
   'tidegate.yaml': { schema: configSchema, keys: keysOf(configSchema, WHOLE) },
   'node.yaml': { schema: nodeConfigSchema, keys: keysOf(nodeConfigSchema) },
-}
-
-/** A value as one writes it in YAML, on one line. */
-export const yamlOf = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(yamlOf).join(', ')}]`
-  if (typeof value === 'object' && value !== null) {
-    const fields = Object.entries(value).map(([key, part]) => `${key}: ${yamlOf(part)}`)
-    return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
-  }
-  if (typeof value !== 'string') return String(value)
-  const isPlain = /^[\w./$][\w./:${} -]*$/.test(value) && !value.includes(': ') && Number.isNaN(Number(value))
-  return isPlain && !/^(?:true|false|null|yes|no|on|off)$/i.test(value) ? value : JSON.stringify(value)
 }
 
 const code = (value: unknown): string => `\`${yamlOf(value).replaceAll('|', '\\|')}\``

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { coreOf, metaOf } from '../contract/issue-words.ts'
 
 /** One key of a configuration file, as its schema tells of it. */
 export interface ConfigKey {
@@ -12,36 +13,6 @@ export interface ConfigKey {
   /** What holds where the key is absent; undefined where nothing does. */
   standard: unknown
   isRequired: boolean
-}
-
-/** What a value is made of when nothing is around it any more: optional, with a default, or read into another form. */
-export const coreOf = (schema: z.ZodType): z.ZodType => {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
-    return coreOf(schema.unwrap() as z.ZodType)
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
-    return coreOf(schema.unwrap() as z.ZodType)
-  if (schema instanceof z.ZodPipe) return coreOf(schema.in as z.ZodType)
-  return schema
-}
-
-/** What is said of a key by `.meta()`, whether inside or outside of what makes it optional. */
-export const metaOf = (
-  schema: z.ZodType,
-): { description?: string; examples?: unknown[]; default?: unknown } => {
-  const inner =
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodNullable ||
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault
-      ? metaOf(schema.unwrap() as z.ZodType)
-      : {}
-  const { description, examples, default: standard } = schema.meta() ?? {}
-  return {
-    ...inner,
-    ...(description === undefined ? {} : { description }),
-    ...(Array.isArray(examples) ? { examples } : {}),
-    ...(standard === undefined ? {} : { default: standard }),
-  }
 }
 
 const standardOf = (schema: z.ZodType): unknown =>

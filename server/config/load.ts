@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { AppError, type Problem } from '../contract/errors.ts'
+import { checkValue } from '../contract/issue-words.ts'
 import { type NodeConfig, nodeConfigSchema } from '../contract/node-config.ts'
 import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
@@ -86,12 +87,12 @@ const load = <T extends z.ZodType>(
   const source = readYaml(path, text)
   const problems: Problem[] = []
   const value = references.replaceIn(source, problems)
-  const parsed = schema.safeParse(value)
+  const parsed = checkValue(schema, value)
   if (!parsed.success) {
     const missing = new Set(problems.map((problem) => problem.path))
     problems.push(
       ...parsed.error.issues
-        .flatMap((issue) => problemOf(issue, source))
+        .flatMap((issue) => problemOf(schema, issue, source))
         .filter((problem) => !missing.has(problem.path)),
     )
   }

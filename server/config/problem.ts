@@ -1,40 +1,19 @@
 import type { z } from 'zod'
 import type { Problem } from '../contract/errors.ts'
+import { exampleAt } from '../contract/issue-words.ts'
 import { pathOf, unknownKeysOf } from '../contract/problems.ts'
+import { yamlOf } from './yaml-text.ts'
 
 /** Keys whose values are secrets, with all that is below them: never repeated in a message. */
 export const SECRET = /(?:tokens?|passwords?|passphrase|secrets?|key|credentials?|users)$/i
 
-/** An example per key, shown where the value has the wrong type or is missing. */
-const EXAMPLES: Record<string, string> = {
-  id: 'fra-1',
-  region: 'fra',
-  kind: 'tidegate',
-  url: 'https://fra-1.internal:9460',
-  token: '${FRA1_TOKEN}',
-  port: '3000',
-  host: '127.0.0.1',
-  intervalMs: '5000',
-  timeoutMs: '3000',
-  at: '[50.11, 8.68]',
-  regions: '[{ id: fra, name: Frankfurt }]',
-  nodes:
-    '[{ id: fra-1, region: fra, kind: tidegate, url: https://fra-1.internal:9460, token: ${FRA1_TOKEN} }]',
-  tokens: '{ host-a: ${HOST_A_TOKEN} }',
-  routes:
-    '[{ name: db, match: { ports: 5432 }, action: { type: forward, targets: [{ host: 10.0.0.7, port: 5432 }] } }]',
-  keyPath: './AuthKey.p8',
-  map: '{ ok: /ok, connections: /stats/open }',
-  topic: 'com.example.app',
-  name: 'web',
-}
-
 /**
  * One zod issue as problems with path, value, rule and example; one for each unknown key.
  *
+ * @param schema what the file was checked by: its keys have the examples
  * @param root the file as it was written, references not yet replaced: what came from the environment is shown by its name
  */
-export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => {
+export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unknown): Problem[] => {
   const unknown = unknownKeysOf(issue, 'is not a known key here')
   if (unknown !== null) return unknown
   if (issue.code === 'invalid_key') {
@@ -48,13 +27,12 @@ export const problemOf = (issue: z.core.$ZodIssue, root: unknown): Problem[] => 
       },
     ]
   }
-  const key = String(issue.path.findLast((segment) => typeof segment === 'string') ?? '')
   const value = issue.path.reduce<unknown>(
     (at, segment) => (at as Record<PropertyKey, unknown> | undefined)?.[segment],
     root,
   )
-  const example = issue.message.includes('for example') ? undefined : EXAMPLES[key]
-  const hint = example === undefined ? '' : `; for example ${example}`
+  const example = issue.message.includes('for example') ? undefined : exampleAt(schema, issue.path, root)
+  const hint = example === undefined ? '' : `; for example ${yamlOf(example)}`
   if (value === undefined) return [{ path: pathOf(issue.path) || 'file', message: `is missing${hint}` }]
   return [
     {

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type { Problem } from './errors.ts'
+import { exampleAt } from './issue-words.ts'
 import { plainLine } from './text.ts'
+import { plural } from './words.ts'
 
 /** `['nodes', 1, 'url']` as `nodes[1].url`. */
 export const pathOf = (segments: readonly PropertyKey[]): string =>
@@ -24,13 +26,29 @@ const MAX_PROBLEMS = 20
 const MAX_PATH = 100
 const MAX_MESSAGE = 300
 
+interface Told {
+  /** Problems told; more are counted. */
+  max?: number
+  /** What the input was checked by, and the input: a rule without an example gets that of its field. */
+  schema?: z.ZodType
+  value?: unknown
+}
+
+const withExample = ({ message, path }: z.core.$ZodIssue, { schema, value }: Told): string => {
+  if (schema === undefined || message.includes('for example')) return message
+  const example = exampleAt(schema, path, value)
+  if (example === undefined) return message
+  return `${message}, for example ${typeof example === 'string' ? example : JSON.stringify(example)}`
+}
+
 /** What is wrong with an input, for `facts.problems` of `ERR_INVALID`. The input is hostile, so the list is short and plain. */
-export const problemsOf = (error: z.core.$ZodError, max = MAX_PROBLEMS): Problem[] => {
+export const problemsOf = (error: z.core.$ZodError, told: Told = {}): Problem[] => {
+  const { max = MAX_PROBLEMS } = told
   const problems: Problem[] = []
   let more = 0
   for (const issue of error.issues) {
     for (const { path, message } of unknownKeysOf(issue) ?? [
-      { path: pathOf(issue.path), message: issue.message },
+      { path: pathOf(issue.path), message: withExample(issue, told) },
     ]) {
       if (problems.length === max) more++
       else
@@ -40,6 +58,6 @@ export const problemsOf = (error: z.core.$ZodError, max = MAX_PROBLEMS): Problem
         })
     }
   }
-  if (more > 0) problems.push({ path: '', message: `and ${more} more problems` })
+  if (more > 0) problems.push({ path: '', message: `and ${plural(more, 'more problem')}` })
   return problems
 }

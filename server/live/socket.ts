@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CLOSE } from '../contract/close-codes.ts'
 import { AppError } from '../contract/errors.ts'
+import { checkValue } from '../contract/issue-words.ts'
 import { type LiveClientMessage, liveClientSchema } from '../contract/live.ts'
 import type { Log } from '../observe/log.ts'
 import { Backlog } from './backlog.ts'
@@ -252,7 +253,7 @@ export class LiveSocket {
   }
 
   #receive(client: Client, text: string | null): void {
-    const parsed = liveClientSchema.safeParse(parseJson(text))
+    const parsed = checkValue(liveClientSchema, parseJson(text))
     if (!parsed.success) {
       const problem = parsed.error.issues[0]
       client.subscriber.refuse(

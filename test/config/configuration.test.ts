@@ -8,11 +8,11 @@ import {
   CONFIG_FILES,
   configurationDocument,
   EXAMPLE_FILES,
-  yamlOf,
 } from '../../server/config/configuration-document.ts'
 import { keysOf } from '../../server/config/keys.ts'
 import { checkConfig, loadNodeConfig } from '../../server/config/load.ts'
 import { configSchema } from '../../server/config/schema.ts'
+import { yamlOf } from '../../server/config/yaml-text.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-configuration-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
+import { checkValue } from '../../contract/issue-words.ts'
 import { problemsOf } from '../../contract/problems.ts'
 
 /** Larger bodies are refused with `ERR_TOO_LARGE`. */
@@ -25,9 +26,9 @@ export interface Answer {
 
 /** Every problem of an input that did not match, or the input as the schema gives it. */
 export const parseInput = <T>(schema: z.ZodType<T>, input: unknown, what: string): T => {
-  const parsed = schema.safeParse(input)
+  const parsed = checkValue(schema, input)
   if (parsed.success) return parsed.data
-  const problems = problemsOf(parsed.error, 100)
+  const problems = problemsOf(parsed.error, { max: 100 })
   const first = problems[0]
   throw new AppError(
     'ERR_INVALID',

@@ -1,4 +1,5 @@
 import { type Health, healthSchema } from '../../../contract/health.ts'
+import { checkValue } from '../../../contract/issue-words.ts'
 import { readJson } from '../untrusted-json.ts'
 
 /** Parts that a node may lack; one that is malformed is dropped and the rest is kept. */
@@ -13,7 +14,7 @@ export const readDocument = (text: string): DocumentReading => {
   const read = readJson(text)
   if (!read.ok) return read
   const { value } = read
-  const whole = healthSchema.safeParse(value)
+  const whole = checkValue(healthSchema, value)
   if (whole.success) return { ok: true, document: whole.data, partial: [] }
 
   const badParts = new Set(whole.error.issues.map((issue) => String(issue.path[0] ?? '')))
