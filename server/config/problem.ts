@@ -31,7 +31,8 @@ export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unkn
     (at, segment) => (at as Record<PropertyKey, unknown> | undefined)?.[segment],
     root,
   )
-  const example = issue.message.includes('for example') ? undefined : exampleAt(schema, issue.path, root)
+  const isSaid = issue.code === 'invalid_value' || issue.message.includes('for example')
+  const example = isSaid ? undefined : exampleAt(schema, issue.path, root)
   const hint = example === undefined ? '' : `; for example ${yamlOf(example)}`
   if (value === undefined) return [{ path: pathOf(issue.path) || 'file', message: `is missing${hint}` }]
   return [

@@ -62,8 +62,11 @@ const serverSchema = z
 
 const pollingSchema = z
   .object({
-    intervalMs: milliseconds
+    intervalMs: z
+      .number()
+      .int()
       .min(1000)
+      .max(3_600_000)
       .default(5000)
       .meta({ description: 'Milliseconds between two polls of a node', examples: [5000] }),
     timeoutMs: milliseconds.default(3000).meta({

@@ -16,7 +16,7 @@ const portRange = z.object({ from: firstPort, to: lastPort }).strict()
 const portsSchema = z.union(
   [
     port,
-    z.string().regex(/^\d{1,5}-\d{1,5}$/),
+    z.string().regex(/^\d{1,5}-\d{1,5}$/, 'must be a port, a list of ports, or a range such as "8000-8010"'),
     portRange,
     z
       .array(z.union([port, portRange]))

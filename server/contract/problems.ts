@@ -34,8 +34,8 @@ interface Told {
   value?: unknown
 }
 
-const withExample = ({ message, path }: z.core.$ZodIssue, { schema, value }: Told): string => {
-  if (schema === undefined || message.includes('for example')) return message
+const withExample = ({ code, message, path }: z.core.$ZodIssue, { schema, value }: Told): string => {
+  if (schema === undefined || code === 'invalid_value' || message.includes('for example')) return message
   const example = exampleAt(schema, path, value)
   if (example === undefined) return message
   return `${message}, for example ${typeof example === 'string' ? example : JSON.stringify(example)}`
