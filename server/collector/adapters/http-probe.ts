@@ -1,5 +1,6 @@
-import { Client, type Dispatcher } from 'undici'
+import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { AddressRules } from './address.ts'
+import { ContinueFilter } from './continue-filter.ts'
 import type { PollOutcome, Reading } from './reading.ts'
 
 /** Bytes of a document on the wire. */
@@ -46,6 +47,8 @@ interface Line {
   url: string
   client: Client
   used: boolean
+  /** Of the connection that is open. */
+  filter: ContinueFilter | null
 }
 
 export interface HttpProbeOptions {
@@ -109,18 +112,25 @@ export class HttpProbe {
     const known = this.#lines.get(target.id)
     if (known && known.url === target.url && !known.client.destroyed) return known
     this.forget(target.id)
+    const connect = buildConnector({
+      timeout: target.timeoutMs ?? this.#options.timeoutMs,
+      lookup: this.#options.rules.lookup(target.embedded),
+    })
     const client = new Client(new URL(target.url).origin, {
       pipelining: 1,
       keepAliveTimeout: 30_000,
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: 16_384,
-      connect: {
-        timeout: target.timeoutMs ?? this.#options.timeoutMs,
-        lookup: this.#options.rules.lookup(target.embedded),
-      },
+      connect: (options, callback) =>
+        connect(options, (...result) => {
+          const [, socket] = result
+          // HTTP/2 has interim answers of its own kind, and is not read through the socket.
+          line.filter = socket && new ContinueFilter(socket)
+          callback(...result)
+        }),
     })
-    const line = { url: target.url, client, used: false }
+    const line: Line = { url: target.url, client, used: false, filter: null }
     this.#lines.set(target.id, line)
     return line
   }
@@ -157,6 +167,7 @@ export class HttpProbe {
       const handler: Dispatcher.DispatchHandler = {
         onRequestStart() {
           line.used = true
+          line.filter?.expect()
         },
         onResponseStart(_controller, statusCode, answered) {
           if (statusCode < 200) return

@@ -1,0 +1,77 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createAddressRules } from '../../../server/collector/adapters/address.ts'
+import { HttpProbe } from '../../../server/collector/adapters/http-probe.ts'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
+const FINAL = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}'
+
+/** A peer that answers each request with these pieces, each in a segment of its own. */
+const peer = async (answers: readonly (readonly string[])[]) => {
+  let connections = 0
+  let requests = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    connections += 1
+    sockets.add(socket.setNoDelay().on('error', () => socket.destroy()))
+    socket.on('data', async () => {
+      const pieces = answers[Math.min(requests, answers.length - 1)] ?? []
+      requests += 1
+      for (const piece of pieces) {
+        socket.write(piece, 'latin1')
+        await new Promise((done) => setTimeout(done, 15))
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const probe = new HttpProbe({ timeoutMs: 2_000, rules: createAddressRules([]) })
+  closing.push(
+    () => server.close(),
+    () => sockets.forEach((socket) => void socket.destroy()),
+    () => probe.close(),
+  )
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { ask: () => probe.ask({ id: 'a', url, embedded: false }, '/'), connections: () => connections }
+}
+
+describe('an answer that begins with interim answers', () => {
+  it.each([
+    ['100 alone', [CONTINUE, FINAL]],
+    ['100 in the same segment', [CONTINUE + FINAL]],
+    ['100 without a reason', ['HTTP/1.1 100\r\n\r\n', FINAL]],
+    ['100 with fields', ['HTTP/1.1 100 Continue\r\nx-a: b\r\n', '\r\n', FINAL]],
+    ['several of them', [CONTINUE, CONTINUE + CONTINUE, FINAL]],
+    ['early hints, then 100', ['HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n', FINAL]],
+    ['byte by byte', [...(CONTINUE + FINAL)]],
+  ])('is read past them: %s', async (_, pieces) => {
+    const { ask } = await peer([pieces])
+    expect(await ask()).toMatchObject({ outcome: 'ok', status: 200, text: '{}' })
+  })
+
+  it('keeps its connection, for each answer again', async () => {
+    const { ask, connections } = await peer([[CONTINUE, FINAL], [FINAL], [CONTINUE + FINAL]])
+    for (let poll = 0; poll < 4; poll += 1) expect(await ask()).toMatchObject({ outcome: 'ok', text: '{}' })
+    expect(connections()).toBe(1)
+  })
+
+  it('ends by its deadline where nothing but interim answers comes', async () => {
+    const { ask } = await peer([Array.from({ length: 200 }, () => CONTINUE)])
+    expect(await ask()).toMatchObject({ outcome: 'timeout', status: null })
+  })
+
+  it('is refused where its interim head has no end', async () => {
+    const { ask } = await peer([['HTTP/1.1 100 Continue\r\n', `x-a: ${'a'.repeat(8_000)}\r\n`.repeat(4)]])
+    expect((await ask()).outcome).not.toBe('ok')
+  })
+
+  it('leaves what looks like one within a body', async () => {
+    const { ask } = await peer([['HTTP/1.1 200 OK\r\ncontent-length: 25\r\n\r\n', CONTINUE]])
+    expect(await ask()).toMatchObject({ outcome: 'ok', text: CONTINUE })
+  })
+})
