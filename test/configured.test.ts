@@ -300,8 +300,13 @@ ${(change.embedded ?? [embedded('fra-1', ports.a), embedded('fra-2', ports.b)]).
     )
     await expect.poll(async () => (await states())['fra-3'], WAIT).toBe('up live')
     expect(await refusal()).toBeNull()
+    write(yaml({ embedded: [embedded('fra-1', ports.a)] }))
+    await expect.poll(async () => (await refusal())?.problems[0]?.message, WAIT).toContain(drain.id)
     const { version } = await api<Drain>(`/drains/${drain.id}`)
     await api(`/drains/${drain.id}/resume`, { version })
+    // Nobody touches the file or asks: the drain's end is enough.
+    await expect.poll(async () => Object.keys(await states()), WAIT).not.toContain('fra-2')
+    expect(await refusal()).toBeNull()
     write(yaml())
     await expect.poll(states, WAIT).toEqual(ATFIRST)
   })

@@ -279,6 +279,12 @@ export class Collector implements CollectorHandle {
     return change
   }
 
+  /** Those of these nodes that a drain has: under way, planned, or with the node still out of service. */
+  drained(nodes: readonly string[]): string[] {
+    const held = new Set(this.#drainHolds().flatMap((hold) => hold.nodes))
+    return nodes.filter((node) => held.has(node))
+  }
+
   /** Thresholds of signals that hold from now on. */
   setThresholds(detect: DetectOptions): void {
     this.#detector.setThresholds(detect)
@@ -422,22 +428,27 @@ export class Collector implements CollectorHandle {
   /** A node that leaves while a drain has it would stay out of service, and no page would have its way back. */
   #refuseHeld({ removed }: FleetChange): void {
     const leaving = new Set(removed.map((node) => node.id))
-    const holds = [
-      ...this.drains
-        .active()
-        .map(({ id, state, steps }) => ({ id, state, nodes: steps.map(({ node }) => node) })),
-      ...this.drains.held().map(({ drainId, state, nodes }) => ({ id: drainId, state, nodes })),
-    ]
-    const problems = holds.flatMap(({ id, state, nodes }) =>
+    const problems = this.#drainHolds().flatMap(({ id, state, nodes }) =>
       nodes
         .filter((node) => leaving.delete(node))
         .map((node) => ({
           path: 'nodes',
-          message: `lacks ${node} in its region, which drain ${id} (${state}) has; bring it back, or send SIGHUP once the drain has ended`,
+          message: `lacks ${node} in its region, which drain ${id} (${state}) has; bring it back, or end the drain: the file is then read again by itself`,
         })),
     )
     if (problems.length === 0) return
-    throw new AppError('ERR_CONFLICT', `Drains have nodes that would leave the configuration`, { problems })
+    throw new AppError('ERR_CONFLICT', `Drains have nodes that would leave the configuration`, {
+      problems,
+      nodes: this.drained(removed.map(({ id }) => id)),
+    })
+  }
+
+  #drainHolds(): { id: string; state: string; nodes: readonly string[] }[] {
+    const { drains } = this
+    return [
+      ...drains.active().map(({ id, state, steps }) => ({ id, state, nodes: steps.map(({ node }) => node) })),
+      ...drains.held().map(({ drainId, state, nodes }) => ({ id: drainId, state, nodes })),
+    ]
   }
 
   #changedAll({ added, removed, changed, regions }: FleetChange): void {

@@ -34,6 +34,7 @@ const unknownIn = (
           message: `names no ${list === 'regions' ? 'region' : 'node'} of this file; it must be one of ${list}: ${[...known].slice(0, 10).join(', ')}${known.size > 10 ? ', …' : ''}`,
         }))
 
+const pollingSchema = configSchema.shape.polling.unwrap()
 const pollingDefaults = configSchema.shape.polling.parse(undefined)
 
 /** Of an address that refers to a secret this form may hold it in lower case or escaped: that one is shown as it was written. */
@@ -50,7 +51,9 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
   const config = partOf(file)
   const problems: Problem[] = []
   const { intervalMs, timeoutMs } = { ...pollingDefaults, ...partOf(config.polling) } as Written
-  if (typeof timeoutMs === 'number' && typeof intervalMs === 'number' && timeoutMs >= intervalMs) {
+  // An interval that cannot be is one mistake; what the timeout is beside it says nothing.
+  const isIntervalRight = pollingSchema.shape.intervalMs.safeParse(intervalMs).success
+  if (typeof timeoutMs === 'number' && isIntervalRight && timeoutMs >= Number(intervalMs)) {
     problems.push({
       path: 'polling.timeoutMs',
       message: `is ${timeoutMs}, polling.intervalMs is ${intervalMs}; a poll must finish before the next begins, for example 3000 and 5000`,

@@ -10,10 +10,12 @@ export const readRegularFile = (path: string, maxBytes: number): string => {
   try {
     const stats = fstatSync(file)
     if (!stats.isFile()) throw new AppError('ERR_CONFIG', `${path} is not a regular file`, { path })
-    if (stats.size > maxBytes)
-      throw new AppError('ERR_CONFIG', `${path} is larger than ${maxBytes} bytes`, { path })
+    if (stats.size > maxBytes) throw tooLarge(path, maxBytes)
     return readFileSync(file, 'utf8')
   } finally {
     closeSync(file)
   }
 }
+
+export const tooLarge = (path: string, maxBytes: number): AppError =>
+  new AppError('ERR_CONFIG', `${path} is larger than ${maxBytes} bytes`, { path })

@@ -10,7 +10,7 @@ export interface ConfigApplierOptions {
   /** Name of the file: it stands for whoever changed it. */
   file: string
   nodes: Pick<EmbeddedFleet, 'changed' | 'nodesAfter' | 'setNodes'>
-  collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling'> & {
+  collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling' | 'drained'> & {
     readonly fleet: Pick<Collector['fleet'], 'record'>
   }
   store: Pick<SqliteStore, 'setRetention' | 'auditAlways'>
@@ -27,6 +27,10 @@ export class ConfigApplier implements Applier {
 
   changedNodes(next: Config): string[] {
     return this.#options.nodes.changed(next.embedded)
+  }
+
+  drained(nodes: readonly string[]): string[] {
+    return this.#options.collector.drained(nodes)
   }
 
   apply(next: Config, commit: (change: FleetChange) => Promise<void>): Promise<FleetChange> {

@@ -12,6 +12,8 @@ import type { Log } from '../observe/log.ts'
 import { Turn } from '../time/turn.ts'
 import { type ConfigChange, changeOf, summaryOf } from './config-change.ts'
 
+/** So often it is looked whether drains still have nodes that a file would remove. */
+const DRAINED_LOOK_MS = 1_000
 /** Mistakes that a page lists; the log and `GET /config` have all. */
 const MAX_SHOWN = 8
 
@@ -25,6 +27,8 @@ export interface ConfigInForceOptions {
 export interface Applier {
   /** Embedded nodes whose entries differ from what they run with. */
   changedNodes(next: Config): string[]
+  /** Those of these nodes that a drain has, so that they cannot leave. */
+  drained(nodes: readonly string[]): string[]
   /**
    * Puts it into force as a whole, once `commit` has written it down. Rejects, and changes nothing, where it cannot be.
    */
@@ -53,6 +57,8 @@ export class ConfigInForce implements ConfigHandle {
   #needsRestart: { at: string; keys: string[] } = { at: '', keys: [] }
   #applier: Applier | null = null
   #isAskedFor = false
+  /** Runs while a file is refused because of drains alone. */
+  #drainedLook: NodeJS.Timeout | null = null
   #isClosed = false
 
   /** Reads the file. Throws `ERR_CONFIG` with every problem at once. */
@@ -84,6 +90,7 @@ export class ConfigInForce implements ConfigHandle {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch.close()
+    this.#endDrainedLook()
     await this.#turn.settled()
   }
 
@@ -141,6 +148,7 @@ export class ConfigInForce implements ConfigHandle {
 
   async #reload(applier: Applier, cause: string): Promise<void> {
     const { path, env, log } = this.#options
+    this.#endDrainedLook()
     this.#watch.reading()
     const next = readConfig(path, env, (files) => this.#watch.setFiles(files), true)
     const change = changeOf(this.#config, next, applier.changedNodes(next))
@@ -184,7 +192,25 @@ export class ConfigInForce implements ConfigHandle {
       { path, problems, ...(error instanceof AppError ? {} : { err: error }) },
       `the configuration is refused, and what was in force goes on: ${problems.map((problem) => `${problem.path} ${problem.message}`).join('; ')}`,
     )
+    if (error instanceof AppError && error.code === 'ERR_CONFLICT') this.#awaitDrains(applier, error)
     applier.problemsChanged()
+  }
+
+  /** Nothing is wrong with the file: it is read again as soon as no drain has the nodes that it lacks. */
+  #awaitDrains(applier: Applier, { facts }: AppError): void {
+    const nodes = Array.isArray(facts.nodes) ? facts.nodes.map(String) : []
+    if (nodes.length === 0 || this.#isClosed) return
+    this.#drainedLook = setInterval(() => {
+      if (applier.drained(nodes).length > 0) return
+      this.#endDrainedLook()
+      this.reload('the drains that had its nodes have ended')
+    }, DRAINED_LOOK_MS)
+    this.#drainedLook.unref()
+  }
+
+  #endDrainedLook(): void {
+    if (this.#drainedLook !== null) clearInterval(this.#drainedLook)
+    this.#drainedLook = null
   }
 }
 

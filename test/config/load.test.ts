@@ -247,6 +247,31 @@ regions: [*c, *c]`,
     expect(checkConfigText(text, '/nowhere/tidegate.yaml', {}).length).toBeGreaterThan(50_000)
   })
 
+  it.each([
+    ['too short an interval', 'polling: { intervalMs: 1 }', 'polling.intervalMs'],
+    ['half a millisecond', 'polling: { intervalMs: 2000.5 }', 'polling.intervalMs'],
+    ['too short a timeout', 'polling: { timeoutMs: 1 }', 'polling.timeoutMs'],
+    [
+      'a timeout as long as the interval',
+      'polling: { intervalMs: 2000, timeoutMs: 2000 }',
+      'polling.timeoutMs',
+    ],
+  ])('counts one mistake once: %s', (_, text, path) => {
+    const paths = checkConfigText(text, '/nowhere/tidegate.yaml', {}).map((problem) => problem.path)
+    expect(paths.filter((each) => each.startsWith('polling'))).toEqual([path])
+  })
+
+  it('refuses in one sentence what would take a running server too long to read, and tells very many mistakes', () => {
+    const check = (text: string) => checkConfigText(text, '/nowhere/tidegate.yaml', {})
+    const largest = 512 * 1024
+    expect(check(`#${' '.repeat(largest)}`)).toEqual([
+      { path: '/nowhere/tidegate.yaml', message: '/nowhere/tidegate.yaml is larger than 524288 bytes' },
+    ])
+    // Bytes count, not letters.
+    expect(check(`#${'é'.repeat(largest / 2)}`)).toHaveLength(1)
+    expect(check('}\n'.repeat(largest / 2)).length).toBeGreaterThan(100_000)
+  })
+
   it('neither waits for a pipe nor reads a device or a huge file while a server runs, and names the files all the same', () => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
@@ -264,7 +289,7 @@ regions: [*c, *c]`,
     expect(running(pipe)).toEqual(['/pipe is not a regular file', [pipe]])
     expect(running('/dev/zero')).toEqual(['/dev/zero is not a regular file', ['/dev/zero']])
     expect(running(folder)).toEqual([' is not a regular file', [folder]])
-    expect(running(huge)).toEqual([expect.stringContaining('is larger than 4194304 bytes'), [huge]])
+    expect(running(huge)).toEqual([expect.stringContaining('is larger than 524288 bytes'), [huge]])
     const refers = file(`${GOOD.replace('${FRA1_TOKEN}', '${file:pipe}')}`)
     expect(running(refers)).toEqual([
       expect.stringContaining('needs the file pipe, which cannot be read'),
