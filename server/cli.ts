@@ -18,6 +18,12 @@ import {
   statusCommand,
   userAddCommand,
 } from './cli/fleet-commands.ts'
+import {
+  addMaintenanceCommand,
+  endMaintenanceCommand,
+  type MaintenanceOptions,
+  maintenanceCommand,
+} from './cli/maintenance-commands.ts'
 import { print } from './cli/output.ts'
 import { AppError } from './contract/errors.ts'
 import { StopWish, stopWithLauncher } from './lifecycle.ts'
@@ -165,6 +171,48 @@ incidents
       exportIncidentCommand(api(), id, options.json === true ? 'json' : options.format),
     ),
   )
+
+const maintenance = program
+  .command('maintenance')
+  .description('list maintenance windows, announce one, or end one')
+  .addOption(new Option('--status <state>', 'only these').choices(['planned', 'active', 'past']))
+  .addOption(jsonOption())
+maintenance.action(
+  run((options: Json & { status?: string }) =>
+    maintenanceCommand(api(), options.status, options.json === true),
+  ),
+)
+maintenance
+  .command('list')
+  .addOption(new Option('--status <state>', 'only these').choices(['planned', 'active', 'past']))
+  .addOption(jsonOption())
+  .action(
+    run((options: Json & { status?: string }) =>
+      maintenanceCommand(api(), options.status, options.json === true),
+    ),
+  )
+maintenance
+  .command('add')
+  .description('what it covers opens no incident meanwhile; without regions and nodes, the whole fleet')
+  .requiredOption('--title <text>', 'what is done, for example "kernel update"')
+  .requiredOption('--reason <text>', 'why')
+  .option('--for <duration>', 'how long, for example 90m, 2h or 1h30m')
+  .option('--from <time>', 'when it begins, ISO 8601; default now')
+  .option('--to <time>', 'when it ends, ISO 8601, instead of --for')
+  .option('--region <id...>', 'regions that it covers')
+  .option('--node <id...>', 'nodes that it covers')
+  .addOption(jsonOption())
+  .action(
+    run(
+      (options: MaintenanceOptions & Json) => addMaintenanceCommand(api(), options, options.json === true),
+      usageError,
+    ),
+  )
+maintenance
+  .command('end <id>')
+  .description('end an active one now, or remove a planned one')
+  .addOption(jsonOption())
+  .action(run((id: string, options: Json) => endMaintenanceCommand(api(), id, options.json === true)))
 
 program
   .command('check-config <file>')

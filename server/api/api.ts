@@ -16,6 +16,7 @@ import { fleetHandlers } from './fleet.ts'
 import { healthzHandlers } from './healthz.ts'
 import { incidentHandlers } from './incidents.ts'
 import { laterHandlers } from './later.ts'
+import { maintenanceHandlers } from './maintenance.ts'
 import { peopleHandlers } from './people.ts'
 import { seriesHandlers } from './series.ts'
 import { serve } from './serve.ts'
@@ -57,6 +58,7 @@ export const createApi = (options: ApiOptions): Api => {
     ...eventHandlers(options),
     ...incidentHandlers(options),
     ...drainHandlers(options),
+    ...maintenanceHandlers(options),
     ...systemHandlers(options),
     ...configHandlers(options),
     ...peopleHandlers(options),

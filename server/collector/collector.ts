@@ -31,6 +31,7 @@ import { Retention } from './history/retention.ts'
 import { IncidentBook } from './incidents/book.ts'
 import { IncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
+import { MaintenanceWindows } from './maintenance/windows.ts'
 import { Recurring } from './recurring.ts'
 import type { DetectOptions } from './signals/detect.ts'
 import { Detector } from './signals/detector.ts'
@@ -47,6 +48,8 @@ const EVALUATE_MS = 1_000
 const SAVE_TUNNELS_MS = 1_000
 const WRITE_HISTORY_MS = 1_000
 const READ_TUNNELS_MS = 10_000
+const LOOK_MAINTENANCE_MS = 1_000
+const READ_MAINTENANCE_MS = 5_000
 
 export interface CollectorOptions {
   store: Store
@@ -71,6 +74,7 @@ export class Collector implements CollectorHandle {
   readonly fleet: Fleet
   readonly drains: RunningDrainDesk
   readonly incidents: IncidentDesk
+  readonly maintenance: MaintenanceWindows
   readonly #options: CollectorOptions
   readonly #now: () => number
   readonly #startedAt: string
@@ -135,8 +139,10 @@ export class Collector implements CollectorHandle {
       openIncidents: () => this.#book.open(),
       activeDrains: () => this.#drainsUnderWay(),
       absence: (node) => this.drains.absence(node),
+      maintenance: (whom) => this.maintenance.mark(whom),
     })
     const { fleet } = this
+    this.maintenance = this.#maintenanceOf(record)
     fleet.onPoll((id, poll) => this.#beat(id, poll))
     fleet.onPoll((id) => this.#history.touch(id))
     this.#history = this.#historyOf()
@@ -151,6 +157,7 @@ export class Collector implements CollectorHandle {
       book: this.#book,
       detect: options.detect ?? {},
       activeDrains: () => this.#drainsUnderWay(),
+      maintenance: this.maintenance,
       log,
     })
     this.#watch = new Watch({
@@ -202,6 +209,7 @@ export class Collector implements CollectorHandle {
       fleet,
       book: this.#book,
       watch: this.#watch,
+      maintenance: this.maintenance,
       store,
       pollIntervalMs: polling.intervalMs,
       now: this.#now,
@@ -217,6 +225,10 @@ export class Collector implements CollectorHandle {
     this.#recurring.every(SAVE_TUNNELS_MS, 'saving the host map', () => this.#tunnels.save())
     this.#recurring.every(WRITE_HISTORY_MS, 'writing history', () => this.#history.write())
     this.#recurring.every(READ_TUNNELS_MS, 'reading lists of tunnels', () => this.#tunnels.readAll())
+    this.#recurring.every(LOOK_MAINTENANCE_MS, 'the look at maintenance', async () => this.maintenance.look())
+    this.#recurring.every(READ_MAINTENANCE_MS, 'reading maintenance windows', () =>
+      this.maintenance.refresh(),
+    )
     this.#retention.start()
     this.#room.start()
     await this.drains.start()
@@ -387,6 +399,23 @@ export class Collector implements CollectorHandle {
   /** A drain that is planned for later explains nothing yet, and wants nothing of its nodes. */
   #drainsUnderWay(): Drain[] {
     return this.drains.active().filter((drain) => drain.state !== 'planned')
+  }
+
+  #maintenanceOf(record: EventSink['record']): MaintenanceWindows {
+    const { store, live } = this.#options
+    return new MaintenanceWindows({
+      store,
+      live,
+      record,
+      fleet: {
+        regions: () => this.fleet.regionIds(),
+        nodes: () => this.fleet.members(),
+        regionOf: (node) => this.fleet.member(node)?.region ?? null,
+        openIncidents: () => this.#book.open(),
+      },
+      held: (window) => this.#detector.heldBack(window),
+      now: this.#now,
+    })
   }
 
   #historyOf(): Recorder {

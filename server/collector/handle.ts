@@ -11,6 +11,9 @@ import type {
   Heartbeats,
   Incident,
   IncidentPatch,
+  MaintenanceCreateRequest,
+  MaintenanceState,
+  MaintenanceWindow,
   Node,
   NodeConnection,
   NodeDetail,
@@ -45,6 +48,7 @@ export interface CollectorHandle {
   figures(): SystemInfo['collector']
   readonly drains: DrainDesk
   readonly incidents: IncidentDesk
+  readonly maintenance: MaintenanceDesk
 }
 
 export interface DrainDesk {
@@ -75,4 +79,18 @@ export interface IncidentDesk {
   note(id: string, text: string, actor: Actor): Promise<TimelineItem>
   patch(id: string, patch: IncidentPatch, actor: Actor): Promise<Incident>
   annotate(request: AnnotationRequest, actor: Actor): Promise<Annotation>
+}
+
+export interface MaintenanceDesk {
+  /** The latest beginning first. `from` and `to` (epoch ms) select what overlaps that time. */
+  list(filter: {
+    status?: MaintenanceState
+    from?: number
+    to?: number
+    limit?: number
+    cursor?: string
+  }): Promise<Page<MaintenanceWindow>>
+  create(request: MaintenanceCreateRequest, actor: Actor): Promise<MaintenanceWindow>
+  /** Ends an active window now, and removes a planned one. */
+  end(id: string, actor: Actor): Promise<void>
 }

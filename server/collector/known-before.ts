@@ -9,11 +9,15 @@ export const loadKnown = async (options: {
   fleet: Fleet
   book: IncidentBook
   watch: Pick<Watch, 'seed'>
+  maintenance: { refresh(): Promise<void> }
   store: Pick<Store, 'tunnels' | 'lastSampleAt' | 'addGap'>
   pollIntervalMs: number
   now: () => number
 }): Promise<void> => {
   const { fleet, book, watch, store, now } = options
+  // First of all: what is judged from here on must know what was announced.
+  // Where it cannot be read it is tried again every few seconds, and that says so.
+  await options.maintenance.refresh().catch(() => undefined)
   await fleet.loadIntents()
   const hosts = await store.tunnels()
   fleet.hosts.load(hosts, now())

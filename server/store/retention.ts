@@ -33,6 +33,8 @@ const keptOfCollectorMs = 30 * day
 /** Incidents that keep anything, newest first, and for how long they do. */
 const maxIncidents = 1_000
 const incidentsMs = 400 * day
+/** Past maintenance windows are kept as long as the incidents beside which they are shown, and at most so many. */
+const maxMaintenance = 10_000
 /** However full the disk is: the last hour stays, or nothing could be seen at all. */
 const alwaysMs = hour
 /** The newest rows of one scope, or documents of one node, that are kept within their time. */
@@ -155,6 +157,11 @@ export class Pruner {
     await this.#connection.query('DELETE FROM "sessions" WHERE "expiresAt" < ?', [
       new Date(now).toISOString().replace('Z', '+00:00'),
     ])
+    await this.#connection.query(
+      `DELETE FROM "maintenance_windows" WHERE "to" <= ?
+        AND ("to" < ? OR "id" IN (SELECT "id" FROM "maintenance_windows" ORDER BY "from" DESC, "id" DESC LIMIT -1 OFFSET ?))`,
+      [now, now - incidentsMs, maxMaintenance],
+    )
     if ((await usedBytes(this.#reader)) > maxBytes) {
       const sum = () => pruned.samples + pruned.events + pruned.history
       const before = sum()

@@ -30,6 +30,7 @@ const TABLES = [
   'incidents',
   'timeline_items',
   'annotations',
+  'maintenance_windows',
   'drains',
   'audit_rows',
   'users',

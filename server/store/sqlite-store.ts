@@ -33,6 +33,13 @@ import {
   saveIncident,
   unmuteSignal,
 } from './incidents.ts'
+import {
+  addMaintenance,
+  endMaintenance,
+  readMaintenance,
+  readMaintenanceSince,
+  readOneMaintenance,
+} from './maintenance.ts'
 import { applyMigrations } from './migrations.ts'
 import { Reader } from './reader.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
@@ -44,6 +51,7 @@ import type {
   EventInput,
   HistoryDocument,
   HistoryState,
+  MaintenanceFilter,
   Pruned,
   SampleRow,
   SeriesQuery,
@@ -51,6 +59,7 @@ import type {
   StoredApiToken,
   StoredDrain,
   StoredIncident,
+  StoredMaintenance,
   StoreHealth,
 } from './store.ts'
 import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
@@ -329,6 +338,26 @@ export class SqliteStore implements Store {
 
   annotations(filter: { from: string; to: string }): Promise<Annotation[]> {
     return this.#guard(() => readAnnotations(this.prisma, filter, this.#unreadable))
+  }
+
+  addMaintenance(window: StoredMaintenance, audit: Omit<AuditRow, 'id'>): Promise<void> {
+    return addMaintenance(this.#connection, window, audit)
+  }
+
+  endMaintenance(...change: Parameters<Store['endMaintenance']>): Promise<void> {
+    return endMaintenance(this.#connection, ...change)
+  }
+
+  maintenanceWindow(id: string): Promise<StoredMaintenance | null> {
+    return this.#guard(() => readOneMaintenance(this.prisma, id, this.#unreadable))
+  }
+
+  maintenanceSince(at: number): Promise<StoredMaintenance[]> {
+    return this.#guard(() => readMaintenanceSince(this.prisma, at, this.#unreadable))
+  }
+
+  maintenance(filter: MaintenanceFilter): Promise<Page<StoredMaintenance>> {
+    return this.#guard(() => readMaintenance(this.prisma, filter, this.#unreadable))
   }
 
   createDrain(stored: StoredDrain, audit?: readonly Omit<AuditRow, 'id'>[]): Promise<void> {

@@ -7,6 +7,8 @@ import type {
   FleetEvent,
   Incident,
   Intent,
+  MaintenanceState,
+  MaintenanceWindow,
   MetricName,
   ObservedState,
   Page,
@@ -116,6 +118,20 @@ export interface StoredIncident {
   muted: readonly string[]
 }
 
+/** A maintenance window as kept; what state it is in is the clock's to say. */
+export type StoredMaintenance = Omit<MaintenanceWindow, 'state' | 'held'>
+
+export interface MaintenanceFilter {
+  status?: MaintenanceState
+  /** By which `status` is told, epoch ms. */
+  now: number
+  /** Only what overlaps this span, epoch ms. */
+  from?: number
+  to?: number
+  limit?: number
+  cursor?: string
+}
+
 export interface StoreHealth {
   ok: boolean
   reason: string | null
@@ -202,6 +218,20 @@ export interface Store {
   timelineItems(incidentId: string): Promise<TimelineItem[]>
   addAnnotation(annotation: Annotation): Promise<void>
   annotations(filter: { from: string; to: string }): Promise<Annotation[]>
+
+  /** Inserts a window. Its audit row stands in the same transaction. */
+  addMaintenance(window: StoredMaintenance, audit: Omit<AuditRow, 'id'>): Promise<void>
+  /** Replaces a window by the ended one, or removes it (null). Rejects with `ERR_CONFLICT` where somebody ended it first. */
+  endMaintenance(
+    before: StoredMaintenance,
+    ended: StoredMaintenance | null,
+    audit: Omit<AuditRow, 'id'>,
+  ): Promise<void>
+  maintenanceWindow(id: string): Promise<StoredMaintenance | null>
+  /** Windows that end after `at`, epoch ms. */
+  maintenanceSince(at: number): Promise<StoredMaintenance[]>
+  /** The latest beginning first. */
+  maintenance(filter: MaintenanceFilter): Promise<Page<StoredMaintenance>>
 
   /**
    * Inserts; rejects with `ERR_DRAIN_RUNNING` where an active drain of the same region or node exists, `ERR_VERSION_CONFLICT {version}`

@@ -230,6 +230,27 @@ describe('every call of the API, asked of a real collector with a real fleet', (
     for (const event of items) expectEvent(event)
   })
 
+  it('of maintenance', async () => {
+    const in1h = new Date(Date.now() + 3_600_000).toISOString()
+    const body = { title: 'Kernel update', from: new Date().toISOString(), to: in1h, reason: 'CVE-2026-1234' }
+    const { id } = await good('createMaintenance', { body: { ...body, regions: ['fra'] } })
+    expect((await good('listMaintenance', { query: 'status=active' })).items[0]).toMatchObject({
+      id,
+      held: [],
+    })
+    expect((await good('getNode', { params: { id: 'fra-1' } })).maintenance).toMatchObject({ until: in1h })
+    expect((await good('getRegion', { params: { id: 'fra' } })).intent).toBe('maintenance')
+    await good('endMaintenance', { params: { id } })
+    await bad('endMaintenance', 'ERR_CONFLICT', { params: { id } })
+    await bad('endMaintenance', 'ERR_NOT_FOUND', { params: { id: 'nobody' } })
+    const { problems } = await bad('createMaintenance', 'ERR_INVALID', {
+      body: { ...body, regions: ['fra', 'nowhere'], nodes: ['nobody'] },
+    })
+    expect(problems.map(({ path }: { path: string }) => path)).toEqual(['regions[1]', 'nodes[0]'])
+    await bad('createMaintenance', 'ERR_INVALID', { body: { ...body, to: body.from } })
+    expect((await good('listMaintenance', { query: 'status=past' })).items).toMatchObject([{ id }])
+  })
+
   it('of people, tokens and the room itself', async () => {
     await good('getMe')
     await good('getSystem')

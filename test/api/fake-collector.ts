@@ -1,10 +1,16 @@
-import type { CollectorHandle, DrainDesk, IncidentDesk } from '../../server/collector/handle.ts'
+import type {
+  CollectorHandle,
+  DrainDesk,
+  IncidentDesk,
+  MaintenanceDesk,
+} from '../../server/collector/handle.ts'
 import {
   type Annotation,
   AppError,
   type Drain,
   type Health,
   type Incident,
+  type MaintenanceWindow,
   type NodeDetail,
   type Overview,
   type Region,
@@ -173,4 +179,36 @@ export class FakeCollector implements CollectorHandle {
       actor: actor.name,
     }),
   }
+
+  readonly #windows = new Map<string, MaintenanceWindow>([['m1', maintenanceWindow('m1')]])
+  readonly maintenance: MaintenanceDesk = {
+    list: async ({ status }) => ({
+      items: [...this.#windows.values()].filter(({ state }) => status === undefined || state === status),
+      nextCursor: null,
+    }),
+    create: async ({ regions = [], nodes = [], ...request }, actor) => {
+      const window = { ...maintenanceWindow('m2'), ...request, regions, nodes, createdBy: actor.name }
+      this.#windows.set(window.id, window)
+      return window
+    },
+    end: async (id) => {
+      if (!this.#windows.delete(id))
+        throw new AppError('ERR_NOT_FOUND', `There is no maintenance window ${id}`, { id })
+      this.calls.push(`end maintenance ${id}`)
+    },
+  }
 }
+
+const maintenanceWindow = (id: string): MaintenanceWindow => ({
+  id,
+  title: 'Kernel update',
+  reason: 'CVE-2026-1234',
+  from: at,
+  to: iso(start + 3_600_000),
+  regions: ['fra'],
+  nodes: [],
+  state: 'active',
+  createdAt: at,
+  createdBy: 'ana@example.com',
+  held: [],
+})

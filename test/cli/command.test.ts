@@ -59,6 +59,32 @@ describe('the command', { timeout: 30_000 }, () => {
     },
   )
 
+  it('lists, announces and ends maintenance', async () => {
+    expect((await asked('maintenance')).out).toMatch(/m1 +fra +active .*Kernel update/)
+    expect((await asked('maintenance', 'list', '--status', 'past')).out).toBe('No maintenance\n')
+    const add = [
+      'maintenance',
+      'add',
+      '--title',
+      'Disks',
+      '--reason',
+      'full',
+      '--for',
+      '2h',
+      '--node',
+      'fra-1',
+    ]
+    const { out } = await asked(...add, '--json')
+    const window = JSON.parse(out)
+    expect(window).toMatchObject({ id: 'm2', title: 'Disks', nodes: ['fra-1'], regions: [] })
+    expect(Date.parse(window.to) - Date.parse(window.from)).toBe(7_200_000)
+    expect(JSON.parse((await asked('maintenance', 'end', 'm2', '--json')).out)).toMatchObject({ id: 'm2' })
+    expect(server.collector.calls).toContain('end maintenance m2')
+    expect(await asked('maintenance', 'end', 'm2')).toMatchObject({ code: EXIT.failed, out: '' })
+    const endless = await asked(...add.filter((word) => word !== '--for' && word !== '2h'))
+    expect([endless.code, endless.err]).toEqual([EXIT.usage, expect.stringContaining('Say when it ends')])
+  })
+
   it('tells a collector that is away from a token that is missing', async () => {
     const away = await run(['status'], { TIDEGATE_URL: 'http://127.0.0.1:1', TIDEGATE_TOKEN: 'x' })
     expect([away.code, away.err]).toEqual([EXIT.unreachable, expect.stringContaining('cannot be reached')])

@@ -11,8 +11,9 @@ export const NOTHING_ELSE_SERVES: DrainNotice = {
   message: 'No other region serves now, so nothing could take over',
 }
 
+/** Also in maintenance: it may go, and until then it does its job. Within a window of the whole fleet drains must go on. */
 const isServing = (node: Node): boolean =>
-  (node.state === 'up' || node.state === 'degraded') && node.intent === 'serving'
+  (node.state === 'up' || node.state === 'degraded') && node.intent !== 'drain'
 
 /** What is planned for an hour decides once more when the hour has come, or when somebody continues it after it could not begin. */
 const isForLater = (drain: Drain): boolean =>

@@ -21,7 +21,7 @@ export const receiverWorries = (
 ): Worry[] => {
   const successors = successorsOf(fleet.nodes(), leaving)
   const able = successors.filter(
-    ({ intent, state }) => intent === 'serving' && (state === 'up' || state === 'degraded'),
+    ({ intent, state }) => intent !== 'drain' && (state === 'up' || state === 'degraded'),
   )
   const isReceiving = (id: string): boolean => successors.some((node) => node.region === id)
   return [

@@ -41,8 +41,7 @@ class LiveNodeView implements NodeView {
   }
 
   get away(): boolean {
-    const { fleet } = this.#sources
-    return fleet.away(this.id) !== null || fleet.intent(this.id) === 'maintenance'
+    return this.#sources.fleet.away(this.id) !== null
   }
 
   get draining(): boolean {

@@ -9,6 +9,7 @@ import {
   INTENTS,
   type Incident,
   type Intent,
+  type MaintenanceMark,
   type Node,
   type NodeDetail,
   type NodeNumbers,
@@ -58,6 +59,8 @@ export interface FleetOptions {
   activeDrains: () => Drain[]
   /** Why a drain may have a node away, and for how long (ms, null: until it is back). */
   absence: (node: string) => Absence | null
+  /** The maintenance window that covers all of these now; default none. */
+  maintenance?: (whom: { regions: readonly string[]; nodes: readonly string[] }) => MaintenanceMark | null
 }
 
 /** What another set of targets changes. */
@@ -163,6 +166,11 @@ export class Fleet implements DrainFleet {
     }
   }
 
+  /** Every configured region, also one without nodes. */
+  regionIds(): string[] {
+    return this.#regions.map(({ id }) => id)
+  }
+
   members(): readonly FleetNode[] {
     return this.#members
   }
@@ -215,10 +223,11 @@ export class Fleet implements DrainFleet {
       const relays = measured.filter((node) => node.facts?.gauges.tunnels !== undefined)
       const proxies = measured.filter((node) => node.facts?.gauges.connections !== undefined)
       const wanted = members.map((node) => this.intent(node.id))
+      const maintenance = this.#maintenance({ regions: [config.id], nodes: members.map(({ id }) => id) })
       const intent: Intent =
         drained.has(config.id) || (wanted.length > 0 && wanted.every((word) => word === 'drain'))
           ? 'drain'
-          : wanted.length > 0 && wanted.every((word) => word === 'maintenance')
+          : maintenance !== null
             ? 'maintenance'
             : 'serving'
       return {
@@ -232,6 +241,7 @@ export class Fleet implements DrainFleet {
         ),
         ...(words === null ? {} : { words }),
         intent,
+        ...(maintenance === null ? {} : { maintenance }),
         nodes: members.length,
         up: states.filter((state) => state === 'up').length,
         tunnels: relays.length === 0 ? null : relays.reduce((sum, node) => sum + this.#tunnelsOn(node), 0),
@@ -279,8 +289,14 @@ export class Fleet implements DrainFleet {
     return this.#options.now() <= until ? { drainId, until: new Date(until).toISOString() } : null
   }
 
+  /** What is wanted of a node: what a drain wants before what maintenance allows. */
   intent(node: string): Intent {
-    return this.#intents.get(node) ?? 'serving'
+    const wanted = this.#intents.get(node)
+    if (wanted !== undefined) return wanted
+    const region = this.#nodes.get(node)?.region
+    const inMaintenance =
+      region !== undefined && this.#maintenance({ regions: [region], nodes: [node] }) !== null
+    return inMaintenance ? 'maintenance' : 'serving'
   }
 
   /** What the operator wants of these nodes from now on; kept over restarts. */
@@ -320,6 +336,10 @@ export class Fleet implements DrainFleet {
     for (const listener of this.#pollListeners) this.#tell(() => listener(node, reading))
   }
 
+  #maintenance(whom: { regions: readonly string[]; nodes: readonly string[] }): MaintenanceMark | null {
+    return this.#options.maintenance?.(whom) ?? null
+  }
+
   #tell(call: () => void): void {
     try {
       call()
@@ -356,6 +376,7 @@ export class Fleet implements DrainFleet {
     const { judgement, reading } = node
     const away = this.away(node.id)
     const answers = judgement.state === 'up' || judgement.state === 'degraded'
+    const maintenance = this.#maintenance({ regions: [node.region], nodes: [node.id] })
     const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id)?.sentence : undefined
     return {
       id: node.id,
@@ -366,6 +387,7 @@ export class Fleet implements DrainFleet {
       intent: this.intent(node.id),
       problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
       ...(away === null ? {} : { away }),
+      ...(maintenance === null ? {} : { maintenance }),
       version: node.facts?.version ?? null,
       since: new Date(sinceOf(node, hurt)).toISOString(),
       lastPollAt: reading === null ? null : new Date(reading.at).toISOString(),

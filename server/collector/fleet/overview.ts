@@ -73,11 +73,13 @@ export const verdictOf = (facts: {
   // A drain of the last region that serves is wanted, and still nothing to sleep through.
   const serving = nodes.filter((node) => serves(node.state))
   const nothingServes = serving.length === 0 && unknown.length < nodes.length
+  // What was announced is no outage, as long as something serves.
+  const fallen = regions.some(({ state, maintenance }) => state === 'down' && maintenance === undefined)
   const lastLeaves =
     serving.length > 0 &&
     serving.every((node) => regions.find(({ id }) => id === node.region)?.state === 'draining')
   const level: VerdictLevel =
-    nothingServes || trouble.stuck || regions.some((region) => region.state === 'down')
+    nothingServes || trouble.stuck || fallen
       ? 'outage'
       : lastLeaves || incidents.length + unknown.length + trouble.needy + problems.length > 0
         ? 'attention'
@@ -112,11 +114,16 @@ const troubleOf = (facts: {
       .filter((signal) => signal.kind === 'push.stuck' && signal.closedAt === undefined)
       .map((signal) => ({ node: signal.scope.replace(/^node:/, ''), since: Date.parse(incident.startedAt) })),
   )
-  // What a drain took away, for a restart or for good, needs nobody.
-  const down = facts.nodes.filter((node) => node.state === 'down' && node.away === undefined)
+  // What a drain took away, for a restart or for good, needs nobody; neither does what is in maintenance.
+  const down = facts.nodes.filter(
+    (node) => node.state === 'down' && node.away === undefined && node.maintenance === undefined,
+  )
   // A node that is named for what hurts is not named again for its state.
   const degraded = facts.nodes.filter(
-    (node) => node.state === 'degraded' && !stuck.some((entry) => entry.node === node.id),
+    (node) =>
+      node.state === 'degraded' &&
+      node.maintenance === undefined &&
+      !stuck.some((entry) => entry.node === node.id),
   )
   return {
     causes: [
@@ -206,16 +213,20 @@ const doingTheirJob = (regions: readonly Region[], nodes: readonly Node[]): Said
   }
 }
 
-/** What is drained or on its way: regions where whole ones are, else nodes. */
+/** What is drained, on its way, or away for maintenance: regions where whole ones are, else nodes. */
 const leavingWords = (
   regions: readonly Region[],
   nodes: readonly Node[],
 ): { now: string; was: string } | null => {
   const isOut = ({ state }: { state: ObservedState }) => state === 'drained' || state === 'draining'
-  const whole = regions.filter(isOut)
-  const out = whole.length > 0 ? whole : nodes.filter(isOut)
+  const rests = (part: Region | Node) =>
+    part.maintenance !== undefined && !isOut(part) && part.state !== 'up' && part.state !== 'unknown'
+  const whole = regions.filter((region) => isOut(region) || rests(region))
+  const out: readonly (Region | Node)[] =
+    whole.length > 0 ? whole : nodes.filter((node) => isOut(node) || rests(node))
   if (out.length === 0) return null
-  const words = (verb: string) => out.map(({ id, state }) => `${id} ${verb} ${state}`).join(', ')
+  const words = (verb: string) =>
+    out.map((part) => `${part.id} ${verb} ${isOut(part) ? part.state : 'in maintenance'}`).join(', ')
   return { now: words('is'), was: words('was') }
 }
 

@@ -103,8 +103,16 @@ export class IncidentBook {
     })
   }
 
-  /** Brings a rule's verdict into the book. */
-  async observe(scope: SignalScope, verdict: SignalVerdict, now: number): Promise<void> {
+  /**
+   * Brings a rule's verdict into the book. `explainedUntil`: until when (epoch ms) maintenance explained what opens now; the incident
+   * counts from there, and the signal keeps when its evidence began.
+   */
+  async observe(
+    scope: SignalScope,
+    verdict: SignalVerdict,
+    now: number,
+    explainedUntil: number | null = null,
+  ): Promise<void> {
     if (verdict.state === 'hold') return
     const key = keyOf(scope.kind, scope.scope)
     if (verdict.state === 'closed') {
@@ -117,7 +125,7 @@ export class IncidentBook {
     if (this.#kept.muting(key)) return
     const kept = this.#kept.holding(key)
     if (kept) await this.#noteImpact(kept, key, verdict, now)
-    else await this.#openSignal(scope, verdict, now)
+    else await this.#openSignal(scope, verdict, now, explainedUntil)
   }
 
   /** Resolves what has been quiet long enough, and forgets what cannot come back. */
@@ -173,7 +181,12 @@ export class IncidentBook {
     for (const { id } of this.open()) await this.#kept.change(id, (kept) => related(kept, drains))
   }
 
-  async #openSignal(scope: SignalScope, verdict: OpenVerdict, now: number): Promise<void> {
+  async #openSignal(
+    scope: SignalScope,
+    verdict: OpenVerdict,
+    now: number,
+    explainedUntil: number | null,
+  ): Promise<void> {
     const key = keyOf(scope.kind, scope.scope)
     for (let attempt = 1; ; attempt += 1) {
       // Another collector may have opened it, or the incident that it belongs to.
@@ -183,7 +196,7 @@ export class IncidentBook {
         await this.#recordOpened(held.incident, held.version === 1, scope, verdict.sentence)
       if (held || this.#kept.muting(key)) return
       try {
-        const written = await this.#write(scope, verdict, now)
+        const written = await this.#write(scope, verdict, now, explainedUntil)
         if (!written) return
         const { incident, opened } = written
         this.#unanswered.delete(key)
@@ -201,10 +214,12 @@ export class IncidentBook {
   /** Puts a signal into the incident that it belongs to; null where it is there already. `opened`: that one was not open before. */
   async #write(
     scope: SignalScope,
-    verdict: OpenVerdict,
+    said: OpenVerdict,
     now: number,
+    explainedUntil: number | null,
   ): Promise<{ incident: Incident; opened: boolean } | null> {
-    const beside = { [keyOf(scope.kind, scope.scope)]: keptSignal(verdict) }
+    const beside = { [keyOf(scope.kind, scope.scope)]: keptSignal(said) }
+    const verdict = { ...said, startedAt: Math.max(said.startedAt, explainedUntil ?? said.startedAt) }
     const into = pickIncident(this.#kept.all(), scope, now)
     if (!into) {
       const incident = newIncident(scope, verdict, now)

@@ -31,6 +31,7 @@ export type IncidentDeskStore = Pick<
   | 'annotations'
   | 'events'
   | 'gaps'
+  | 'maintenance'
 >
 
 export interface IncidentDeskOptions {

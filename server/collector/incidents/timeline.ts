@@ -17,6 +17,7 @@ import {
   timelineSpan,
 } from '../../contract/index.ts'
 import type { EventFilter, Store } from '../../store/store.ts'
+import { maintenanceItems, touchesIncident } from './maintenance-items.ts'
 
 const PAGE = 1_000
 /** Events from either end of the time: how it began, and how it ended. */
@@ -38,7 +39,10 @@ export interface TimelineFilter {
   members?: boolean
 }
 
-type TimelineStore = Pick<Store, 'events' | 'timelineItems' | 'annotations' | 'gaps'>
+type TimelineStore = Pick<Store, 'events' | 'timelineItems' | 'annotations' | 'gaps' | 'maintenance'>
+
+/** Maintenance windows on one timeline. */
+const MAX_WINDOWS = 200
 
 /** Everything that happened around an incident, in order, not folded. */
 export const gatherTimeline = async (
@@ -57,10 +61,11 @@ export const gatherTimeline = async (
   const own = await readEnds(store, { from, to, regions: [...regions], types: [...TOLD_TYPES] }, maxEnd)
   // Where the tunnels went is told by the nodes that took them.
   const returns = await readEnds(store, { from, to, types: ['tunnel.registered'] }, maxEnd)
-  const [notes, annotations, gaps] = await Promise.all([
+  const [notes, annotations, gaps, maintenance] = await Promise.all([
     store.timelineItems(incident.id),
     store.annotations({ from, to }),
     store.gaps({ from: fromMs, to: toMs }),
+    store.maintenance({ now, from: fromMs, to: toMs, limit: MAX_WINDOWS }),
   ])
 
   const events = new Map<number, FleetEvent>()
@@ -80,6 +85,8 @@ export const gatherTimeline = async (
       data: { kind: mark.kind, regions: mark.regions },
     })
   }
+  for (const window of maintenance.items)
+    if (touchesIncident(window, incident)) items.push(...maintenanceItems(window, now))
   const known = gaps.filter((gap) => gap.node === undefined || nodes.has(gap.node))
   for (const hole of [own.hole, returns.hole]) if (hole !== null) known.push(hole)
   return { items: items.sort(inTimelineOrder), gaps: known, from, to }

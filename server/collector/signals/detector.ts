@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { HeldBack } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import { type DetectOptions, thresholdsFor } from './detect.ts'
 import { SIGNAL_RULES } from './registry.ts'
@@ -18,16 +19,37 @@ export interface SignalBook {
   signal(kind: string, scope: string): OpenSignal | null
   /** Signals that are open, and those that an operator silenced until they have closed once. */
   held(): readonly SignalScope[]
-  observe(scope: SignalScope, verdict: SignalVerdict, now: number): Promise<void>
+  /** @param explainedUntil until when maintenance explained it (epoch ms), where that is over; null where it never did */
+  observe(
+    scope: SignalScope,
+    verdict: SignalVerdict,
+    now: number,
+    explainedUntil?: number | null,
+  ): Promise<void>
   relateDrains(drains: readonly { id: string; region?: string; nodes: readonly string[] }[]): Promise<void>
   settle(now: number): Promise<void>
 }
+
+/** What the engine needs of maintenance: what opens meanwhile opens no incident. */
+export interface Explanations {
+  covering(whom: { regions: string[]; nodes: readonly string[] }, at: number): { id: string } | null
+  explainedUntil(
+    whom: { regions: string[]; nodes: readonly string[] },
+    since: number,
+    at: number,
+  ): number | null
+}
+
+const NOTHING_EXPLAINED: Explanations = { covering: () => null, explainedUntil: () => null }
 
 export interface RelatedDrain {
   id: string
   region?: string | undefined
   steps: readonly { node: string }[]
 }
+
+/** More of one window say no more. */
+const MAX_HELD_SHOWN = 100
 
 const keyOf = (kind: string, scope: string): string => `${kind}|${scope}`
 
@@ -49,6 +71,9 @@ export class Detector {
   readonly #thresholds = new Map<string, Record<string, unknown>>()
   /** What threw the last time, so that it is said when it begins and when it ends. */
   readonly #failing = new Set<string>()
+  /** Openings that maintenance held back at the last look, by rule and scope. */
+  #heldBack = new Map<string, HeldBack & { window: string }>()
+  readonly #maintenance: Explanations
   #faults = 0
 
   constructor(options: {
@@ -56,6 +81,7 @@ export class Detector {
     book: SignalBook
     detect: DetectOptions
     activeDrains: () => readonly RelatedDrain[]
+    maintenance?: Explanations
     log: Log
     /** For tests. */
     rules?: readonly SignalRule[]
@@ -64,6 +90,7 @@ export class Detector {
     this.#book = options.book
     this.#options = options.detect
     this.#drains = options.activeDrains
+    this.#maintenance = options.maintenance ?? NOTHING_EXPLAINED
     this.#log = options.log
     this.#rules = options.rules ?? SIGNAL_RULES
   }
@@ -71,6 +98,14 @@ export class Detector {
   /** How often a rule threw instead of answering, since the start. */
   get faults(): number {
     return this.#faults
+  }
+
+  /** What holds, and opens no incident while this maintenance window lasts. */
+  heldBack(window: string): readonly HeldBack[] {
+    return [...this.#heldBack.values()]
+      .filter((each) => each.window === window)
+      .slice(0, MAX_HELD_SHOWN)
+      .map(({ window: _window, ...each }) => each)
   }
 
   /** Thresholds that hold from now on. What rules know stays. */
@@ -101,6 +136,8 @@ export class Detector {
       await work.catch((error: unknown) => void faults.push(error))
     }
     const looked = new Map<string, RuleScope>()
+    const heldBefore = this.#heldBack
+    this.#heldBack = new Map()
     const fallen = new Set<string>()
     const held = new Set(this.#book.held().map(({ kind, scope }) => keyOf(kind, scope)))
     for (const rule of this.#rules) {
@@ -112,6 +149,9 @@ export class Detector {
         looked.set(key, scope)
         const verdict = this.#verdictOf(rule, scope, now)
         // Nearly all signals are closed nearly always: that costs the book nothing.
+        const heldBack = heldBefore.get(key)
+        // Who throws has not said that it is over.
+        if (heldBack && (verdict === undefined || verdict.state === 'hold')) this.#heldBack.set(key, heldBack)
         if (verdict === undefined || (verdict.state === 'closed' && !held.has(key))) continue
         await attempt(this.#report(rule, scope, verdict, now))
       }
@@ -148,7 +188,22 @@ export class Detector {
     const { id, region } = scope
     const wasOpen = this.#book.signal(rule.kind, id) !== null
     const nodes = verdict.state === 'open' ? (verdict.nodes ?? scope.nodes) : scope.nodes
-    await this.#book.observe({ kind: rule.kind, scope: id, region, nodes }, verdict, now)
+    const signal = { kind: rule.kind, scope: id, region, nodes }
+    if (verdict.state !== 'open' || wasOpen) await this.#book.observe(signal, verdict, now)
+    else {
+      const whom = { regions: [region], nodes }
+      const window = this.#maintenance.covering(whom, now)
+      if (window === null) {
+        const explained = this.#maintenance.explainedUntil(whom, verdict.startedAt, now)
+        await this.#book.observe(signal, verdict, now, explained)
+      } else {
+        const since = new Date(verdict.startedAt).toISOString()
+        this.#heldBack.set(keyOf(rule.kind, id), {
+          ...{ kind: rule.kind, scope: id, sentence: verdict.sentence, since },
+          window: window.id,
+        })
+      }
+    }
     if (!wasOpen || verdict.state !== 'closed') return
     this.#guarded(rule, id, () => {
       if (rule.afterClose) this.#states.set(keyOf(rule.kind, id), rule.afterClose(this.#stateOf(rule, id)))

@@ -21,7 +21,6 @@ export const nodeDown = defineRule({
     why: 'nobody can be served by a node that does not answer',
     notes: [
       'What a drain took away is neither `node.down` nor `region.unreachable`: a process that a drain of mode `exit` ended, until it serves again; a node that was emptied and is held (also after an abort that ended held), for the restart that it was drained for, 30 minutes at most. The drain says so in its note. A node that dies with traffic on it, or that could not be brought back, is not explained.',
-      'What is wanted in maintenance is neither.',
       'While the collector itself stalled, or reaches no node of any region, nodes are `unknown` and nothing opens. A fleet of fewer than three nodes, or of one region, that does not answer at all is `unknown` for a minute and down after it, because nobody can vouch for the network of the collector; where one of its nodes refuses or answers, the others are judged at once. A timeout while the collector itself was busy counts for nothing.',
       'A node whose polls fail now and again never has enough bad ones in a row: from three in nine on it is `degraded` with the word "flapping", until fewer than two are left. It is degraded too while its answers take more than 500 ms and four times its own median, which slow answers do not change, or more than 2 s whatever the median.',
     ],

@@ -58,7 +58,7 @@ export interface NodeView {
   readonly problems: readonly string[]
   /** Since when it has been announced as down, epoch ms; null while it is not. */
   readonly downSince: number | null
-  /** A drain took it out (an exit, or a restart while it is held), or the operator wants it away. */
+  /** A drain took it out: an exit, or a restart while it is held. */
   readonly away: boolean
   /** A drain of it is under way, which explains what it loses. */
   readonly draining: boolean

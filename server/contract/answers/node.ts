@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { healthSchema } from '../health.ts'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
+import { maintenanceMarkSchema } from './maintenance.ts'
 import { nodeTableSchema } from './node-table.ts'
 import { count, isoTime, milliseconds } from './parts.ts'
 
@@ -39,6 +40,7 @@ export const nodeSchema = z
       .object({ drainId: z.string(), until: isoTime.nullable() })
       .describe('It does not answer, and a drain explains why, until then (null: until it is back)')
       .optional(),
+    maintenance: maintenanceMarkSchema.optional(),
     version: z.string().nullable(),
     since: isoTime.describe('Since when the state holds'),
     lastPollAt: isoTime.nullable(),

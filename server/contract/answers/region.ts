@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
+import { maintenanceMarkSchema } from './maintenance.ts'
 import { nodeSchema } from './node.ts'
 import { count } from './parts.ts'
 
@@ -17,6 +18,7 @@ export const regionSchema = z
       .describe('What the one word cannot say, for example "1 of 2 down"; absent where all nodes are alike')
       .optional(),
     intent: z.enum(INTENTS).describe('What the operator wants'),
+    maintenance: maintenanceMarkSchema.describe('It is in maintenance as a whole').optional(),
     nodes: count,
     up: count,
     tunnels: count.nullable().describe('Null while no node of the region has been measured'),

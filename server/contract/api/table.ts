@@ -6,6 +6,7 @@ import { fleetRoutes } from './fleet.ts'
 import { healthzRoutes } from './healthz.ts'
 import { incidentRoutes } from './incidents.ts'
 import { laterRoutes } from './later.ts'
+import { maintenanceRoutes } from './maintenance.ts'
 import { peopleRoutes } from './people.ts'
 import { seriesRoutes } from './series.ts'
 import { signInRoutes } from './sign-in.ts'
@@ -18,6 +19,7 @@ export const ROUTES = {
   ...eventRoutes,
   ...incidentRoutes,
   ...drainRoutes,
+  ...maintenanceRoutes,
   ...systemRoutes,
   ...configRoutes,
   ...peopleRoutes,

@@ -41,6 +41,58 @@ const stuck: Incident = {
 }
 const fine = { 'fra-1': 'up', 'fra-2': 'up', 'iad-1': 'up', 'iad-2': 'up' } as const
 
+const mark = { id: 'm', title: 'Kernel update', reason: 'x', until: '2026-04-27T19:00:00Z' }
+
+describe('the verdict while a region is in maintenance', () => {
+  const said = (states: Record<string, ObservedState>, whole = true, incidents: Incident[] = []) => {
+    const nodes = nodesOf(states).map((node) =>
+      node.region === 'fra' && (whole || node.id === 'fra-1') ? { ...node, maintenance: mark } : node,
+    )
+    const regions = regionsOf(nodes).map((region) =>
+      whole && region.id === 'fra' ? { ...region, maintenance: mark } : region,
+    )
+    const { level, text } = verdictOf({ nodes, regions, incidents, problems: [], now })
+    return `${level}: ${text}`
+  }
+  const down = { ...fine, 'fra-1': 'down', 'fra-2': 'down' } as const
+
+  it.each<[string, Record<string, ObservedState>, boolean, string]>([
+    ['all is up', fine, true, 'ok: All 4 nodes in 2 regions do their job.'],
+    ['all of it is down', down, true, 'ok: 2 of 4 nodes serve and do their job; fra is in maintenance.'],
+    [
+      'one of its nodes is down',
+      { ...fine, 'fra-1': 'down' },
+      true,
+      'ok: 3 of 4 nodes serve and do their job; fra is in maintenance.',
+    ],
+    [
+      'only the other node is down',
+      { ...fine, 'fra-2': 'down' },
+      false,
+      'attention: 1 of 4 nodes needs you: fra-2 down.',
+    ],
+    ['both are down and one is announced', down, false, 'outage: 1 of 4 nodes needs you: fra-2 down.'],
+    [
+      'everything else is down',
+      { ...fine, 'iad-1': 'down', 'iad-2': 'down' },
+      true,
+      'outage: 2 of 4 nodes need you: iad-1 and iad-2 down.',
+    ],
+    [
+      'nothing serves',
+      { ...down, 'iad-1': 'drained', 'iad-2': 'drained' },
+      true,
+      'outage: Nothing serves: fra is in maintenance, iad is drained.',
+    ],
+  ])('where %s', (_, states, whole, words) => {
+    expect(said(states, whole)).toBe(words)
+  })
+
+  it('goes on to tell an incident that was open before', () => {
+    expect(said(fine, true, [stuck])).toMatch(/^outage: 1 of 4 nodes needs you: fra-1 push stuck/)
+  })
+})
+
 describe('the state of a region', () => {
   it.each<[ObservedState[], ObservedState]>([
     [['up', 'up'], 'up'],
