@@ -10,6 +10,7 @@ import { problemOf } from './problem.ts'
 import { REFERENCE, References } from './references.ts'
 import { readRegularFile, tooLarge } from './regular-file.ts'
 import { type Config, configSchema } from './schema.ts'
+import { TlsFiles } from './tls-files.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -24,6 +25,9 @@ const MAX_NODE_FILE_BYTES = 4 * 1024 * 1024
 
 /** What is larger is no secret. */
 const MAX_REFERRED_BYTES = 64 * 1024
+
+/** All authorities that a system trusts take a quarter of it. */
+const MAX_TLS_FILE_BYTES = 1024 * 1024
 
 /** Reads and checks `tidegate.yaml`. Throws `ERR_CONFIG` with every problem at once: path, value, rule and example. */
 export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env, () => undefined)
@@ -41,10 +45,12 @@ export const readConfig = (
 ): Config => {
   const readFile = isRunning ? readConfigFile : readAnyFile
   const references = new References(env, dirname(path), isRunning ? readReferredFile : readAnyFile)
+  const tlsFiles = new TlsFiles(dirname(path), isRunning ? readTlsFile : readAnyFile)
   try {
-    return resolved(load(path, readText(path, readFile), references, configSchema, crossCheck), path)
+    const check = checksWith(tlsFiles)
+    return resolved(load(path, readText(path, readFile), references, configSchema, check), path, tlsFiles)
   } finally {
-    tell([path, ...references.files])
+    tell([path, ...references.files, ...tlsFiles.files])
   }
 }
 
@@ -52,7 +58,7 @@ export const readConfig = (
 export const checkConfigText = (text: string, path: string, env: Environment): Problem[] =>
   problemsIn(path, () => {
     const references = new References(env, dirname(path), readReferredFile)
-    load(path, text, references, configSchema, crossCheck)
+    load(path, text, references, configSchema, checksWith(new TlsFiles(dirname(path), readTlsFile)))
   })
 
 /** Reads and checks the file of `tidegate node --config`. Throws `ERR_CONFIG` like {@link loadConfig}. */
@@ -119,8 +125,18 @@ const readConfigFile = (path: string): string => readRegularFile(path, MAX_FILE_
 
 const readReferredFile = (path: string): string => readRegularFile(path, MAX_REFERRED_BYTES)
 
-const resolved = (config: Config, path: string): Config => ({
+const readTlsFile = (path: string): string => readRegularFile(path, MAX_TLS_FILE_BYTES)
+
+const checksWith =
+  (tlsFiles: TlsFiles) =>
+  (file: unknown, source: unknown): Problem[] => [...crossCheck(file, source), ...tlsFiles.problemsIn(file)]
+
+const resolved = (config: Config, path: string, tlsFiles: TlsFiles): Config => ({
   ...config,
+  nodes: config.nodes.map((node) => {
+    const tls = tlsFiles.materialOf(node)
+    return tls === undefined ? node : { ...node, tls }
+  }),
   embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))),
 })
 

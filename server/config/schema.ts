@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { detectSchema } from '../collector/signals/detect.ts'
 import { idSchema } from '../contract/ids.ts'
-import { httpUrl } from '../contract/kinds/entry.ts'
+import { httpUrl, type TlsMaterial } from '../contract/kinds/entry.ts'
 import { nodeEntrySchema } from '../contract/kinds/node-entry.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
 import { addressRange, proxyRange } from './address-range.ts'
@@ -245,4 +245,9 @@ export const configSchema = z
   })
   .strict()
 
-export type Config = z.infer<typeof configSchema>
+type Written = z.infer<typeof configSchema>
+
+/** As it was read: what the TLS files of an entry hold stands beside their names. */
+export type Config = Omit<Written, 'nodes'> & {
+  nodes: (Written['nodes'][number] & { tls?: TlsMaterial })[]
+}

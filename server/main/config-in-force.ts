@@ -98,7 +98,7 @@ export class ConfigInForce implements ConfigHandle {
     return {
       path: this.#options.path,
       loadedAt: this.#loadedAt,
-      config: redacted(this.#config),
+      config: redacted(asWritten(this.#config)),
       refused: this.#refused,
       needsRestart: this.#needsRestart.keys,
     }
@@ -213,6 +213,12 @@ export class ConfigInForce implements ConfigHandle {
     this.#drainedLook = null
   }
 }
+
+/** Certificates and keys stand in files of their own; the configuration names them. */
+const asWritten = ({ nodes, ...config }: Config): unknown => ({
+  ...config,
+  nodes: nodes.map(({ tls: _, ...node }) => node),
+})
 
 const auditOf = (summary: string, { keys, needsRestart }: ConfigChange): unknown => ({
   summary,

@@ -1,4 +1,5 @@
 import type { FleetEvent } from '../../contract/events.ts'
+import type { TlsMaterial } from '../../contract/kinds/entry.ts'
 import type { NodeConnection, NodeDrainRequest, NodeTunnel } from '../../contract/node-api.ts'
 import type { NodeKind } from '../../contract/states.ts'
 import type { EventInput } from '../../store/store.ts'
@@ -17,6 +18,8 @@ export interface Target {
   /** Milliseconds between two polls, and for one; absent: as `polling` says. */
   readonly intervalMs?: number | undefined
   readonly timeoutMs?: number | undefined
+  /** How it is trusted over TLS and how we show who we are; absent: the public authorities, and no client certificate. */
+  readonly tls?: TlsMaterial | undefined
 }
 
 /** Whether a drain of such a node can be proved to have emptied it: its open connections are counted, or nothing is. */

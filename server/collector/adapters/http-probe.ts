@@ -1,7 +1,10 @@
+import type { Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { TlsMaterial } from '../../contract/kinds/entry.ts'
 import type { AddressRules } from './address.ts'
 import { ContinueFilter } from './continue-filter.ts'
 import type { PollOutcome, Reading } from './reading.ts'
+import { closedByServer, type TlsParty, tlsFailure } from './tls-failure.ts'
 
 /** Bytes of a document on the wire. */
 export const MAX_DOCUMENT_BYTES = 65_536
@@ -13,6 +16,7 @@ export interface ProbeTarget {
   readonly embedded: boolean
   /** Deadline of one exchange where it is not the ordinary one. */
   readonly timeoutMs?: number | undefined
+  readonly tls?: TlsMaterial | undefined
 }
 
 /** How one answer is asked for, where that is not a small JSON document. */
@@ -43,12 +47,17 @@ interface Exchange {
   retryable?: boolean
 }
 
+/** The one connection to a target, and what is open over it. */
 interface Line {
   url: string
+  tls: TlsMaterial | undefined
   client: Client
   used: boolean
   /** Of the connection that is open. */
   filter: ContinueFilter | null
+  socket: Socket | null
+  /** The newest connection over which an answer came. */
+  answeredOn: Socket | null
 }
 
 export interface HttpProbeOptions {
@@ -110,27 +119,38 @@ export class HttpProbe {
 
   #lineOf(target: ProbeTarget): Line {
     const known = this.#lines.get(target.id)
-    if (known && known.url === target.url && !known.client.destroyed) return known
+    if (known && known.url === target.url && known.tls === target.tls && !known.client.destroyed) return known
     this.forget(target.id)
-    const connect = buildConnector({
+    const dial = buildConnector({
+      ...target.tls,
+      // What is read is HTTP/1.1: bounds of heads and bodies hold for that.
+      allowH2: false,
       timeout: target.timeoutMs ?? this.#options.timeoutMs,
       lookup: this.#options.rules.lookup(target.embedded),
     })
-    const client = new Client(new URL(target.url).origin, {
-      pipelining: 1,
-      keepAliveTimeout: 30_000,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: 16_384,
-      connect: (options, callback) =>
-        connect(options, (...result) => {
-          const [, socket] = result
-          // HTTP/2 has interim answers of its own kind, and is not read through the socket.
-          line.filter = socket && new ContinueFilter(socket)
-          callback(...result)
-        }),
-    })
-    const line: Line = { url: target.url, client, used: false, filter: null }
+    const line: Line = {
+      url: target.url,
+      tls: target.tls,
+      used: false,
+      socket: null,
+      filter: null,
+      answeredOn: null,
+      client: new Client(new URL(target.url).origin, {
+        pipelining: 1,
+        keepAliveTimeout: 30_000,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        maxHeaderSize: 16_384,
+        allowH2: false,
+        connect: (options, made) =>
+          dial(options, (...[error, socket]) => {
+            if (error !== null) return made(error, null)
+            line.socket = socket
+            line.filter = new ContinueFilter(socket)
+            made(null, socket)
+          }),
+      }),
+    }
     this.#lines.set(target.id, line)
     return line
   }
@@ -172,6 +192,7 @@ export class HttpProbe {
         onResponseStart(_controller, statusCode, answered) {
           if (statusCode < 200) return
           status = statusCode
+          line.answeredOn = line.socket
           saidAt = typeof answered.date === 'string' ? Date.parse(answered.date) : Number.NaN
           const refusal = headerRefusal(statusCode, answered, maxBytes)
           if (refusal) refuse(refusal.outcome, refusal.reason)
@@ -190,7 +211,11 @@ export class HttpProbe {
         onResponseError(_controller, error) {
           // One that we closed is no reason to go there once more.
           const isOurs = line.client.destroyed
-          settle({ ...failureOf(error), status, retryable: wasUsed && status === null && !isOurs }, false)
+          const failure = failureOf(error, target)
+          const isFirst = line.socket !== null && line.socket !== line.answeredOn
+          if (isFirst && !isOurs && failure.outcome === 'refused' && /^https:/i.test(target.url))
+            return settle({ outcome: 'tls', status, reason: closedByServer(target.tls) }, false)
+          settle({ ...failure, status, retryable: wasUsed && status === null && !isOurs }, false)
         },
       }
       const asked = {
@@ -202,7 +227,7 @@ export class HttpProbe {
       try {
         line.client.dispatch({ method: 'GET', path, headers: asked }, handler)
       } catch (error) {
-        settle({ ...failureOf(error), status: null }, false)
+        settle({ ...failureOf(error, target), status: null }, false)
       }
     })
   }
@@ -232,15 +257,18 @@ const headerRefusal = (
 }
 
 const CERTIFICATE_CODES =
-  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
+  /^(?:CERT_|UNABLE_TO_|INVALID_CA|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
 
 /** This machine found no way before anything left it, or its own link is gone (connect(2), ip(7)). */
 const NO_ROUTE_HERE = ['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET', 'ENODEV']
 /** A router, or the last link, says that the host is not there: its fault, or that of the way. */
 const NO_ROUTE_BEYOND = ['EHOSTUNREACH', 'EHOSTDOWN']
 
-/** The outcome for what undici or the socket threw. */
-export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' | 'noRoute'> => {
+/** The outcome for what undici or the socket threw; `party` is who was asked. */
+export const failureOf = (
+  error: unknown,
+  party?: TlsParty,
+): Pick<Exchange, 'outcome' | 'reason' | 'noRoute'> => {
   const codes: string[] = []
   let message = ''
   // A dual-stack connect fails with an AggregateError whose parts say why.
@@ -253,6 +281,9 @@ export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' |
     // undici's parser error carries a code only for some faults.
     else if (current.name === 'HTTPParserError') codes.push('HPE_UNKNOWN')
     if (message === '' && current.message !== '') message = current.message
+    // For a name Node's sentence lists what the certificate is for, for an address it does not.
+    const { cert } = current as { cert?: { subjectaltname?: unknown } }
+    if (typeof cert?.subjectaltname === 'string') message += ` altnames: ${cert.subjectaltname}`
     if (current instanceof AggregateError) pending.push(...current.errors)
     if (current.cause !== undefined) pending.push(current.cause)
   }
@@ -260,7 +291,8 @@ export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' |
   const reason = message === '' ? (codes[0] ?? 'failed') : message.slice(0, 200)
   if (has('ERR_BLOCKED_ADDRESS')) return { outcome: 'blocked_address', reason }
   if (has('ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA')) return { outcome: 'dns', reason }
-  if (codes.some((code) => CERTIFICATE_CODES.test(code))) return { outcome: 'tls', reason }
+  if (codes.some((code) => CERTIFICATE_CODES.test(code)))
+    return { outcome: 'tls', reason: (party && tlsFailure(codes, message, party)) ?? reason }
   if (has('UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT')) {
     return { outcome: 'timeout', reason }
   }
@@ -270,6 +302,8 @@ export const failureOf = (error: unknown): Pick<Exchange, 'outcome' | 'reason' |
   ) {
     return { outcome: 'bad_body', reason: `the answer is not valid HTTP: ${reason}` }
   }
+  if (party?.tls?.cert !== undefined && message.includes('before secure TLS connection'))
+    return { outcome: 'tls', reason: closedByServer(party.tls) }
   const refused = { outcome: 'refused' as const, reason }
   if (has(...NO_ROUTE_HERE)) return { ...refused, noRoute: 'here' }
   return has(...NO_ROUTE_BEYOND) ? { ...refused, noRoute: 'beyond' } : refused

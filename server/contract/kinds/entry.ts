@@ -55,6 +55,13 @@ export const tlsFields = {
     .meta({ description: "File of the client certificate's key", examples: ['./collector.key'] }),
 }
 
+/** What the files of `tlsFields` hold, as PEM text. */
+export interface TlsMaterial {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+}
+
 /** An operator's URL that takes a system out of service and gives it back. */
 export const webhookSchema = z
   .object({

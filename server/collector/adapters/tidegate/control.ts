@@ -1,6 +1,8 @@
 import { Pool } from 'undici'
 import { AppError } from '../../../contract/index.ts'
+import type { TlsMaterial } from '../../../contract/kinds/entry.ts'
 import type { AddressRules } from '../address.ts'
+import { failureOf } from '../http-probe.ts'
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -10,6 +12,7 @@ export interface ControlTarget {
   readonly url: string
   readonly token: string
   readonly embedded: boolean
+  readonly tls?: TlsMaterial | undefined
 }
 
 export interface ControlAnswer {
@@ -33,7 +36,7 @@ export interface Control {
 }
 
 export const createControl = (rules: AddressRules): Control => {
-  const pools = new Map<string, { url: string; pool: Pool }>()
+  const pools = new Map<string, { url: string; tls: TlsMaterial | undefined; pool: Pool }>()
 
   const drop = (id: string): void => {
     const entry = pools.get(id)
@@ -45,15 +48,16 @@ export const createControl = (rules: AddressRules): Control => {
 
   const poolOf = (target: ControlTarget): Pool => {
     const known = pools.get(target.id)
-    if (known && known.url === target.url) return known.pool
+    if (known && known.url === target.url && known.tls === target.tls) return known.pool
     drop(target.id)
     const pool = new Pool(new URL(target.url).origin, {
       connections: 4,
       pipelining: 1,
       keepAliveTimeout: 4_000,
-      connect: { timeout: DEFAULT_TIMEOUT_MS, lookup: rules.lookup(target.embedded) },
+      allowH2: false,
+      connect: { ...target.tls, timeout: DEFAULT_TIMEOUT_MS, lookup: rules.lookup(target.embedded) },
     })
-    pools.set(target.id, { url: target.url, pool })
+    pools.set(target.id, { url: target.url, tls: target.tls, pool })
     return pool
   }
 
@@ -97,7 +101,7 @@ export const createControl = (rules: AddressRules): Control => {
         if (error instanceof AppError) throw error
         const timedOut = error instanceof Error && error.name === 'TimeoutError'
         throw unreachable(
-          timedOut ? `no answer within ${timeoutMs} ms` : error instanceof Error ? error.message : 'failed',
+          timedOut ? `no answer within ${timeoutMs} ms` : failureOf(error, target).reason,
           error,
         )
       }

@@ -138,6 +138,7 @@ const open = (target: ControlTarget, after: StreamPosition | null, rules: Addres
     handshakeTimeout: HANDSHAKE_MS,
     followRedirects: false,
     lookup: rules.lookup(target.embedded),
+    ...target.tls,
   }
   return new WebSocket(url, options)
 }
