@@ -92,6 +92,7 @@ it('takes another certificate when its file changes', async () => {
     audit: async () => undefined,
     applied: () => undefined,
     problemsChanged: () => undefined,
+    drained: () => [],
   })
   write('ca.pem', client.cert)
   await vi.waitFor(() => expect(applied).toEqual([client.cert]), { timeout: 8_000, interval: 50 })
