@@ -41,6 +41,7 @@ import { ControlRoom } from './watch/control-room.ts'
 import { HeartbeatRings } from './watch/heartbeats.ts'
 import { JUDGE_DEFAULTS } from './watch/judge.ts'
 import { Watch } from './watch/watch.ts'
+import { WatchedRecord } from './watched-record.ts'
 
 /** How long the start waits for first answers; nodes that are slower are unknown until their turns come. */
 const SETTLE_LIMIT_MS = 2_000
@@ -63,6 +64,8 @@ export interface CollectorOptions {
   drains?: Pick<DrainDeskOptions, 'emergency' | 'tickMs' | 'storePatienceMs' | 'monotonic'>
   demo: boolean
   version: string
+  /** Tells this collector from others on the same store; the same in each of its runs. Default: `collector`. */
+  name?: string
   /** What others found wrong with the room itself; shown beside what the collector finds. */
   roomProblems?: () => readonly RoomProblem[]
   /** Wall clock in epoch ms. */
@@ -96,6 +99,7 @@ export class Collector implements CollectorHandle {
   readonly #changes = new Turn()
   readonly #retention: Retention
   readonly #history: Recorder
+  readonly #watched: WatchedRecord
   #running = false
   #closed = false
 
@@ -123,6 +127,7 @@ export class Collector implements CollectorHandle {
     this.#heartbeats = new HeartbeatRings(pollIntervalMs)
     this.#recurring = new Recurring(log)
     this.#retention = new Retention(store, log)
+    this.#watched = new WatchedRecord(options.name ?? 'collector', store, log)
     const regionOf = (node: string): string | null => this.fleet.member(node)?.region ?? null
     this.#sink = new EventSink({ store, live, log, now, regionOf })
     const record: EventSink['record'] = (type, data, where) => this.#sink.record(type, data, where)
@@ -210,6 +215,9 @@ export class Collector implements CollectorHandle {
       book: this.#book,
       watch: this.#watch,
       maintenance: this.maintenance,
+      watched: this.#watched,
+      detector: this.#detector,
+      history: this.#history,
       store,
       pollIntervalMs: polling.intervalMs,
       now: this.#now,
@@ -500,6 +508,8 @@ export class Collector implements CollectorHandle {
 
   async #evaluate(): Promise<void> {
     await this.#changes.run(() => this.#detector.evaluate(this.#now()))
+    // Only now: what left while nobody looked has been closed.
+    await this.#watched.save(this.#detector.watched)
     this.#room.detected()
   }
 

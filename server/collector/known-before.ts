@@ -1,8 +1,11 @@
 import type { Store } from '../store/store.ts'
 import type { Fleet } from './fleet/fleet.ts'
+import type { Recorder } from './history/recorder.ts'
 import type { IncidentBook } from './incidents/book.ts'
+import type { Detector } from './signals/detector.ts'
 import type { Announced } from './watch/outages.ts'
 import type { Watch } from './watch/watch.ts'
+import type { WatchedRecord } from './watched-record.ts'
 
 /** Takes up what was known when the collector stopped: intents, hosts, incidents, and what was told of outages. */
 export const loadKnown = async (options: {
@@ -10,11 +13,14 @@ export const loadKnown = async (options: {
   book: IncidentBook
   watch: Pick<Watch, 'seed'>
   maintenance: { refresh(): Promise<void> }
-  store: Pick<Store, 'tunnels' | 'lastSampleAt' | 'addGap'>
+  watched: WatchedRecord
+  detector: Pick<Detector, 'watchedBefore'>
+  history: Pick<Recorder, 'began'>
+  store: Pick<Store, 'tunnels' | 'lastSampleAt' | 'addGap' | 'statesAt'>
   pollIntervalMs: number
   now: () => number
 }): Promise<void> => {
-  const { fleet, book, watch, store, now } = options
+  const { fleet, book, watch, watched, detector, history, store, now } = options
   // First of all: what is judged from here on must know what was announced.
   // Where it cannot be read it is tried again every few seconds, and that says so.
   await options.maintenance.refresh().catch(() => undefined)
@@ -25,6 +31,10 @@ export const loadKnown = async (options: {
     if (fleet.member(node) === null) fleet.hosts.forgetNode(node)
   await book.load(now())
   watch.seed(announcedFrom(book, fleet))
+  const before = await watched.load()
+  detector.watchedBefore(before)
+  const judged = async () => (await store.statesAt(now())).map(({ scope }) => scope)
+  history.began((before ?? (await judged())).filter((scope) => scope !== 'room'))
   const newest = Math.max(0, ...(await store.lastSampleAt()).values())
   // What happened while nobody looked is drawn as not known.
   if (newest > 0 && now() - newest > 2 * options.pollIntervalMs)

@@ -234,6 +234,7 @@ export class Tidegate {
       detect: local.config?.detect ?? {},
       demo: local.kind === 'demo',
       version: packageJson.version,
+      name: this.#options.dataDir,
       roomProblems: () => [
         ...[storeProblem(this.#store), this.#openProblem].filter((problem) => problem !== null),
         ...(this.#options.configuration?.problems() ?? []),

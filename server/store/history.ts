@@ -1,8 +1,10 @@
 import type { Connection } from './connection.ts'
 import type { Reader } from './reader.ts'
-import type { HistoryDocument, HistoryState } from './store.ts'
+import type { HistoryDocument, HistoryEnd, HistoryState } from './store.ts'
 
 const rowsPerStatement = 500
+
+const LEFT: HistoryEnd['state'] = 'left'
 
 const placeholders = (rows: number, columns: number): string =>
   new Array(rows).fill(`(${new Array(columns).fill('?').join(', ')})`).join(', ')
@@ -10,7 +12,7 @@ const placeholders = (rows: number, columns: number): string =>
 /** Stores what was judged, and documents as they were answered, in one transaction. */
 export const writeHistory = (
   connection: Connection,
-  states: readonly HistoryState[],
+  states: readonly (HistoryState | HistoryEnd)[],
   documents: readonly HistoryDocument[],
 ): Promise<void> =>
   connection.transaction(async (run) => {
@@ -45,7 +47,7 @@ const parsed = (text: unknown): unknown => {
   }
 }
 
-/** What each scope's last judgement at or before `at` (epoch ms) said; a scope of which nothing was written down is absent. */
+/** What each scope's last judgement at or before `at` (epoch ms) said; a scope of which nothing was written down, or that had left, is absent. */
 export const readStatesAt = async (reader: Reader, at: number): Promise<HistoryState[]> => {
   const { rows } = await reader.lookUp(
     `WITH RECURSIVE "known" ("scope") AS (
@@ -57,7 +59,8 @@ export const readStatesAt = async (reader: Reader, at: number): Promise<HistoryS
       ON "s"."id" = (SELECT "id" FROM "state_changes" "l" WHERE "l"."scope" = "known"."scope" AND "l"."at" <= ? ORDER BY "l"."at" DESC, "l"."id" DESC LIMIT 1)`,
     [Math.trunc(at)],
   )
-  return rows.map(([scope, since, state, intent, problems]) => {
+  return rows.flatMap(([scope, since, state, intent, problems]) => {
+    if (state === LEFT) return []
     const said = parsed(problems)
     return {
       scope: String(scope),

@@ -50,6 +50,7 @@ import type {
   EventFilter,
   EventInput,
   HistoryDocument,
+  HistoryEnd,
   HistoryState,
   MaintenanceFilter,
   Pruned,
@@ -276,7 +277,10 @@ export class SqliteStore implements Store {
     return this.#guard(() => this.#series.gaps(filter))
   }
 
-  writeHistory(states: readonly HistoryState[], documents: readonly HistoryDocument[]): Promise<void> {
+  writeHistory(
+    states: readonly (HistoryState | HistoryEnd)[],
+    documents: readonly HistoryDocument[],
+  ): Promise<void> {
     return writeHistory(this.#connection, states, documents)
   }
 

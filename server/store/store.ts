@@ -77,6 +77,11 @@ export interface HistoryState {
   problems: readonly string[]
 }
 
+/** From `at` on a node or region is in the configuration no more, until something is judged of it again. */
+export interface HistoryEnd extends Omit<HistoryState, 'state'> {
+  state: 'left'
+}
+
 /** A node's document as it was answered. */
 export interface HistoryDocument {
   node: string
@@ -184,8 +189,11 @@ export interface Store {
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>
 
   /** Writes down what was judged, and documents that changed. Nothing of it is stored where it rejects. */
-  writeHistory(states: readonly HistoryState[], documents: readonly HistoryDocument[]): Promise<void>
-  /** What every scope's last judgement at or before `at` (epoch ms) said. */
+  writeHistory(
+    states: readonly (HistoryState | HistoryEnd)[],
+    documents: readonly HistoryDocument[],
+  ): Promise<void>
+  /** What every scope's last judgement at or before `at` (epoch ms) said; one that had left is absent. */
   statesAt(at: number): Promise<HistoryState[]>
   /** The document of a node that was the newest at `at` (epoch ms), or null. */
   documentAt(node: string, at: number): Promise<HistoryDocument | null>

@@ -1,6 +1,6 @@
 import type { Intent, ObservedState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
-import type { HistoryDocument, HistoryState, Store } from '../../store/store.ts'
+import type { HistoryDocument, HistoryEnd, HistoryState, Store } from '../../store/store.ts'
 import { Turn } from '../../time/turn.ts'
 
 /** The least time between two documents of one node, in ms: one that changes with every poll must not fill the disk. */
@@ -46,8 +46,18 @@ const keyOf = (scope: string, { state, intent, problems }: Judged): string => {
   return `${state} ${intent} ${scope.startsWith('region:') ? text : text.replace(MEASURE, '#')}`
 }
 
-/** The same document in other numbers and times. */
-const shapeOf = (text: string): string => text.replace(/\d+/g, '0')
+/** Keys under which digits are a name: another one is news, whatever it looks like. */
+const NAMED_BY_DIGITS = /version|release|build|revision|epoch/i
+/** `1.2.3`, an address, or so many digits. */
+const DIGITS = /\d+(?:\.\d+){2,}[\w.+-]*|\d+/g
+
+/** The same document in other numbers and times; what names a version stays as it is. */
+const shapeOf = (data: unknown): string =>
+  JSON.stringify(data, (key, value: unknown) => {
+    if (typeof value !== 'string') return typeof value === 'number' ? 0 : value
+    if (NAMED_BY_DIGITS.test(key)) return value
+    return value.replace(DIGITS, (digits) => (digits.includes('.') ? digits : '0'))
+  })
 
 /**
  * Writes down what was judged whenever it changed, and documents when more than their numbers did, so that any moment can be
@@ -63,7 +73,7 @@ export class Recorder {
   readonly #documents = new Map<string, { at: number; shape: string }>()
   /** One write at a time: what is being written must not be written twice. */
   readonly #turn = new Turn()
-  #states: HistoryState[] = []
+  #states: (HistoryState | HistoryEnd)[] = []
   readonly #waitingDocuments = new Map<string, { document: HistoryDocument; length: number }>()
   #waitingLength = 0
   #dropped = 0
@@ -90,11 +100,22 @@ export class Recorder {
     this.#touched.add(node)
   }
 
-  /** Nothing more is written of a node that left; its history stays for as long as any other. */
+  /** A node left the configuration: that is the last that is written of it. Its history stays for as long as any other. */
   forget(node: string): void {
     this.#touched.delete(node)
-    this.#written.delete(`node:${node}`)
     this.#documents.delete(node)
+    this.#left(`node:${node}`, this.#now())
+  }
+
+  /** Of these scopes some may have left while nobody looked: that is written down now. */
+  began(watchedBefore: readonly string[]): void {
+    const isRegion = new Set(this.#sources.regions().map(({ id }) => `region:${id}`))
+    for (const scope of watchedBefore) {
+      const isThere = scope.startsWith('node:')
+        ? this.#sources.node(scope.slice('node:'.length)) !== null
+        : isRegion.has(scope)
+      if (!isThere) this.#left(scope, this.#now())
+    }
   }
 
   /** Writes what changed since the last call. Rejects where the store cannot be written; what waits is then tried again. */
@@ -126,8 +147,13 @@ export class Recorder {
       const document = this.#sources.document(id)
       if (document !== null) this.#answered(id, document)
     }
-    if (this.#touched.size > 0)
-      for (const { id, ...judged } of this.#sources.regions()) this.#judged(`region:${id}`, judged, at)
+    if (this.#touched.size > 0) {
+      const regions = this.#sources.regions()
+      for (const { id, ...judged } of regions) this.#judged(`region:${id}`, judged, at)
+      const there = new Set(regions.map(({ id }) => `region:${id}`))
+      for (const scope of this.#written.keys())
+        if (scope.startsWith('region:') && !there.has(scope)) this.#left(scope, at)
+    }
     this.#touched.clear()
     const problems = this.#sources.room()
     this.#judged('room', { state: problems.length > 0 ? 'degraded' : 'up', intent: 'serving', problems }, at)
@@ -137,7 +163,16 @@ export class Recorder {
     const key = keyOf(scope, { state, intent, problems })
     if (this.#written.get(scope) === key) return
     this.#written.set(scope, key)
-    this.#states.push({ scope, at, state, intent, problems })
+    this.#wait({ scope, at, state, intent, problems })
+  }
+
+  #left(scope: string, at: number): void {
+    this.#written.delete(scope)
+    this.#wait({ scope, at, state: 'left', intent: 'serving', problems: [] })
+  }
+
+  #wait(state: HistoryState | HistoryEnd): void {
+    this.#states.push(state)
     const over = this.#states.length - MAX_WAITING
     if (over > 0) this.#drop(this.#states.splice(0, over).length)
   }
@@ -148,7 +183,7 @@ export class Recorder {
     const age = last === undefined ? Number.POSITIVE_INFINITY : Math.abs(at - last.at)
     if (age < DOCUMENT_EVERY_MS) return
     const text = JSON.stringify(data)
-    const shape = shapeOf(text)
+    const shape = shapeOf(data)
     if (last?.shape === shape && age < DOCUMENT_AGAIN_MS) return
     this.#documents.set(node, { at, shape })
     const waiting = this.#waitingDocuments.get(node)

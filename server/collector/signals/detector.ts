@@ -69,6 +69,10 @@ export class Detector {
   readonly #states = new Map<string, unknown>()
   /** As merged for each scope: it is asked for with every fact. */
   readonly #thresholds = new Map<string, Record<string, unknown>>()
+  /** What is watched, or was and is not finished with: `node:fra-1`, `region:fra`. */
+  readonly #own = new Set<string>()
+  /** Whatever the book holds is ours, until it was looked at once. */
+  #ownsAll = false
   /** What threw the last time, so that it is said when it begins and when it ends. */
   readonly #failing = new Set<string>()
   /** Openings that maintenance held back at the last look, by rule and scope. */
@@ -108,6 +112,20 @@ export class Detector {
       .map(({ window: _window, ...each }) => each)
   }
 
+  /**
+   * An earlier run of this collector watched these scopes: what has left the configuration since is closed. Null where that is not
+   * known; then everything that is open is taken for ours.
+   */
+  watchedBefore(scopes: readonly string[] | null): void {
+    if (scopes === null) this.#ownsAll = true
+    else for (const scope of scopes) this.#own.add(scope)
+  }
+
+  /** Scopes that are watched, or were and are not finished with. */
+  get watched(): string[] {
+    return [...this.#own]
+  }
+
   /** Thresholds that hold from now on. What rules know stays. */
   setThresholds(options: DetectOptions): void {
     this.#options = options
@@ -135,6 +153,11 @@ export class Detector {
     const attempt = async (work: Promise<void>): Promise<void> => {
       await work.catch((error: unknown) => void faults.push(error))
     }
+    const there = new Set([
+      ...this.#fleet.nodes().map(({ id }) => `node:${id}`),
+      ...this.#fleet.regions().map((id) => `region:${id}`),
+    ])
+    for (const scope of there) this.#own.add(scope)
     const looked = new Map<string, RuleScope>()
     const heldBefore = this.#heldBack
     this.#heldBack = new Map()
@@ -158,6 +181,8 @@ export class Detector {
     }
     for (const each of this.#book.held()) {
       if (looked.has(keyOf(each.kind, each.scope)) || fallen.has(each.kind)) continue
+      // Another collector on the same store watches it, and closes it.
+      if (!this.#ownsAll && !this.#own.has(each.scope)) continue
       await attempt(this.#book.observe(each, { state: 'closed', because: this.#whyLeft(each) }, now))
     }
     const kindOf = (key: string): string => key.slice(0, key.indexOf('|'))
@@ -172,6 +197,9 @@ export class Detector {
     await attempt(this.#book.relateDrains(drains))
     await attempt(this.#book.settle(now))
     if (faults.length > 0) throw faults[0]
+    if (fallen.size > 0) return
+    this.#ownsAll = false
+    for (const scope of this.#own) if (!there.has(scope)) this.#own.delete(scope)
   }
 
   #verdictOf(rule: SignalRule, scope: RuleScope, now: number): SignalVerdict | undefined {

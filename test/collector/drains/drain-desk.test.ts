@@ -106,6 +106,22 @@ describe('the drain desk', () => {
     expect(fleet.order).toEqual([])
   })
 
+  it('is planned for thirty days ahead at most', async () => {
+    const inDays = (days: number, moreMs = 0) => new Date(now() + days * 86_400_000 + moreMs).toISOString()
+    const problem = {
+      path: 'strategy.startAt',
+      message: 'is more than 30 days away; plan the drain when its time is nearer',
+    }
+    for (const startAt of ['9999-12-31T23:59:59Z', inDays(30, 60_000)]) {
+      const refused = { code: 'ERR_INVALID', facts: { problems: [problem] } }
+      await expect(desk.create({ ...request, strategy: { startAt } }, ana)).rejects.toMatchObject(refused)
+      await expect(desk.preview({ region: 'fra', strategy: { startAt } })).rejects.toMatchObject(refused)
+    }
+    expect(desk.active()).toEqual([])
+    for (const startAt of [inDays(30, -1_000), inDays(-1)])
+      await desk.preview({ region: 'fra', strategy: { startAt } })
+  })
+
   it('changes the version only with the state', async () => {
     const created = await desk.create(request, ana)
     expect([created.state, created.version]).toEqual(['planned', 1])

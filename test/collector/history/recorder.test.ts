@@ -157,6 +157,49 @@ describe('what is written down', () => {
     })
   })
 
+  it('is a document for another version, also where nothing but digits changed', async () => {
+    const recorder = recorderOn(store)
+    for (const [minute, version] of ['1.2.3', '1.2.4', '1.2.4', '1.2.5'].entries()) {
+      now = start + minute * 61_000
+      documents.set('fra-1', { version, total: now, lastAt: new Date(now).toISOString() })
+      recorder.touch('fra-1')
+      await recorder.write()
+      // In the words of another program, under a name that says nothing.
+      documents.set('other', { about: `gate/${version} (up 0d ${minute}h12m)`, load: `${minute}.5 %` })
+      recorder.touch('other')
+      await recorder.write()
+    }
+    expect((await store.rowCounts()).health_documents).toBe(3 + 3)
+    expect((await store.documentAt('fra-1', start + 61_000))?.data).toMatchObject({ version: '1.2.4' })
+  })
+
+  it('ends when a node or a region leaves, begins anew when it comes back, and ends what left meanwhile', async () => {
+    const recorder = recorderOn(store)
+    const scopesAt = async (at: number) => (await store.statesAt(at)).map(({ scope }) => scope)
+    nodes.set('fra-2', well)
+    for (const id of ['fra-1', 'fra-2']) recorder.touch(id)
+    await recorder.write()
+    now += 10_000
+    nodes.delete('fra-2')
+    regions = [{ id: 'iad', ...well }]
+    recorder.forget('fra-2')
+    recorder.touch('fra-1')
+    await recorder.write()
+    expect(await scopesAt(start + 9_999)).toEqual(['node:fra-1', 'node:fra-2', 'region:fra', 'room'])
+    expect(await scopesAt(start + 10_000)).toEqual(['node:fra-1', 'region:iad', 'room'])
+    now += 10_000
+    nodes.set('fra-2', well)
+    recorder.touch('fra-2')
+    await recorder.write()
+    expect(await scopesAt(now)).toContain('node:fra-2')
+    nodes.delete('fra-1')
+    now += 10_000
+    const later = recorderOn(store)
+    later.began(['node:fra-1', 'node:fra-2', 'region:iad', 'region:gone'])
+    await later.write()
+    expect(await scopesAt(now)).toEqual(['node:fra-2', 'region:iad', 'room'])
+  })
+
   it('waits for a store that is away, within its bounds, and counts what it gave up', async () => {
     let away = true
     const recorder = recorderOn({

@@ -215,11 +215,69 @@ describe('the detector', () => {
       log,
       rules: [],
     })
+    smaller.watchedBefore(['node:fra-1', 'node:fra-2', 'region:fra'])
     await smaller.evaluate(2_000)
     expect(book.lines.slice(2)).toEqual([
       '1000 proxy.melting node:fra-1 closed: proxy.melting is not looked for any more',
       '2000 push.stuck node:fra-1 closed: push.stuck is not looked for any more',
       '2000 push.stuck node:fra-2 closed: push.stuck is not looked for any more',
+    ])
+  })
+
+  it('leaves open what another collector on the same store watches', async () => {
+    const { book, detector } = detectorOf([busy], scriptedView({ nodes: [{ id: 'iad-1' }] }), {
+      'push.stuck': { received: 1 },
+    })
+    detector.take(reading('iad-1'))
+    await detector.evaluate(1_000)
+    const scripted = { nodes: [{ id: 'fra-1' }, { id: 'fra-2' }] }
+    const fleet = { ...scriptedView(scripted) }
+    const options = {
+      book,
+      detect: { 'push.stuck': { received: 1 } },
+      activeDrains: () => [],
+      log,
+      rules: [busy],
+    }
+    const other = new Detector({ ...options, fleet })
+    other.watchedBefore([])
+    await other.evaluate(2_000)
+    expect(book.lines).toHaveLength(1)
+    // What left its own configuration it closes once; then it is whoever's that watches it next.
+    other.take(reading('fra-2'))
+    await other.evaluate(3_000)
+    Object.assign(fleet, scriptedView({ nodes: [{ id: 'fra-1' }] }))
+    await other.evaluate(4_000)
+    expect(book.lines.at(-1)).toBe(
+      '4000 push.stuck node:fra-2 closed: fra-2 is not in the configuration any more',
+    )
+    const next = new Detector({ ...options, fleet: scriptedView({ nodes: [{ id: 'fra-2' }] }) })
+    next.take(reading('fra-2'))
+    await next.evaluate(5_000)
+    await other.evaluate(6_000)
+    expect(book.lines.at(-1)).toBe('5000 push.stuck node:fra-2 opened: node:fra-2 counts 1')
+    expect(other.watched.sort()).toEqual(['node:fra-1', 'region:fra'])
+  })
+
+  it('keeps as its own what it could not close', async () => {
+    const { book, detector } = detectorOf([busy], scriptedView({ nodes: [{ id: 'fra-1' }] }))
+    book.signals.set('push.stuck node:fra-2', {
+      kind: 'push.stuck',
+      scope: 'node:fra-2',
+      region: 'fra',
+      nodes: ['fra-2'],
+      startedAt: 0,
+      openedAt: 0,
+      memory: null,
+    })
+    book.failsOn = 'push.stuck node:fra-2'
+    detector.watchedBefore(['node:fra-2'])
+    await expect(detector.evaluate(1_000)).rejects.toThrow('the disk is full')
+    expect(detector.watched).toContain('node:fra-2')
+    book.failsOn = null
+    await detector.evaluate(2_000)
+    expect(book.lines).toEqual([
+      '2000 push.stuck node:fra-2 closed: fra-2 is not in the configuration any more',
     ])
   })
 

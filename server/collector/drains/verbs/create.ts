@@ -21,7 +21,7 @@ export const createDrain = async (
 ): Promise<Drain> => {
   const { book, fleet } = room
   const subject = subjectOf(fleet, request)
-  const strategy = strategyOf(request.strategy)
+  const strategy = strategyOf(room, request.strategy)
   refuseUnconfirmed(subject, request)
   refuseForceOf(actor, request)
   refuseEmbeddedExit(subject, strategy)

@@ -4,13 +4,30 @@ import {
   type Strategy,
   strategySchema,
 } from '../../../contract/drains.ts'
+import { AppError } from '../../../contract/errors.ts'
 import { type DrainSubject, subjectOf } from '../drain-subject.ts'
 import { planDrain } from '../plan.ts'
 import type { DeskRoom } from './desk-room.ts'
 
-/** Every field that was not given has its default. */
-export const strategyOf = (given: Partial<Strategy> | undefined): Strategy =>
-  strategySchema.parse(given ?? {})
+/** Days ahead for which a drain may be planned: until then it keeps its nodes for itself. */
+const MAX_DAYS_AHEAD = 30
+const DAY_MS = 86_400_000
+
+/** Every field that was not given has its default. Throws `ERR_INVALID` for an hour that is too far away. */
+export const strategyOf = (
+  { clock }: Pick<DeskRoom, 'clock'>,
+  given: Partial<Strategy> | undefined,
+): Strategy => {
+  const strategy = strategySchema.parse(given ?? {})
+  const { startAt } = strategy
+  if (startAt !== undefined && Date.parse(startAt) - clock.now() > MAX_DAYS_AHEAD * DAY_MS) {
+    const message = `is more than ${MAX_DAYS_AHEAD} days away; plan the drain when its time is nearer`
+    throw new AppError('ERR_INVALID', `strategy.startAt ${message}`, {
+      problems: [{ path: 'strategy.startAt', message }],
+    })
+  }
+  return strategy
+}
 
 /** The plan as it is now; decided again, with the same rules, when the drain is created. */
 export const planOf = (
@@ -26,4 +43,4 @@ export const planOf = (
 
 /** Says what a drain would do, and touches nothing. */
 export const previewDrain = (room: DeskRoom, request: DrainPreviewRequest): DrainPlan =>
-  planOf(room, subjectOf(room.fleet, request), strategyOf(request.strategy))
+  planOf(room, subjectOf(room.fleet, request), strategyOf(room, request.strategy))
