@@ -2,6 +2,7 @@
 
 import { formatClock } from '../ui/format.ts'
 import { useZone } from '../ui/zone.ts'
+import { bandsWithin, type ChartBand } from './chart-band.ts'
 import type { ChartLine } from './chart-line.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import type { ChartRow } from './chart-rows.ts'
@@ -16,11 +17,13 @@ export function ChartReading({
   lines,
   at,
   markers,
+  bands = [],
 }: {
   rows: ChartRow[]
   lines: ChartLine[]
   at: number
   markers: readonly ChartMarker[]
+  bands?: readonly ChartBand[]
 }) {
   const zone = useZone()
   const index = rows.findIndex((row) => row.t === at)
@@ -42,6 +45,11 @@ export function ChartReading({
       {here.slice(0, MARKERS).map((marker) => (
         <div key={marker.letter + marker.at} className="line-clamp-2 text-soft">
           {marker.letter} {marker.title}
+        </div>
+      ))}
+      {bandsWithin(bands, at, next).map((band) => (
+        <div key={band.id} className="line-clamp-2 text-soft">
+          M maintenance: {band.title}
         </div>
       ))}
       {here.length > MARKERS && <div className="text-faint">and {here.length - MARKERS} more</div>}

@@ -21,6 +21,8 @@ import { useKnown } from '../data/known.ts'
 import { formatClock, formatMinute, formatNumber } from '../ui/format.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'
 import { useZone } from '../ui/zone.ts'
+import { BandHatch } from './band-hatch.tsx'
+import type { ChartBand } from './chart-band.ts'
 import type { ChartLine } from './chart-line.ts'
 import type { ChartMarker } from './chart-marker.ts'
 import { ChartReading } from './chart-reading.tsx'
@@ -43,6 +45,8 @@ export interface TimeChartProps {
   to: number
   gaps?: readonly SeriesGap[]
   markers?: readonly ChartMarker[]
+  /** Times of maintenance. */
+  bands?: readonly ChartBand[]
   /** An instant pointed at elsewhere. */
   instant?: number | null
   /** Milliseconds of one step, by which a line that has ended differs from one that waits for its next point. */
@@ -127,7 +131,12 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
         </span>
       </figcaption>
       {asTable ? (
-        <ChartTable rows={shown.rows} lines={shown.lines} title={props.title} />
+        <ChartTable
+          rows={shown.rows}
+          lines={shown.lines}
+          title={props.title}
+          {...(shown.bands ? { bands: shown.bands } : {})}
+        />
       ) : (
         <Plot {...shown} />
       )}
@@ -148,6 +157,7 @@ const Plot = memo(function Plot({
   to,
   gaps = [],
   markers = [],
+  bands = [],
   instant,
   onZoom,
   syncId,
@@ -160,6 +170,7 @@ const Plot = memo(function Plot({
   // Every chart of the block shows the crosshair; the reading stands at the one that is pointed at.
   const [pointed, setPointed] = useState(false)
   const hatch = `hatch-${useId()}`
+  const banded = `band-${useId()}`
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null)
   const ceiling = useMemo(() => {
     let most = 0
@@ -212,6 +223,7 @@ const Plot = memo(function Plot({
           onMouseLeave={() => setDrag(null)}
         >
           <GapHatch id={hatch} />
+          <BandHatch id={banded} />
           <CartesianGrid vertical={false} stroke="var(--hairline)" />
           <XAxis
             dataKey="t"
@@ -235,6 +247,25 @@ const Plot = memo(function Plot({
             tickLine={false}
             axisLine={false}
           />
+          {bands
+            .filter((band) => band.from < to && band.to > from)
+            .map((band) => (
+              <ReferenceArea
+                key={band.id}
+                x1={Math.max(band.from, from)}
+                x2={Math.min(band.to, to)}
+                fill={`url(#${banded})`}
+                stroke="none"
+                ifOverflow="hidden"
+                label={{
+                  value: 'M',
+                  position: 'insideTopLeft',
+                  fontSize: 10,
+                  fill: 'var(--ink-faint)',
+                  fontFamily: 'var(--font-mono)',
+                }}
+              />
+            ))}
           {gaps.map((gap) => (
             <ReferenceArea
               key={`${gap.node ?? ''}${gap.from}`}
@@ -273,7 +304,7 @@ const Plot = memo(function Plot({
             wrapperStyle={ABOVE_LABELS}
             content={({ active, label }) =>
               active && pointed ? (
-                <ChartReading rows={rows} lines={lines} at={Number(label)} markers={markers} />
+                <ChartReading rows={rows} lines={lines} at={Number(label)} markers={markers} bands={bands} />
               ) : null
             }
             formatter={(value) => formatNumber(Number(value))}

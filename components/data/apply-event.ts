@@ -116,6 +116,8 @@ export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheC
       if (CHANGES_GAPS.has(type)) changes.push({ do: 'stale', key: ['timeline'] })
       if (type.startsWith('incident.')) changes.push({ do: 'stale', key: ['incidents'] })
       if (type.startsWith('drain.')) changes.push({ do: 'stale', key: ['drains'] })
+      if (type === 'operator.acted' && String(frame.event.data.object).startsWith('maintenance:'))
+        changes.push({ do: 'stale', key: ['maintenance'] })
       if (type.startsWith('tunnel.')) changes.push({ do: 'stale', key: ['tunnels'] })
       return changes
     }

@@ -10,6 +10,8 @@ import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
+import { MaintenanceLink } from '../maintenance/maintenance-link.tsx'
+import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
 import { formatDuration } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
@@ -66,6 +68,7 @@ export function NodeHeading({ node: id }: { node: string }) {
                     </>
                   )}
                 </span>
+                <MaintenanceMark mark={node.maintenance} />
                 {node.problems.map((problem) => (
                   <strong key={problem} className="font-medium text-degraded">
                     {problem}
@@ -77,12 +80,16 @@ export function NodeHeading({ node: id }: { node: string }) {
           </span>
         }
         aside={
-          node &&
-          (node.kind === 'tidegate' ? (
-            <DrainLink subject="node" id={id} />
-          ) : (
-            <span className="text-faint">Tidegate watches this node; it cannot drain it.</span>
-          ))
+          node && (
+            <>
+              <MaintenanceLink subject="node" id={id} />
+              {node.kind === 'tidegate' ? (
+                <DrainLink subject="node" id={id} />
+              ) : (
+                <span className="text-faint">Tidegate watches this node; it cannot drain it.</span>
+              )}
+            </>
+          )
         }
       />
       <HeldParts parts={held} />

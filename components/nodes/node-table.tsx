@@ -27,8 +27,14 @@ const FIRST: readonly Column<Node>[] = [
     cell: (node) => (
       <>
         <StateMark state={node.state} />
-        {node.intent !== 'serving' && (
+        {node.intent === 'drain' && (
           <span className="text-faint"> · wanted: {INTENT_WORDS[node.intent]}</span>
+        )}
+        {node.maintenance && (
+          <span className="text-faint" title={`${node.maintenance.title}: ${node.maintenance.reason}`}>
+            {' '}
+            · in maintenance
+          </span>
         )}
       </>
     ),

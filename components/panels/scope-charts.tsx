@@ -1,7 +1,9 @@
 'use client'
 
 import { type ReactNode, useMemo } from 'react'
+import type { Node } from '@/server/contract/fleet.ts'
 import type { MetricName } from '@/server/contract/series.ts'
+import { bandsOf, type ChartBand } from '../charts/chart-band.ts'
 import type { ChartLine } from '../charts/chart-line.ts'
 import { MARKED_EVENTS, markersOf } from '../charts/chart-marker.ts'
 import { chartRows } from '../charts/chart-rows.ts'
@@ -12,7 +14,9 @@ import { serverNow } from '../data/clock.ts'
 import { errorText } from '../data/error-text.ts'
 import { useEvents } from '../data/events.ts'
 import { useKnown } from '../data/known.ts'
+import { useMaintenanceSince } from '../data/maintenance.ts'
 import type { SeriesData } from '../data/merge-series.ts'
+import { useOverview } from '../data/overview.ts'
 import { isLive, RANGE_MS, type Range, spanOf } from '../data/range.ts'
 import { useSeries } from '../data/series.ts'
 import { useOnScreen } from '../ui/use-on-screen.ts'
@@ -65,6 +69,13 @@ export function ScopeCharts({
     () => markersOf(events.data?.items ?? [], (span.to - span.from) / 20),
     [events.data, span.from, span.to],
   )
+  const maintenance = useMaintenanceSince(span.from, onScreen)
+  const { data: overview } = useOverview()
+  const homes = useHomes(overview?.nodes)
+  const bands = useMemo(
+    () => bandsOf(maintenance.data?.items ?? [], names, (id) => homes.get(id) ?? null),
+    [maintenance.data, names, homes],
+  )
   const { known } = useKnown()
   const failed = known ? results.find((result) => result.error) : undefined
 
@@ -85,6 +96,7 @@ export function ScopeCharts({
             from={span.from}
             to={span.to}
             markers={markers}
+            bands={bands}
             loading={newestTo === 0}
             current={isLive(range) ? current : undefined}
             {...(instant === undefined ? {} : { instant })}
@@ -98,9 +110,20 @@ export function ScopeCharts({
           .filter((mark) => mark.word !== 'drain resumed')
           .map((mark) => `${mark.letter} ${mark.word}`)
           .join(' · ')}
+        {bands.some((band) => band.from < span.to && band.to > span.from) &&
+          ' · M maintenance (lightly hatched)'}
         . Hatched: not measured. {onZoom && 'Drag over a chart to zoom.'}
       </p>
     </div>
+  )
+}
+
+/** In which region each node is; the same map until that changes, since an overview comes with every poll. */
+const useHomes = (nodes: readonly Node[] | undefined): ReadonlyMap<string, string> => {
+  const key = (nodes ?? []).map(({ id, region }) => `${id} ${region}`).join(',')
+  return useMemo(
+    () => new Map(key === '' ? [] : key.split(',').map((pair) => pair.split(' ') as [string, string])),
+    [key],
   )
 }
 
@@ -142,6 +165,7 @@ function SpecChart({
   from: number
   to: number
   markers: ReturnType<typeof markersOf>
+  bands: readonly ChartBand[]
   instant?: number | null
   onZoom?: (from: number, to: number) => void
 }) {

@@ -2,6 +2,7 @@ import Link from 'next/link'
 import type { Node, Region } from '@/server/contract/fleet.ts'
 import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
+import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 
@@ -36,6 +37,7 @@ export function RegionCard({
         />
         <Figure name="Connections" value={formatNumber(region.connections)} />
       </dl>
+      <MaintenanceMark mark={region.maintenance} />
       <HeartbeatStrip strip={strip} label={`Heartbeat of ${region.name}`} />
       <ul className="flex flex-wrap gap-x-4 gap-y-1">
         {nodes.map((node) => (
@@ -44,6 +46,8 @@ export function RegionCard({
               {node.id}
             </Link>
             <StateMark state={node.state} />
+            {/* Of a region that is announced whole, its own line says it. */}
+            <MaintenanceMark mark={region.maintenance ? undefined : node.maintenance} short />
           </li>
         ))}
       </ul>

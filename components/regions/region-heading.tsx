@@ -6,6 +6,8 @@ import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
+import { MaintenanceLink } from '../maintenance/maintenance-link.tsx'
+import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
@@ -54,10 +56,18 @@ export function RegionHeading({ region: id }: { region: string }) {
                 )}
               </span>
             )}
+            <MaintenanceMark mark={region?.maintenance} />
             <IncidentLinks incidents={concerning(overview.data?.incidents ?? [], { region: id })} />
           </span>
         }
-        aside={region && <DrainLink subject="region" id={id} active={drain?.id} />}
+        aside={
+          region && (
+            <>
+              <MaintenanceLink subject="region" id={id} />
+              <DrainLink subject="region" id={id} active={drain?.id} />
+            </>
+          )
+        }
       />
       <HeldParts parts={held} />
     </>

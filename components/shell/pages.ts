@@ -5,6 +5,7 @@ export const PAGES = [
   { href: '/tunnels', label: 'Tunnels', key: 't' },
   { href: '/incidents', label: 'Incidents', key: 'i' },
   { href: '/drains', label: 'Drains', key: 'd' },
+  { href: '/maintenance', label: 'Maintenance', key: 'm' },
   { href: '/events', label: 'Events', key: 'e' },
   { href: '/settings/users', label: 'Access', key: 'a' },
   { href: '/settings/system', label: 'System', key: 's' },

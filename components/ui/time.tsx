@@ -18,7 +18,8 @@ export function Time({
   const ms = typeof at === 'number' ? at : Date.parse(at)
   if (now === 0 || !Number.isFinite(ms)) return <span className="num">{UNKNOWN}</span>
   const age = formatDuration(now - ms)
-  const title = `${ms} · ${formatDate(ms, 'utc')} UTC · ${formatDate(ms, 'local')} local · ${age} ago`
+  const relative = ms - now >= 1000 ? `in ${formatDuration(ms - now)}` : `${age} ago`
+  const title = `${ms} · ${formatDate(ms, 'utc')} UTC · ${formatDate(ms, 'local')} local · ${relative}`
   const text =
     as === 'clock'
       ? formatClock(ms, zone)

@@ -1,0 +1,165 @@
+'use client'
+
+import { parseAsString, useQueryStates } from 'nuqs'
+import { useWatch } from 'react-hook-form'
+import { toast } from 'sonner'
+import type { Overview } from '@/server/contract/fleet.ts'
+import { maintenanceSubject } from '@/server/contract/maintenance.ts'
+import { serverNow } from '../data/clock.ts'
+import { errorText, problemsByPath } from '../data/error-text.ts'
+import { useMaintenanceChanges } from '../data/maintenance.ts'
+import { useMay, useMe } from '../data/me.ts'
+import { useOverview } from '../data/overview.ts'
+import { Panel } from '../panels/panel.tsx'
+import { Button } from '../ui/button.tsx'
+import { controlClass } from '../ui/control-class.ts'
+import { Field } from '../ui/field.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { useCheckedForm } from '../ui/use-checked-form.ts'
+import { useZone } from '../ui/zone.ts'
+import { LENGTHS, NEW_WINDOW, type WindowValues, windowRequest } from './window-request.ts'
+
+/** Announces a window: from now for an hour, unless something else is said. */
+export function MaintenanceForm() {
+  const me = useMe()
+  const may = useMay('operator')
+  const zone = useZone()
+  const { data: overview } = useOverview()
+  const { announce } = useMaintenanceChanges()
+  const [asked] = useQueryStates({ region: parseAsString, node: parseAsString })
+  const parts = [
+    ...(asked.region ? [`region:${asked.region}`] : []),
+    ...(asked.node ? [`node:${asked.node}`] : []),
+  ]
+  const { register, handleSubmit, reset, problemOf, showProblems, control } = useCheckedForm<WindowValues>(
+    (values) => {
+      const checked = windowRequest(values, serverNow(), zone)
+      return 'values' in checked ? { values } : checked
+    },
+    { ...NEW_WINDOW, parts },
+  )
+  const of = useWatch({ control, name: 'of' })
+  if (me.data && !may)
+    return (
+      <p className="border-hairline border-t pt-3 text-soft">
+        Announcing maintenance needs the role operator; you are {me.data.role}.
+      </p>
+    )
+  const submit = handleSubmit((values) => {
+    const checked = windowRequest(values, serverNow(), zone)
+    if (announce.isPending || !('values' in checked)) return
+    announce.mutate(checked.values, {
+      onSuccess: (window) => {
+        reset(NEW_WINDOW)
+        toast(`Maintenance of ${maintenanceSubject(window)} is ${window.state}.`)
+      },
+      onError: (error) => {
+        const { from, to, ...rest } = problemsByPath(error)
+        showProblems({ ...rest, begins: from ?? to })
+      },
+    })
+  })
+  return (
+    <Panel title="Announce maintenance">
+      <form noValidate onSubmit={submit} className="grid gap-6 lg:grid-cols-2 lg:gap-10">
+        <div className="grid content-start gap-4">
+          <TextField
+            label="What"
+            placeholder="Kernel update"
+            maxLength={200}
+            field={register('title')}
+            problem={problemOf('title')}
+          />
+          <TextField
+            label="Why"
+            hint="Whoever is on call reads it."
+            maxLength={500}
+            field={register('reason')}
+            problem={problemOf('reason')}
+          />
+          <div className="grid grid-cols-[minmax(0,1fr)_8rem] items-start gap-3">
+            <TextField
+              label={`Begins, ${zone === 'utc' ? 'UTC' : 'local time'}`}
+              hint="Empty: now."
+              type="datetime-local"
+              field={register('begins')}
+              problem={problemOf('begins')}
+            />
+            <Field label="For" problem={problemOf('to')}>
+              {(ids) => (
+                <select {...ids} className={controlClass} {...register('length')}>
+                  {LENGTHS.map(({ ms, label }) => (
+                    <option key={ms} value={ms}>
+                      {label}
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
+          </div>
+        </div>
+        <fieldset className="grid content-start gap-2">
+          <legend className="mb-1 font-medium">What it covers</legend>
+          <label className="flex min-h-8 items-center gap-2">
+            <input type="radio" value="some" {...register('of')} /> Regions and nodes
+          </label>
+          {of !== 'all' && <Parts regions={overview} field={register('parts')} />}
+          <label className="flex min-h-8 items-center gap-2">
+            <input type="radio" value="all" {...register('of')} /> The whole fleet
+          </label>
+          {problemOf('parts') && (
+            <p role="alert" className="text-down">
+              {problemOf('parts')}
+            </p>
+          )}
+        </fieldset>
+        <div className="grid gap-2 lg:col-span-2">
+          {announce.error && (
+            <p role="alert" className="text-down">
+              {errorText(announce.error)}
+            </p>
+          )}
+          <div>
+            <Button type="submit" tone="primary" aria-disabled={announce.isPending || undefined}>
+              {announce.isPending ? 'Announcing…' : 'Announce maintenance'}
+            </Button>
+          </div>
+        </div>
+      </form>
+    </Panel>
+  )
+}
+
+/** Every region, and within it its nodes. */
+function Parts({
+  regions: overview,
+  field,
+}: {
+  regions: Pick<Overview, 'regions' | 'nodes'> | undefined
+  field: ReturnType<ReturnType<typeof useCheckedForm<WindowValues>>['register']>
+}) {
+  return (
+    <ul className="ml-6 grid max-h-72 gap-1 overflow-y-auto">
+      {overview?.regions.map(({ id, name }) => (
+        <li key={id}>
+          <label className="flex min-h-8 items-center gap-2">
+            <input type="checkbox" value={`region:${id}`} {...field} /> {name}{' '}
+            <span className="num text-faint">{id}</span>
+          </label>
+          <ul className="ml-6 flex flex-wrap gap-x-5">
+            {overview.nodes
+              .filter((node) => node.region === id)
+              .map((node) => (
+                <li key={node.id}>
+                  <label className="flex min-h-8 items-center gap-2">
+                    <input type="checkbox" value={`node:${node.id}`} {...field} />{' '}
+                    <span className="num">{node.id}</span>
+                  </label>
+                </li>
+              ))}
+          </ul>
+        </li>
+      ))}
+    </ul>
+  )
+}
