@@ -46,7 +46,7 @@ test.describe('an operator who investigates', () => {
     await page.getByRole('button', { name: 'Add note' }).click()
     const timeline = page.getByRole('list', { name: 'Timeline' })
     await expect(timeline.getByText(note)).toBeVisible()
-    await expect(timeline.getByText(/push session invalidated: goaway/i).last()).toBeVisible()
+    await expect(timeline.getByText(/push session of fra-1 was invalidated: .*goaway/i).last()).toBeVisible()
     await expect(timeline.getByText(/push\.stuck opened/).first()).toBeVisible()
 
     await tidegate.api('DELETE', '/demo/scenarios/push-stuck')

@@ -378,11 +378,11 @@ describe('the collector', () => {
       )
       expect(titles).toEqual(
         expect.arrayContaining([
-          'push session invalidated: goaway',
+          'the push session of fra-1 was invalidated: the push service sent GOAWAY (goaway)',
           expect.stringMatching(/^push\.stuck opened: fra-1 received/),
           'looking at <b>it</b> | now',
           expect.stringMatching(/^push\.stuck closed: deliveries again after/),
-          'incident acknowledged by ana@example.com',
+          'the incident was acknowledged by ana@example.com',
         ]),
       )
     })

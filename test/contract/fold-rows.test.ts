@@ -53,7 +53,7 @@ describe('foldRows', () => {
     ]
     const rows = foldRows(items)
     expect(rows.map((row) => row.title)).toEqual([
-      'drain of fra-1 started by ana: x',
+      'the drain of fra-1 was started by ana: x',
       'drain fra-1 → 4 closes (4001) → 4 re-registered, 0 missing',
     ])
     expect(rows[1]).toMatchObject({ kind: 'drain', source: 'fra-1', data: { maxGapMs: 480, missing: [] } })
@@ -100,8 +100,8 @@ describe('foldRows', () => {
   it('leaves one host that came and went as it was', () => {
     const rows = foldRows([lost(1, 'host-1', 1001), registered(3, 'host-1', 1001)])
     expect(rows.map((row) => row.title)).toEqual([
-      'host-1 lost on fra-1 (1001, ping timeout, or the peer is going away)',
-      'host-1 registered on iad-1 after 210 ms, before on fra-1',
+      'host-1 lost its tunnel to fra-1: ping timeout, or the peer is going away (1001)',
+      'host-1 registered on iad-1 after 210 ms; it was on fra-1 before',
     ])
   })
 
@@ -109,10 +109,10 @@ describe('foldRows', () => {
     const note = event('push.session_invalidated', 3, 'fra-1', { reason: 'goaway', ageSeconds: 9 })
     const rows = foldRows([failed(1), failed(2), note, failed(9), failed(30), failed(31, 'refused')])
     expect(rows.map((row) => row.title)).toEqual([
-      '3 × push failed: timeout',
-      'push session invalidated: goaway',
-      'push failed: timeout',
-      'push failed: refused',
+      '3 × fra-1 could not send a push: no answer came in time (timeout)',
+      'the push session of fra-1 was invalidated: the push service sent GOAWAY (goaway)',
+      'fra-1 could not send a push: no answer came in time (timeout)',
+      'fra-1 could not send a push: refused',
     ])
     expect(rows[0]?.folded).toHaveLength(3)
   })
