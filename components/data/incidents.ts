@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Page } from '@/server/contract/ids.ts'
-import type { Incident, TimelineItem } from '@/server/contract/incidents.ts'
+import type { Incident, IncidentPatch, TimelineItem } from '@/server/contract/incidents.ts'
 import { inTimelineOrder } from '@/server/contract/timeline-items.ts'
-import { get, post, query } from './http.ts'
+import { get, patch, post, query } from './http.ts'
 import { readTimeline, type TimelineData, timelineTopics } from './timeline.ts'
 import { useLiveStatus } from './use-live-status.ts'
 import { useLiveTopics } from './use-live-topics.ts'
@@ -48,6 +48,18 @@ export const useIncidentAction = (id: string) => {
     mutationFn: (action: 'acknowledge' | 'mitigate' | 'resolve') =>
       post<Incident>(`/incidents/${encodeURIComponent(id)}/${action}`, {}),
     onSuccess: (incident) => client.setQueryData(['incident', id], incident),
+  })
+}
+
+/** Corrects what the page says of it; the timeline keeps who did. */
+export const useIncidentPatch = (id: string) => {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (change: IncidentPatch) => patch<Incident>(`/incidents/${encodeURIComponent(id)}`, change),
+    onSuccess: (incident) => {
+      client.setQueryData(['incident', id], incident)
+      void client.invalidateQueries({ queryKey: ['timeline', id] })
+    },
   })
 }
 

@@ -9,8 +9,8 @@ import { moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 const ENDS = [
-  { end: 'serving', label: 'serving', says: 'every node is ready and accepts again' },
-  { end: 'held', label: 'held', says: 'nodes stay as they are; those drained stay out of service' },
+  { end: 'serving', label: 'serving', says: 'every node is ready and takes traffic again' },
+  { end: 'held', label: 'held', says: 'nodes stay as they are; those that are drained stay out of service' },
 ] as const
 
 /** Says what an abort restores and what it cannot, then how it should end. */
@@ -26,6 +26,10 @@ export function AbortDialog({
   onAbort: (end: 'serving' | 'held') => void
 }) {
   const [end, setEnd] = useState<'serving' | 'held'>('serving')
+  const isDrained = drain.state === 'drained'
+  const does = isDrained
+    ? 'The drain is done; this records it as aborted.'
+    : 'Nodes become ready and take traffic again, unless you leave them held.'
   const moved = drain.moves.filter((move) => moveState(drain, move) === 'moved').length
   return (
     <Modal
@@ -34,8 +38,8 @@ export function AbortDialog({
       title={`Abort the drain of ${subjectOf(drain)}`}
       description={
         moved === 0
-          ? 'Restores readiness and accepting. No tunnel has moved.'
-          : `Restores readiness and accepting. It does not bring back ${plural(moved, 'tunnel')} that already moved; ${moved === 1 ? 'it returns only as its host reconnects' : 'they return only as their hosts reconnect'}.`
+          ? `${does} No tunnel has moved.`
+          : `${does} It does not bring back the ${plural(moved, 'tunnel')} that moved: ${moved === 1 ? 'it comes' : 'they come'} back only when ${moved === 1 ? 'its host reconnects' : 'their hosts reconnect'}.`
       }
     >
       <fieldset className="grid gap-1">
@@ -50,7 +54,7 @@ export function AbortDialog({
         ))}
       </fieldset>
       <div className="flex justify-end gap-2">
-        <Button onClick={onClose}>{drain.state === 'drained' ? 'Keep it drained' : 'Keep draining'}</Button>
+        <Button onClick={onClose}>{isDrained ? 'Keep it drained' : 'Keep draining'}</Button>
         <Button tone="danger" disabled={pending} onClick={() => onAbort(end)}>
           {pending ? 'Aborting…' : `Abort, end ${end}`}
         </Button>

@@ -71,7 +71,7 @@ export function DrainActions({ drain }: { drain: Drain }) {
             </Button>
             <span className="min-w-0 text-faint">
               {state === 'drained'
-                ? 'Resume gives it back and closes the drain. Abort is for a drain that should not have been: it is recorded as aborted.'
+                ? `Resume puts ${subjectOf(drain)} back into service and closes the drain. Abort is for a drain that should not have been: it is recorded as aborted, and you choose whether ${subjectOf(drain)} serves again.`
                 : 'Abort restores readiness and accepting; tunnels that have moved stay where they are.'}
             </span>
           </>

@@ -1,10 +1,11 @@
 'use client'
 
 import { useRouter } from 'next/navigation'
-import { useEffect, useMemo, useState } from 'react'
+import { useEffect, useMemo } from 'react'
 import { useWatch } from 'react-hook-form'
-import type { DrainCreateRequest, DrainPreviewRequest, Strategy } from '@/server/contract/drains.ts'
+import type { DrainCreateRequest, DrainPreviewRequest } from '@/server/contract/drains.ts'
 import { useDrainPlan, useStartDrain } from '../data/drains.ts'
+import { problemsByPath } from '../data/error-text.ts'
 import { useMay, useMe } from '../data/me.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
@@ -12,20 +13,26 @@ import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
-import { useCheckedForm } from '../ui/use-checked-form.ts'
+import { asSentence, type Problems, useCheckedForm } from '../ui/use-checked-form.ts'
 import { DrainPlanView } from './drain-plan-view.tsx'
 import { drainProblems } from './drain-problems.ts'
 import { StartProblem } from './start-problem.tsx'
 import { StrategyFields } from './strategy-fields.tsx'
-import { strategyProblems } from './strategy-problems.ts'
+import {
+  NO_STRATEGY,
+  type StrategyValues,
+  strategyOf,
+  strategyPaths,
+  strategyWords,
+} from './strategy-values.ts'
 import { useDrainChoice } from './use-drain-choice.ts'
 
-interface Values {
+interface Values extends StrategyValues {
   reason: string
   confirm: string
   force: boolean
 }
-const NOTHING: Values = { reason: '', confirm: '', force: false }
+const NOTHING: Values = { reason: '', confirm: '', force: false, ...NO_STRATEGY }
 
 /** Choose, see the plan, type the id. The drain starts on the server or not at all; nothing is shown before it has. */
 export function DrainForm() {
@@ -35,30 +42,32 @@ export function DrainForm() {
   const mayForce = useMay('admin')
   const { data: overview } = useOverview()
   const choice = useDrainChoice()
-  const [strategy, setStrategy] = useState<Partial<Strategy>>({})
   const start = useStartDrain()
-
-  const strategyIsSound = Object.keys(strategyProblems(strategy)).length === 0
-  const request: DrainPreviewRequest | null = useMemo(
-    () =>
-      choice.id && may && strategyIsSound
-        ? { [choice.kind]: choice.id, ...(Object.keys(strategy).length > 0 ? { strategy } : {}) }
-        : null,
-    [choice.id, choice.kind, strategy, strategyIsSound, may],
-  )
+  // Checked when something is written or sent: the plan for what is written is there by then, or is said to be missing.
+  const form = useCheckedForm<Values>((values) => {
+    const problems = problemsOf(values)
+    return Object.keys(problems).length === 0 ? { values } : { problems }
+  }, NOTHING)
+  const { register, handleSubmit, reset, problemOf, showProblems, trigger, control } = form
+  const { isSubmitted } = form.formState
+  const values = { ...NOTHING, ...useWatch({ control }) }
+  const strategy = strategyOf(values)
+  const wanted = 'values' in strategy ? JSON.stringify(strategy.values) : null
+  const request = useMemo((): DrainPreviewRequest | null => {
+    if (!choice.id || !may || wanted === null) return null
+    return { [choice.kind]: choice.id, ...(wanted === '{}' ? {} : { strategy: JSON.parse(wanted) }) }
+  }, [choice.id, choice.kind, wanted, may])
   const plan = useDrainPlan(request)
   const blocked = (plan.data?.blockers.length ?? 0) > 0
   const about = { id: choice.id, planned: Boolean(plan.data), blocked }
-  const { register, handleSubmit, reset, problemOf, trigger, control, formState } = useCheckedForm<Values>(
-    (values) => {
-      const problems = drainProblems({ ...about, ...values })
-      return Object.keys(problems).length === 0 ? { values } : { problems }
-    },
-    NOTHING,
-  )
-  const values = { ...NOTHING, ...useWatch({ control }) }
-  const ready = choice.id !== null && Object.keys(drainProblems({ ...about, ...values })).length === 0
-  const { isSubmitted } = formState
+  const problemsOf = (all: Values): Problems => {
+    const asked = strategyOf(all)
+    return { ...drainProblems({ ...about, ...all }), ...('problems' in asked ? asked.problems : {}) }
+  }
+  const ready = choice.id !== null && Object.keys(problemsOf(values)).length === 0
+  // The server may know better than the page: what it refuses stands at its field, as long as that is what is written.
+  const refused = strategyPaths(problemsByPath(plan.error))
+  const problemAt = (field: string) => problemOf(field) ?? asSentence(refused[field])
   // The plan comes by itself, and what was wrong without it is not wrong any more.
   // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the plan changes
   useEffect(() => {
@@ -82,13 +91,16 @@ export function DrainForm() {
       confirm,
       ...(force ? { force: true } : {}),
     }
-    start.mutate(body, { onSuccess: (drain) => router.push(`/drains/${drain.id}`) })
+    start.mutate(body, {
+      onSuccess: (drain) => router.push(`/drains/${drain.id}`),
+      onError: (error) => showProblems(strategyPaths(problemsByPath(error))),
+    })
   })
 
   return (
     <form noValidate className="grid gap-6 lg:grid-cols-[22rem_minmax(0,1fr)] lg:gap-10" onSubmit={submit}>
       <div className="grid content-start gap-4">
-        <Field label="Region or node">
+        <Field label="Region or node" problem={asSentence(refused.region ?? refused.node)}>
           {(ids) => (
             <select
               {...ids}
@@ -96,7 +108,7 @@ export function DrainForm() {
               value={choice.value}
               onChange={(event) => {
                 choice.choose(event.target.value)
-                reset({ ...NOTHING, reason: values.reason })
+                reset({ ...values, confirm: '', force: false })
                 start.reset()
               }}
             >
@@ -125,14 +137,14 @@ export function DrainForm() {
           field={register('reason')}
           problem={problemOf('reason')}
         />
-        <StrategyFields strategy={strategy} onChange={setStrategy} />
+        <StrategyFields form={{ ...form, problemOf: problemAt }} words={strategyWords(strategy)} />
       </div>
       <div className="grid min-w-0 content-start gap-6">
         {choice.id ? (
           <>
-            {strategyIsSound ? (
+            {'values' in strategy ? (
               <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
-                {plan.data && <DrainPlanView plan={plan.data} onDeadline={strategy.onDeadline} />}
+                {plan.data && <DrainPlanView plan={plan.data} onDeadline={values.onDeadline} />}
               </Panel>
             ) : (
               <Panel title={`Plan for ${choice.id}`}>

@@ -7,22 +7,22 @@ import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
 import { ScopeCharts } from '../panels/scope-charts.tsx'
 import { useRange } from '../panels/use-range.ts'
+import { chartsOf } from './charts-of.ts'
 
 export function NodeCharts({ node }: { node: string }) {
   const { range, zoom } = useRange()
   const scopes = useMemo(() => [{ scope: `node:${node}`, label: node }], [node])
-  const { connections, tunnels } = useNode(node).data?.numbers ?? {}
+  const { data } = useNode(node)
+  const { connections, tunnels } = data?.numbers ?? {}
+  // By their names, so that a poll that changes numbers alone draws nothing anew.
+  const drawn = chartsOf(data)
+    .map(({ id }) => id)
+    .join(' ')
+  const specs = useMemo(() => NODE_CHARTS.filter(({ id }) => drawn.split(' ').includes(id)), [drawn])
   const current = useMemo(() => ({ connections, tunnels }), [connections, tunnels])
   return (
     <Panel title="Charts" aside={<RangePicker />}>
-      <ScopeCharts
-        scopes={scopes}
-        specs={NODE_CHARTS}
-        range={range}
-        onZoom={zoom}
-        node={node}
-        current={current}
-      />
+      <ScopeCharts scopes={scopes} specs={specs} range={range} onZoom={zoom} node={node} current={current} />
     </Panel>
   )
 }

@@ -11,16 +11,16 @@ import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { Time } from '../ui/time.tsx'
 
-const FIRST: readonly Column<Node>[] = [
-  {
-    name: 'Node',
-    by: (node) => node.id,
-    cell: (node) => (
-      <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
-        {node.id}
-      </Link>
-    ),
-  },
+const NODE: Column<Node> = {
+  name: 'Node',
+  by: (node) => node.id,
+  cell: (node) => (
+    <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
+      {node.id}
+    </Link>
+  ),
+}
+const REST: readonly Column<Node>[] = [
   {
     name: 'State',
     by: (node) => node.state,
@@ -90,7 +90,8 @@ export function NodeTable({
 }) {
   const columns = useMemo(
     (): readonly Column<Node>[] => [
-      ...FIRST,
+      NODE,
+      ...REST,
       {
         name: 'Heartbeat',
         className: 'min-w-36',
@@ -109,6 +110,40 @@ export function NodeTable({
       rows={nodes}
       rowKey={(node) => node.id}
       rowData={(node) => ({ 'data-node': node.id })}
+    />
+  )
+}
+
+/** Above this many only the rows on screen exist. */
+const MANY_NODES = 100
+
+const FLEET_COLUMNS: readonly Column<Node>[] = [
+  { ...NODE, width: 'w-40' },
+  {
+    name: 'Region',
+    by: (node) => node.region,
+    cell: (node) => (
+      <Link href={`/regions/${node.region}`} className="num hover:underline">
+        {node.region}
+      </Link>
+    ),
+  },
+  { name: 'Kind', by: (node) => node.kind, cell: (node) => node.kind },
+  { name: 'Version', by: (node) => node.version, cell: (node) => node.version ?? '–' },
+  ...REST.filter(({ name }) => name !== 'Pushes delivered'),
+  { ...PROBLEMS, width: 'w-96', title: (node) => node.problems.join('; ') || undefined },
+]
+
+/** Nodes of every region, each with where it is and what it is. */
+export function FleetNodeTable({ nodes }: { nodes: readonly Node[] }) {
+  return (
+    <DataTable
+      label="All nodes"
+      columns={FLEET_COLUMNS}
+      rows={nodes}
+      rowKey={(node) => node.id}
+      rowData={(node) => ({ 'data-node': node.id })}
+      virtual={nodes.length > MANY_NODES}
     />
   )
 }

@@ -53,9 +53,11 @@ export function UserSettings() {
       {
         name: 'Actions',
         silent: true,
-        cell: (user) => (
-          <ConfirmButton label="Remove" ask={`Remove ${user.email}`} onConfirm={() => remove(user.id)} />
-        ),
+        // Nobody removes themselves: the last administrator would lock everybody out, and any other has somebody to ask.
+        cell: (user) =>
+          user.email !== mine && (
+            <ConfirmButton label="Remove" ask={`Remove ${user.email}`} onConfirm={() => remove(user.id)} />
+          ),
       },
     ],
     [mine, change, remove],

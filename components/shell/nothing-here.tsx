@@ -8,8 +8,8 @@ import { PageHeading } from '../ui/page-heading.tsx'
 const KINDS: Record<string, { word: string; list: string; listed: string; why: string }> = {
   nodes: {
     word: 'node',
-    list: '/regions',
-    listed: 'All regions',
+    list: '/nodes',
+    listed: 'All nodes',
     why: 'It may have been taken out of the configuration, or the link is mistyped.',
   },
   regions: {

@@ -2,6 +2,7 @@
 export const PAGES = [
   { href: '/', label: 'Overview', key: 'o' },
   { href: '/regions', label: 'Regions', key: 'r' },
+  { href: '/nodes', label: 'Nodes', key: 'n' },
   { href: '/tunnels', label: 'Tunnels', key: 't' },
   { href: '/incidents', label: 'Incidents', key: 'i' },
   { href: '/drains', label: 'Drains', key: 'd' },
@@ -12,6 +13,4 @@ export const PAGES = [
 ] as const
 
 export const isCurrent = (href: string, path: string): boolean =>
-  href === '/'
-    ? path === '/'
-    : path === href || path.startsWith(`${href}/`) || (href === '/regions' && path.startsWith('/nodes/'))
+  href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`)

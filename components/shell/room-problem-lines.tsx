@@ -4,7 +4,7 @@ import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
-import { roomProblems } from './room-problems.ts'
+import { roomProblems, shortText } from './room-problems.ts'
 
 /** What is wrong with the control room itself, on every page, with what to do. */
 export function RoomProblemLines() {
@@ -24,10 +24,24 @@ export function RoomProblemLines() {
             <StateGlyph shape={known ? 'degraded' : 'unknown'} />
           </span>
           <span className="wrap-anywhere min-w-0">
-            <strong className="font-semibold">{problem.text}</strong> {problem.remedy}{' '}
+            <strong className="font-semibold">{shortText(problem)}</strong> {problem.remedy}{' '}
             <span className="text-soft">
               Since <Time at={problem.since} />.
             </span>
+            {problem.details && problem.details.length > 0 && (
+              <details className="pt-1">
+                <summary className="min-h-6">
+                  {problem.details.length === 1 ? 'Show it' : `Show all ${problem.details.length}`}
+                </summary>
+                <ul className="grid gap-1 py-1 pl-4">
+                  {problem.details.map((detail) => (
+                    <li key={detail} className="list-disc">
+                      {detail}
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            )}
           </span>
         </li>
       ))}

@@ -18,3 +18,9 @@ export const roomProblems = (
     ...problems,
   ]
 }
+
+/** The sentence without what its list says one by one. */
+export const shortText = ({ text, details }: Pick<RoomProblem, 'text' | 'details'>): string => {
+  const from = details?.[0] === undefined ? -1 : text.indexOf(`: ${details[0]}`)
+  return from <= 0 ? text : `${text.slice(0, from)}.`
+}

@@ -8,8 +8,10 @@ export type Problems = Readonly<Record<string, string | undefined>>
 export type Checked<Values> = { values: Values } | { problems: Problems }
 
 /** The contract says what is wrong after a field's name; under the field it is a sentence of its own. */
-const sentence = (message: string): string =>
-  `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`
+export const asSentence = (message: string | undefined): string | undefined =>
+  message
+    ? `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`
+    : undefined
 
 /** Checks by a schema of the contract: the server would say the same. `words` replaces a sentence that is not for people. */
 export const bySchema =
@@ -50,7 +52,7 @@ export const useCheckedForm = <Values extends FieldValues>(
     /** What is wrong with a field, in a sentence. */
     problemOf: (field: string): string | undefined => {
       const message = errors[field]?.message
-      return typeof message === 'string' && message !== '' ? sentence(message) : undefined
+      return typeof message === 'string' ? asSentence(message) : undefined
     },
     /** Puts what the server found wrong beside the fields that the form has; answers whether there was any. */
     showProblems: (problems: Problems): boolean => {

@@ -16,6 +16,8 @@ import { type ConfigChange, changeOf, summaryOf } from './config-change.ts'
 const DRAINED_LOOK_MS = 1_000
 /** Mistakes that a page lists; the log and `GET /config` have all. */
 const MAX_SHOWN = 8
+/** The page lists more of them. */
+const MAX_DETAILS = 20
 
 export interface ConfigInForceOptions {
   path: string
@@ -119,6 +121,7 @@ export class ConfigInForce implements ConfigHandle {
       problems.push({
         code: 'config_refused',
         text: `${name} has ${plural(mistakes.length, 'problem')} and is not in force: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}.`,
+        details: mistakes.slice(0, MAX_DETAILS).map(({ path, message }) => `${path} ${message}`),
         remedy: 'Mend the file; it is then read by itself. What was in force before goes on.',
         since: at,
       })
@@ -128,6 +131,7 @@ export class ConfigInForce implements ConfigHandle {
       problems.push({
         code: 'config_needs_restart',
         text: `${name} has changes that wait for a restart: ${keys.slice(0, MAX_SHOWN).join(', ')}${keys.length > MAX_SHOWN ? ` and ${keys.length - MAX_SHOWN} more` : ''}.`,
+        details: keys.slice(0, MAX_DETAILS),
         remedy: 'Restart the server when it suits; everything else of the file is in force.',
         since: at,
       })

@@ -216,7 +216,9 @@ describe('the server and the page', () => {
     )
     await both.collector.incidents.resolve(incident.id, actor)
     await eventually(() =>
-      expect(kept().items.some((item) => item.title === 'the incident was resolved by bo@example.com')).toBe(true),
+      expect(kept().items.some((item) => item.title === 'the incident was resolved by bo@example.com')).toBe(
+        true,
+      ),
     )
     await expectFresh()
   })

@@ -7,6 +7,11 @@ export const roomProblemSchema = z
   .object({
     code: z.enum(ROOM_PROBLEM_CODES),
     text: z.string().describe('One sentence: what is wrong'),
+    details: z
+      .array(z.string())
+      .max(20)
+      .describe('What `text` joins, one entry each; more than it names')
+      .optional(),
     remedy: z.string().describe('One sentence: what to do'),
     since: isoTime,
   })
