@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../contract/index.ts'
+import { within } from '../time/deadline.ts'
 import { sameBytes } from '../wire/same-secret.ts'
 import type { KeyAnswer, KeyRequest } from './password-worker.ts'
 
@@ -28,7 +29,6 @@ interface Waiting {
 interface Pending {
   resolve(key: Uint8Array): void
   reject(error: Error): void
-  timer: NodeJS.Timeout
 }
 
 /** Roughly what one key costs, in ms: only for the hint when to come back. */
@@ -137,16 +137,17 @@ export class Passwords {
   #key(password: string, salt: string): Promise<Uint8Array> {
     if (this.#closed) return Promise.reject(new AppError('ERR_STARTING', 'The server is stopping'))
     const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
+    this.#pending.set(id, { resolve, reject })
+    const request: KeyRequest = { id, password, salt, N: this.#options.cost, ...COST }
+    this.#start().postMessage(request)
+    return within(this.#options.timeoutMs, promise, {
+      late: ({ limitMs }) => {
         this.#pending.delete(id)
-        reject(new Error(`a password was not hashed within ${this.#options.timeoutMs} ms`))
         // Whatever holds it up: the next one gets a new thread.
         void this.#worker?.terminate()
-      }, this.#options.timeoutMs)
-      this.#pending.set(id, { resolve, reject, timer })
-      const request: KeyRequest = { id, password, salt, N: this.#options.cost, ...COST }
-      this.#start().postMessage(request)
+        throw new Error(`a password was not hashed within ${limitMs} ms`)
+      },
     })
   }
 
@@ -163,7 +164,6 @@ export class Passwords {
       const pending = this.#pending.get(answer.id)
       if (pending === undefined) return
       this.#pending.delete(answer.id)
-      clearTimeout(pending.timer)
       if ('key' in answer) pending.resolve(answer.key)
       else pending.reject(new Error(`a password could not be hashed: ${answer.error}`))
     })
@@ -180,10 +180,7 @@ export class Passwords {
   }
 
   #failAll(reason: string): void {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer)
-      reject(new Error(reason))
-    }
+    for (const { reject } of this.#pending.values()) reject(new Error(reason))
     this.#pending.clear()
   }
 }

@@ -1,5 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 import type { Log } from '../observe/log.ts'
+import { within } from '../time/deadline.ts'
 import type { Budget } from './budget.ts'
 
 /** Answers the present state of a topic, or null where there is no such object. */
@@ -161,7 +162,7 @@ export class SnapshotReads {
     const began = performance.now()
     let result: SnapshotResult
     try {
-      const data = await withTimeout(this.#options.snapshot(job.topic), this.#options.timeoutMs)
+      const data = await within(this.#options.timeoutMs, this.#options.snapshot(job.topic))
       const json = JSON.stringify(data ?? null) ?? 'null'
       result =
         json.length <= this.#options.maxLength ? { json } : { error: tooLarge(job.topic, this.#options) }
@@ -188,9 +189,3 @@ const unreadable = (topic: string): AppError =>
     'ERR_STORE_UNAVAILABLE',
     `The snapshot of ${topic} could not be read; it will be sent again when it changes`,
   )
-
-const withTimeout = <T>(promise: Promise<T>, ms: number): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not read within ${ms} ms`)), ms)
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
-  })

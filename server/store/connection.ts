@@ -1,8 +1,11 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import { AppError } from '../contract/index.ts'
+import { Backoff } from '../time/backoff.ts'
+import { within } from '../time/deadline.ts'
 import { diskSilent, faultOf, fileGone } from './faults.ts'
 import { SqlClient } from './sql-client.ts'
 import type { SqlTable, SqlValue } from './sql-message.ts'
@@ -79,16 +82,13 @@ class Turnstile {
     if (this.#held) {
       if (this.#waiting.length >= maxWaiting)
         throw unavailable(`${maxWaiting} operations wait for the database already`, { limit: maxWaiting })
-      await new Promise<void>((resolve, reject) => {
-        const pass = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-        const timer = setTimeout(() => {
+      const { promise, resolve: pass } = Promise.withResolvers<void>()
+      this.#waiting.push(pass)
+      await within(turnLimitMs, promise, {
+        late: () => {
           this.#waiting.splice(this.#waiting.indexOf(pass), 1)
-          reject(unavailable(diskSilent))
-        }, turnLimitMs)
-        this.#waiting.push(pass)
+          throw unavailable(diskSilent)
+        },
       })
     }
     this.#held = true
@@ -369,7 +369,8 @@ export class Connection {
   /** One statement, with the lock held. A lock of another process is waited for while the store counts as well. */
   async #attempt(sql: string, args: unknown): Promise<SqlTable> {
     const deadline = performance.now() + (this.#fault === null ? busyPatienceMs : 0)
-    for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
+    const backoff = new Backoff({ baseMs: 10, maxMs: 200 })
+    for (;;) {
       try {
         this.#refuseLostFile(sql)
         this.#refuseClosed()
@@ -388,11 +389,12 @@ export class Connection {
         }
         // libSQL leaves a statement that met a lock unfinished, and no later transaction could commit beside it.
         await this.#connect().catch((cause: unknown) => this.#note(cause))
+        const waitMs = backoff.next()
         if (performance.now() + waitMs >= deadline) {
           this.#note(error)
           throw error
         }
-        await new Promise((done) => setTimeout(done, waitMs))
+        await delay(waitMs)
       }
     }
   }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { AppError } from '../contract/index.ts'
+import { within } from '../time/deadline.ts'
 import type { READS } from './reads.ts'
 import { SqlClient } from './sql-client.ts'
 import type { SqlTable } from './sql-message.ts'
@@ -135,22 +136,14 @@ export class Reader {
         }),
       )
     }
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        enter: () => {
-          clearTimeout(timer)
-          resolve()
-        },
-        leave: (error) => {
-          clearTimeout(timer)
-          reject(error)
-        },
-      }
-      const timer = setTimeout(() => {
+    const { promise, resolve: enter, reject: leave } = Promise.withResolvers<void>()
+    const waiting: Waiting = { enter, leave }
+    queue.push(waiting)
+    return within(this.#limitMs, promise, {
+      late: () => {
         queue.splice(queue.indexOf(waiting), 1)
-        reject(this.#tooSlow(this.#limitMs))
-      }, this.#limitMs)
-      queue.push(waiting)
+        throw this.#tooSlow(this.#limitMs)
+      },
     })
   }
 

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../contract/index.ts'
+import { within } from '../time/deadline.ts'
 import { type SqlReply, type SqlRequest, unpackFailure } from './sql-message.ts'
 
 interface Pending {
   resolve(value: never): void
   reject(error: unknown): void
-  timer: NodeJS.Timeout | null
   /** Given up here: the answer, when it comes, is nobody's. */
   late: boolean
 }
@@ -44,18 +44,18 @@ export class SqlClient {
   call<T>(request: SqlRequest, limitMs?: number, onLate?: () => Error): Promise<T> {
     const worker = this.#running()
     const id = this.#nextId++
-    return new Promise<T>((resolve, reject) => {
-      const pending: Pending = { resolve, reject, timer: null, late: false }
-      if (limitMs !== undefined) {
-        pending.timer = setTimeout(() => {
-          this.#overdue += 1
-          pending.late = true
-          reject(onLate?.() ?? new Error(`not answered within ${limitMs} ms`))
-        }, limitMs)
-      }
-      if (this.#pending.size === 0) worker.ref()
-      this.#pending.set(id, pending)
-      worker.postMessage({ id, request })
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const pending: Pending = { resolve, reject, late: false }
+    if (this.#pending.size === 0) worker.ref()
+    this.#pending.set(id, pending)
+    worker.postMessage({ id, request })
+    if (limitMs === undefined) return promise
+    return within(limitMs, promise, {
+      late: (error) => {
+        this.#overdue += 1
+        pending.late = true
+        throw onLate?.() ?? error
+      },
     })
   }
 
@@ -96,7 +96,6 @@ export class SqlClient {
     if (pending === undefined) return
     this.#pending.delete(reply.id)
     if (this.#pending.size === 0) this.#worker?.unref()
-    if (pending.timer !== null) clearTimeout(pending.timer)
     if (pending.late) this.#overdue -= 1
     else if ('failure' in reply) pending.reject(unpackFailure(reply.failure))
     else pending.resolve(reply.value as never)
@@ -107,8 +106,7 @@ export class SqlClient {
     this.#overdue = 0
     const waiting = [...this.#pending.values()]
     this.#pending.clear()
-    for (const { reject, timer } of waiting) {
-      if (timer !== null) clearTimeout(timer)
+    for (const { reject } of waiting) {
       reject(
         new AppError(
           'ERR_STORE_UNAVAILABLE',

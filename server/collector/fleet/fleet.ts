@@ -21,6 +21,7 @@ import {
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
+import { Turn } from '../../time/turn.ts'
 import type { DrainVerbs, Proof } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { PollOutcome, Reading } from '../adapters/reading.ts'
@@ -86,7 +87,7 @@ export class Fleet implements DrainFleet {
   readonly #intents = new Map<string, Intent>()
   readonly #eventListeners = new Set<(event: FleetEvent) => void>()
   readonly #pollListeners = new Set<(node: string, reading: Reading) => void>()
-  #savingIntents: Promise<void> = Promise.resolve()
+  readonly #savingIntents = new Turn()
 
   constructor(options: FleetOptions) {
     this.#options = options
@@ -306,8 +307,8 @@ export class Fleet implements DrainFleet {
       else this.#intents.set(node, intent)
     }
     const text = JSON.stringify(Object.fromEntries(this.#intents))
-    this.#savingIntents = this.#savingIntents
-      .then(() => this.#options.store.setSetting(INTENTS_KEY, text))
+    this.#savingIntents
+      .run(() => this.#options.store.setSetting(INTENTS_KEY, text))
       // The drain that wants it is durable by itself and will say so again.
       .catch((error: unknown) => this.#options.log.warn({ err: error }, 'the intents could not be saved'))
   }

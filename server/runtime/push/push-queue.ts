@@ -1,4 +1,5 @@
 import type { PushOutcome } from '../../contract/node-api.ts'
+import type { Backoff } from '../../time/backoff.ts'
 import { Latch } from '../../time/latch.ts'
 import type { PushMessage } from './push-request.ts'
 
@@ -13,8 +14,8 @@ export interface Job {
   readonly settle: (outcome: PushOutcome) => void
   /** Monotonic, in ms: what was not sent by then fails. A dial is no attempt to deliver, so dials have no other limit. */
   readonly deadlineAt: number
-  /** Times that it was sent again because the peer proved that it had not processed it. */
-  resends: number
+  /** Waits between sendings after the peer proved that it had not processed it; null before the first of them. */
+  resending: Backoff | null
   freshSessionTried: boolean
   freshTokenTried: boolean
   retryAfterTried: boolean

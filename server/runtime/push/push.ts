@@ -6,6 +6,8 @@ import type { EventData, EventType } from '../../contract/events.ts'
 import type { PushHealth } from '../../contract/health.ts'
 import type { PushOutcome, PushRequest } from '../../contract/node-api.ts'
 import type { PushConfig } from '../../contract/node-config.ts'
+import { Backoff } from '../../time/backoff.ts'
+import { within } from '../../time/deadline.ts'
 import { Rate } from '../../time/rate.ts'
 import type { PartContext } from '../part/part.ts'
 import { type ConnectionListener, PushConnection } from './connection.ts'
@@ -164,13 +166,10 @@ class PushClient implements Push, ConnectionListener {
     if (this.#state !== 'closed') {
       this.#state = 'closed'
       this.#failWaiting('closed')
+      const connection = this.#connection
+      const graceMs = Math.min(this.#config.requestTimeoutMs || CLOSE_GRACE_MS, CLOSE_GRACE_MS)
       // What is still unanswered then would hold its session, and the process with it.
-      const late = setTimeout(
-        () => void this.#connection?.destroy(),
-        Math.min(this.#config.requestTimeoutMs || CLOSE_GRACE_MS, CLOSE_GRACE_MS),
-      )
-      await this.#connection?.close()
-      clearTimeout(late)
+      if (connection) await within(graceMs, connection.close(), { late: () => connection.destroy() })
     }
     await this.#tokens?.close()
   }
@@ -227,7 +226,7 @@ class PushClient implements Push, ConnectionListener {
         message,
         settle: resolve,
         deadlineAt,
-        resends: 0,
+        resending: null,
         freshSessionTried: false,
         freshTokenTried: false,
         retryAfterTried: false,
@@ -371,15 +370,17 @@ class PushClient implements Push, ConnectionListener {
 
   /** What is proved not to have been processed costs no attempt; false where it was sent again often enough. */
   #resend(job: Job, failure: string): boolean {
-    if (job.resends >= MAX_RESENDS || this.#state !== 'started') return false
-    job.resends += 1
-    if (job.resends === 1) {
+    if (this.#state !== 'started') return false
+    if (job.resending === null) {
+      job.resending = new Backoff({ baseMs: RESEND_BASE_MS, maxMs: RESEND_CEILING_MS })
       this.#retry(job, failure)
       return true
     }
-    const delayMs = Math.min(RESEND_BASE_MS * 2 ** (job.resends - 2), RESEND_CEILING_MS)
+    // The first one was no wait.
+    if (job.resending.failures >= MAX_RESENDS - 1) return false
+    const delayMs = job.resending.next()
     if (performance.now() + delayMs >= job.deadlineAt) return false
-    this.#later(job, delayMs * (0.5 + Math.random() / 2), failure)
+    this.#later(job, delayMs, failure)
     return true
   }
 

@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '../../contract/errors.ts'
 import type { Page } from '../../contract/ids.ts'
 import type { Log } from '../../observe/log.ts'
+import { Turn } from '../../time/turn.ts'
 
 /** More device tokens than this are refused with `ERR_CAPACITY`. */
 export const MAX_TOKENS = 1_000_000
@@ -112,7 +113,7 @@ class Journal {
   #torn = false
   #pending: string[] = []
   #batch: Promise<void> | null = null
-  #writing: Promise<void> = Promise.resolve()
+  readonly #turn = new Turn()
   #closed = false
   problem: string | null = null
 
@@ -178,20 +179,13 @@ class Journal {
     if (this.#closed) return Promise.reject(this.#unavailable('written', new Error('it is closed')))
     this.#pending.push(`${JSON.stringify(line)}\n`)
     // Whoever comes while a write runs waits for the next one, so a burst costs one fsync and not one each.
-    if (!this.#batch) {
-      const batch = this.#writing.then(() => this.#writeBatch())
-      this.#batch = batch
-      this.#writing = batch.then(
-        () => undefined,
-        () => undefined, // the callers of append() got the error
-      )
-    }
+    this.#batch ??= this.#turn.run(() => this.#writeBatch())
     return this.#batch
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#writing
+    await this.#turn.settled()
     await this.#file?.close()
     this.#file = null
   }
