@@ -22,7 +22,7 @@ import { EventSink } from './event-sink.ts'
 import { Fleet, type FleetChange, type RegionConfig } from './fleet/fleet.ts'
 import { LiveFleetView } from './fleet/fleet-view.ts'
 import { NodeStreams } from './fleet/node-streams.ts'
-import { createNodeVerbs, type NodeVerbs } from './fleet/node-verbs.ts'
+import { NodeVerbs } from './fleet/node-verbs.ts'
 import { overviewOf } from './fleet/overview.ts'
 import { TunnelLists } from './fleet/tunnel-lists.ts'
 import type { CollectorHandle } from './handle.ts'
@@ -195,7 +195,7 @@ export class Collector implements CollectorHandle {
     const touch = (id: string | null): void => this.#touch(id)
     this.#tunnels = new TunnelLists({ fleet, store, live, touch, log, now })
     this.#streams = this.#streamsOf()
-    this.#verbs = createNodeVerbs({ fleet, store, now })
+    this.#verbs = new NodeVerbs({ fleet, store, now })
     this.#sink.handTo(
       (event) => this.#tunnels.happened(event),
       (event) => this.#detector.take({ type: 'event', event }),

@@ -7,7 +7,7 @@ import { createHostClient, type HostClient } from '../runtime/host/host-client.t
 import { Balancer } from './balancer.ts'
 import { DEMO_HOSTS, relaysOf } from './demo-map.ts'
 import { type LocalApp, startLocalApp } from './local-app.ts'
-import { type PushEndpoint, startPushEndpoint } from './push-endpoint.ts'
+import { PushEndpoint } from './push-endpoint.ts'
 import { Pusher } from './pusher.ts'
 import type { FromTraffic, ToTraffic, TrafficNode, TrafficStart } from './traffic-messages.ts'
 import { Visitors } from './visitors.ts'
@@ -55,7 +55,7 @@ const startEndpoints = async (): Promise<void> => {
   await writePrivate(start.keyPath, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   await Promise.all(
     start.nodes.map(async ({ id }) => {
-      endpoints.set(id, await startPushEndpoint({ key: pems.private, cert: pems.cert }))
+      endpoints.set(id, await PushEndpoint.start({ key: pems.private, cert: pems.cert }))
     }),
   )
 }

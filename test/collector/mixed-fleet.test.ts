@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Collector } from '../../server/collector/collector.ts'
-import { createBehind } from '../../server/collector/watch/stream-lag.ts'
+import { StreamLag } from '../../server/collector/watch/stream-lag.ts'
 import { nodeDetailSchema, nodeSchema } from '../../server/contract/answers/node.ts'
 import { overviewSchema } from '../../server/contract/answers/overview.ts'
 import type { Actor, FleetEvent, LivePublisher, SamplePoint } from '../../server/contract/index.ts'
@@ -232,10 +232,10 @@ it('never says that the events of a node stand still which has none', () => {
       facts: { epoch: 'a', newestSeq: null },
       stream: null,
     }
-    const behind = createBehind({ members: () => [node] } as never, 1_000)
-    behind()
+    const lag = new StreamLag({ members: () => [node] } as never, 1_000)
+    lag.behind()
     vi.advanceTimersByTime(60_000)
-    expect(behind()).toEqual([])
+    expect(lag.behind()).toEqual([])
   } finally {
     vi.useRealTimers()
   }

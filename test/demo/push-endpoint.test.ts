@@ -2,11 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  type PushEndpoint,
-  type PushEndpointOptions,
-  startPushEndpoint,
-} from '../../server/demo/push-endpoint.ts'
+import { PushEndpoint, type PushEndpointOptions } from '../../server/demo/push-endpoint.ts'
 import { type Endpoint, type Recorded, startEndpoint, startPush } from '../runtime/push/apns-endpoint.ts'
 
 const payload = { aps: { alert: 'hello' } }
@@ -26,7 +22,7 @@ const begin = async (options: Partial<PushEndpointOptions> = {}): Promise<void> 
   })
   const caPath = join(other.folder, 'demo-ca.pem')
   await writeFile(caPath, pems.cert)
-  endpoint = await startPushEndpoint({ key: pems.private, cert: pems.cert, ...options })
+  endpoint = await PushEndpoint.start({ key: pems.private, cert: pems.cert, ...options })
   client = await startPush({ port: endpoint.port, caPath, keyPath: other.keyPath }, { requestTimeoutMs: 300 })
 }
 

@@ -5,8 +5,8 @@ import { REFUSALS } from '../adapters/refusals.ts'
 import type { EventSink } from '../event-sink.ts'
 import { CLOCK_PROBLEM_MS, type Fleet } from '../fleet/fleet.ts'
 import { roomLooks } from './room-looks.ts'
-import { createSelfWatch, Pulse, type SelfWatch } from './self-watch.ts'
-import { createBehind } from './stream-lag.ts'
+import { Pulse, SelfWatch } from './self-watch.ts'
+import { StreamLag } from './stream-lag.ts'
 import type { Watch } from './watch.ts'
 
 export interface ControlRoomOptions {
@@ -38,13 +38,14 @@ export class ControlRoom {
     this.#options = options
     this.#liveSeq = options.live.seq
     const { fleet, sink, watch, store, live, drains, pollIntervalMs } = options
-    this.#selfWatch = createSelfWatch({
+    const streams = new StreamLag(fleet, pollIntervalMs)
+    this.#selfWatch = new SelfWatch({
       watched: roomLooks({
         pollIntervalMs,
         storeHealth: () => store.health(),
         intake: () => sink.figures(),
         polls: () => watch.figures(),
-        behind: createBehind(fleet, pollIntervalMs),
+        behind: () => streams.behind(),
         networkLost: () => watch.networkLost(),
         detectionAgeMs: () => this.#detection.ageMs,
         drainsAgeMs: () => drains.progress().longestWithoutTickMs,

@@ -1,13 +1,3 @@
-/** Watches the collector itself: was it able to look at all? */
-export interface OwnClock {
-  start(): void
-  close(): void
-  /** True where the event loop stood still for a good part of this span (monotonic ms), so that a timeout in it proves nothing. */
-  stoodStill(from: number, to: number): boolean
-  /** Milliseconds of this span (monotonic ms) for which our own event loop kept others waiting: no fault of whom we asked. */
-  lagBetween(from: number, to: number): number
-}
-
 const TICK_MS = 250
 /** A pause of the event loop that can make a healthy node look silent. */
 const HICCUP_MS = 500
@@ -18,68 +8,89 @@ const MIN_STALL_MS = 1_000
 const LAG_MS = 20
 const MAX_LAGS = 200
 
-/**
- * Ticks four times a second and compares. A tick that is more than two poll intervals late, or a wall clock that jumped
- * ahead of the monotonic one (a suspended machine: CLOCK_MONOTONIC stands still meanwhile), is a stall.
- */
-export const createOwnClock = (options: {
+export interface OwnClockOptions {
   intervalMs: number
   /** Wall clock of both ends, epoch ms. */
   onStall: (from: number, to: number) => void
   wall?: () => number
   monotonic?: () => number
-}): OwnClock => {
-  const wall = options.wall ?? Date.now
-  const monotonic = options.monotonic ?? (() => performance.now())
-  const stallMs = Math.max(MIN_STALL_MS, 2 * options.intervalMs)
-  let timer: NodeJS.Timeout | null = null
-  let lastWall = 0
-  let lastMonotonic = 0
-  const hiccups: { from: number; to: number }[] = []
-  const lags: { from: number; to: number }[] = []
+}
 
-  const tick = (): void => {
-    const nowWall = wall()
-    const nowMonotonic = monotonic()
-    const passed = nowMonotonic - lastMonotonic
-    if (passed > TICK_MS + HICCUP_MS) {
-      hiccups.push({ from: lastMonotonic, to: nowMonotonic })
-      if (hiccups.length > MAX_HICCUPS) hiccups.shift()
-    }
-    if (passed > TICK_MS + LAG_MS) {
-      lags.push({ from: lastMonotonic + TICK_MS, to: nowMonotonic })
-      if (lags.length > MAX_LAGS) lags.shift()
-    }
-    const from = lastWall
-    lastWall = nowWall
-    lastMonotonic = nowMonotonic
-    if (Math.max(passed, nowWall - from) > stallMs) options.onStall(from, nowWall)
+/** Monotonic ms. */
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * Watches the collector itself: was it able to look at all? Ticks four times a second and compares. A tick that is more than two poll
+ * intervals late, or a wall clock that jumped ahead of the monotonic one (a suspended machine: CLOCK_MONOTONIC stands still meanwhile),
+ * is a stall.
+ */
+export class OwnClock {
+  readonly #onStall: OwnClockOptions['onStall']
+  readonly #wall: () => number
+  readonly #monotonic: () => number
+  readonly #stallMs: number
+  readonly #hiccups: Span[] = []
+  readonly #lags: Span[] = []
+  #timer: NodeJS.Timeout | null = null
+  #lastWall = 0
+  #lastMonotonic = 0
+
+  constructor({ intervalMs, onStall, wall, monotonic }: OwnClockOptions) {
+    this.#onStall = onStall
+    this.#wall = wall ?? Date.now
+    this.#monotonic = monotonic ?? (() => performance.now())
+    this.#stallMs = Math.max(MIN_STALL_MS, 2 * intervalMs)
   }
 
-  return {
-    start() {
-      if (timer) return
-      lastWall = wall()
-      lastMonotonic = monotonic()
-      timer = setInterval(tick, TICK_MS)
-      timer.unref()
-    },
-    close() {
-      if (timer) clearInterval(timer)
-      timer = null
-    },
-    stoodStill(from, to) {
-      // The tick that would notice may itself still be waiting behind the callback that asks.
-      const waiting = timer !== null && to - lastMonotonic > TICK_MS + HICCUP_MS
-      return waiting || hiccups.some((hiccup) => hiccup.from < to && hiccup.to > from)
-    },
-    lagBetween(from, to) {
-      const due = lastMonotonic + TICK_MS
-      const waiting = timer !== null && to - due > LAG_MS ? [{ from: due, to }] : []
-      return [...lags, ...waiting].reduce(
-        (sum, lag) => sum + Math.max(0, Math.min(lag.to, to) - Math.max(lag.from, from)),
-        0,
-      )
-    },
+  start(): void {
+    if (this.#timer) return
+    this.#lastWall = this.#wall()
+    this.#lastMonotonic = this.#monotonic()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer.unref()
+  }
+
+  close(): void {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
+  /** True where the event loop stood still for a good part of this span (monotonic ms), so that a timeout in it proves nothing. */
+  stoodStill(from: number, to: number): boolean {
+    // The tick that would notice may itself still be waiting behind the callback that asks.
+    const waiting = this.#timer !== null && to - this.#lastMonotonic > TICK_MS + HICCUP_MS
+    return waiting || this.#hiccups.some((hiccup) => hiccup.from < to && hiccup.to > from)
+  }
+
+  /** Milliseconds of this span (monotonic ms) for which our own event loop kept others waiting: no fault of whom we asked. */
+  lagBetween(from: number, to: number): number {
+    const due = this.#lastMonotonic + TICK_MS
+    const waiting = this.#timer !== null && to - due > LAG_MS ? [{ from: due, to }] : []
+    return [...this.#lags, ...waiting].reduce(
+      (sum, lag) => sum + Math.max(0, Math.min(lag.to, to) - Math.max(lag.from, from)),
+      0,
+    )
+  }
+
+  #tick(): void {
+    const wall = this.#wall()
+    const monotonic = this.#monotonic()
+    const before = this.#lastMonotonic
+    const passed = monotonic - before
+    if (passed > TICK_MS + HICCUP_MS) {
+      this.#hiccups.push({ from: before, to: monotonic })
+      if (this.#hiccups.length > MAX_HICCUPS) this.#hiccups.shift()
+    }
+    if (passed > TICK_MS + LAG_MS) {
+      this.#lags.push({ from: before + TICK_MS, to: monotonic })
+      if (this.#lags.length > MAX_LAGS) this.#lags.shift()
+    }
+    const from = this.#lastWall
+    this.#lastWall = wall
+    this.#lastMonotonic = monotonic
+    if (Math.max(passed, wall - from) > this.#stallMs) this.#onStall(from, wall)
   }
 }

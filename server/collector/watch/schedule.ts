@@ -1,4 +1,4 @@
-import { createLateness, type Lateness } from './lateness.ts'
+import { Lateness } from './lateness.ts'
 
 export interface ScheduleFigures {
   /** Over the last minute. */
@@ -56,7 +56,7 @@ export class Schedule {
     this.#intervalMs = options.intervalMs
     this.#run = options.run
     this.#now = options.now ?? (() => performance.now())
-    this.#lateness = createLateness(latenessSize(options.targets.length, options.intervalMs))
+    this.#lateness = new Lateness(latenessSize(options.targets.length, options.intervalMs))
     for (const target of options.targets) this.#targets.add(target)
   }
 

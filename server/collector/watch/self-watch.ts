@@ -39,71 +39,77 @@ export class Pulse {
   }
 }
 
-export interface SelfWatch {
-  start(): void
-  close(): void
-  /** What is wrong with the room, in the order of `watched`. */
-  problems(): RoomProblem[]
-}
-
-/**
- * Looks once a second whether every part of the room goes on, and says once in the log when one stops and when it goes on again.
- *
- * @param options.graceMs how long parts have after the whole process slept
- */
-export const createSelfWatch = (options: {
+export interface SelfWatchOptions {
   watched: readonly Watched[]
+  /** How long parts have after the whole process slept. */
   graceMs: number
   log: Log
   onChange: () => void
   /** Wall clock in epoch ms. */
   now: () => number
-}): SelfWatch => {
-  let timer: NodeJS.Timeout | null = null
-  let lookedAt = performance.now()
-  let graceUntil = 0
-  const held = new Map<RoomProblemCode, RoomProblem>()
+}
 
-  const look = (): void => {
-    const at = performance.now()
-    if (at - lookedAt > SLEPT_MS) graceUntil = at + options.graceMs
-    lookedAt = at
-    let changed = false
-    for (const { code, look: lookAt, byAge } of options.watched) {
-      if (byAge === true && at < graceUntil && !held.has(code)) continue
-      const finding = lookAt()
-      const before = held.get(code)
-      if (finding === null) {
-        if (!held.delete(code)) continue
-        options.log.info({ problem: code }, 'a problem of the control room has ended')
-      } else if (before) {
-        before.text = finding.text
-        before.remedy = finding.remedy
-        continue
-      } else {
-        held.set(code, { code, ...finding, since: new Date(options.now()).toISOString() })
-        options.log.warn({ problem: code }, finding.text)
-      }
-      changed = true
-    }
-    if (changed) options.onChange()
+/** Looks once a second whether every part of the room goes on, and says once in the log when one stops and when it goes on again. */
+export class SelfWatch {
+  readonly #options: SelfWatchOptions
+  readonly #held = new Map<RoomProblemCode, RoomProblem>()
+  #timer: NodeJS.Timeout | null = null
+  #lookedAt = performance.now()
+  #graceUntil = 0
+
+  constructor(options: SelfWatchOptions) {
+    this.#options = options
   }
 
-  return {
-    start() {
-      if (timer) return
-      lookedAt = performance.now()
-      timer = setInterval(look, LOOK_MS)
-      timer.unref()
-    },
-    close() {
-      if (timer) clearInterval(timer)
-      timer = null
-    },
-    problems: () =>
-      options.watched
-        .flatMap(({ code }) => held.get(code) ?? [])
-        .map((problem) => ({ ...problem, text: sentence(problem.text) })),
+  start(): void {
+    if (this.#timer) return
+    this.#lookedAt = performance.now()
+    this.#timer = setInterval(() => this.#look(), LOOK_MS)
+    this.#timer.unref()
+  }
+
+  close(): void {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
+  /** What is wrong with the room, in the order of `watched`. */
+  problems(): RoomProblem[] {
+    return this.#options.watched
+      .flatMap(({ code }) => this.#held.get(code) ?? [])
+      .map((problem) => ({ ...problem, text: sentence(problem.text) }))
+  }
+
+  #look(): void {
+    const { watched, graceMs, onChange } = this.#options
+    const at = performance.now()
+    if (at - this.#lookedAt > SLEPT_MS) this.#graceUntil = at + graceMs
+    this.#lookedAt = at
+    let changed = false
+    for (const { code, look, byAge } of watched) {
+      if (byAge === true && at < this.#graceUntil && !this.#held.has(code)) continue
+      changed = this.#found(code, look()) || changed
+    }
+    if (changed) onChange()
+  }
+
+  /** Answers whether a problem began or ended. */
+  #found(code: RoomProblemCode, finding: Finding | null): boolean {
+    const { log, now } = this.#options
+    const before = this.#held.get(code)
+    if (finding === null) {
+      if (!this.#held.delete(code)) return false
+      log.info({ problem: code }, 'a problem of the control room has ended')
+      return true
+    }
+    if (before) {
+      before.text = finding.text
+      before.remedy = finding.remedy
+      return false
+    }
+    this.#held.set(code, { code, ...finding, since: new Date(now()).toISOString() })
+    log.warn({ problem: code }, finding.text)
+    return true
   }
 }
 

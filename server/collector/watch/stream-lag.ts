@@ -2,18 +2,26 @@ import type { Fleet } from '../fleet/fleet.ts'
 
 const MIN_PATIENCE_MS = 10_000
 
-/**
- * Answers the nodes that say in their health that they have more events than were read of them, for longer than two intervals:
- * a stream can be open and silent. Asked once a second.
- */
-export const createBehind = (fleet: Pick<Fleet, 'members'>, pollIntervalMs: number): (() => string[]) => {
-  const patienceMs = Math.max(MIN_PATIENCE_MS, 2 * pollIntervalMs)
-  const since = new Map<string, { at: number; seq: number }>()
-  return () => {
+/** Notices nodes whose event streams are open and silent. */
+export class StreamLag {
+  readonly #fleet: Pick<Fleet, 'members'>
+  readonly #patienceMs: number
+  readonly #since = new Map<string, { at: number; seq: number }>()
+
+  constructor(fleet: Pick<Fleet, 'members'>, pollIntervalMs: number) {
+    this.#fleet = fleet
+    this.#patienceMs = Math.max(MIN_PATIENCE_MS, 2 * pollIntervalMs)
+  }
+
+  /**
+   * Nodes that say in their health that they have more events than were read of them, for longer than two intervals. To be asked once a
+   * second.
+   */
+  behind(): string[] {
     const now = performance.now()
     const late: string[] = []
-    const members = fleet.members()
-    for (const id of since.keys()) if (!members.some((node) => node.id === id)) since.delete(id)
+    const members = this.#fleet.members()
+    for (const id of this.#since.keys()) if (!members.some((node) => node.id === id)) this.#since.delete(id)
     for (const { id, reading, facts, stream } of members) {
       const position = stream?.position ?? null
       const newest = facts?.newestSeq ?? null
@@ -21,13 +29,13 @@ export const createBehind = (fleet: Pick<Fleet, 'members'>, pollIntervalMs: numb
       const answers = reading?.outcome === 'ok' && newest !== null && stream !== null
       const read = position !== null && position.epoch === facts?.epoch ? position.seq : -1
       const isBehind = answers && (stream.state !== 'live' || read < newest)
-      const before = since.get(id)
+      const before = this.#since.get(id)
       // What is read slowly, but read, does not stand still.
-      if (!isBehind || (before && read > before.seq)) since.delete(id)
+      if (!isBehind || (before && read > before.seq)) this.#since.delete(id)
       if (!isBehind) continue
-      const began = since.get(id) ?? { at: now, seq: read }
-      since.set(id, began)
-      if (now - began.at > patienceMs) late.push(id)
+      const began = this.#since.get(id) ?? { at: now, seq: read }
+      this.#since.set(id, began)
+      if (now - began.at > this.#patienceMs) late.push(id)
     }
     return late
   }

@@ -12,7 +12,7 @@ import type { JudgeThresholds } from './judge.ts'
 import { judgeNode } from './judge-node.ts'
 import { isNetworkPoll } from './network-doubt.ts'
 import { type Announced, announce } from './outages.ts'
-import { createOwnClock, type OwnClock } from './own-clock.ts'
+import { OwnClock } from './own-clock.ts'
 import { sampleOf } from './sample.ts'
 import { Schedule, type ScheduleFigures } from './schedule.ts'
 
@@ -48,7 +48,7 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.#options = options
-    this.#ownClock = createOwnClock({
+    this.#ownClock = new OwnClock({
       intervalMs: options.intervalMs,
       wall: options.now,
       onStall: (from, to) => this.#stalled(from, to),

@@ -1,10 +1,13 @@
 import type { MessagePort } from 'node:worker_threads'
+import { within } from '../../time/deadline.ts'
 import type { Directory, Holding, LostHolding } from './directory.ts'
 
 /** How long a call over the port may take before it rejects. */
 const CALL_TIMEOUT_MS = 5_000
 /** Calls that may wait at once; more means that the other thread is gone or stuck. */
 const MAX_PENDING_CALLS = 20_000
+
+const PORT_CLOSED = 'The shared directory closed its port'
 
 type Verb =
   | 'register'
@@ -115,103 +118,147 @@ export interface ConnectDirectoryOptions {
   callTimeoutMs?: number
 }
 
+interface PendingCall {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
 /** The same directory, seen from a worker through its end of the port. Every call rejects after 5 s without an answer. */
-export const connectDirectory = (port: MessagePort, options: ConnectDirectoryOptions = {}): Directory => {
-  const callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS
-  const pending = new Map<
-    number,
-    { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }
-  >()
-  const listeners = new Set<(lost: LostHolding) => void>()
-  let lastId = 0
-  let entries = 0
-  let passKey = ''
-  let reachable = true
-  let closed = false
+export const connectDirectory = (port: MessagePort, options: ConnectDirectoryOptions = {}): Directory =>
+  new SharedDirectory(port, options.callTimeoutMs ?? CALL_TIMEOUT_MS)
 
-  const settle = (id: number): { resolve(value: unknown): void; reject(error: Error): void } | undefined => {
-    const call = pending.get(id)
-    if (call) clearTimeout(call.timer)
-    pending.delete(id)
-    return call
+class SharedDirectory implements Directory {
+  readonly backend = 'shared'
+  readonly #port: MessagePort
+  readonly #callTimeoutMs: number
+  readonly #pending = new Map<number, PendingCall>()
+  readonly #listeners = new Set<(lost: LostHolding) => void>()
+  #lastId = 0
+  #entries = 0
+  #passKey = ''
+  #isReachable = true
+  #isClosed = false
+
+  constructor(port: MessagePort, callTimeoutMs: number) {
+    this.#port = port
+    this.#callTimeoutMs = callTimeoutMs
+    port.on('message', (message: ToClient) => this.#take(message))
+    port.on('close', () => {
+      this.#isClosed = true
+      this.#isReachable = false
+      this.#failAll(PORT_CLOSED)
+    })
+    port.start()
+    // What keeps a worker alive is its relay, not its directory.
+    port.unref()
+    this.#post({ kind: 'hello' })
   }
 
-  const failAll = (message: string): void => {
-    for (const id of [...pending.keys()]) settle(id)?.reject(new Error(message))
+  get passKey(): string {
+    return this.#passKey
   }
 
-  port.on('message', (message: ToClient) => {
-    switch (message.kind) {
-      case 'hello':
-        passKey = message.passKey
-        entries = message.entries
-        return
-      case 'answer':
-        reachable = true
-        entries = message.entries
-        settle(message.id)?.resolve(message.value)
-        return
-      case 'failed':
-        settle(message.id)?.reject(new Error(message.message))
-        return
-      case 'lost':
-        for (const listener of listeners) listener(message.lost)
-    }
-  })
-  port.on('close', () => {
-    closed = true
-    reachable = false
-    failAll('The shared directory closed its port')
-  })
-  port.start()
-  // What keeps a worker alive is its relay, not its directory.
-  port.unref()
-  const hello: ToServer = { kind: 'hello' }
-  port.postMessage(hello)
+  register(...args: Parameters<Directory['register']>): ReturnType<Directory['register']> {
+    return this.#call('register', ...args)
+  }
 
-  const call = async <T>(verb: Verb, ...args: unknown[]): Promise<T> => {
-    if (closed) throw new Error('The shared directory closed its port')
-    if (pending.size >= MAX_PENDING_CALLS)
+  refresh(holdings: Parameters<Directory['refresh']>[0]): ReturnType<Directory['refresh']> {
+    return this.#call('refresh', holdings)
+  }
+
+  unregister(hostId: string, fence: number): ReturnType<Directory['unregister']> {
+    return this.#call('unregister', hostId, fence)
+  }
+
+  removeMany(holdings: Parameters<Directory['removeMany']>[0]): ReturnType<Directory['removeMany']> {
+    return this.#call('removeMany', holdings)
+  }
+
+  clearNode(node: string): ReturnType<Directory['clearNode']> {
+    return this.#call('clearNode', node)
+  }
+
+  lookup(hostId: string): ReturnType<Directory['lookup']> {
+    return this.#call('lookup', hostId)
+  }
+
+  formerOwner(hostId: string): ReturnType<Directory['formerOwner']> {
+    return this.#call('formerOwner', hostId)
+  }
+
+  owners(): ReturnType<Directory['owners']> {
+    return this.#call('owners')
+  }
+
+  reachable(): boolean {
+    return this.#isReachable
+  }
+
+  entries(): number {
+    return this.#entries
+  }
+
+  onLost(listener: (lost: LostHolding) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#failAll('The directory was closed')
+    this.#listeners.clear()
+    this.#port.close()
+  }
+
+  async #call<T>(verb: Verb, ...args: unknown[]): Promise<T> {
+    if (this.#isClosed) throw new Error(PORT_CLOSED)
+    if (this.#pending.size >= MAX_PENDING_CALLS)
       throw new Error(`${MAX_PENDING_CALLS} calls to the shared directory are waiting`)
-    lastId += 1
-    const id = lastId
-    return await new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        pending.delete(id)
-        reachable = false
-        reject(new Error(`The shared directory did not answer "${verb}" within ${callTimeoutMs} ms`))
-      }, callTimeoutMs)
-      pending.set(id, { resolve: (value) => resolve(value as T), reject, timer })
-      const message: ToServer = { kind: 'call', id, verb, args }
-      port.postMessage(message)
+    this.#lastId += 1
+    const id = this.#lastId
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#pending.set(id, { resolve: (value) => resolve(value as T), reject })
+    this.#post({ kind: 'call', id, verb, args })
+    return await within(this.#callTimeoutMs, promise, {
+      late: ({ limitMs }) => {
+        this.#pending.delete(id)
+        this.#isReachable = false
+        throw new Error(`The shared directory did not answer "${verb}" within ${limitMs} ms`)
+      },
     })
   }
 
-  return {
-    backend: 'shared',
-    get passKey() {
-      return passKey
-    },
-    register: (hostId, owner) => call('register', hostId, owner),
-    refresh: (holdings) => call('refresh', holdings),
-    unregister: (hostId, fence) => call('unregister', hostId, fence),
-    removeMany: (holdings) => call('removeMany', holdings),
-    clearNode: (node) => call('clearNode', node),
-    lookup: (hostId) => call('lookup', hostId),
-    formerOwner: (hostId) => call('formerOwner', hostId),
-    owners: () => call('owners'),
-    reachable: () => reachable,
-    entries: () => entries,
-    onLost(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    close() {
-      if (closed) return
-      closed = true
-      failAll('The directory was closed')
-      listeners.clear()
-      port.close()
-    },
+  #take(message: ToClient): void {
+    switch (message.kind) {
+      case 'hello':
+        this.#passKey = message.passKey
+        this.#entries = message.entries
+        return
+      case 'answer':
+        this.#isReachable = true
+        this.#entries = message.entries
+        this.#settle(message.id)?.resolve(message.value)
+        return
+      case 'failed':
+        this.#settle(message.id)?.reject(new Error(message.message))
+        return
+      case 'lost':
+        for (const listener of this.#listeners) listener(message.lost)
+    }
+  }
+
+  #settle(id: number): PendingCall | undefined {
+    const call = this.#pending.get(id)
+    this.#pending.delete(id)
+    return call
+  }
+
+  #failAll(message: string): void {
+    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(new Error(message))
+  }
+
+  #post(message: ToServer): void {
+    this.#port.postMessage(message)
   }
 }

@@ -12,7 +12,7 @@ import { clipReason } from '../tunnel/close-reason.ts'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL } from '../tunnel/frames.ts'
 import { answerPings } from '../tunnel/socket-fault.ts'
 import type { DirectoryLink, Registration } from './directory-link.ts'
-import { createHostTokens, type HostTokens } from './host-tokens.ts'
+import { HostTokens } from './host-tokens.ts'
 import type { RelayTimings } from './relay-timings.ts'
 
 /** Refused sockets that may linger in their close handshake; beyond it they are cut at once. */
@@ -77,7 +77,7 @@ export class TunnelAdmission {
 
   constructor(options: TunnelAdmissionOptions) {
     this.#options = options
-    this.#tokens = createHostTokens(options.config.tokens)
+    this.#tokens = new HostTokens(options.config.tokens)
     const serverOptions = {
       noServer: true,
       clientTracking: false,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createOwnClock } from '../../../server/collector/watch/own-clock.ts'
+import { OwnClock } from '../../../server/collector/watch/own-clock.ts'
 import { offsetOf, Schedule } from '../../../server/collector/watch/schedule.ts'
 
 beforeEach(() => {
@@ -207,7 +207,7 @@ describe('the own clock', () => {
   const make = () => {
     const time = { wall: 1_000_000, monotonic: 0 }
     const onStall = vi.fn()
-    const clock = createOwnClock({
+    const clock = new OwnClock({
       intervalMs: 2_000,
       onStall,
       wall: () => time.wall,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Collector } from '../../../server/collector/collector.ts'
 import { type RoomSources, roomLooks } from '../../../server/collector/watch/room-looks.ts'
-import { createSelfWatch, Pulse } from '../../../server/collector/watch/self-watch.ts'
+import { Pulse, SelfWatch } from '../../../server/collector/watch/self-watch.ts'
 import { type LivePublisher, ROOM_PROBLEM_CODES } from '../../../server/contract/index.ts'
 import type { Store } from '../../../server/store/store.ts'
 import { changedStore, log, sqlite } from '../../store/fixtures.ts'
@@ -92,7 +92,7 @@ describe('the self-watch', () => {
   it('says once when a part stops and once when it goes on, and since when', async () => {
     let stands = false
     const onChange = vi.fn()
-    const watch = createSelfWatch({
+    const watch = new SelfWatch({
       watched: [{ code: 'polls_late', look: () => (stands ? { text: 'Late', remedy: 'Wait.' } : null) }],
       graceMs: 0,
       log,
