@@ -23,11 +23,11 @@ export const errorText = (error: unknown): string => {
     case 'ERR_RATE_LIMITED':
       return `Too many attempts. Try again in ${error.retryAfterSeconds ? durationWords(error.retryAfterSeconds * 1000) : 'a while'}.`
     case 'ERR_STORE_UNAVAILABLE':
-      return 'The store cannot be written at the moment; nothing was changed.'
+      return 'The store cannot be written to at the moment; nothing was changed.'
     case 'ERR_STARTING':
       return 'The server is starting or stopping. Try again in a moment.'
     case 'ERR_NOT_FOUND':
-      return error.message || 'There is no such thing here.'
+      return error.message || 'It does not exist here.'
     default:
       return error.message
   }

@@ -77,7 +77,7 @@ export function DrainForm() {
   if (me.data && !may) {
     return (
       <p className="text-soft">
-        Draining needs the role operator; you are {me.data.role}. Ask an administrator, or an operator to
+        Draining needs the operator role; yours is {me.data.role}. Ask an administrator, or an operator to
         drain for you.
       </p>
     )
@@ -148,7 +148,7 @@ export function DrainForm() {
               </Panel>
             ) : (
               <Panel title={`Plan for ${choice.id}`}>
-                <p className="text-soft">Mend the strategy, and the plan appears here.</p>
+                <p className="text-soft">Correct the strategy, and the plan appears here.</p>
               </Panel>
             )}
             <section className="grid max-w-md gap-3 border-hairline border-t pt-3">

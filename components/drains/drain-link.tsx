@@ -28,7 +28,7 @@ export function DrainLink({
       <span className="flex items-center gap-3">
         {me.data && (
           <span id="drain-refusal" className="text-faint">
-            Draining needs the role operator; you are {me.data.role}.
+            Draining needs the operator role; yours is {me.data.role}.
           </span>
         )}
         <Button disabled aria-describedby="drain-refusal">

@@ -6,7 +6,7 @@ import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { STANDARD, type StrategyValues } from './strategy-values.ts'
 
-/** The defaults are right most of the time, so the rest is folded away. What is wrong is said while it is written: no plan comes before it is mended. */
+/** The defaults are right most of the time, so the rest is folded away. What is wrong is said while it is written: there is no plan before it is put right. */
 export function StrategyFields<Values extends StrategyValues>({
   form: { register, trigger, problemOf },
   words,

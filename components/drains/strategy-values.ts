@@ -50,7 +50,7 @@ export const strategyOf = (values: StrategyValues): Checked<Partial<Strategy>> =
 
 /** The folded strategy in words: what happens if nobody looks inside. */
 export const strategyWords = (checked: Checked<Partial<Strategy>>): string => {
-  if ('problems' in checked) return 'to be mended'
+  if ('problems' in checked) return 'needs correcting'
   const { maxUnavailable = STANDARD.maxUnavailable, mode = STANDARD.mode } = checked.values
   return `${maxUnavailable === 1 ? 'one node' : `${maxUnavailable} nodes`} at a time, ${mode} when empty`
 }

@@ -42,7 +42,7 @@ export function MaintenanceForm() {
   if (me.data && !may)
     return (
       <p className="border-hairline border-t pt-3 text-soft">
-        Announcing maintenance needs the role operator; you are {me.data.role}.
+        Announcing maintenance needs the operator role; yours is {me.data.role}.
       </p>
     )
   const submit = handleSubmit((values) => {

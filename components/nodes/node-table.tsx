@@ -117,8 +117,12 @@ export function NodeTable({
 /** Above this many only the rows on screen exist. */
 const MANY_NODES = 100
 
+/** On a narrow screen the first columns are what is seen: which node, and how it is. */
+const isShownFirst = ({ name }: Column<Node>): boolean => name === 'State' || name === 'Since'
+
 const FLEET_COLUMNS: readonly Column<Node>[] = [
-  { ...NODE, width: 'w-40' },
+  NODE,
+  ...REST.filter(isShownFirst),
   {
     name: 'Region',
     by: (node) => node.region,
@@ -130,8 +134,8 @@ const FLEET_COLUMNS: readonly Column<Node>[] = [
   },
   { name: 'Kind', by: (node) => node.kind, cell: (node) => node.kind },
   { name: 'Version', by: (node) => node.version, cell: (node) => node.version ?? '–' },
-  ...REST.filter(({ name }) => name !== 'Pushes delivered'),
-  { ...PROBLEMS, width: 'w-96', title: (node) => node.problems.join('; ') || undefined },
+  ...REST.filter((column) => !isShownFirst(column) && column.name !== 'Pushes delivered'),
+  { ...PROBLEMS, title: (node) => node.problems.join('; ') || undefined },
 ]
 
 /** Nodes of every region, each with where it is and what it is. */

@@ -10,7 +10,6 @@ import { Time } from '../ui/time.tsx'
 const COLUMNS: readonly Column<AuditRow>[] = [
   { name: 'When', by: (row) => row.at, cell: (row) => <Time at={row.at} as="full" /> },
   { name: 'Who', className: 'font-medium', by: (row) => row.actor, cell: (row) => row.actor },
-  { name: 'From', className: 'num text-left!', by: (row) => row.address, cell: (row) => row.address ?? '–' },
   {
     name: 'Did',
     by: (row) => deedWords(row.action),
@@ -19,6 +18,7 @@ const COLUMNS: readonly Column<AuditRow>[] = [
   },
   { name: 'To', className: 'num text-left!', by: (row) => row.object, cell: (row) => row.object },
   { name: 'Reason', className: 'max-w-96 truncate', cell: (row) => row.reason ?? '–' },
+  { name: 'From', className: 'num text-left!', by: (row) => row.address, cell: (row) => row.address ?? '–' },
 ]
 
 /** Who did what; rows are only ever added. */

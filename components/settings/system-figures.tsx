@@ -79,15 +79,36 @@ const givenUp = ({ room, store, live }: SystemInfo): [name: string, count: numbe
   ['Browsers cut to a snapshot', live.slowCut],
 ]
 
-function Group({ title, says, facts }: { title: string; says?: string | undefined; facts: readonly Fact[] }) {
+function Group({ title, facts }: { title: string; facts: readonly Fact[] }) {
   return (
     <div>
-      <h3 className="mb-2 text-soft">
-        {title}
-        {says && <span className="text-faint"> {says}</span>}
-      </h3>
+      <h3 className="mb-2 text-soft">{title}</h3>
       <Facts items={facts} />
     </div>
+  )
+}
+
+/** Figures that matter when something is wrong: folded, and what they come to in a few words. */
+function FoldedGroup({
+  title,
+  says,
+  open = false,
+  facts,
+}: {
+  title: string
+  says: string
+  open?: boolean
+  facts: readonly Fact[]
+}) {
+  return (
+    <details open={open}>
+      <summary className="min-h-6 text-soft">
+        {title} <span className="text-faint">{says}</span>
+      </summary>
+      <div className="pt-3">
+        <Facts items={facts} />
+      </div>
+    </details>
   )
 }
 
@@ -104,6 +125,7 @@ export function SystemFigures() {
 
 function Figures({ data }: { data: SystemInfo }) {
   const lost = givenUp(data)
+  const isAnyLost = lost.some(([, count]) => (count ?? 0) > 0)
   return (
     <div className="grid gap-6">
       {!data.store.ok && (
@@ -114,16 +136,18 @@ function Figures({ data }: { data: SystemInfo }) {
       <Facts items={watching(data)} />
       <Group title="Store" facts={keeping(data)} />
       <Group title="Waiting for the store" facts={waiting(data)} />
-      <Group
-        title="Given up since the start"
-        says={lost.every(([, count]) => !count) ? 'Nothing: the collector keeps up.' : undefined}
+      <FoldedGroup
+        title="Lost since the start"
+        says={isAnyLost ? 'Something was.' : 'Nothing: the collector keeps up.'}
+        open={isAnyLost}
         facts={[
           ...lost.map(([name, count]) => [name, formatNumber(count)] as const),
           ['Nodes read more slowly for', formatDuration(data.room?.events.throttledMs)],
         ]}
       />
-      <Group
+      <FoldedGroup
         title="Rows in the store"
+        says={`${formatNumber(Object.values(data.store.rows).reduce((sum, rows) => sum + rows, 0))} in all`}
         facts={Object.entries(data.store.rows).map(([table, rows]) => [rowsName(table), formatNumber(rows)])}
       />
     </div>

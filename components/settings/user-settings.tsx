@@ -63,7 +63,9 @@ export function UserSettings() {
     [mine, change, remove],
   )
   if (me.data && !admin)
-    return <p className="text-soft">Only administrators see and manage access; you are {me.data.role}.</p>
+    return (
+      <p className="text-soft">Only administrators can see and manage access; your role is {me.data.role}.</p>
+    )
   const problem = changeRole.error ?? removeUser.error
   return (
     <Panel title="People" query={users}>

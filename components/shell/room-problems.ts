@@ -12,7 +12,7 @@ export const roomProblems = (
     {
       code: 'store_not_recording',
       text: 'The store does not record: what happens now will be missing later.',
-      remedy: 'Look at the disk and at the database file; System names the fault.',
+      remedy: 'Check the disk and the database file; the System page names the fault.',
       since: overview.at,
     },
     ...problems,

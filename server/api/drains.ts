@@ -25,7 +25,7 @@ export const drainHandlers = ({ collector: { drains } }: ApiOptions): Handlers<t
       if (request.force === true && !roleAllows(caller.role, 'admin')) {
         throw new AppError(
           'ERR_FORBIDDEN',
-          `Only an administrator may override blockers; you are ${caller.role}`,
+          `Only an administrator may override blockers; your role is ${caller.role}`,
           { needed: 'admin', role: caller.role },
         )
       }

@@ -23,7 +23,7 @@ h1 { font-size: 1.5rem }
 <h1>The control room cannot open its database</h1>
 <p role="alert">${escaped(text)}</p>
 <p>${escaped(remedy)}</p>
-<p>Embedded nodes serve meanwhile. Nothing is watched, recorded or drained until this is mended; then the room opens by itself, and this
+<p>Embedded nodes serve meanwhile. Nothing is watched, recorded or drained until this is repaired; then the room opens by itself, and this
 page with it.</p>
 </main>
 `

@@ -131,7 +131,7 @@ export class Auth {
       checkMediaType(request)
     }
     if (!roleAllows(caller.role, role)) {
-      throw new AppError('ERR_FORBIDDEN', `This needs the role ${role}; you are ${caller.role}`, {
+      throw new AppError('ERR_FORBIDDEN', `This needs the ${role} role; yours is ${caller.role}`, {
         needed: role,
         role: caller.role,
       })

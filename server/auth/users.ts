@@ -23,7 +23,11 @@ const toUser = (row: Row): User => ({
 })
 
 const lastAdmin = (email: string) =>
-  new AppError('ERR_CONFLICT', `${email} is the last administrator; make somebody else one first`, { email })
+  new AppError(
+    'ERR_CONFLICT',
+    `${email} is the last administrator; make somebody else an administrator first`,
+    { email },
+  )
 
 type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0]
 
@@ -163,7 +167,7 @@ export class Users {
   ): Promise<User> {
     const email = request.email.toLowerCase()
     if (await tx.user.findUnique({ where: { email } })) {
-      throw new AppError('ERR_CONFLICT', `There is a user ${email} already`, { email })
+      throw new AppError('ERR_CONFLICT', `A user with the address ${email} exists already`, { email })
     }
     if ((await tx.user.count()) >= maxUsers)
       throw new AppError(

@@ -474,7 +474,7 @@ export class Collector implements CollectorHandle {
         })),
     )
     if (problems.length === 0) return
-    throw new AppError('ERR_CONFLICT', `Drains have nodes that would leave the configuration`, {
+    throw new AppError('ERR_CONFLICT', `Nodes of drains that are under way would leave the configuration`, {
       problems,
       nodes: this.drained(removed.map(({ id }) => id)),
     })

@@ -122,7 +122,8 @@ export class ConfigInForce implements ConfigHandle {
         code: 'config_refused',
         text: `${name} has ${plural(mistakes.length, 'problem')} and is not in force: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}.`,
         details: mistakes.slice(0, MAX_DETAILS).map(({ path, message }) => `${path} ${message}`),
-        remedy: 'Mend the file; it is then read by itself. What was in force before goes on.',
+        remedy:
+          'Correct the file; it is then read by itself. Until then, what was in force before stays in force.',
         since: at,
       })
     }
@@ -132,7 +133,7 @@ export class ConfigInForce implements ConfigHandle {
         code: 'config_needs_restart',
         text: `${name} has changes that wait for a restart: ${keys.slice(0, MAX_SHOWN).join(', ')}${keys.length > MAX_SHOWN ? ` and ${keys.length - MAX_SHOWN} more` : ''}.`,
         details: keys.slice(0, MAX_DETAILS),
-        remedy: 'Restart the server when it suits; everything else of the file is in force.',
+        remedy: 'Restart the server when it suits you; everything else in the file is in force.',
         since: at,
       })
     return problems

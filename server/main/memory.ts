@@ -85,7 +85,7 @@ export const storeProblem = (store: SqliteStore): RoomProblem | null => {
       code: 'store_rows_unreadable',
       text: `${unreadable.count === 1 ? 'A row of the database cannot be read and is' : `${unreadable.count} rows of the database cannot be read and are`} left out (${unreadable.example}).`,
       remedy:
-        'Mend the row in a copy of the database, or put a backup back (docs/runbook.md, "The database is damaged").',
+        'Repair the row in a copy of the database, or restore a backup (docs/runbook.md, "The database is damaged").',
       since: loadedAt,
     }
   if (ok) return null

@@ -124,7 +124,7 @@ describe('the form that announces maintenance', () => {
 
   it('is not there for a viewer, who is told why', () => {
     expect(wordsOf(render(<MaintenanceForm />, { role: 'viewer' }))).toBe(
-      'Announcing maintenance needs the role operator; you are viewer.',
+      'Announcing maintenance needs the operator role; yours is viewer.',
     )
   })
 

@@ -55,7 +55,7 @@ describe('the strategy of a drain, as its fields hold it', () => {
     const checked = strategyOf({ ...NO_STRATEGY, [field]: text })
     expect('problems' in checked && Object.keys(checked.problems)).toEqual([field])
     expect('problems' in checked && checked.problems[field]).toMatch(/^[A-Z].*\.$/)
-    expect(strategyWords(checked)).toBe('to be mended')
+    expect(strategyWords(checked)).toBe('needs correcting')
   })
 
   it('finds the field of what the server refused', () => {

@@ -27,7 +27,7 @@ export class NodeVerbs {
 
   async kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void> {
     const tunnel = this.#fleet.hosts.get(hostId)
-    if (!tunnel) throw new AppError('ERR_NOT_FOUND', `No host ${hostId} is known`, { hostId })
+    if (!tunnel) throw new AppError('ERR_NOT_FOUND', `There is no host ${hostId}`, { hostId })
     if (tunnel.state !== 'registered') {
       throw new AppError(
         'ERR_CONFLICT',

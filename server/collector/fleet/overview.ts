@@ -246,7 +246,7 @@ const withProblem = (said: Said, problems: readonly RoomProblem[]): Said => {
 const storeProblem = (since: string): RoomProblem => ({
   code: 'store_not_recording',
   text: 'The store does not record: what happens now will be missing later.',
-  remedy: 'Look at the disk and at the database file; System names the fault.',
+  remedy: 'Check the disk and the database file; the System page names the fault.',
   since,
 })
 

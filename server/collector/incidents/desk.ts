@@ -128,7 +128,10 @@ export class IncidentDesk implements IncidentHandle {
       if (patch.startedAt !== undefined && Date.parse(patch.startedAt) > Date.parse(incident.detectedAt)) {
         throw new AppError('ERR_INVALID', 'An incident cannot have started after it was detected', {
           problems: [
-            { path: 'startedAt', message: `is ${patch.startedAt}, detected was ${incident.detectedAt}` },
+            {
+              path: 'startedAt',
+              message: `is ${patch.startedAt}, but the incident was detected at ${incident.detectedAt}`,
+            },
           ],
         })
       }

@@ -29,7 +29,7 @@ export const regionUnreachable = defineRule({
     const unreachableSince = fleet.unreachableSince(region)
     if (unreachableSince === null) {
       return open === null
-        ? { state: 'closed', because: `${region} did not vanish at once` }
+        ? { state: 'closed', because: `the nodes of ${region} did not all vanish at once` }
         : { state: 'hold' }
     }
     // Each of them was taken out: for a restart while it is held, or by an exit.

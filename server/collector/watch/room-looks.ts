@@ -55,15 +55,15 @@ const storeNotRecording = (sources: RoomSources): Finding | null => {
     text: `Nothing is recorded: the store cannot be written (${reason ?? 'no reason given'})`,
     remedy:
       remedy ??
-      'Nodes are still polled, and drains still work. Make room on the disk or bring the database back; recording goes on by itself.',
+      'Nodes are still polled, and drains still work. Free space on the disk or bring the database back; recording then resumes by itself.',
   }
 }
 
 const networkLost = (sources: RoomSources): Finding | null => {
   if (!sources.networkLost()) return null
   return {
-    text: 'The collector reaches no node at all, and its own network may be the reason',
-    remedy: 'Look at the network of this machine first. Nodes are unknown, not down, until one answers.',
+    text: 'The collector cannot reach a single node; its own network may be the reason',
+    remedy: 'Check the network of this machine first. Until one node answers, nodes are unknown, not down.',
   }
 }
 
@@ -73,7 +73,7 @@ const eventsStandStill = (sources: RoomSources, patienceMs: number): Finding | n
   return {
     text: `Events stand still: ${plural(queued, 'event')} ${queued === 1 ? 'waits' : 'wait'} to be stored, the oldest for ${durationWords(oldestAgeMs)}`,
     remedy:
-      'Look at the store and its disk. What waits is stored when it goes on; nodes keep what does not fit.',
+      'Check the store and its disk. What is waiting is stored once it works again; nodes keep what does not fit.',
   }
 }
 
@@ -85,7 +85,7 @@ const pollsLate = (sources: RoomSources, patienceMs: number): Finding | null => 
     text: none
       ? `Polls stand still: none has begun for ${durationWords(startedAgeMs)}`
       : `Polls are late: by ${durationWords(recentLatenessMs)}, more than one interval`,
-    remedy: 'This machine is too busy for its fleet: look at its processor, or poll less often.',
+    remedy: 'This machine is too busy for its fleet: check what uses its processor, or poll less often.',
   }
 }
 
@@ -93,8 +93,8 @@ const detectionStandsStill = (sources: RoomSources, limitMs: number): Finding | 
   const ageMs = sources.detectionAgeMs()
   if (!still(ageMs, limitMs)) return null
   return {
-    text: `No condition was looked at for ${durationWords(ageMs)}: no incident opens or closes`,
-    remedy: 'Look at the store first: a change of an incident is written before it is shown.',
+    text: `Signals have not been judged for ${durationWords(ageMs)}, so no incident opens or closes`,
+    remedy: 'Check the store first: a change to an incident is written before it is shown.',
   }
 }
 
@@ -102,9 +102,9 @@ const drainsStandStill = (sources: RoomSources, limitMs: number): Finding | null
   const ageMs = sources.drainsAgeMs()
   if (!still(ageMs, limitMs)) return null
   return {
-    text: `A drain has not been driven for ${durationWords(ageMs)}`,
+    text: `A drain has stood still for ${durationWords(ageMs)}`,
     remedy:
-      'Look at the store and at the nodes of the drain. Nodes go on with what they were asked; abort is possible.',
+      'Check the store and the nodes of the drain. Nodes carry on with what they were told to do, and the drain can still be aborted.',
   }
 }
 
@@ -114,7 +114,7 @@ const streamsStandStill = (sources: RoomSources): Finding | null => {
   return {
     text: `Events of ${listWords(nodes)} are not read, though ${nodes.length === 1 ? 'it answers' : 'they answer'}`,
     remedy:
-      'Look at the way to the control port of the node: /events is a WebSocket, and needs the control token.',
+      "Check the connection to the node's control port: /events is a WebSocket and needs the control token.",
   }
 }
 
@@ -122,24 +122,24 @@ const liveStandsStill = (sources: RoomSources, patienceMs: number): Finding | nu
   const ageMs = sources.liveAgeMs()
   if (!still(ageMs, patienceMs)) return null
   return {
-    text: `Pages have been sent nothing new for ${durationWords(ageMs)}`,
-    remedy: 'Reload the page; where that does not help, restart the server: nodes go on without it.',
+    text: `Nothing new has been sent to pages for ${durationWords(ageMs)}`,
+    remedy: 'Reload the page. If that does not help, restart the server: nodes carry on without it.',
   }
 }
 
 const eventsDropped = (count: number): Finding | null => {
   if (count === 0) return null
   return {
-    text: `${countWords(count)} ${count === 1 ? 'event was' : 'events were'} refused by the store and given up`,
-    remedy: 'The log names them. Timelines of that time are not complete.',
+    text: `${countWords(count)} ${count === 1 ? 'event was' : 'events were'} refused by the store and lost`,
+    remedy: 'The log names them. Timelines of that time are incomplete.',
   }
 }
 
 const hostsOverflow = (count: number): Finding | null => {
   if (count === 0) return null
   return {
-    text: `There are more tunnel hosts than are kept: ${countWords(count)} were left out`,
-    remedy: 'Look for a relay that makes host ids up; lost hosts are forgotten after a day.',
+    text: `There are more tunnel hosts than can be kept: ${countWords(count)} were left out`,
+    remedy: 'Look for a relay that invents host ids; lost hosts are forgotten after a day.',
   }
 }
 
@@ -152,7 +152,7 @@ const clockSkew = (sources: RoomSources): Finding | null => {
   return {
     text: `The ${skews.length === 1 ? 'clock' : 'clocks'} of ${nodes} ${skews.length === 1 ? 'is' : 'are'} wrong: ${by}`,
     remedy:
-      'Synchronise it (NTP). Where most nodes seem wrong, it is the clock of this machine. Times are corrected meanwhile.',
+      "Synchronise it (NTP). If most nodes seem wrong, it is this machine's clock. Times are corrected in the meantime.",
   }
 }
 

@@ -82,8 +82,8 @@ describe('what is looked at in the room', () => {
     expect(looks.map(({ look }) => look())).toEqual([null, null])
     lost = 8
     expect(looks.map(({ look }) => look()?.text)).toEqual([
-      '3 events were refused by the store and given up',
-      'There are more tunnel hosts than are kept: 3 were left out',
+      '3 events were refused by the store and lost',
+      'There are more tunnel hosts than can be kept: 3 were left out',
     ])
   })
 })

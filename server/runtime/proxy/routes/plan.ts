@@ -1,5 +1,6 @@
 import { AppError, type Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/node-config.ts'
+import { plural } from '../../../contract/words.ts'
 
 const MAX_PORTS = 4_096
 
@@ -83,7 +84,7 @@ export const planPorts = (routes: RouteConfig[], healthPort: number | null): Por
     })
   })
   if (problems.length > 0) {
-    throw new AppError('ERR_INVALID', `The routes have ${problems.length} problem(s)`, { problems })
+    throw new AppError('ERR_INVALID', `The routes have ${plural(problems.length, 'problem')}`, { problems })
   }
   return [...plans.values()]
 }
