@@ -25,7 +25,9 @@ import {
   maintenanceCommand,
 } from './cli/maintenance-commands.ts'
 import { print } from './cli/output.ts'
+import type { NodeProbeAnswer } from './contract/answers/node-probe.ts'
 import { AppError } from './contract/errors.ts'
+import { NODE_KINDS } from './contract/states.ts'
 import { StopWish, stopWithLauncher } from './lifecycle.ts'
 
 interface Json {
@@ -231,6 +233,34 @@ program
         )
       return problems.length === 0 ? EXIT.ok : EXIT.failed
     }),
+  )
+
+program
+  .command('probe <where>')
+  .description(
+    'what a system is, what is understood of it, and the entry to paste: a URL, the path of a socket, or host:port',
+  )
+  .addOption(new Option('--kind <kind>', 'what it is, where that is known').choices([...NODE_KINDS]))
+  .option('--preset <preset>', 'its preset, for json and prometheus')
+  .option('--server', 'let the running collector look, from its machine (TIDEGATE_URL, TIDEGATE_TOKEN)')
+  .addOption(jsonOption())
+  .action(
+    run(async (where: string, options: Json & { kind?: string; preset?: string; server?: boolean }) => {
+      const [{ whereOf }, { printProbe }] = await Promise.all([
+        import('./contract/where.ts'),
+        import('./cli/probe-command.ts'),
+      ])
+      const { kind, preset } = options
+      const request = {
+        ...whereOf(where),
+        ...(kind === undefined ? {} : { kind }),
+        ...(preset === undefined ? {} : { preset }),
+      }
+      if (options.server === true)
+        return printProbe(await api().post<NodeProbeAnswer>('/nodes/probe', request), options.json === true)
+      const { probeHere } = await import('./main.ts')
+      return printProbe(await probeHere(request), options.json === true)
+    }, usageError),
   )
 
 program

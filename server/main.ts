@@ -130,3 +130,5 @@ export const resetPassword = async (
     folder.release()
   }
 }
+
+export { probeHere } from './main/probe-here.ts'

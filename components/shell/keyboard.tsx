@@ -4,7 +4,7 @@ import { useRouter } from 'next/navigation'
 import { useEffect, useRef } from 'react'
 import { Modal } from '../ui/modal.tsx'
 import { closeHelp, openHelp, useHelpOpen } from './help.ts'
-import { PAGES } from './pages.ts'
+import { KEYED_PAGES } from './pages.ts'
 
 const LEADER_MS = 1500
 
@@ -24,7 +24,7 @@ export function Keyboard() {
       if (document.querySelector('[role="dialog"]')) return
       if (Date.now() - leaderAt.current < LEADER_MS) {
         leaderAt.current = 0
-        const page = PAGES.find((candidate) => candidate.key === event.key)
+        const page = KEYED_PAGES.find((candidate) => candidate.key === event.key)
         if (page) {
           event.preventDefault()
           router.push(page.href)
@@ -47,7 +47,7 @@ export function Keyboard() {
   return (
     <Modal open={open} onOpenChange={(next) => (next ? openHelp() : closeHelp())} title="Keyboard">
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
-        {PAGES.map((page) => (
+        {KEYED_PAGES.map((page) => (
           <Row key={page.href} keys={`g ${page.key}`} does={page.label} />
         ))}
         <Row keys="/" does="Go to the filter of this page" />

@@ -8,9 +8,18 @@ export const PAGES = [
   { href: '/drains', label: 'Drains', key: 'd' },
   { href: '/maintenance', label: 'Maintenance', key: 'm' },
   { href: '/events', label: 'Events', key: 'e' },
+  { href: '/settings', label: 'Settings', key: 's' },
+] as const
+
+/** The pages below Settings, in the order of their tabs. */
+export const SETTINGS_PAGES = [
+  { href: '/settings/nodes', label: 'Add nodes', key: 'w' },
   { href: '/settings/users', label: 'Access', key: 'a' },
   { href: '/settings/system', label: 'System', key: 's' },
 ] as const
+
+/** Every page that a key leads to; `/settings` itself is its first tab. */
+export const KEYED_PAGES = [...PAGES.filter(({ href }) => href !== '/settings'), ...SETTINGS_PAGES]
 
 export const isCurrent = (href: string, path: string): boolean =>
   href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`)

@@ -1,6 +1,6 @@
 import type { Overview } from '@/server/contract/fleet.ts'
 import { plural } from '../ui/format.ts'
-import { isCurrent, PAGES } from './pages.ts'
+import { isCurrent, PAGES, SETTINGS_PAGES } from './pages.ts'
 
 /** Title and icon of the tab: the state first, then where one is. */
 export const titleOf = (
@@ -8,7 +8,7 @@ export const titleOf = (
   overview: Overview | undefined,
   stale: boolean,
 ): { title: string; icon: string } => {
-  const page = PAGES.find((candidate) => isCurrent(candidate.href, path))
+  const page = [...SETTINGS_PAGES, ...PAGES].find((candidate) => isCurrent(candidate.href, path))
   const last = path.split('/').filter(Boolean).at(-1)
   const place =
     page && page.href !== '/'

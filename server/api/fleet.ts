@@ -48,6 +48,7 @@ export const fleetHandlers = ({ collector }: ApiOptions): Handlers<typeof fleetR
       if (health !== null && health !== undefined) return health
       throw new AppError('ERR_NOT_FOUND', `Node ${id} has given no usable answer yet`, { id })
     },
+    probeNode: async ({ body, caller }) => collector.probe(await body(), caller),
     async invalidatePushSession({ params, body, caller }) {
       const { id } = knownNode(params.id)
       await collector.invalidatePushSession(id, await reasonOf(body), caller)

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
 import {
   type Actor,
   AppError,
@@ -12,6 +13,7 @@ import {
   type SystemInfo,
   type Tunnel,
 } from '../contract/index.ts'
+import type { NodeProbeRequest } from '../contract/probe.ts'
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import { Turn } from '../time/turn.ts'
@@ -32,6 +34,7 @@ import { IncidentBook } from './incidents/book.ts'
 import { IncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
 import { MaintenanceWindows } from './maintenance/windows.ts'
+import { adaptersForOneLook, NodeProbe } from './probe/node-probe.ts'
 import { Recurring } from './recurring.ts'
 import type { DetectOptions } from './signals/detect.ts'
 import { Detector } from './signals/detector.ts'
@@ -93,6 +96,7 @@ export class Collector implements CollectorHandle {
   readonly #tunnels: TunnelLists
   readonly #streams: NodeStreams
   readonly #verbs: NodeVerbs
+  readonly #probe: NodeProbe
   readonly #room: ControlRoom
   readonly #recurring: Recurring
   /** Changes of incidents: one at a time, rules every second, people whenever they like. */
@@ -195,6 +199,7 @@ export class Collector implements CollectorHandle {
     const touch = (id: string | null): void => this.#touch(id)
     this.#tunnels = new TunnelLists({ fleet, store, live, touch, log, now })
     this.#streams = this.#streamsOf()
+    this.#probe = this.#probeOf()
     this.#verbs = new NodeVerbs({ fleet, store, now })
     this.#sink.handTo(
       (event) => this.#tunnels.happened(event),
@@ -369,6 +374,22 @@ export class Collector implements CollectorHandle {
     return this.fleet.member(id)?.known?.raw ?? null
   }
 
+  async probe(request: NodeProbeRequest, actor: Actor): Promise<NodeProbeAnswer> {
+    const { url, socket, address } = request
+    await this.#options.store.audit({
+      at: new Date(this.#now()).toISOString(),
+      actor: actor.name,
+      address: actor.address,
+      action: 'node.probe',
+      // A query may hold a secret.
+      object: `address:${(url ?? socket ?? address ?? '').replace(/[?#].*$/s, '')}`,
+      before: null,
+      after: null,
+      reason: null,
+    })
+    return this.#probe.run(request)
+  }
+
   tunnels(): Tunnel[] {
     return this.fleet.tunnels().sort((a, b) => (a.hostId < b.hostId ? -1 : 1))
   }
@@ -445,6 +466,18 @@ export class Collector implements CollectorHandle {
             .map(({ words, ...region }) => ({ ...region, problems: words === undefined ? [] : [words] })),
         room: () => this.#room.problems().map(({ code, text }) => `${code}: ${text}`),
       },
+    })
+  }
+
+  #probeOf(): NodeProbe {
+    const { log } = this.#options
+    return new NodeProbe({
+      rules: this.#rules,
+      adapters: () => adaptersForOneLook(this.#rules, log),
+      known: () => ({
+        ids: this.fleet.members().map(({ id }) => id),
+        regions: this.fleet.regions().map(({ id }) => id),
+      }),
     })
   }
 

@@ -1,3 +1,4 @@
+import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
 import type {
   Actor,
   Annotation,
@@ -26,6 +27,7 @@ import type {
   TimelineItem,
   Tunnel,
 } from '../contract/index.ts'
+import type { NodeProbeRequest } from '../contract/probe.ts'
 
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {
@@ -37,6 +39,8 @@ export interface CollectorHandle {
   node(id: string): NodeDetail | null
   /** What the node answered last, as parsed and cleaned; null before the first good poll. */
   health(id: string): unknown
+  /** Looks at a system that is not watched yet. Rejects with `ERR_INVALID`, `ERR_CAPACITY`, `ERR_NODE_UNREACHABLE`. */
+  probe(request: NodeProbeRequest, actor: Actor): Promise<NodeProbeAnswer>
   tunnels(): Tunnel[]
   connections(node: string, limit: number): Promise<{ items: NodeConnection[]; total: number }>
   kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>

@@ -51,6 +51,7 @@ const adminRoutes = [
   'DELETE /tokens/t1',
   'GET /config',
   'POST /config/check',
+  'POST /nodes/probe',
 ]
 
 const viewerRoutes = [

@@ -257,6 +257,10 @@ describe('every call of the API, asked of a real collector with a real fleet', (
     expect(await good('getConfig')).toMatchObject({ refused: null, needsRestart: [] })
     expect(await good('checkConfig', { body: { text: '' } })).toMatchObject({ ok: false })
     await bad('checkConfig', 'ERR_INVALID', { body: { file: 'x' } })
+    const gone = await good('probeNode', { body: { url: 'http://127.0.0.1:1/' } })
+    expect(gone).toMatchObject({ kind: null, reading: { outcome: 'refused' } })
+    const { problems } = await bad('probeNode', 'ERR_INVALID', { body: {} })
+    expect(problems).toMatchObject([{ path: 'url' }])
     expect((await good('listAudit')).items.length).toBeGreaterThan(5)
     expect((await good('getOpenApi')).openapi).toBe('3.1.1')
     const body = { email: 'ben@example.com', password: 'a long password', role: 'viewer' }

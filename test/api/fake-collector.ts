@@ -94,6 +94,10 @@ export class FakeCollector implements CollectorHandle {
   health(id: string) {
     return id === 'fra-1' ? ({ id, state: 'serving' } as unknown as Health) : null
   }
+  probe(): ReturnType<CollectorHandle['probe']> {
+    return Promise.reject(new AppError('ERR_CAPACITY', 'Too many look at once', { limit: 4 }))
+  }
+
   tunnels(): Tunnel[] {
     return [
       tunnel('host-2'),

@@ -2,10 +2,12 @@ import { z } from 'zod'
 import { connectionListSchema } from '../answers/connection.ts'
 import { heartbeatsSchema } from '../answers/heartbeats.ts'
 import { nodeDetailSchema, nodeDocumentSchema, nodeSchema } from '../answers/node.ts'
+import { nodeProbeSchema } from '../answers/node-probe.ts'
 import { overviewSchema } from '../answers/overview.ts'
 import { pageSchema } from '../answers/parts.ts'
 import { regionDetailSchema, regionSchema } from '../answers/region.ts'
 import { tunnelPageSchema } from '../answers/tunnel.ts'
+import { nodeProbeRequestSchema } from '../probe.ts'
 import { line } from '../text.ts'
 import { idParameter, pageParameters, pageQuery } from './parameters.ts'
 import { idParam, route, V1, withId } from './route.ts'
@@ -78,6 +80,19 @@ export const fleetRoutes = {
       'The last document of a node: of a Tidegate node its health, of another kind whatever it answered',
     params: withId,
     answer: nodeDocumentSchema,
+  }),
+  probeNode: route({
+    method: 'POST',
+    path: `${V1}/nodes/probe`,
+    tag,
+    role: 'admin',
+    summary:
+      'Looks at a system that is not watched yet: what is understood of it, and the entry that would watch it',
+    description:
+      'An entry of `nodes` as far as it is known. `id`, `region` and `kind` may be left out; a kind is then guessed from `url`, `socket` or `address`. Nothing is changed.',
+    body: nodeProbeRequestSchema,
+    answer: nodeProbeSchema,
+    errors: ['ERR_CAPACITY', 'ERR_NODE_UNREACHABLE'],
   }),
   invalidatePushSession: route({
     method: 'POST',

@@ -5,6 +5,7 @@ import { NodeDrainBudget } from '@/components/nodes/node-drain-budget.tsx'
 import { NodeEvents } from '@/components/nodes/node-events.tsx'
 import { NodeHeading } from '@/components/nodes/node-heading.tsx'
 import { NodeParts } from '@/components/nodes/node-parts.tsx'
+import { NodeTables } from '@/components/nodes/node-tables.tsx'
 import { NodeTargets } from '@/components/nodes/node-targets.tsx'
 import { PushHealthPanel } from '@/components/push/push-health.tsx'
 import { withSubject } from '../../with-subject.ts'
@@ -18,6 +19,7 @@ export default async function NodePage({ params }: { params: Promise<{ node: str
       <NodeParts node={node} />
       <NodeCharts node={node} />
       <PushHealthPanel node={node} />
+      <NodeTables node={node} />
       <NodeTargets node={node} />
       <NodeDrainBudget node={node} />
       <NodeConnections node={node} />

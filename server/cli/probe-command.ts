@@ -1,0 +1,49 @@
+import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
+import { EXIT } from './exit-codes.ts'
+import { answer, table } from './output.ts'
+
+/** Values of an answer that are listed for people; `--json` has them all. */
+const MAX_LISTED = 40
+
+/** Prints what was understood of a system; exit code 1 where nothing was. */
+export const printProbe = (found: NodeProbeAnswer, json: boolean): number => {
+  answer(json, found, () => probeText(found))
+  return found.understood.length > 0 ? EXIT.ok : EXIT.failed
+}
+
+const probeText = (found: NodeProbeAnswer): string => {
+  const { kind, guesses, reading, understood, notUnderstood, choices, verbs, entry } = found
+  const preset = guesses[0]?.preset
+  const parts: string[] = []
+  const [best, ...others] = guesses
+  if (best)
+    parts.push(`It looks like ${best.kind}${preset === undefined ? '' : ` (${preset})`}: ${best.why}.`)
+  for (const other of others)
+    parts.push(`It could also be ${other.kind}: ${other.why}. Try it with --kind ${other.kind}`)
+  if (kind === null) parts.push('Nothing was recognised; name its kind with --kind.')
+  if (reading)
+    parts.push(
+      `${reading.outcome === 'ok' ? 'Answered' : reading.outcome} in ${Math.round(reading.durationMs)} ms${reading.outcome === 'ok' ? '' : `: ${reading.reason}`}`,
+    )
+  if (understood.length > 0)
+    parts.push(
+      `\nUnderstood:\n${table(
+        ['name', 'value', 'unit'],
+        understood.map(({ name, value, unit }) => [name, String(value), unit]),
+      )}`,
+    )
+  if (notUnderstood.length > 0)
+    parts.push(`\nNot understood:\n${notUnderstood.map((each) => `  ${each}`).join('\n')}`)
+  if (choices.length > 0) {
+    const more = choices.length - MAX_LISTED
+    parts.push(
+      `\nCould be mapped:\n${table(
+        ['at', 'value', 'probably'],
+        choices.slice(0, MAX_LISTED).map(({ at, value, suggestion }) => [at, String(value), suggestion]),
+      )}${more > 0 ? `\n  and ${more} more (--json lists them all)` : ''}`,
+    )
+  }
+  if (kind !== null) parts.push(`\nDrain: ${verbs.words}`)
+  if (entry !== '') parts.push(`\nThe entry for \`nodes\` of tidegate.yaml:\n\n${entry}`)
+  return parts.join('\n')
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod'
+import { NODE_KINDS } from './states.ts'
+
+/**
+ * A system to look at: an entry of `nodes` as far as it is known. `id` and `region` may be left out, and so may `kind`: then it is guessed
+ * from `url`, `socket` or `address`.
+ */
+export const nodeProbeRequestSchema = z
+  .looseObject({
+    kind: z.enum(NODE_KINDS, { error: `must be one of ${NODE_KINDS.join(', ')}` }).optional(),
+    url: z.string().max(2_048).optional(),
+    socket: z.string().max(4_096).optional(),
+    address: z.string().max(300).optional(),
+  })
+  .refine(
+    ({ url, socket, address }) => [url, socket, address].filter((where) => where !== undefined).length === 1,
+    {
+      message: 'must name one of url, socket and address, for example http://127.0.0.1:9901',
+      path: ['url'],
+    },
+  )
+export type NodeProbeRequest = z.infer<typeof nodeProbeRequestSchema>

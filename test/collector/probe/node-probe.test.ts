@@ -1,0 +1,157 @@
+import { once } from 'node:events'
+import { createServer as createTcpServer, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createAddressRules } from '../../../server/collector/adapters/address.ts'
+import { adaptersForOneLook, NodeProbe } from '../../../server/collector/probe/node-probe.ts'
+import { nodeProbeSchema } from '../../../server/contract/answers/node-probe.ts'
+import { log } from '../../store/fixtures.ts'
+import { startJsonNode } from '../adapters/json/json-node.ts'
+import { startScriptedNode } from '../scripted-node.ts'
+
+const closers: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+const probeOf = (allow: string[] = []) => {
+  const rules = createAddressRules(allow)
+  return new NodeProbe({
+    rules,
+    adapters: () => adaptersForOneLook(rules, log),
+    known: () => ({ ids: ['json-1'], regions: ['iad', 'fra'] }),
+  })
+}
+
+const look = async (request: Parameters<NodeProbe['run']>[0], probe = probeOf()) => {
+  const found = await probe.run(request)
+  expect(nodeProbeSchema.safeParse(found).error?.issues).toBeUndefined()
+  return found
+}
+
+const startPage = async (answer: unknown) => {
+  const node = await startJsonNode(answer)
+  closers.push(() => node.close())
+  return { url: node.url, origin: new URL(node.url).origin, node }
+}
+
+/** A server of bytes that are no HTTP. */
+const startBytes = async (onConnect: (socket: Socket) => void) => {
+  const sockets = new Set<Socket>()
+  const server = createTcpServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    onConnect(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closers.push(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const address = server.address()
+  return `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+}
+
+describe('A look at a system that is not watched', () => {
+  it('finds a JSON answer at an address without a path, maps what it can, and gives the entry', async () => {
+    const { origin } = await startPage({ ok: true, stats: { open: 7, requests: 40 } })
+    const found = await look({ url: origin })
+    expect(found).toMatchObject({ kind: 'json', guesses: [{ kind: 'json' }], reading: { outcome: 'ok' } })
+    expect(found.understood.map(({ name }) => name)).toEqual(['ok', 'connections', 'requests'])
+    const mapped = await look({ url: `${origin}/status`, kind: 'json', map: { connections: '/stats/open' } })
+    expect(mapped.understood).toContainEqual({
+      name: 'connections',
+      label: 'Connections',
+      value: 7,
+      unit: 'connections',
+    })
+    expect(mapped.entry).toBe(
+      `- { id: json-2, region: iad, kind: json, url: ${origin}/status, map: { connections: /stats/open } }`,
+    )
+    expect(mapped.verbs).toMatchObject({ drain: null, proof: 'counted' })
+  })
+
+  it('knows a Tidegate node by its health document, and asks for its token in the entry alone', async () => {
+    const node = await startScriptedNode('fra-1')
+    closers.push(() => node.close())
+    const found = await look({ url: node.url, id: 'fra-1', region: 'fra' })
+    expect(found).toMatchObject({ kind: 'tidegate', reading: { outcome: 'ok' } })
+    expect(found.verbs.drain).toContain('drain')
+    expect(found.entry).toContain('FRA_1_CONTROL_TOKEN')
+    // Another id than it has is what the configuration would be refused for at run time: it is said.
+    const other = await look({ url: node.url, id: 'fra-9', region: 'fra' })
+    expect(other.reading?.outcome).toBe('wrong_node')
+    expect(other.notUnderstood[0]).toContain('fra-1')
+  })
+
+  it('names the pointer of a map that leads nowhere, and what stood there', async () => {
+    const { url } = await startPage({ ok: 'yes', stats: { open: [] } })
+    const found = await look({ url, kind: 'json', map: { ok: '/ok', connections: '/stats/open' } })
+    expect(found.notUnderstood).toEqual([
+      'the answer has text instead of true or false at /ok (mapped to ok)',
+      'the answer has a list instead of a number at /stats/open (mapped to connections)',
+    ])
+  })
+
+  it('lists the numbers of an answer that nobody has mapped, also where none has a name that says something', async () => {
+    const { url } = await startPage({ a: { b: 1 }, c: [2, 3] })
+    const found = await look({ url, kind: 'json' })
+    expect(found.choices.map(({ at }) => at)).toEqual(['/a/b', '/c/0', '/c/1'])
+    expect(found.understood).toEqual([])
+    expect(found.entry).toContain('kind: json')
+  })
+
+  it('says in one sentence why there is nothing: nobody listens, a password, a redirect, silence, too much', async () => {
+    const gone = await startPage({})
+    await gone.node.close()
+    expect((await look({ url: gone.url })).reading).toMatchObject({ outcome: 'refused' })
+    const locked = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
+      response.writeHead(401, { 'www-authenticate': 'Basic' }).end()
+    })
+    expect((await look({ url: locked.url })).reading).toMatchObject({ outcome: 'bad_status', status: 401 })
+    const moved = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
+      response.writeHead(302, { location: 'http://169.254.169.254/' }).end()
+    })
+    expect((await look({ url: moved.url })).reading).toMatchObject({ outcome: 'redirect', status: 302 })
+    const endless = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
+      response.writeHead(200)
+      const more = setInterval(() => response.write('x'.repeat(1_000_000)), 5)
+      response.on('close', () => clearInterval(more))
+    })
+    expect((await look({ url: endless.url })).reading).toMatchObject({ outcome: 'too_large' })
+  })
+
+  it('asks nothing of addresses that are never asked, nor of those outside polling.allow', async () => {
+    expect((await look({ url: 'http://169.254.169.254/latest/meta-data' })).reading).toMatchObject({
+      outcome: 'blocked_address',
+    })
+    const { url } = await startPage({ ok: true })
+    expect((await look({ url }, probeOf(['10.0.0.0/8']))).reading).toMatchObject({
+      outcome: 'blocked_address',
+    })
+  })
+
+  it('refuses an entry with mistakes at their paths, without asking anybody', async () => {
+    const { url, node } = await startPage({ ok: true })
+    await expect(
+      probeOf().run({ kind: 'json', url, map: { nope: '/a' }, id: 'No Such Id' }),
+    ).rejects.toMatchObject({
+      code: 'ERR_INVALID',
+      facts: { problems: expect.arrayContaining([expect.objectContaining({ path: 'id' })]) },
+    })
+    expect(node.paths).toEqual([])
+    await expect(probeOf().run({ url: 'ftp://127.0.0.1/' })).rejects.toMatchObject({ code: 'ERR_INVALID' })
+  })
+
+  it('is one of four at most, and a place is free again when one has ended', async () => {
+    const silent = await startBytes(() => undefined)
+    const probe = probeOf()
+    const four = Array.from({ length: 4 }, () => probe.run({ url: `http://${silent}/` }))
+    await expect(probe.run({ url: `http://${silent}/` })).rejects.toMatchObject({ code: 'ERR_CAPACITY' })
+    for (const each of await Promise.all(four)) expect(each.reading).toMatchObject({ outcome: 'timeout' })
+    const { url } = await startPage({ ok: true })
+    expect((await probe.run({ url, kind: 'json', map: { ok: '/ok' } })).reading).toMatchObject({
+      outcome: 'ok',
+    })
+  })
+})
