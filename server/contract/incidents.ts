@@ -6,7 +6,15 @@ export type { IncidentRecord } from './answers/incident-record.ts'
 export type { Annotation, Timeline, TimelineItem, TimelineKind } from './answers/timeline.ts'
 
 /** Signals that this version knows. */
-export const SIGNAL_KINDS = ['push.stuck', 'tunnel.storm', 'node.down', 'region.unreachable'] as const
+export const SIGNAL_KINDS = [
+  'push.stuck',
+  'tunnel.storm',
+  'node.down',
+  'node.restarted',
+  'node.clock_skew',
+  'node.wrong_region',
+  'region.unreachable',
+] as const
 export type SignalKind = (typeof SIGNAL_KINDS)[number]
 
 export const noteSchema = z.object({ text: lines(10_000, 'write something') }).strict()

@@ -44,6 +44,24 @@ class LiveNodeView implements NodeView {
     return this.#sources.fleet.away(this.id) !== null
   }
 
+  get mayRestart(): boolean {
+    const { fleet } = this.#sources
+    return this.draining || fleet.mayRestart(this.id)
+  }
+
+  get outcome(): NodeView['outcome'] {
+    return this.#node.reading?.outcome ?? null
+  }
+
+  get clockSkewMs(): number | null {
+    return this.#node.clock.skewMs
+  }
+
+  get place(): string {
+    // One of our own process has another port with each start: that is no other place.
+    return this.#node.embedded ? 'embedded' : this.#node.target.url
+  }
+
   get draining(): boolean {
     return this.#sources
       .activeDrains()

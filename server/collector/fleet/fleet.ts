@@ -290,6 +290,16 @@ export class Fleet implements DrainFleet {
     return this.#options.now() <= until ? { drainId, until: new Date(until).toISOString() } : null
   }
 
+  /** Whether a drain or maintenance explains that a node's process ends and another begins, also where no poll misses it. */
+  mayRestart(id: string): boolean {
+    const node = this.#nodes.get(id)
+    if (node === undefined) return false
+    return (
+      this.#options.absence(id) !== null ||
+      this.#maintenance({ regions: [node.region], nodes: [id] }) !== null
+    )
+  }
+
   /** What is wanted of a node: what a drain wants before what maintenance allows. */
   intent(node: string): Intent {
     const wanted = this.#intents.get(node)

@@ -1,5 +1,11 @@
 import { ulid } from 'ulid'
-import { type Incident, SEVERITIES, type Severity, type Signal } from '../../contract/index.ts'
+import {
+  type Incident,
+  SEVERITIES,
+  type Severity,
+  type Signal,
+  type SignalKind,
+} from '../../contract/index.ts'
 import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
 
 type OpenVerdict = Extract<SignalVerdict, { state: 'open' }>
@@ -63,10 +69,17 @@ export const isWorse = (candidate: Severity, than: Severity): boolean =>
 const iso = (ms: number): string => new Date(ms).toISOString()
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])]
 
+/** What takes tunnels away. */
+const CAUSES: ReadonlySet<string> = new Set<SignalKind>([
+  'node.down',
+  'node.restarted',
+  'node.wrong_region',
+  'region.unreachable',
+])
+
 /** Tunnels that are lost are the effect; a node or region that went is the cause, and an incident is named after its cause. */
 const explains = (kind: string, incident: Incident): boolean =>
-  (kind === 'node.down' || kind === 'region.unreachable') &&
-  incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
+  CAUSES.has(kind) && incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
 
 const signalOf = (scope: SignalScope, verdict: OpenVerdict, now: number): Signal => ({
   kind: scope.kind,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { durationWords, plural } from '../../contract/words.ts'
-import { defineRule, everyNode, type NodeView } from './rule.ts'
+import { durationWords } from '../../contract/words.ts'
+import { defineRule, everyNode } from './rule.ts'
+import { servingBeside } from './serving-beside.ts'
 import { threshold, whole } from './threshold.ts'
 
 const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five']
@@ -35,24 +36,20 @@ export const nodeDown = defineRule({
     const { id, region, downSince } = node
     if (downSince === null || node.state !== 'down')
       return { state: 'closed', because: `${id} answers again` }
+    if (node.outcome === 'wrong_region')
+      return { state: 'closed', because: `${id} answers, for another region` }
     if (node.away) return { state: 'closed', because: 'it is away on purpose' }
     // A node that was down before its region went keeps its own signal; one that went with it never gets one.
     if (fleet.unreachableSince(region) !== null && open === null)
       return { state: 'closed', because: 'its whole region is unreachable' }
-    const othersUp = fleet.nodesOf(region).filter((other) => other.id !== id && isServing(other)).length
-    const others =
-      othersUp === 0
-        ? `no other node of ${region} serves`
-        : `${plural(othersUp, 'other node')} of ${region} ${othersUp === 1 ? 'serves' : 'serve'}`
+    const others = servingBeside(fleet, node)
     return {
       state: 'open',
       startedAt: downSince,
-      sentence: `${id} does not answer (${node.problems[0] ?? 'no answer'}); ${others}`,
+      sentence: `${id} does not answer (${node.problems[0] ?? 'no answer'}); ${others.words}`,
       title: `${id} is down`,
-      severity: othersUp === 0 ? 'critical' : 'warning',
+      severity: others.count === 0 ? 'critical' : 'warning',
       impact: `${id} down for ${durationWords(now - downSince)}`,
     }
   },
 })
-
-const isServing = ({ state }: NodeView): boolean => state === 'up' || state === 'degraded'

@@ -1,4 +1,7 @@
+import { nodeClockSkew } from './node-clock-skew.ts'
 import { nodeDown } from './node-down.ts'
+import { nodeRestarted } from './node-restarted.ts'
+import { nodeWrongRegion } from './node-wrong-region.ts'
 import { pushStuck } from './push-stuck.ts'
 import { regionUnreachable } from './region-unreachable.ts'
 import { tunnelStorm } from './tunnel-storm.ts'
@@ -7,4 +10,12 @@ import { tunnelStorm } from './tunnel-storm.ts'
  * Every signal there is. Configuration, its JSON Schema, `docs/signals.md` and the defaults are made from this list. They are looked at
  * in this order, causes before effects: what is seen in the same second folds into the incident of its cause.
  */
-export const SIGNAL_RULES = [regionUnreachable, nodeDown, tunnelStorm, pushStuck] as const
+export const SIGNAL_RULES = [
+  regionUnreachable,
+  nodeWrongRegion,
+  nodeDown,
+  nodeRestarted,
+  tunnelStorm,
+  pushStuck,
+  nodeClockSkew,
+] as const

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { FleetEvent, ObservedState, Severity, SignalKind } from '../../contract/index.ts'
 import type { Facts } from '../adapters/facts.ts'
+import type { PollOutcome } from '../adapters/reading.ts'
 
 /** What a rule says of one scope at one moment. `hold` leaves things as they are: it is not known. */
 export type SignalVerdict =
@@ -62,6 +63,14 @@ export interface NodeView {
   readonly away: boolean
   /** A drain of it is under way, which explains what it loses. */
   readonly draining: boolean
+  /** A drain or maintenance explains that its process ends and another begins. */
+  readonly mayRestart: boolean
+  /** How its newest poll ended; null before the first. */
+  readonly outcome: PollOutcome | null
+  /** Milliseconds by which its clock is ahead of ours; null where that is not known. */
+  readonly clockSkewMs: number | null
+  /** Where it is asked. Another place is another process, by somebody's wish. */
+  readonly place: string
 }
 
 /** The fleet as rules see it, at the moment of the fact or of the look. */
@@ -76,9 +85,13 @@ export interface FleetView {
   registeredHosts(region: string): ReadonlySet<string>
 }
 
-/** What happened: a good reading of a node, or a stored event. All times are of the collector's clock, also `facts.lastDeliveryAt`. */
+/**
+ * What happened: a good reading of a node, a poll of it that was none, or a stored event. All times are of the collector's clock, also
+ * `facts.lastDeliveryAt`.
+ */
 export type SignalFact =
   | { type: 'reading'; node: string; at: number; facts: Facts }
+  | { type: 'failed'; node: string; at: number; outcome: PollOutcome; reason: string }
   | { type: 'event'; event: FleetEvent }
 
 export interface RuleContext<Thresholds> {

@@ -170,7 +170,9 @@ export class Watch {
       const { judgement, doubt } = judgeNode(node, reading, fleet.members(), this.#options.thresholds(node))
       node.judge(judgement, doubt)
     }
+    const { at, outcome, reason } = reading
     if (reading.facts) this.#sample(node, reading, reading.facts)
+    else this.#options.detector.take({ type: 'failed', node: node.id, at, outcome, reason })
     if (node.judgement.state !== before.state) {
       const { state, problems } = node.judgement
       log.info(

@@ -333,7 +333,7 @@ describe('the rules', () => {
           }),
         })
   }
-  const timeOf = (fact: SignalFact): number => (fact.type === 'reading' ? fact.at : Date.parse(fact.event.at))
+  const timeOf = (fact: SignalFact): number => (fact.type === 'event' ? Date.parse(fact.event.at) : fact.at)
 
   /** A look after each fact, and some quiet ones. */
   const story = async (pause: () => Promise<void>): Promise<string[]> => {

@@ -19,6 +19,10 @@ export const scriptedView = (script: ScriptedView = {}): FleetView => {
       downSince: null,
       away: false,
       draining: false,
+      mayRestart: false,
+      outcome: 'ok',
+      clockSkewMs: 0,
+      place: 'http://fra-1',
       ...node,
     }),
   )
