@@ -78,15 +78,16 @@ const ofCollector = (overview: Overview): Part => {
 }
 
 const ofNodes = (overview: Overview, serverNowMs: number): Part => {
-  const oldMs = Math.max(POLL_OLD_MS, POLL_OLD_INTERVALS * (overview.collector.pollIntervalMs ?? 0))
+  const ordinaryMs = overview.collector.pollIntervalMs ?? 0
   // A node that is known to be down is an answer, not missing data.
   const watched = overview.nodes.filter((node) => node.state !== 'down')
   const old = watched
     .map((node) => ({
       id: node.id,
       ageMs: node.lastPollAt === null ? null : serverNowMs - Date.parse(node.lastPollAt),
+      oldMs: Math.max(POLL_OLD_MS, POLL_OLD_INTERVALS * (node.pollIntervalMs ?? ordinaryMs)),
     }))
-    .filter((node) => node.ageMs !== null && node.ageMs > oldMs)
+    .filter((node) => node.ageMs !== null && node.ageMs > node.oldMs)
   if (old.length > 0) {
     const worst = Math.max(...old.map((node) => node.ageMs ?? 0))
     return {

@@ -58,6 +58,18 @@ const definitions: MetricDefinition<ApiOptions>[] = [
     read: ({ collector }) => one(collector.figures().pollsMissed),
   },
   {
+    name: 'tidegate_polls_under_way',
+    kind: 'gauge',
+    help: 'Polls that are under way now.',
+    read: ({ collector }) => one(collector.figures().pollsUnderWay ?? 0),
+  },
+  {
+    name: 'tidegate_polls_held_total',
+    kind: 'counter',
+    help: 'Polls that began late because too many were under way.',
+    read: ({ collector }) => one(collector.figures().pollsHeld ?? 0),
+  },
+  {
     name: 'tidegate_collector_lateness_seconds',
     kind: 'gauge',
     help: 'Lateness of polls, p99 over the last minute.',

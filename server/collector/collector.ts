@@ -191,7 +191,6 @@ export class Collector implements CollectorHandle {
       drains: this.drains,
       history: this.#history,
       detector: this.#detector,
-      pollIntervalMs,
       told: () => options.roomProblems?.() ?? [],
       log,
       now,
@@ -224,12 +223,12 @@ export class Collector implements CollectorHandle {
       detector: this.#detector,
       history: this.#history,
       store,
-      pollIntervalMs: polling.intervalMs,
+      pollIntervalMs: Math.min(polling.intervalMs, ...fleet.members().map((node) => node.intervalMs)),
       now: this.#now,
     }).catch((error: unknown) =>
       log.error({ err: error }, 'what was known before could not be loaded; the collector starts without it'),
     )
-    store.setWatched(fleet.members().map(({ id }) => id))
+    store.setWatched(fleet.members())
     await this.#watch.settle(SETTLE_LIMIT_MS)
     if (this.#closed) return
     this.#watch.start()
@@ -296,7 +295,7 @@ export class Collector implements CollectorHandle {
       this.#heartbeats.forget(id)
       this.#history.forget(id)
     }
-    this.#options.store.setWatched(nodes.map(({ id }) => id))
+    this.#options.store.setWatched(this.fleet.members())
     this.#changedAll(change)
     if (this.#closed || !this.#running) return change
     for (const node of added) this.#streams.follow(node)
@@ -355,7 +354,7 @@ export class Collector implements CollectorHandle {
             nodes: fleet.nodesOf(id).map((node) => node.id),
           }))
         : fleet.nodesOf(region).map(({ id }) => ({ scope: `node:${id}`, nodes: [id] }))
-    return this.#heartbeats.strips(groups, this.#now())
+    return this.#heartbeats.strips(groups, this.#now(), (id) => fleet.intervalOf(id))
   }
 
   regions(): ReturnType<CollectorHandle['regions']> {
@@ -415,11 +414,13 @@ export class Collector implements CollectorHandle {
   }
 
   figures(): SystemInfo['collector'] {
-    const { latenessP99Ms, missed } = this.#watch.figures()
+    const { latenessP99Ms, missed, underWay, held } = this.#watch.figures()
     const members = this.fleet.members()
     return {
       latenessP99Ms,
       pollsMissed: missed,
+      pollsUnderWay: underWay,
+      pollsHeld: held,
       targets: members.length,
       streams: members.filter((node) => node.stream?.state === 'live').length,
     }

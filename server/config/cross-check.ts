@@ -37,6 +37,26 @@ const unknownIn = (
 const pollingSchema = configSchema.shape.polling.unwrap()
 const pollingDefaults = configSchema.shape.polling.parse(undefined)
 
+/** An entry that says how often, or for how long, it is asked: together with what it leaves to `polling`. */
+const turnsOf = (entry: Written, polling: Written, at: string): Problem[] => {
+  const own = ['timeoutMs', 'intervalMs'].filter((key) => entry[key] !== undefined)
+  const [key] = own
+  const { intervalMs, timeoutMs } = { ...polling, ...pick(entry, own) }
+  if (key === undefined || typeof intervalMs !== 'number' || typeof timeoutMs !== 'number') return []
+  if (timeoutMs < intervalMs) return []
+  const [mine, its] = key === 'timeoutMs' ? [timeoutMs, intervalMs] : [intervalMs, timeoutMs]
+  const other = key === 'timeoutMs' ? 'intervalMs' : 'timeoutMs'
+  return [
+    {
+      path: `${at}.${key}`,
+      message: `is ${mine}, ${own.includes(other) ? other : `polling.${other}`} is ${its}; a poll must finish before the next begins, for example timeoutMs: 3000 and intervalMs: 5000`,
+    },
+  ]
+}
+
+const pick = (entry: Written, keys: readonly string[]): Written =>
+  Object.fromEntries(keys.map((key) => [key, entry[key]]))
+
 /** Of an address that refers to a secret this form may hold it in lower case or escaped: that one is shown as it was written. */
 const shownPlace = (place: string | undefined, written: unknown): string | undefined =>
   typeof written === 'string' && written.includes('${') ? withoutCredentials(written) : place
@@ -77,7 +97,9 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
   let isAnyNamed = false
   for (const list of ['nodes', 'embedded']) {
     isAnyNamed ||= config[list] !== undefined && !(Array.isArray(config[list]) && config[list].length === 0)
-    listOf(config[list]).forEach(({ id, region, kind, url }, index) => {
+    listOf(config[list]).forEach((entry, index) => {
+      const { id, region, kind, url } = entry
+      if (list === 'nodes') problems.push(...turnsOf(entry, { intervalMs, timeoutMs }, `nodes[${index}]`))
       if (typeof id === 'string') {
         if (nodes.has(id))
           problems.push({

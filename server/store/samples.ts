@@ -1,13 +1,16 @@
 import { METRIC_NAMES } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Connection, Run, SqlValue } from './connection.ts'
-import type { SampleRow } from './store.ts'
+import type { SampleRow, WatchedNode } from './store.ts'
 
 /** Samples kept in memory while the store cannot be written; then the oldest go, are counted, and show as a gap. */
 const maxSpooled = 50_000
 
 /** Samples that come so long after others, in ms, waited in the spool: steps that were taken for complete were not. */
 const lateMs = 5_000
+
+/** So many intervals without a sample are a hole. */
+export const HOLE_INTERVALS = 3
 
 /** Rows of one statement: 24 columns each, well below SQLite's 32 766 variables. */
 const rowsPerStatement = 500
@@ -44,6 +47,8 @@ export class SampleWriter {
   readonly #connection: Connection
   readonly #log: Log
   readonly #holeMs: number
+  /** Of nodes that are not polled as often as most. */
+  readonly #holeMsByNode = new Map<string, number>()
   readonly #onLate: () => void
   #pending: SampleRow[] = []
   /** Times of the oldest sample that is pending, and of the oldest that is being written; infinite where there is none. */
@@ -56,12 +61,23 @@ export class SampleWriter {
   #newest = 0
   #closed = false
 
-  /** `holeMs`: a node without samples for longer has a gap. `onLate` is told when samples of the past were written. */
+  /** `holeMs`: a node of which nobody said how often it is polled has a gap when it has no samples for longer. `onLate` is told when samples of the past were written. */
   constructor(connection: Connection, log: Log, holeMs: number, onLate: () => void) {
     this.#connection = connection
     this.#log = log
     this.#holeMs = holeMs
     this.#onLate = onLate
+  }
+
+  /** How often each node is polled. */
+  setWatched(nodes: readonly WatchedNode[]): void {
+    this.#holeMsByNode.clear()
+    for (const { id, intervalMs } of nodes) this.#holeMsByNode.set(id, HOLE_INTERVALS * intervalMs)
+  }
+
+  /** Without samples of a node for longer there is a hole, in ms. */
+  holeMsOf(node: string): number {
+    return this.#holeMsByNode.get(node) ?? this.#holeMs
   }
 
   /** Samples lost since the start because the spool was full. */
@@ -156,7 +172,7 @@ export class SampleWriter {
     for (const row of [...batch].sort((a, b) => a.at - b.at)) {
       const before = seen.get(row.node) ?? this.known.get(row.node)
       if (before && row.at <= before.lastAt) continue
-      if (before && row.at - before.lastAt > this.#holeMs)
+      if (before && row.at - before.lastAt > this.holeMsOf(row.node))
         holes.push({ node: row.node, from: before.lastAt, to: row.at })
       seen.set(row.node, { region: row.region, lastAt: row.at })
     }

@@ -1,5 +1,6 @@
 import { type MetricName, SERIES_METRICS } from '../contract/series.ts'
 import type { ReadTools } from './read-tools.ts'
+import { reachMs, slowStatement, slowSteps } from './slow-steps.ts'
 import type { SqlValue } from './sql-message.ts'
 
 /** Which steps of which nodes to add up. Times are epoch ms, whole steps. */
@@ -7,6 +8,8 @@ export interface StepsQuery {
   /** What the nodes are together; with the metrics and the step it names what may be kept for the next read. */
   scope: string
   nodes: string[]
+  /** Those among them that are polled less often than twice a step, by the milliseconds between two polls. */
+  slow: Readonly<Record<string, number>>
   /** Only samples that a node sent while it stood in this region. */
   region: string | null
   metrics: MetricName[]
@@ -103,12 +106,15 @@ const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: numb
     takesMax.push(false)
   }
   const sql = statement(query)
+  const slowSql = slowStatement(query.metrics, query.region !== null)
   const wholeSteps = (ms: number) => Math.max(query.step, Math.floor(ms / query.step) * query.step)
   let span = wholeSteps(firstSpanMs)
   for (; state.node < query.nodes.length; state.node++, state.start = from) {
+    const slowMs = query.slow[query.nodes[state.node] ?? '']
     while (state.start < to) {
       const end = Math.min(to, state.start + span)
-      const args: SqlValue[] = [query.nodes[state.node] ?? '', state.start, end]
+      const since = slowMs === undefined ? state.start : state.start - reachMs(slowMs)
+      const args: SqlValue[] = [query.nodes[state.node] ?? '', since, end]
       if (query.region !== null) args.push(query.region)
       if (tools.leftMs() <= 0) {
         // A step that may still get samples is added up anew.
@@ -116,8 +122,13 @@ const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: numb
         throw new TooSlow()
       }
       const startedAt = performance.now()
-      const table = await tools.run(sql, args)
-      merge(state.rows, table.rows, takesMax)
+      const table = await tools.run(slowMs === undefined ? sql : slowSql, args)
+      const within = { step: query.step, from: state.start, to: end }
+      const steps =
+        slowMs === undefined
+          ? table.rows
+          : slowSteps(table.rows, query.metrics, { intervalMs: slowMs }, within)
+      merge(state.rows, steps, takesMax)
       state.start = end
       const tookMs = performance.now() - startedAt
       if (tookMs < statementMs / 4) span = wholeSteps(span * 2)
@@ -154,7 +165,7 @@ const keep = (key: string, entry: Kept): void => {
 
 /** Adds up samples, step by step, across nodes; steps that an earlier read added up are taken from there. In order of time. */
 export const addUpSteps = async (tools: ReadTools, query: StepsQuery): Promise<StepRow[]> => {
-  const key = JSON.stringify([query.scope, query.region, query.step, query.metrics])
+  const key = JSON.stringify([query.scope, query.region, query.step, query.metrics, query.slow])
   const known = kept.get(key)
   const usable = known !== undefined && known.from <= query.from && known.to > query.from
   const fresh = usable ? Math.min(known.to, query.to) : query.from

@@ -2,7 +2,7 @@ import { type Point, SERIES_METRICS, type SeriesAnswer, type SeriesGap } from '.
 import { type CountedPoint, partlyMeasured, wholeSteps } from './partial-steps.ts'
 import type { Reader } from './reader.ts'
 import { type KnownNode, noSamples, type SampleWriter } from './samples.ts'
-import type { SeriesQuery } from './store.ts'
+import type { SeriesQuery, WatchedNode } from './store.ts'
 
 const second = 1_000
 const minute = 60 * second
@@ -62,12 +62,27 @@ const scopeOf = (query: SeriesQuery, known: ReadonlyMap<string, KnownNode>): Sco
   return { label: `region:${scope.id}`, nodes: inside, region: scope.id }
 }
 
+const shortestOf = (nodes: readonly string[], intervalOf: (node: string) => number): number | null =>
+  nodes.length === 0
+    ? null
+    : nodes.reduce((least, node) => Math.min(least, intervalOf(node)), Number.POSITIVE_INFINITY)
+
+/** A step has to hold two polls of a node, or its part of the sum would come and go. */
+const slowOf = (
+  nodes: readonly string[],
+  intervalOf: (node: string) => number,
+  step: number,
+): Record<string, number> =>
+  Object.fromEntries(
+    nodes.flatMap((node) => (2 * intervalOf(node) > step ? [[node, intervalOf(node)] as const] : [])),
+  )
+
 const gapsOf = async (
   reader: Reader,
   filter: { from: number; to: number; nodes?: string[] },
   known: ReadonlyMap<string, KnownNode>,
-  watched: ReadonlySet<string> | null,
-  holeMs: number,
+  watched: ReadonlyMap<string, number> | null,
+  holeMsOf: (node: string) => number,
   now: number,
 ): Promise<SeriesGap[]> => {
   const { nodes } = filter
@@ -90,7 +105,8 @@ const gapsOf = async (
   for (const node of nodes ?? known.keys()) {
     if (watched?.has(node) === false) continue
     const lastAt = known.get(node)?.lastAt
-    if (lastAt === undefined || now - lastAt <= holeMs || lastAt >= until || now <= filter.from) continue
+    if (lastAt === undefined || now - lastAt <= holeMsOf(node) || lastAt >= until || now <= filter.from)
+      continue
     gaps.push({ from: lastAt, to: until, reason: noSamples, node })
   }
   return gaps.sort((a, b) => a.from - b.from)
@@ -99,36 +115,34 @@ const gapsOf = async (
 /** Reads charts out of the samples. */
 export class SeriesReader {
   readonly #reader: Reader
-  readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
+  readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
   readonly #pollIntervalMs: number
-  readonly #holeMs: number
   readonly #now: () => number
-  /** Nodes that are polled; null while nobody has said which. */
-  #watched: ReadonlySet<string> | null = null
+  /** Nodes that are polled, with the milliseconds between two polls; null while nobody has said which. */
+  #watched: ReadonlyMap<string, number> | null = null
 
   constructor(options: {
     reader: Reader
     /** Which nodes there are, and what waits to be written. */
-    samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
+    samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
     pollIntervalMs: number
-    holeMs: number
     now: () => number
   }) {
     this.#reader = options.reader
     this.#samples = options.samples
     this.#pollIntervalMs = options.pollIntervalMs
-    this.#holeMs = options.holeMs
     this.#now = options.now
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
     const { known } = this.#samples
-    return gapsOf(this.#reader, filter, known, this.#watched, this.#holeMs, this.#now())
+    const holeMsOf = (node: string) => this.#samples.holeMsOf(node)
+    return gapsOf(this.#reader, filter, known, this.#watched, holeMsOf, this.#now())
   }
 
   /** Of others no samples are missing from now on. */
-  setWatched(nodes: readonly string[]): void {
-    this.#watched = new Set(nodes)
+  setWatched(nodes: readonly WatchedNode[]): void {
+    this.#watched = new Map(nodes.map(({ id, intervalMs }) => [id, intervalMs]))
   }
 
   /**
@@ -138,7 +152,13 @@ export class SeriesReader {
   async series(query: SeriesQuery): Promise<SeriesAnswer> {
     const now = this.#now()
     const scope = scopeOf(query, this.#samples.known)
-    const step = chooseStep(query.from, query.to, query.points, this.#pollIntervalMs)
+    const intervalOf = (node: string) => this.#watched?.get(node) ?? this.#pollIntervalMs
+    const step = chooseStep(
+      query.from,
+      query.to,
+      query.points,
+      shortestOf(scope.nodes, intervalOf) ?? this.#pollIntervalMs,
+    )
     const from = firstStart(query.from, step)
     const to = Math.min(
       Math.ceil(query.to / step) * step,
@@ -151,6 +171,7 @@ export class SeriesReader {
           {
             scope: scope.label,
             nodes: scope.nodes,
+            slow: slowOf(scope.nodes, intervalOf, step),
             region: scope.region,
             metrics: query.metrics,
             step,

@@ -44,7 +44,7 @@ import { applyMigrations } from './migrations.ts'
 import { Reader } from './reader.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
 import { RoomFigures, type StoreMeasure } from './room-figures.ts'
-import { SampleWriter } from './samples.ts'
+import { HOLE_INTERVALS, SampleWriter } from './samples.ts'
 import { SeriesReader } from './series.ts'
 import type {
   EventFilter,
@@ -62,6 +62,7 @@ import type {
   StoredIncident,
   StoredMaintenance,
   StoreHealth,
+  WatchedNode,
 } from './store.ts'
 import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
 import { UnreadableRows } from './unreadable-rows.ts'
@@ -112,7 +113,7 @@ export class SqliteStore implements Store {
   constructor(options: SqliteStoreOptions) {
     const now = options.now ?? Date.now
     const pollIntervalMs = options.expectedIntervalMs ?? 5_000
-    const holeMs = 3 * pollIntervalMs
+    const holeMs = HOLE_INTERVALS * pollIntervalMs
     const path = databasePath(options.url)
     this.#log = options.log
     this.#now = now
@@ -142,7 +143,7 @@ export class SqliteStore implements Store {
     })
     this.#samples = new SampleWriter(this.#connection, this.#log, holeMs, () => reader.forget())
     const { known } = this.#samples
-    this.#series = new SeriesReader({ reader, samples: this.#samples, pollIntervalMs, holeMs, now })
+    this.#series = new SeriesReader({ reader, samples: this.#samples, pollIntervalMs, now })
     const retention = this.#retention
     this.#pruner = new Pruner({
       connection: this.#connection,
@@ -244,7 +245,8 @@ export class SqliteStore implements Store {
     return this.#guard(() => this.#series.series(query))
   }
 
-  setWatched(nodes: readonly string[]): void {
+  setWatched(nodes: readonly WatchedNode[]): void {
+    this.#samples.setWatched(nodes)
     this.#series.setWatched(nodes)
   }
 

@@ -156,6 +156,13 @@ export interface StoreHealth {
   unreadable?: { count: number; example: string | null }
 }
 
+/** A node that is polled. */
+export interface WatchedNode {
+  readonly id: string
+  /** Milliseconds between two polls. */
+  readonly intervalMs: number
+}
+
 /**
  * Everything that outlives the process. All writes go through one writer; every method may reject with
  * `ERR_STORE_UNAVAILABLE`. What resolves is durable, except samples (up to one second may be lost in a crash).
@@ -174,7 +181,7 @@ export interface Store {
   flush(): Promise<void>
   series(query: SeriesQuery): Promise<SeriesAnswer>
   /** Nodes that are polled from now on: of others nothing is missing, however long ago their last samples were. */
-  setWatched(nodes: readonly string[]): void
+  setWatched(nodes: readonly WatchedNode[]): void
   /** Newest sample time of each node, epoch ms. */
   lastSampleAt(): Promise<Map<string, number>>
 

@@ -232,7 +232,7 @@ it('never says that the events of a node stand still which has none', () => {
       facts: { epoch: 'a', newestSeq: null },
       stream: null,
     }
-    const lag = new StreamLag({ members: () => [node] } as never, 1_000)
+    const lag = new StreamLag({ members: () => [node] } as never)
     lag.behind()
     vi.advanceTimersByTime(60_000)
     expect(lag.behind()).toEqual([])

@@ -403,6 +403,13 @@ describe('freshnessOf', () => {
     })
     expect(freshnessOf(live, slow, now, now).level).toBe('live')
   })
+  it('judges the age of each node by its own interval', () => {
+    const of = (pollIntervalMs: number, age: number) =>
+      freshnessOf(live, seen({ nodes: [node({ pollIntervalMs, lastPollAt: at(age) })] }), now, now).level
+    expect(of(60_000, 70)).toBe('live')
+    expect(of(60_000, 200)).toBe('stale')
+    expect(of(1_000, 70)).toBe('stale')
+  })
   it('does not cry over a socket that is back in a moment, and knows by plain requests what a socket does not tell', () => {
     const lost = (agoMs: number) => ({ phase: 'stale', behind: 0, heardAt: now - agoMs }) as const
     expect(freshnessOf(lost(1_000), seen(), now, now).known).toBe(true)

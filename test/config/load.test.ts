@@ -261,6 +261,29 @@ regions: [*c, *c]`,
     expect(paths.filter((each) => each.startsWith('polling'))).toEqual([path])
   })
 
+  it.each([
+    [
+      'a timeout of a node that is not below its interval',
+      'nodes: [{ id: a, region: fra, kind: json, url: "http://a", map: { ok: /ok }, intervalMs: 60000, timeoutMs: 60000 }]',
+      'nodes[0].timeoutMs',
+    ],
+    [
+      'an interval of a node below the ordinary timeout',
+      'nodes: [{ id: a, region: fra, kind: json, url: "http://a", map: { ok: /ok }, intervalMs: 3000 }]',
+      'nodes[0].intervalMs',
+    ],
+    [
+      'a timeout of a node that is not below the ordinary interval',
+      'nodes: [{ id: a, region: fra, kind: json, url: "http://a", map: { ok: /ok }, timeoutMs: 5000 }]',
+      'nodes[0].timeoutMs',
+    ],
+  ])('names where a poll would not finish before the next begins: %s', (_, nodes, path) => {
+    const problems = checkConfigText(`regions: [{ id: fra }]\n${nodes}`, '/nowhere/tidegate.yaml', {})
+    expect(problems).toEqual([
+      { path, message: expect.stringContaining('a poll must finish before the next begins') },
+    ])
+  })
+
   it('refuses in one sentence what would take a running server too long to read, and tells very many mistakes', () => {
     const check = (text: string) => checkConfigText(text, '/nowhere/tidegate.yaml', {})
     const largest = 512 * 1024

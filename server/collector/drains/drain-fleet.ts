@@ -26,5 +26,6 @@ export interface DrainFleet {
   ): Promise<unknown>
   /** Titles of open incidents that concern a region; for warnings. */
   openIncidents(): readonly { id: string; title: string; regions: readonly string[] }[]
-  pollIntervalMs: number
+  /** Milliseconds between two polls of a node: how old what is known of it may be. */
+  intervalOf(id: string): number
 }

@@ -127,7 +127,7 @@ const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
 
 const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
   const known = fleet.known(node.id)
-  return known !== null && known.facts !== null && now - known.at <= 2 * fleet.pollIntervalMs + 1_000
+  return known !== null && known.facts !== null && now - known.at <= 2 * fleet.intervalOf(node.id) + 1_000
 }
 
 const blockers = (

@@ -26,6 +26,7 @@ export class FleetNode {
   readonly embedded: boolean
   readonly clock = new NodeClock()
   readonly #adapter: Adapter<NodeTarget>
+  readonly #ordinaryIntervalMs: number
   #target: NodeTarget
   #judgement: Judgement
   #reading: Reading | null = null
@@ -47,13 +48,17 @@ export class FleetNode {
   /** A long list of tunnels costs the event loop: when it may be read again in passing, monotonic ms. */
   #tunnelsAgainAt = 0
 
-  /** @param at epoch ms since when nothing is known of it */
-  constructor(target: NodeTarget, adapter: Adapter<NodeTarget>, at: number) {
+  /**
+   * @param at epoch ms since when nothing is known of it
+   * @param ordinaryIntervalMs between two polls, where its target does not say otherwise
+   */
+  constructor(target: NodeTarget, adapter: Adapter<NodeTarget>, at: number, ordinaryIntervalMs: number) {
     this.id = target.id
     this.region = target.region
     this.embedded = target.embedded
     this.#target = target
     this.#adapter = adapter
+    this.#ordinaryIntervalMs = ordinaryIntervalMs
     this.#judgement = unknownJudgement(at)
   }
 
@@ -63,6 +68,11 @@ export class FleetNode {
 
   get adapter(): Adapter<NodeTarget> {
     return this.#adapter
+  }
+
+  /** Milliseconds between two of its polls. */
+  get intervalMs(): number {
+    return this.#target.intervalMs ?? this.#ordinaryIntervalMs
   }
 
   get judgement(): Judgement {
@@ -208,8 +218,9 @@ export class FleetNode {
   /** Takes another address, or another secret for it. What is known of the node stays. Answers whether it differs. */
   retarget(target: NodeTarget): boolean {
     if (isDeepStrictEqual(this.#target, target)) return false
+    const isSameWay = isDeepStrictEqual(wayOf(this.#target), wayOf(target))
     this.#target = target
-    this.reconnect()
+    if (!isSameWay) this.reconnect()
     return true
   }
 
@@ -240,3 +251,6 @@ export class FleetNode {
     return this.#hasLeft
   }
 }
+
+/** What it takes to reach it and to read it; how often it is asked changes neither. */
+const wayOf = ({ intervalMs: _, timeoutMs: __, ...way }: NodeTarget): unknown => way

@@ -76,7 +76,6 @@ export interface FleetChange {
 
 /** The fleet in memory: the one truth that pages, rules and drains read. */
 export class Fleet implements DrainFleet {
-  readonly pollIntervalMs: number
   readonly hosts = new HostMap()
   readonly record: RecordFleetEvent
   readonly #options: FleetOptions
@@ -91,7 +90,6 @@ export class Fleet implements DrainFleet {
 
   constructor(options: FleetOptions) {
     this.#options = options
-    this.pollIntervalMs = options.pollIntervalMs
     this.record = options.record
     this.#regions = options.regions
     this.#members = options.nodes.map((target) => this.#nodeOf(target))
@@ -147,7 +145,12 @@ export class Fleet implements DrainFleet {
   }
 
   #nodeOf(target: NodeTarget): FleetNode {
-    return new FleetNode(target, this.#options.adapters.of(target.kind), this.#options.now())
+    return new FleetNode(
+      target,
+      this.#options.adapters.of(target.kind),
+      this.#options.now(),
+      this.#options.pollIntervalMs,
+    )
   }
 
   async loadIntents(): Promise<void> {
@@ -262,6 +265,11 @@ export class Fleet implements DrainFleet {
     const node = this.#nodes.get(id)
     if (!node?.reading) return null
     return { facts: node.facts, at: node.known?.at ?? 0, outcome: node.reading.outcome }
+  }
+
+  /** Milliseconds between two polls of a node. */
+  intervalOf(id: string): number {
+    return this.#nodes.get(id)?.intervalMs ?? this.#options.pollIntervalMs
   }
 
   /** How a node is taken out of service; null where nobody can, or there is no such node. */
@@ -401,6 +409,7 @@ export class Fleet implements DrainFleet {
       ...(maintenance === null ? {} : { maintenance }),
       version: node.facts?.version ?? null,
       since: new Date(sinceOf(node, hurt)).toISOString(),
+      pollIntervalMs: node.intervalMs,
       lastPollAt: reading === null ? null : new Date(reading.at).toISOString(),
       lastAnswerAt: node.known === null ? null : new Date(node.known.at).toISOString(),
       latencyMs: reading === null ? null : reading.durationMs,

@@ -18,7 +18,6 @@ export interface ControlRoomOptions {
   drains: { progress(): { longestWithoutTickMs: number | null } }
   history: { readonly figures: RoomCheck['history'] }
   detector: { readonly faults: number }
-  pollIntervalMs: number
   /** What others found wrong with the room. */
   told: () => readonly RoomProblem[]
   log: Log
@@ -37,8 +36,10 @@ export class ControlRoom {
   constructor(options: ControlRoomOptions) {
     this.#options = options
     this.#liveSeq = options.live.seq
-    const { fleet, sink, watch, store, live, drains, pollIntervalMs } = options
-    const streams = new StreamLag(fleet, pollIntervalMs)
+    const { fleet, sink, watch, store, live, drains } = options
+    // A part that stands still is told by the pace of whoever is asked most often.
+    const pollIntervalMs = () => watch.shortestIntervalMs
+    const streams = new StreamLag(fleet)
     this.#selfWatch = new SelfWatch({
       watched: roomLooks({
         pollIntervalMs,
@@ -53,7 +54,7 @@ export class ControlRoom {
         skews: () => skewsOf(fleet),
         overflowed: () => fleet.hosts.overflowed,
       }),
-      graceMs: Math.max(5_000, 2 * pollIntervalMs),
+      graceMs: () => Math.max(5_000, 2 * pollIntervalMs()),
       log: options.log,
       onChange: () => live.changed('overview'),
       now: options.now,
@@ -119,12 +120,12 @@ export class ControlRoom {
   }
 
   #liveAgeMs(): number | null {
-    const { live, watch, pollIntervalMs } = this.#options
+    const { live, watch } = this.#options
     if (live.seq !== this.#liveSeq) this.#live.beat()
     this.#liveSeq = live.seq
     // Every poll is published: where none begins, nothing is due.
     const polls = watch.figures().startedAgeMs
-    return polls !== null && polls < 2 * pollIntervalMs ? this.#live.ageMs : null
+    return polls !== null && polls < 2 * watch.shortestIntervalMs ? this.#live.ageMs : null
   }
 }
 

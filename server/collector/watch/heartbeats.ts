@@ -44,8 +44,17 @@ export class HeartbeatRings {
     this.#rings.delete(node)
   }
 
-  /** One strip for each group: cell by cell the worst of its nodes. */
-  strips(groups: readonly { scope: string; nodes: readonly string[] }[], now: number): Heartbeats {
+  /**
+   * One strip for each group: cell by cell the worst of its nodes. What a poll said stands until the next one is due, so that a node that is
+   * asked seldom has no holes between.
+   *
+   * @param intervalOf milliseconds between two polls of a node
+   */
+  strips(
+    groups: readonly { scope: string; nodes: readonly string[] }[],
+    now: number,
+    intervalOf: (node: string) => number = () => 0,
+  ): Heartbeats {
     const newest = Math.floor(now / this.cellMs)
     return {
       at: new Date(now).toISOString(),
@@ -53,12 +62,17 @@ export class HeartbeatRings {
       strips: groups.map(({ scope, nodes }) => {
         const cells: (HeartbeatCell | null)[] = Array.from({ length: HEARTBEAT_CELLS }, () => null)
         for (const node of nodes) {
-          for (const { index, cell } of this.#rings.get(node) ?? []) {
-            const place = HEARTBEAT_CELLS - 1 - (newest - index)
-            const known = cells[place]
-            if (place < 0 || place >= HEARTBEAT_CELLS) continue
-            if (!known || isWorse(cell.state, known.state)) cells[place] = naming(cell, node, nodes.length)
-          }
+          const ring = this.#rings.get(node) ?? []
+          const held = Math.max(1, Math.ceil(intervalOf(node) / this.cellMs))
+          ring.forEach(({ index, cell }, turn) => {
+            const until = Math.min(index + held, ring[turn + 1]?.index ?? newest + 1, newest + 1)
+            for (let at = index; at < Math.max(until, index + 1); at += 1) {
+              const place = HEARTBEAT_CELLS - 1 - (newest - at)
+              const known = cells[place]
+              if (place < 0 || place >= HEARTBEAT_CELLS) continue
+              if (!known || isWorse(cell.state, known.state)) cells[place] = naming(cell, node, nodes.length)
+            }
+          })
         }
         return { scope, cells }
       }),

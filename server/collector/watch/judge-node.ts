@@ -21,7 +21,13 @@ export const judgeNode = (
   // Who was proved to be down stays so; who is on its way there, or not known already, gets the benefit of the doubt.
   const falling = judgement.state === 'down' && before.state !== 'down'
   if ((!falling && doubt === null) || doubt?.over === true) return { judgement, doubt }
-  const why = networkDoubt(node, reading, fleet, doubt?.since ?? null)
+  const why = networkDoubt(
+    node,
+    reading,
+    fleet,
+    doubt?.since ?? null,
+    doubt?.badSince ?? judgement.badSince ?? reading.at,
+  )
   if (why !== null) {
     const begun = { since: reading.at, badSince: judgement.badSince ?? reading.at, over: false }
     return { judgement: { ...judgeStall(before, reading.at), problems: [why] }, doubt: doubt ?? begun }

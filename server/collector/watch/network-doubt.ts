@@ -17,6 +17,8 @@ export interface DoubtNode {
   readonly region: string
   readonly embedded: boolean
   readonly reading: Reading | null
+  /** Milliseconds between two of its polls. */
+  readonly intervalMs: number
 }
 
 /** Outcomes that a network between us and the node has as well as the node itself. */
@@ -37,18 +39,23 @@ export const isNetworkPoll = (reading: Reading): boolean =>
  *
  * @param fleet all nodes with their newest readings; one that answered before this poll began vouches for our network
  * @param doubtedSince epoch ms since when this node is in doubt already
+ * @param badSince epoch ms of the first of its bad polls: who was not asked since then vouches for nothing
  */
 export const networkDoubt = (
   node: DoubtNode,
   reading: Reading,
   fleet: readonly DoubtNode[],
   doubtedSince: number | null,
+  badSince: number = reading.at,
 ): string | null => {
   if (node.embedded || !isNetworkPoll(reading)) return null
   // A clock that was set back meanwhile must not make a minute an hour.
   const isOver = doubtedSince !== null && (reading.at - doubtedSince >= DOUBT_MS || reading.at < doubtedSince)
   const others = fleet.filter((each) => !each.embedded && each.id !== node.id)
-  const answered = others.filter((each) => each.reading !== null && !isNetworkPoll(each.reading))
+  const replied = others.filter((each) => each.reading !== null && !isNetworkPoll(each.reading))
+  // A single bad poll makes a node down where its threshold says so: then an answer since its own last turn counts.
+  const since = Math.min(badSince, reading.at - node.intervalMs)
+  const answered = replied.filter(({ reading: theirs }) => theirs && theirs.at + theirs.durationMs >= since)
   const hasWitness = answered.some(
     ({ reading: theirs }) => theirs && theirs.at + theirs.durationMs <= reading.at,
   )
@@ -56,6 +63,10 @@ export const networkDoubt = (
   if (hasWitness) return reading.noRoute === 'here' && !isOver ? noWay : null
   // One that answered after this poll began: whether this node does is told by its next one.
   if (answered.length > 0) return 'the network of the collector was gone a moment ago'
+  if (replied.length > 0)
+    return isOver
+      ? null
+      : `no answer (${reading.reason}), and no other node was asked since, so that it is not known whether the network of this machine is the reason`
   const regions = new Set([node.region, ...others.map((each) => each.region)])
   if (others.length + 1 >= QUORUM_NODES && regions.size >= QUORUM_REGIONS)
     return 'the collector reaches no node of any region; its own network may be gone'

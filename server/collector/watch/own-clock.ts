@@ -9,7 +9,8 @@ const LAG_MS = 20
 const MAX_LAGS = 200
 
 export interface OwnClockOptions {
-  intervalMs: number
+  /** The shortest interval at which anything is looked at. */
+  intervalMs: () => number
   /** Wall clock of both ends, epoch ms. */
   onStall: (from: number, to: number) => void
   wall?: () => number
@@ -23,15 +24,15 @@ interface Span {
 }
 
 /**
- * Watches the collector itself: was it able to look at all? Ticks four times a second and compares. A tick that is more than two poll
- * intervals late, or a wall clock that jumped ahead of the monotonic one (a suspended machine: CLOCK_MONOTONIC stands still meanwhile),
+ * Watches the collector itself: was it able to look at all? Ticks four times a second and compares. A tick that is more than two
+ * of the shortest intervals late, or a wall clock that jumped ahead of the monotonic one (a suspended machine: CLOCK_MONOTONIC stands still meanwhile),
  * is a stall.
  */
 export class OwnClock {
   readonly #onStall: OwnClockOptions['onStall']
   readonly #wall: () => number
   readonly #monotonic: () => number
-  readonly #stallMs: number
+  readonly #intervalMs: () => number
   readonly #hiccups: Span[] = []
   readonly #lags: Span[] = []
   #timer: NodeJS.Timeout | null = null
@@ -42,7 +43,7 @@ export class OwnClock {
     this.#onStall = onStall
     this.#wall = wall ?? Date.now
     this.#monotonic = monotonic ?? (() => performance.now())
-    this.#stallMs = Math.max(MIN_STALL_MS, 2 * intervalMs)
+    this.#intervalMs = intervalMs
   }
 
   start(): void {
@@ -91,6 +92,6 @@ export class OwnClock {
     const from = this.#lastWall
     this.#lastWall = wall
     this.#lastMonotonic = monotonic
-    if (Math.max(passed, wall - from) > this.#stallMs) this.#onStall(from, wall)
+    if (Math.max(passed, wall - from) > Math.max(MIN_STALL_MS, 2 * this.#intervalMs())) this.#onStall(from, wall)
   }
 }

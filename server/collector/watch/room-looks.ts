@@ -10,7 +10,8 @@ const MIN_PATIENCE_MS = 2_000
 const TICK_PATIENCE_MS = 5_000
 
 export interface RoomSources {
-  pollIntervalMs: number
+  /** The shortest interval of any node: so often a poll begins at least. */
+  pollIntervalMs: () => number
   storeHealth: () => StoreHealth
   intake: () => IntakeFigures
   polls: () => { recentLatenessMs: number; startedAgeMs: number | null }
@@ -27,19 +28,19 @@ export interface RoomSources {
 
 /** Every part of the room that is watched, the worst first. A part that stands still is told within two intervals. */
 export const roomLooks = (sources: RoomSources): Watched[] => {
-  const patienceMs = Math.max(MIN_PATIENCE_MS, 2 * sources.pollIntervalMs)
+  const patienceMs = () => Math.max(MIN_PATIENCE_MS, 2 * sources.pollIntervalMs())
   const lost = rising(() => sources.intake().dropped)
   const overflow = rising(sources.overflowed)
-  const tickLimitMs = Math.max(TICK_PATIENCE_MS, Math.min(patienceMs, 10_000))
+  const tickLimitMs = () => Math.max(TICK_PATIENCE_MS, Math.min(patienceMs(), 10_000))
   return [
     { code: 'store_not_recording', look: () => storeNotRecording(sources) },
     { code: 'network_lost', look: () => networkLost(sources) },
-    { code: 'events_stand_still', byAge: true, look: () => eventsStandStill(sources, patienceMs) },
-    { code: 'polls_late', byAge: true, look: () => pollsLate(sources, patienceMs) },
-    { code: 'detection_stands_still', byAge: true, look: () => detectionStandsStill(sources, tickLimitMs) },
-    { code: 'drains_stand_still', byAge: true, look: () => drainsStandStill(sources, tickLimitMs) },
+    { code: 'events_stand_still', byAge: true, look: () => eventsStandStill(sources, patienceMs()) },
+    { code: 'polls_late', byAge: true, look: () => pollsLate(sources, patienceMs()) },
+    { code: 'detection_stands_still', byAge: true, look: () => detectionStandsStill(sources, tickLimitMs()) },
+    { code: 'drains_stand_still', byAge: true, look: () => drainsStandStill(sources, tickLimitMs()) },
     { code: 'streams_stand_still', byAge: true, look: () => streamsStandStill(sources) },
-    { code: 'live_stands_still', byAge: true, look: () => liveStandsStill(sources, patienceMs) },
+    { code: 'live_stands_still', byAge: true, look: () => liveStandsStill(sources, patienceMs()) },
     { code: 'events_dropped', look: () => eventsDropped(lost()) },
     { code: 'hosts_overflow', look: () => hostsOverflow(overflow()) },
     { code: 'clock_skew', look: () => clockSkew(sources) },
@@ -80,7 +81,7 @@ const eventsStandStill = (sources: RoomSources, patienceMs: number): Finding | n
 const pollsLate = (sources: RoomSources, patienceMs: number): Finding | null => {
   const { recentLatenessMs, startedAgeMs } = sources.polls()
   const none = still(startedAgeMs, patienceMs)
-  if (!none && recentLatenessMs <= sources.pollIntervalMs) return null
+  if (!none && recentLatenessMs <= sources.pollIntervalMs()) return null
   return {
     text: none
       ? `Polls stand still: none has begun for ${durationWords(startedAgeMs)}`

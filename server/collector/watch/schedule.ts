@@ -1,11 +1,21 @@
 import { Lateness } from './lateness.ts'
 
+/** Who has a turn every so many milliseconds. */
+export interface ScheduleTarget {
+  readonly id: string
+  readonly intervalMs: number
+}
+
 export interface ScheduleFigures {
   /** Over the last minute. */
   latenessP99Ms: number
-  /** Over the last two intervals: what holds at the moment. */
+  /** Over the last two of the shortest intervals: what holds at the moment. */
   recentLatenessMs: number
   missed: number
+  /** Runs that are under way. */
+  underWay: number
+  /** Runs that had to wait because too many were under way. */
+  held: number
   /** Milliseconds since a run was begun; null before the first. */
   startedAgeMs: number | null
 }
@@ -17,6 +27,8 @@ const FIGURES_KEPT_MS = 1_000
 /** A slice in which at most twice its fair share of runs begins, and never fewer than a few. */
 const SLICE_MS = 100
 const SLICE_MINIMUM = 4
+/** Runs at once: what a thousand silent nodes may hold open until their deadlines. */
+const MAX_UNDER_WAY = 256
 
 /** A place in [0, intervalMs) that a target keeps for ever (FNV-1a), so that a thousand of them do not fire at once. */
 export const offsetOf = (id: string, intervalMs: number): number => {
@@ -25,72 +37,101 @@ export const offsetOf = (id: string, intervalMs: number): number => {
   return hash % intervalMs
 }
 
+/** One target with its turns. */
+interface Entry {
+  readonly id: string
+  readonly intervalMs: number
+  timer: NodeJS.Timeout | undefined
+  /** Its last turn was over before it could begin. */
+  wasSkipped: boolean
+}
+
 /**
- * Runs `run` for every target once an interval, at absolute times spread over it. A slow poll never shifts the next one, polls of
+ * Runs `run` for every target once in its interval, at absolute times spread over it. A slow poll never shifts the next one, polls of
  * one target never overlap, and a missed one is counted, not made up for. After a pause of the whole process those that are due
- * begin in slices, not all at once. Targets come and go without moving the others' turns.
+ * begin in slices, not all at once, and where too many are under way the next ones wait for a place. Targets come and go, and change
+ * their intervals, without moving the others' turns.
  */
 export class Schedule {
-  readonly #intervalMs: number
   readonly #run: (target: string) => Promise<void>
   readonly #now: () => number
+  readonly #maxUnderWay: number
   readonly #lateness: Lateness
-  readonly #targets = new Set<string>()
-  readonly #timers = new Map<string, NodeJS.Timeout>()
+  readonly #entries = new Map<string, Entry>()
+  /** Whose run is under way, or waits for a place; also where its interval has changed meanwhile. */
   readonly #busy = new Set<string>()
-  readonly #skipped = new Set<string>()
+  /** Those whose turn has come and who wait for a place, the oldest first. */
+  readonly #waiting: { entry: Entry; due: number }[] = []
   #slice = { until: Number.NEGATIVE_INFINITY, begun: 0 }
+  #sliceCeiling = SLICE_MINIMUM
+  #shortestIntervalMs: number | null = null
   #kept: { at: number; latenessP99Ms: number; recentLatenessMs: number } | null = null
   /** When all turns count from; null while it is not started. */
   #origin: number | null = null
   #startedAt: number | null = null
   #missed = 0
+  #underWay = 0
+  #held = 0
 
   /** @param options.now monotonic milliseconds */
   constructor(options: {
-    targets: readonly string[]
-    intervalMs: number
+    targets: readonly ScheduleTarget[]
     run: (target: string) => Promise<void>
+    maxUnderWay?: number
     now?: () => number
   }) {
-    this.#intervalMs = options.intervalMs
     this.#run = options.run
     this.#now = options.now ?? (() => performance.now())
-    this.#lateness = new Lateness(latenessSize(options.targets.length, options.intervalMs))
-    for (const target of options.targets) this.#targets.add(target)
+    this.#maxUnderWay = options.maxUnderWay ?? MAX_UNDER_WAY
+    this.#lateness = new Lateness(latenessSize(options.targets))
+    this.setTargets(options.targets)
   }
 
   start(): void {
     if (this.#origin !== null) return
     this.#origin = this.#now()
-    for (const target of this.#targets) this.#begin(target)
+    for (const entry of this.#entries.values()) this.#begin(entry)
   }
 
   /** Takes a new set of targets: one that stays keeps its turns, one that left has none any more. */
-  setTargets(targets: readonly string[]): void {
-    const wanted = new Set(targets)
-    for (const target of this.#targets) if (!wanted.has(target)) this.#end(target)
-    this.#lateness.grow(latenessSize(wanted.size, this.#intervalMs))
-    for (const target of wanted) {
-      if (this.#targets.has(target)) continue
-      this.#targets.add(target)
-      this.#begin(target)
+  setTargets(targets: readonly ScheduleTarget[]): void {
+    const wanted = new Map(targets.map((target) => [target.id, target.intervalMs]))
+    for (const entry of this.#entries.values())
+      if (wanted.get(entry.id) !== entry.intervalMs) this.#end(entry)
+    this.#lateness.grow(latenessSize(targets))
+    const perSlice = targets.reduce((sum, { intervalMs }) => sum + SLICE_MS / intervalMs, 0)
+    this.#sliceCeiling = SLICE_MINIMUM + Math.ceil(2 * perSlice)
+    this.#shortestIntervalMs =
+      targets.length === 0
+        ? null
+        : targets.reduce((least, { intervalMs }) => Math.min(least, intervalMs), Number.POSITIVE_INFINITY)
+    for (const { id, intervalMs } of targets) {
+      if (this.#entries.has(id)) continue
+      const entry: Entry = { id, intervalMs, timer: undefined, wasSkipped: false }
+      this.#entries.set(id, entry)
+      this.#begin(entry)
     }
   }
 
   close(): void {
     this.#origin = null
-    for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#timers.clear()
+    this.#waiting.length = 0
+    for (const entry of this.#entries.values()) clearTimeout(entry.timer)
+  }
+
+  /** The shortest interval of all targets; null without any. */
+  get shortestIntervalMs(): number | null {
+    return this.#shortestIntervalMs
   }
 
   figures(): ScheduleFigures {
     const at = this.#now()
     if (!this.#kept || at - this.#kept.at >= FIGURES_KEPT_MS) {
+      const recentMs = 2 * (this.#shortestIntervalMs ?? 0)
       this.#kept = {
         at,
         latenessP99Ms: rounded(this.#lateness.p99Since(at - LATENESS_WINDOW_MS)),
-        recentLatenessMs: rounded(this.#lateness.p99Since(at - 2 * this.#intervalMs)),
+        recentLatenessMs: rounded(this.#lateness.p99Since(at - recentMs)),
       }
     }
     const { latenessP99Ms, recentLatenessMs } = this.#kept
@@ -98,79 +139,99 @@ export class Schedule {
       latenessP99Ms,
       recentLatenessMs,
       missed: this.#missed,
+      underWay: this.#underWay,
+      held: this.#held,
       startedAgeMs: this.#startedAt === null ? null : at - this.#startedAt,
     }
   }
 
   /** Its first turn is the next one of its own place in the interval, whenever it came. */
-  #begin(target: string): void {
+  #begin(entry: Entry): void {
     if (this.#origin === null) return
-    const first = this.#origin + offsetOf(target, this.#intervalMs)
-    const turns = Math.max(0, Math.ceil((this.#now() - first) / this.#intervalMs))
-    const due = first + turns * this.#intervalMs
-    this.#arm(target, due, due)
+    const { id, intervalMs } = entry
+    const first = this.#origin + offsetOf(id, intervalMs)
+    const turns = Math.max(0, Math.ceil((this.#now() - first) / intervalMs))
+    const due = first + turns * intervalMs
+    this.#arm(entry, due, due)
   }
 
-  #end(target: string): void {
-    this.#targets.delete(target)
-    this.#skipped.delete(target)
-    clearTimeout(this.#timers.get(target))
-    this.#timers.delete(target)
+  #end(entry: Entry): void {
+    this.#entries.delete(entry.id)
+    clearTimeout(entry.timer)
+    const place = this.#waiting.findIndex((each) => each.entry === entry)
+    if (place < 0) return
+    this.#waiting.splice(place, 1)
+    this.#busy.delete(entry.id)
   }
 
-  #arm(target: string, due: number, at: number): void {
+  #arm(entry: Entry, due: number, at: number): void {
     if (this.#origin === null) return
-    const timer = setTimeout(() => this.#fire(target, due), Math.max(0, at - this.#now()))
-    this.#timers.set(target, timer)
+    entry.timer = setTimeout(() => this.#fire(entry, due), Math.max(0, at - this.#now()))
   }
 
-  #fire(target: string, due: number): void {
-    const intervalMs = this.#intervalMs
+  #fire(entry: Entry, due: number): void {
+    const { intervalMs } = entry
     const at = this.#now()
     const late = Math.max(0, at - due)
-    if (late >= intervalMs && !this.#skipped.has(target)) {
+    if (late >= intervalMs && !entry.wasSkipped) {
       // Its turn is over. The next one comes at its own time, which is spread already; but on a machine that is always late
       // not every turn may be over.
       const turns = Math.floor(late / intervalMs) + 1
       this.#missed += turns
       this.#lateness.record(at, late)
-      this.#skipped.add(target)
+      entry.wasSkipped = true
       const next = due + turns * intervalMs
-      this.#arm(target, next, next)
+      this.#arm(entry, next, next)
       return
     }
     if (at >= this.#slice.until) this.#slice = { until: at + SLICE_MS, begun: 0 }
     if (this.#slice.begun >= this.#sliceCeiling) {
-      this.#arm(target, due, this.#slice.until)
+      this.#arm(entry, due, this.#slice.until)
       return
     }
     this.#slice.begun += 1
-    this.#skipped.delete(target)
-    this.#lateness.record(at, late)
-    this.#startedAt = at
+    entry.wasSkipped = false
     const turns = Math.floor(late / intervalMs)
     this.#missed += turns
     const next = due + (turns + 1) * intervalMs
-    this.#arm(target, next, next)
-    if (this.#busy.has(target)) {
+    this.#arm(entry, next, next)
+    if (this.#busy.has(entry.id)) {
+      this.#lateness.record(at, late)
       this.#missed += 1
       return
     }
-    this.#busy.add(target)
-    this.#run(target)
+    this.#busy.add(entry.id)
+    if (this.#underWay < this.#maxUnderWay) return this.#start(entry, due)
+    this.#held += 1
+    this.#waiting.push({ entry, due })
+  }
+
+  #start(entry: Entry, due: number): void {
+    const at = this.#now()
+    this.#lateness.record(at, Math.max(0, at - due))
+    this.#startedAt = at
+    this.#underWay += 1
+    this.#run(entry.id)
       .catch(() => {
         // A poll is a value; what its consumers throw is logged where it happens, and must not end the schedule.
       })
-      .finally(() => this.#busy.delete(target))
-  }
-
-  get #sliceCeiling(): number {
-    return SLICE_MINIMUM + Math.ceil((2 * this.#targets.size * SLICE_MS) / this.#intervalMs)
+      .finally(() => {
+        this.#busy.delete(entry.id)
+        this.#underWay -= 1
+        const next = this.#waiting.shift()
+        if (next !== undefined) this.#start(next.entry, next.due)
+      })
   }
 }
 
 /** Room for a minute of all targets. */
-const latenessSize = (targets: number, intervalMs: number): number =>
-  Math.min(MAX_LATENESS_SAMPLES, Math.max(1_000, targets * Math.ceil(LATENESS_WINDOW_MS / intervalMs + 1)))
+const latenessSize = (targets: readonly ScheduleTarget[]): number =>
+  Math.min(
+    MAX_LATENESS_SAMPLES,
+    Math.max(
+      1_000,
+      targets.reduce((sum, { intervalMs }) => sum + Math.ceil(LATENESS_WINDOW_MS / intervalMs + 1), 0),
+    ),
+  )
 
 const rounded = (ms: number): number => Math.round(ms * 10) / 10

@@ -41,8 +41,8 @@ export class Pulse {
 
 export interface SelfWatchOptions {
   watched: readonly Watched[]
-  /** How long parts have after the whole process slept. */
-  graceMs: number
+  /** How long parts have after the whole process slept; asked when it did. */
+  graceMs: () => number
   log: Log
   onChange: () => void
   /** Wall clock in epoch ms. */
@@ -83,7 +83,7 @@ export class SelfWatch {
   #look(): void {
     const { watched, graceMs, onChange } = this.#options
     const at = performance.now()
-    if (at - this.#lookedAt > SLEPT_MS) this.#graceUntil = at + graceMs
+    if (at - this.#lookedAt > SLEPT_MS) this.#graceUntil = at + graceMs()
     this.#lookedAt = at
     let changed = false
     for (const { code, look, byAge } of watched) {

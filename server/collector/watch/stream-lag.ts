@@ -5,24 +5,22 @@ const MIN_PATIENCE_MS = 10_000
 /** Notices nodes whose event streams are open and silent. */
 export class StreamLag {
   readonly #fleet: Pick<Fleet, 'members'>
-  readonly #patienceMs: number
   readonly #since = new Map<string, { at: number; seq: number }>()
 
-  constructor(fleet: Pick<Fleet, 'members'>, pollIntervalMs: number) {
+  constructor(fleet: Pick<Fleet, 'members'>) {
     this.#fleet = fleet
-    this.#patienceMs = Math.max(MIN_PATIENCE_MS, 2 * pollIntervalMs)
   }
 
   /**
-   * Nodes that say in their health that they have more events than were read of them, for longer than two intervals. To be asked once a
-   * second.
+   * Nodes that say in their health that they have more events than were read of them, for longer than two of their intervals. To be
+   * asked once a second.
    */
   behind(): string[] {
     const now = performance.now()
     const late: string[] = []
     const members = this.#fleet.members()
     for (const id of this.#since.keys()) if (!members.some((node) => node.id === id)) this.#since.delete(id)
-    for (const { id, reading, facts, stream } of members) {
+    for (const { id, reading, facts, stream, intervalMs } of members) {
       const position = stream?.position ?? null
       const newest = facts?.newestSeq ?? null
       // Nothing stands still of a node that has no events to tell.
@@ -35,7 +33,7 @@ export class StreamLag {
       if (!isBehind) continue
       const began = this.#since.get(id) ?? { at: now, seq: read }
       this.#since.set(id, began)
-      if (now - began.at > this.#patienceMs) late.push(id)
+      if (now - began.at > Math.max(MIN_PATIENCE_MS, 2 * intervalMs)) late.push(id)
     }
     return late
   }

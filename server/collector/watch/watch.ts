@@ -30,6 +30,7 @@ export interface WatchOptions {
   store: Pick<Store, 'writeSamples' | 'addGap'>
   live: LivePublisher
   log: Log
+  /** Between two polls of a node that has no interval of its own. */
   intervalMs: number
   /** By which a node is judged; each may have its own. */
   thresholds: (node: FleetNode) => JudgeThresholds
@@ -49,13 +50,12 @@ export class Watch {
   constructor(options: WatchOptions) {
     this.#options = options
     this.#ownClock = new OwnClock({
-      intervalMs: options.intervalMs,
+      intervalMs: () => this.shortestIntervalMs,
       wall: options.now,
       onStall: (from, to) => this.#stalled(from, to),
     })
     this.#schedule = new Schedule({
-      targets: options.fleet.members().map((node) => node.id),
-      intervalMs: options.intervalMs,
+      targets: options.fleet.members(),
       run: (id) => this.#poll(options.fleet.member(id)),
     })
   }
@@ -100,6 +100,11 @@ export class Watch {
     this.#ownClock.close()
   }
 
+  /** So often a poll of some node begins, in ms. */
+  get shortestIntervalMs(): number {
+    return this.#schedule.shortestIntervalMs ?? this.#options.intervalMs
+  }
+
   figures(): ScheduleFigures {
     return this.#schedule.figures()
   }
@@ -112,8 +117,14 @@ export class Watch {
   /** True while no remote node is reached, and our own network may be the reason. */
   networkLost(): boolean {
     const remote = this.#options.fleet.members().filter((node) => !node.embedded)
-    const doubted = remote.some((node) => node.doubt !== null && !node.doubt.over)
-    return doubted && remote.every((node) => node.reading !== null && isNetworkPoll(node.reading))
+    const doubts = remote.flatMap(({ doubt }) => (doubt !== null && !doubt.over ? [doubt] : []))
+    if (doubts.length === 0) return false
+    const since = Math.min(...doubts.map((doubt) => doubt.badSince))
+    // What a node said that has not been asked since is no word on the network of now.
+    return remote.every(
+      ({ reading }) =>
+        reading !== null && (isNetworkPoll(reading) || reading.at + reading.durationMs < since),
+    )
   }
 
   /** What is told of nodes and regions that went away. */
@@ -128,7 +139,7 @@ export class Watch {
 
   #setTurns(): void {
     const members = this.#options.fleet.members().filter((node) => !this.#settling.has(node))
-    this.#schedule.setTargets(members.map((node) => node.id))
+    this.#schedule.setTargets(members)
   }
 
   /** Polls of a thousand nodes at once would be the burst that the schedule avoids. */
@@ -190,12 +201,12 @@ export class Watch {
   }
 
   #sample(node: FleetNode, reading: Reading, facts: Facts): void {
-    const { detector, store, live, intervalMs } = this.#options
+    const { detector, store, live } = this.#options
     const values = sampleOf(node.counted, facts, {
       latencyMs: Math.max(0, reading.durationMs - (reading.ownLagMs ?? 0)),
       gapMs: node.takeGap(),
       // Embedded nodes begin with this process: everything they counted, they counted since.
-      freshProcess: node.embedded || (facts.uptimeMs !== null && facts.uptimeMs <= 2 * intervalMs),
+      freshProcess: node.embedded || (facts.uptimeMs !== null && facts.uptimeMs <= 2 * node.intervalMs),
     })
     node.know(facts, reading)
     const point: SamplePoint = { node: node.id, region: node.region, at: reading.at, values }
@@ -206,10 +217,10 @@ export class Watch {
   }
 
   #tell(): void {
-    const { fleet, thresholds, intervalMs, now } = this.#options
+    const { fleet, thresholds, now } = this.#options
     // Of a region whose nodes fall at different times, the slowest says how long it takes to fall.
     const fallWindowMs = (region: string): number =>
-      (Math.max(...fleet.nodesOf(region).map((node) => thresholds(node).fall)) + 1) * intervalMs
+      Math.max(...fleet.nodesOf(region).map((node) => (thresholds(node).fall + 1) * node.intervalMs))
     const told = announce(fleet.members(), this.#announced, fallWindowMs)
     this.#announced = told.announced
     for (const news of told.announcements) {
@@ -233,6 +244,8 @@ export class Watch {
       .catch((error: unknown) => log.warn({ err: error }, 'a gap could not be recorded'))
     live.changed('overview')
     for (const node of fleet.members()) {
+      // One that is asked so seldom was asked as often as ever.
+      if (to - from <= 2 * node.intervalMs) continue
       node.stall(to)
       live.changed(`node:${node.id}`)
       live.changed(`region:${node.region}`)

@@ -43,6 +43,7 @@ export const nodeSchema = z
     maintenance: maintenanceMarkSchema.optional(),
     version: z.string().nullable(),
     since: isoTime.describe('Since when the state holds'),
+    pollIntervalMs: milliseconds.describe('Milliseconds between two of its polls').optional(),
     lastPollAt: isoTime.nullable(),
     lastAnswerAt: isoTime
       .nullable()

@@ -58,7 +58,16 @@ export const systemInfoSchema = z
     startedAt: isoTime,
     uptimeSeconds: count,
     store: storeSchema,
-    collector: z.object({ latenessP99Ms: milliseconds, pollsMissed: count, targets: count, streams: count }),
+    collector: z.object({
+      latenessP99Ms: milliseconds,
+      pollsMissed: count,
+      pollsUnderWay: count.describe('Polls that are under way now').optional(),
+      pollsHeld: count
+        .describe('Polls that began late because too many were under way, since the start')
+        .optional(),
+      targets: count,
+      streams: count,
+    }),
     room: roomCheckSchema.describe('What stands still, what waits, what was refused').optional(),
     live: z.object({
       hub: z.string(),

@@ -72,7 +72,9 @@ const STATE_OF: Record<Health['state'], Node['state']> = {
  * alone. `states` overrides what is observed of a node.
  */
 export class ScriptedFleet implements DrainFleet {
-  readonly pollIntervalMs = 1_000
+  intervalOf(): number {
+    return 1_000
+  }
   readonly scripted: ScriptedNode[] = []
   readonly recorded: string[] = []
   readonly order: string[] = []

@@ -62,4 +62,19 @@ describe('heartbeats', () => {
     ring.beat('fra-1', start + 12_000, 'down', null)
     expect(statesOf(ring, ['fra-1'], start + 12_000)).toEqual(['up', 'up', 'down'])
   })
+
+  it('lets the poll of a node that is asked seldom stand until the next one is due', () => {
+    const ring = rings()
+    ring.beat('slow-1', start, 'up', null)
+    const cellsAt = (now: number) =>
+      ring
+        .strips([{ scope: 's', nodes: ['slow-1'] }], now, () => 24_000)
+        .strips[0]?.cells.slice(-6)
+        .map((cell) => cell?.state ?? null)
+    expect(cellsAt(start + 18_000)).toEqual([null, null, 'up', 'up', 'up', 'up'])
+    // Nothing is said of the time after that.
+    expect(cellsAt(start + 30_000)).toEqual(['up', 'up', 'up', 'up', null, null])
+    ring.beat('slow-1', start + 24_000, 'down', 'refused')
+    expect(cellsAt(start + 30_000)).toEqual(['up', 'up', 'up', 'up', 'down', 'down'])
+  })
 })

@@ -19,6 +19,7 @@ const node = (id: string, poll: Reading | null, embedded = false): DoubtNode => 
   region: id.slice(0, 3),
   embedded,
   reading: poll,
+  intervalMs: 5_000,
 })
 const fleetOf = (poll: Reading) => ['fra-1', 'fra-2', 'iad-1'].map((id) => node(id, poll))
 const doubt = (poll: Reading, fleet: DoubtNode[], since: number | null = null) =>
@@ -48,6 +49,17 @@ describe('own faults first', () => {
     const poll = failed('ETIMEDOUT')
     expect(doubt(poll, [node('fra-1', poll), node('fra-2', poll), node('iad-1', good(9_000))])).toBeNull()
     expect(doubt(failed('EHOSTUNREACH'), [node('fra-1', poll), node('iad-1', good(9_000))])).toBeNull()
+  })
+
+  it('a node that is asked so seldom that it was not asked since vouches for nothing, for a minute', () => {
+    const poll = failed('ETIMEDOUT', 100_000)
+    const slow = { ...node('iad-1', good(85_000)), intervalMs: 60_000 }
+    const fleet = [node('fra-1', poll), node('fra-2', poll), slow]
+    const judged = (doubtedSince: number | null) => networkDoubt(fleet[0]!, poll, fleet, doubtedSince, 90_000)
+    expect(judged(null)).toMatch(/no other node was asked since/)
+    expect(judged(40_000)).toBeNull()
+    const asked = [node('fra-1', poll), { ...slow, reading: good(98_500) }]
+    expect(networkDoubt(asked[0]!, poll, asked, null, 98_000)).toBeNull()
   })
 
   it('a node is not to blame where the others answer only since after it was asked', () => {

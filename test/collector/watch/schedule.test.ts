@@ -9,6 +9,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+const every = (intervalMs: number, ...ids: string[]) => ids.map((id) => ({ id, intervalMs }))
+
 describe('the schedule', () => {
   it('spreads a thousand targets over the interval', () => {
     const buckets = new Array<number>(10).fill(0)
@@ -23,8 +25,7 @@ describe('the schedule', () => {
     const starts: number[] = []
     const origin = performance.now()
     const schedule = new Schedule({
-      targets: ['fra-1'],
-      intervalMs: 1_000,
+      targets: every(1_000, 'fra-1'),
       run: async () => {
         starts.push(performance.now() - origin)
         await new Promise((done) => setTimeout(done, 700))
@@ -42,8 +43,7 @@ describe('the schedule', () => {
     let running = 0
     let most = 0
     const schedule = new Schedule({
-      targets: ['a', 'b'],
-      intervalMs: 1_000,
+      targets: every(1_000, 'a', 'b'),
       run: async (target) => {
         if (target === 'b') return
         running += 1
@@ -63,7 +63,7 @@ describe('the schedule', () => {
     const run = vi.fn(async () => {
       throw new Error('consumer')
     })
-    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run })
+    const schedule = new Schedule({ targets: every(1_000, 'a'), run })
     schedule.start()
     await vi.advanceTimersByTimeAsync(2_999)
     expect(run).toHaveBeenCalledTimes(3)
@@ -76,7 +76,7 @@ describe('the schedule', () => {
   it('measures its own lateness and does not make up for a long delay in a burst', async () => {
     let now = 0
     const run = vi.fn(() => Promise.resolve())
-    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run, now: () => now })
+    const schedule = new Schedule({ targets: every(1_000, 'a'), run, now: () => now })
     schedule.start()
     now = 5_500 + offsetOf('a', 1_000)
     await vi.advanceTimersByTimeAsync(offsetOf('a', 1_000) + 1)
@@ -93,7 +93,7 @@ describe('the schedule', () => {
     const starts: number[] = []
     const targets = Array.from({ length: 200 }, (_, index) => `node-${index}`)
     const run = async () => void starts.push(now)
-    const schedule = new Schedule({ targets, intervalMs: 5_000, run, now: () => now })
+    const schedule = new Schedule({ targets: every(5_000, ...targets), run, now: () => now })
     const pass = async (ms: number) => {
       for (let passed = 0; passed < ms; passed += 10) {
         now += 10
@@ -116,7 +116,7 @@ describe('the schedule', () => {
   it('goes on polling on a machine that is always late by more than an interval', async () => {
     let now = 0
     const run = vi.fn(() => Promise.resolve())
-    const schedule = new Schedule({ targets: ['a', 'b'], intervalMs: 1_000, run, now: () => now })
+    const schedule = new Schedule({ targets: every(1_000, 'a', 'b'), run, now: () => now })
     schedule.start()
     for (let round = 0; round < 20; round += 1) {
       now += 2_500
@@ -130,8 +130,7 @@ describe('the schedule', () => {
     let now = 0
     const targets = Array.from({ length: 1_000 }, (_, index) => `node-${index}`)
     const schedule = new Schedule({
-      targets,
-      intervalMs: 1_000,
+      targets: every(1_000, ...targets),
       run: async () => undefined,
       now: () => now,
     })
@@ -149,10 +148,10 @@ describe('the schedule', () => {
     const starts: [string, number][] = []
     const origin = performance.now()
     const run = async (target: string) => void starts.push([target, performance.now() - origin])
-    const schedule = new Schedule({ targets: ['fra-1', 'fra-2'], intervalMs: 1_000, run })
+    const schedule = new Schedule({ targets: every(1_000, 'fra-1', 'fra-2'), run })
     schedule.start()
     await vi.advanceTimersByTimeAsync(2_345)
-    schedule.setTargets(['iad-1', 'fra-1'])
+    schedule.setTargets(every(1_000, 'iad-1', 'fra-1'))
     await vi.advanceTimersByTimeAsync(2_654)
     schedule.close()
     const turnsOf = (id: string) => starts.filter(([target]) => target === id).map(([, at]) => at)
@@ -173,11 +172,11 @@ describe('the schedule', () => {
       await new Promise((done) => setTimeout(done, 1_500))
       running -= 1
     }
-    const schedule = new Schedule({ targets: ['a'], intervalMs: 1_000, run })
+    const schedule = new Schedule({ targets: every(1_000, 'a'), run })
     schedule.start()
     await vi.advanceTimersByTimeAsync(offsetOf('a', 1_000) + 10)
     schedule.setTargets([])
-    schedule.setTargets(['a'])
+    schedule.setTargets(every(1_000, 'a'))
     await vi.advanceTimersByTimeAsync(5_000)
     schedule.close()
     expect(most).toBe(1)
@@ -186,8 +185,7 @@ describe('the schedule', () => {
   it('knows its lateness of a minute ago also after many targets came', async () => {
     let now = 0
     const schedule = new Schedule({
-      targets: ['a'],
-      intervalMs: 1_000,
+      targets: every(1_000, 'a'),
       run: async () => undefined,
       now: () => now,
     })
@@ -196,10 +194,125 @@ describe('the schedule', () => {
     await vi.advanceTimersByTimeAsync(1_000)
     const before = schedule.figures().latenessP99Ms
     expect(before).toBeGreaterThan(0)
-    schedule.setTargets(['a', ...Array.from({ length: 1_000 }, (_, index) => `node-${index}`)])
+    schedule.setTargets(every(1_000, 'a', ...Array.from({ length: 1_000 }, (_, index) => `node-${index}`)))
     now = 2_000
     expect(schedule.figures().latenessP99Ms).toBe(before)
     schedule.close()
+  })
+})
+
+describe('intervals of their own', () => {
+  const turns = (id: string, intervalMs: number, until: number) =>
+    Array.from({ length: 60 }, (_, turn) => offsetOf(id, intervalMs) + turn * intervalMs).filter(
+      (at) => at < until,
+    )
+  const record = () => {
+    const starts: [string, number][] = []
+    const origin = performance.now()
+    return {
+      starts,
+      run: async (id: string) => void starts.push([id, performance.now() - origin]),
+      of: (id: string) => starts.filter(([each]) => each === id).map(([, at]) => at),
+    }
+  }
+
+  it('give each target its own turns, spread within its own interval', async () => {
+    const { run, of } = record()
+    const schedule = new Schedule({ targets: [...every(1_000, 'a'), ...every(7_000, 'b', 'c')], run })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(30_000)
+    expect(of('a')).toEqual(turns('a', 1_000, 30_001))
+    expect(of('b')).toEqual(turns('b', 7_000, 30_001))
+    expect(of('c')).toEqual(turns('c', 7_000, 30_001))
+    expect(schedule.shortestIntervalMs).toBe(1_000)
+    schedule.close()
+  })
+
+  it('may change: the target takes the turns of the new one, the others keep theirs', async () => {
+    const { run, of } = record()
+    const schedule = new Schedule({ targets: every(1_000, 'a', 'b'), run })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(5_000)
+    schedule.setTargets([...every(1_000, 'a'), ...every(4_000, 'b')])
+    await vi.advanceTimersByTimeAsync(20_000)
+    schedule.close()
+    expect(of('a')).toEqual(turns('a', 1_000, 25_001))
+    expect(of('b').filter((at) => at > 5_000)).toEqual(turns('b', 4_000, 25_001).filter((at) => at > 5_000))
+    expect(schedule.figures().missed).toBe(0)
+  })
+
+  it('never overlap runs of one target where one changes while it is asked', async () => {
+    let running = 0
+    let most = 0
+    const run = async () => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((done) => setTimeout(done, 2_500))
+      running -= 1
+    }
+    const schedule = new Schedule({ targets: every(5_000, 'a'), run })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(offsetOf('a', 5_000) + 10)
+    schedule.setTargets(every(1_000, 'a'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    schedule.close()
+    expect(most).toBe(1)
+  })
+})
+
+describe('runs at once', () => {
+  it('are bounded: who finds no place waits for one, is counted, and shifts nobody', async () => {
+    let running = 0
+    let most = 0
+    const begun: string[] = []
+    const ids = Array.from({ length: 8 }, (_, index) => `node-${index}`)
+    const schedule = new Schedule({
+      targets: every(10_000, ...ids),
+      maxUnderWay: 3,
+      run: async (id) => {
+        begun.push(id)
+        running += 1
+        most = Math.max(most, running)
+        await new Promise((done) => setTimeout(done, 9_000))
+        running -= 1
+      },
+    })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(60_000)
+    const { held, underWay, missed, latenessP99Ms } = schedule.figures()
+    expect(most).toBe(3)
+    expect(underWay).toBe(3)
+    expect(held).toBeGreaterThan(0)
+    expect(missed).toBeGreaterThan(0)
+    expect(latenessP99Ms).toBeGreaterThan(1_000)
+    // Nobody is left out: places go to whoever waited longest.
+    expect(new Set(begun)).toEqual(new Set(ids))
+    schedule.close()
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(schedule.figures().underWay).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('leave no place to one that left while it waited', async () => {
+    const begun: string[] = []
+    const schedule = new Schedule({
+      targets: every(1_000, 'a', 'b'),
+      maxUnderWay: 1,
+      run: async (id) => {
+        begun.push(id)
+        await new Promise((done) => setTimeout(done, 1_500))
+      },
+    })
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    const [first] = begun
+    const [other] = ['a', 'b'].filter((id) => id !== first)
+    schedule.setTargets(every(1_000, first ?? ''))
+    begun.length = 0
+    await vi.advanceTimersByTimeAsync(6_000)
+    schedule.close()
+    expect(begun).not.toContain(other)
+    expect(begun.length).toBeGreaterThan(1)
   })
 })
 
@@ -208,7 +321,7 @@ describe('the own clock', () => {
     const time = { wall: 1_000_000, monotonic: 0 }
     const onStall = vi.fn()
     const clock = new OwnClock({
-      intervalMs: 2_000,
+      intervalMs: () => 2_000,
       onStall,
       wall: () => time.wall,
       monotonic: () => time.monotonic,

@@ -15,7 +15,7 @@ afterEach(async () => {
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 25 })
 
 const well: RoomSources = {
-  pollIntervalMs: 5_000,
+  pollIntervalMs: () => 5_000,
   storeHealth: () => ({ ok: true, reason: null, bytes: 1 }),
   intake: () => ({ queued: 0, queuedBytes: 0, dropped: 0, stored: 9, oldestAgeMs: null, lastStoredAt: 1 }),
   polls: () => ({ recentLatenessMs: 10, startedAgeMs: 100 }),
@@ -94,7 +94,7 @@ describe('the self-watch', () => {
     const onChange = vi.fn()
     const watch = new SelfWatch({
       watched: [{ code: 'polls_late', look: () => (stands ? { text: 'Late', remedy: 'Wait.' } : null) }],
-      graceMs: 0,
+      graceMs: () => 0,
       log,
       onChange,
       now: Date.now,

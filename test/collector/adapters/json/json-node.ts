@@ -7,6 +7,8 @@ export interface JsonNode {
   /** What it answers from now on: a value as JSON, or a listener that does as it likes. */
   answer: unknown
   readonly paths: string[]
+  /** Connections that were opened to it. */
+  connections: number
   close(): Promise<void>
 }
 
@@ -22,6 +24,7 @@ export const startJsonNode = async (answer: unknown): Promise<JsonNode> => {
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
+    node.connections += 1
     socket.on('error', () => socket.destroy())
     socket.on('close', () => sockets.delete(socket))
   })
@@ -30,6 +33,7 @@ export const startJsonNode = async (answer: unknown): Promise<JsonNode> => {
   const node: JsonNode = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/status/json`,
     answer,
+    connections: 0,
     paths,
     async close() {
       for (const socket of sockets) socket.destroy()
