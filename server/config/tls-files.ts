@@ -42,7 +42,7 @@ export class TlsFiles {
     const named = NAMES.flatMap((name) => {
       const path = (entry as Written)[name]
       const text = typeof path === 'string' ? this.#textOf(path) : null
-      return text === null ? [] : [[name, text] as const]
+      return text === null ? [] : [[name, name === 'key' ? text : plainPem(text)] as const]
     })
     return named.length === 0 ? undefined : Object.fromEntries(named)
   }
@@ -104,6 +104,9 @@ export class TlsFiles {
     return text
   }
 }
+
+/** Certificates alone, a line break between each: OpenSSL passes over one that begins on the line where another ends, without a word. */
+const plainPem = (text: string): string => `${(text.match(CERTIFICATE) ?? []).join('\n')}\n`
 
 /** The certificates of a PEM text, or what is wrong with it in words that follow its name. */
 const certificatesIn = (text: string): X509Certificate[] | string => {

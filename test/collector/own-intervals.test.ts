@@ -110,7 +110,7 @@ it('connects anew to the one node whose certificates changed, and to nobody else
       [{ id: 'fra', name: 'Frankfurt' }],
       [json('a', a.url, { tls: { ca } }), json('b', b.url, { tls: { ca: authority.cert } })],
     )
-  expect((await set(`${authority.cert}${stranger.cert}`)).changed.map(({ id }) => id)).toEqual(['a'])
+  expect((await set(`${authority.cert}\n${stranger.cert}`)).changed.map(({ id }) => id)).toEqual(['a'])
   await eventually(() => expect(a.connections()).toBe(2))
   expect(states()).toEqual(['up', 'up'])
   await set(stranger.cert)

@@ -16,7 +16,8 @@ let client: Certificate
 beforeAll(async () => {
   authority = await makeAuthority('ops')
   client = await issue(authority)
-  write('ca.pem', `# ours\n${authority.cert}\n${authority.cert}`)
+  // Two of them, put together without a line break between.
+  write('ca.pem', `# ours\n${authority.cert.trim()}${client.cert}`)
   write('client.pem', client.cert)
   write('client.key', client.key)
   write('other.key', authority.key)
@@ -36,7 +37,11 @@ const problemsOf = (keys: string, url?: string) => {
 it('reads the files of an entry beside the configuration, for the node and never for a page', () => {
   writeFileSync(path, entry('ca: ca.pem, cert: ./client.pem, key: client.key'))
   const [node] = remoteNodesOf(loadConfig(path, {}))
-  expect(node?.tls).toEqual({ ca: expect.stringContaining('# ours'), cert: client.cert, key: client.key })
+  expect(node?.tls).toEqual({
+    ca: `${authority.cert.trim()}\n${client.cert.trim()}\n`,
+    cert: `${client.cert.trim()}\n`,
+    key: client.key,
+  })
   const shown = new ConfigInForce({ path, env: {}, log }).inForce()
   expect(JSON.stringify(shown)).toContain('./client.pem')
   expect(JSON.stringify(shown)).not.toContain('BEGIN')
@@ -95,6 +100,9 @@ it('takes another certificate when its file changes', async () => {
     drained: () => [],
   })
   write('ca.pem', client.cert)
-  await vi.waitFor(() => expect(applied).toEqual([client.cert]), { timeout: 8_000, interval: 50 })
+  await vi.waitFor(() => expect(applied).toEqual([`${client.cert.trim()}\n`]), {
+    timeout: 8_000,
+    interval: 50,
+  })
   await configuration.close()
 }, 15_000)

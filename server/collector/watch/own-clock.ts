@@ -92,6 +92,7 @@ export class OwnClock {
     const from = this.#lastWall
     this.#lastWall = wall
     this.#lastMonotonic = monotonic
-    if (Math.max(passed, wall - from) > Math.max(MIN_STALL_MS, 2 * this.#intervalMs())) this.#onStall(from, wall)
+    if (Math.max(passed, wall - from) > Math.max(MIN_STALL_MS, 2 * this.#intervalMs()))
+      this.#onStall(from, wall)
   }
 }
