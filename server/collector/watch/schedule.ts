@@ -201,7 +201,10 @@ export class Schedule {
       return
     }
     this.#busy.add(entry.id)
-    if (this.#underWay < this.#maxUnderWay) return this.#start(entry, due)
+    if (this.#underWay < this.#maxUnderWay) {
+      this.#start(entry, due)
+      return
+    }
     this.#held += 1
     this.#waiting.push({ entry, due })
   }
