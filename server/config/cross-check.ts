@@ -110,7 +110,8 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
       }
       const place = list === 'nodes' ? placeOf(url) : null
       // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own.
-      const key = place === null ? null : `${place.place}${kind === 'json' ? place.query : ''}`
+      const key =
+        place === null ? null : `${place.place}${kind === 'json' || kind === 'prometheus' ? place.query : ''}`
       const other = key === null ? undefined : places.get(key)
       if (other !== undefined)
         problems.push({

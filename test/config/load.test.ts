@@ -12,6 +12,7 @@ import {
   readConfig,
 } from '../../server/config/load.ts'
 import { AppError } from '../../server/contract/errors.ts'
+import { NODE_KINDS } from '../../server/contract/states.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-config-'))
 let files = 0
@@ -108,7 +109,7 @@ polling: { intervalMs: 5000, timeoutMs: "soon", retries: 3 }
 regions: [{ id: FRA }]
 nodes:
   - { id: fra-1, region: fra, kind: tidegate, url: relay-b, token: short }
-  - { id: fra-2, region: fra, kind: haproxy, url: "https://x:1", token: "0123456789abcdef" }
+  - { id: fra-2, region: fra, kind: gopher, url: "https://x:1", token: "0123456789abcdef" }
 `)
     const problems = checkConfig(path, {})
     const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
@@ -127,7 +128,7 @@ nodes:
     )
     expect(by['polling.retries']).toBe('is not a known key here')
     expect(by['nodes[1].kind']).toBe(
-      'is "haproxy"; must be one of tidegate, json; other kinds of node are not read by this version; for example tidegate',
+      `is "gopher"; must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version; for example tidegate`,
     )
   })
 
@@ -168,6 +169,60 @@ nodes:
       file(`
 regions: [{ id: fra }]
 nodes: [{ id: any-1, region: fra, kind: json, url: "http://10.0.0.5:8080/health", ${part} }]
+`),
+      {},
+    )
+    const by = Object.fromEntries(problems.map((problem) => [problem.path, problem.message]))
+    expect(by[`nodes[0].${at}`]).toContain(message)
+  })
+
+  it('takes a node of kind prometheus by a preset, by a map, or by both, and asks one exporter for several', () => {
+    const path = file(`
+regions: [{ id: fra }]
+nodes:
+  - { id: cf-1, region: fra, kind: prometheus, preset: cloudflared, url: "http://10.0.0.5:20241/metrics" }
+  - { id: p-1, region: fra, kind: prometheus, url: "http://10.0.0.5/probe?target=a", map: { requests: { metric: q_total, labels: { db: a }, as: counter } } }
+  - { id: p-2, region: fra, kind: prometheus, url: "http://10.0.0.5/probe?target=b", preset: nginx, auth: { user: ada, password: "" }, map: { requests: { metric: q_total, optional: true } } }
+`)
+    expect(loadConfig(path, {}).nodes[1]).toEqual({
+      id: 'p-1',
+      region: 'fra',
+      kind: 'prometheus',
+      url: 'http://10.0.0.5/probe?target=a',
+      map: { requests: { metric: 'q_total', labels: { db: 'a' }, as: 'counter' } },
+    })
+  })
+
+  it.each([
+    ['ca: ./ca.pem', 'map', 'is needed where no preset is named, for example { connections:'],
+    ['map: {}', 'map', 'is {}; must map one name at least'],
+    [
+      'map: { conections: { metric: a } }',
+      'map.conections',
+      'is no name that can be mapped; those are region, version',
+    ],
+    ['map: { requests: a_total }', 'map.requests', 'is "a_total"; '],
+    ['map: { requests: { metric: "a{b}" } }', 'map.requests.metric', 'must be the whole name of a series'],
+    [
+      'map: { requests: { metric: a, as: gauge } }',
+      'map.requests.as',
+      'must be counter: requests is drawn as its increase',
+    ],
+    [
+      'map: { connections: { metric: a, as: counter } }',
+      'map.connections.as',
+      'must be gauge: connections is drawn as it is now',
+    ],
+    ['map: { requests: { metric: a, labels: { code: 200 } } }', 'map.requests.labels.code', 'is 200; '],
+    ['map: { ok: { metric: up, as: gauge } }', 'map.ok.as', 'is not a known key here'],
+    ['preset: squid', 'preset', 'is "squid"; must be one of cloudflared, traefik'],
+    ['preset: nginx, auth: { user: "a:b", password: x }', 'auth.user', 'must have no colon'],
+    ['preset: nginx, auth: { user: a }', 'auth.password', 'is missing'],
+  ])('says what is wrong with a node of kind prometheus: %s', (part, at, message) => {
+    const problems = checkConfig(
+      file(`
+regions: [{ id: fra }]
+nodes: [{ id: any-1, region: fra, kind: prometheus, url: "http://10.0.0.5:8080/metrics", ${part} }]
 `),
       {},
     )

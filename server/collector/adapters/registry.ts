@@ -1,17 +1,22 @@
 import type { NodeKind } from '../../contract/states.ts'
 import type { Adapter } from './adapter.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
+import { PrometheusAdapter, type PrometheusTarget } from './prometheus/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
 
 /** A node as the configuration, or this process, names it. */
-export type NodeTarget = TidegateTarget | JsonTarget
+export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
   readonly #byKind: { readonly [Kind in NodeKind]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
 
   constructor(options: TidegateOptions) {
-    this.#byKind = { tidegate: new TidegateAdapter(options), json: new JsonAdapter(options) }
+    this.#byKind = {
+      tidegate: new TidegateAdapter(options),
+      json: new JsonAdapter(options),
+      prometheus: new PrometheusAdapter(options),
+    }
   }
 
   of(kind: NodeKind): Adapter<NodeTarget> {

@@ -62,6 +62,30 @@ export interface TlsMaterial {
   readonly key?: string
 }
 
+/** Of a program that asks for a user and a password (RFC 7617) before it says how it is. */
+export const authFields = {
+  auth: z
+    .object({
+      user: z
+        .string()
+        .min(1)
+        .max(256)
+        .regex(/^[^:\p{Cc}]*$/u, 'must have no colon and no control character (RFC 7617)')
+        .meta({ description: 'User that the program asks for', examples: ['tidegate'] }),
+      password: z
+        .string()
+        .max(512)
+        .regex(/^\P{Cc}*$/u, 'must have no control character (RFC 7617)')
+        .meta({ description: 'The password of that user', examples: ['${STATUS_PASSWORD}'] }),
+    })
+    .strict()
+    .optional()
+    .meta({
+      description: 'User and password (HTTP basic) that are sent with every poll of this node',
+      examples: [{ user: 'tidegate', password: '${STATUS_PASSWORD}' }],
+    }),
+}
+
 /** An operator's URL that takes a system out of service and gives it back. */
 export const webhookSchema = z
   .object({

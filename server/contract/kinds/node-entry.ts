@@ -1,12 +1,17 @@
 import { z } from 'zod'
 import { NODE_KINDS } from '../states.ts'
 import { jsonEntrySchema } from './json.ts'
+import { prometheusEntrySchema } from './prometheus.ts'
 import { tidegateEntrySchema } from './tidegate.ts'
 
 /** One entry a node; `kind` chooses the adapter that reads it. */
-export const nodeEntrySchema = z.discriminatedUnion('kind', [tidegateEntrySchema, jsonEntrySchema], {
-  error: (issue) =>
-    issue.code === 'invalid_union'
-      ? `must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version`
-      : undefined,
-})
+export const nodeEntrySchema = z.discriminatedUnion(
+  'kind',
+  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema],
+  {
+    error: (issue) =>
+      issue.code === 'invalid_union'
+        ? `must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version`
+        : undefined,
+  },
+)

@@ -1,0 +1,48 @@
+import type { Preset } from '../preset.ts'
+
+/**
+ * Caddy's `/metrics` (https://caddyserver.com/docs/metrics); requests are counted only with `servers { metrics }`, and by each handler
+ * of a server that they pass. The kind `caddy` knows more than this page: its upstreams.
+ */
+export const CADDY: Preset = {
+  map: {
+    started_seconds: { metric: 'process_start_time_seconds' },
+    requests: { metric: 'caddy_http_requests_total', optional: true },
+    requests_failed: {
+      metric: 'caddy_http_request_duration_seconds_count',
+      where: { code: /^5/ },
+      optional: true,
+    },
+    rss_bytes: { metric: 'process_resident_memory_bytes' },
+    open_fds: { metric: 'process_open_fds' },
+  },
+  tables: [
+    {
+      id: 'handlers',
+      title: 'Servers and handlers',
+      by: [
+        { label: 'server', title: 'Server' },
+        { label: 'handler', title: 'Handler' },
+      ],
+      columns: [
+        { key: 'requests', label: 'Requests', cell: 'count', metric: 'caddy_http_requests_total' },
+        { key: 'now', label: 'In flight', cell: 'count', metric: 'caddy_http_requests_in_flight' },
+        { key: 'errors', label: 'Errors', cell: 'count', metric: 'caddy_http_request_errors_total' },
+      ],
+    },
+    {
+      id: 'upstreams',
+      title: 'Upstreams',
+      by: [{ label: 'upstream', title: 'Upstream' }],
+      columns: [
+        {
+          key: 'state',
+          label: 'State',
+          cell: 'state',
+          metric: 'caddy_reverse_proxy_upstreams_healthy',
+          words: { 1: { tone: 'up', word: 'healthy' }, 0: { tone: 'down', word: 'unhealthy' } },
+        },
+      ],
+    },
+  ],
+}

@@ -1,0 +1,72 @@
+import type { Preset } from '../preset.ts'
+
+/**
+ * HAProxy's own exporter, `http-request use-service prometheus-exporter`
+ * (https://github.com/haproxy/haproxy/blob/master/addons/promex/README). The frontend of the page is one of those that are counted, and
+ * our own connection one of its sessions. The kind `haproxy` can drain, too.
+ */
+export const HAPROXY: Preset = {
+  map: {
+    version: { metric: 'haproxy_process_build_info', label: 'version' },
+    uptime_seconds: { metric: 'haproxy_process_uptime_seconds' },
+    connections: { metric: 'haproxy_frontend_current_sessions', own: 1 },
+    connections_accepted: { metric: 'haproxy_frontend_sessions_total' },
+    requests: { metric: 'haproxy_frontend_http_requests_total', optional: true },
+    requests_failed: {
+      metric: 'haproxy_frontend_http_responses_total',
+      labels: { code: '5xx' },
+      optional: true,
+    },
+    bytes_up: { metric: 'haproxy_frontend_bytes_in_total' },
+    bytes_down: { metric: 'haproxy_frontend_bytes_out_total' },
+  },
+  tables: [
+    {
+      id: 'backends',
+      title: 'Backends',
+      by: [{ label: 'proxy', title: 'Backend' }],
+      columns: [
+        {
+          key: 'state',
+          label: 'State',
+          cell: 'state',
+          metric: 'haproxy_backend_status',
+          labels: { state: 'UP' },
+          words: { 1: { tone: 'up', word: 'UP' }, 0: { tone: 'down', word: 'DOWN' } },
+        },
+        { key: 'servers', label: 'Active servers', cell: 'count', metric: 'haproxy_backend_active_servers' },
+        { key: 'sessions', label: 'Sessions', cell: 'count', metric: 'haproxy_backend_current_sessions' },
+        { key: 'queue', label: 'Queued', cell: 'count', metric: 'haproxy_backend_current_queue' },
+        { key: 'requests', label: 'Requests', cell: 'count', metric: 'haproxy_backend_http_requests_total' },
+        {
+          key: 'failed',
+          label: 'Failed',
+          cell: 'count',
+          metric: 'haproxy_backend_http_responses_total',
+          labels: { code: '5xx' },
+        },
+      ],
+    },
+    {
+      id: 'servers',
+      title: 'Servers',
+      by: [
+        { label: 'proxy', title: 'Backend' },
+        { label: 'server', title: 'Server' },
+      ],
+      columns: [
+        {
+          key: 'state',
+          label: 'State',
+          cell: 'state',
+          metric: 'haproxy_server_status',
+          // One series a state: the one that is 1 holds.
+          wordIn: 'state',
+          tones: { UP: 'up', DOWN: 'down', MAINT: 'drained', DRAIN: 'draining', NOLB: 'drained' },
+        },
+        { key: 'sessions', label: 'Sessions', cell: 'count', metric: 'haproxy_server_current_sessions' },
+        { key: 'queue', label: 'Queued', cell: 'count', metric: 'haproxy_server_current_queue' },
+      ],
+    },
+  ],
+}

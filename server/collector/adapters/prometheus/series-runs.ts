@@ -1,0 +1,136 @@
+import type { CountByPart, CounterName } from '../facts.ts'
+import type { SeriesCounts } from './facts.ts'
+
+/** What one answer says about which run of the process gave it, and what that has counted. */
+export interface SeriesEvidence {
+  /** When it was read, epoch ms. */
+  readonly at: number
+  /** The same by the node's clock, epoch seconds. */
+  readonly saidS: number
+  /** As the map names runs; null where it does not. */
+  readonly epoch: string | null
+  readonly uptimeMs: number | null
+  /** When the process began, by the map: the process whose counters these are. Epoch seconds by its clock. */
+  readonly startedS: number | null
+  /** When the process that wrote the page began, which may be an exporter: it counts only with what fell. */
+  readonly writerStartedS: number | null
+  readonly counters: SeriesCounts
+}
+
+interface Run {
+  epoch: string
+  named: string | null
+  saidS: number
+  uptimeMs: number | null
+  startedS: number | null
+  writerStartedS: number | null
+  /** What was counted in this run, by name: it never falls. */
+  totals: Map<CounterName, number>
+  /** The newest value of each series, `name key`. */
+  last: Map<string, number>
+}
+
+/** The kernel's word for when a process began wobbles by a second where its clock is corrected. */
+const WOBBLE_S = 2
+/** Series that are remembered after they left the page. */
+const MAX_REMEMBERED = 20_000
+
+/**
+ * Counts what series count, each on its own, so that one that is new, gone, or began anew changes nothing but itself. Tells runs of the process apart; a false restart would add all that was ever counted to one poll, so only
+ * plain evidence counts.
+ */
+export class SeriesRuns {
+  readonly #runs = new Map<string, Run>()
+  #told = 0
+
+  take(
+    id: string,
+    evidence: SeriesEvidence,
+  ): { epoch: string; counters: Partial<Record<CounterName, CountByPart>> } {
+    const before = this.#runs.get(id)
+    const run = before === undefined || isAnother(before, evidence) ? this.#begin(evidence) : before
+    for (const [name, series] of evidence.counters) {
+      const total = run.totals.get(name)
+      // What was not there before was counted at a time that is not known: all of it is where counting begins.
+      if (total === undefined) run.totals.set(name, sum(series.values()))
+      else
+        run.totals.set(
+          name,
+          total + sum([...series].map(([key, count]) => risen(run.last.get(`${name} ${key}`), count))),
+        )
+      for (const [key, count] of series) run.last.set(`${name} ${key}`, count)
+    }
+    if (run.last.size > MAX_REMEMBERED)
+      run.last = new Map(
+        [...evidence.counters].flatMap(([name, series]) =>
+          [...series].map(([key, count]) => [`${name} ${key}`, count] as const),
+        ),
+      )
+    run.saidS = evidence.saidS
+    run.named = evidence.epoch ?? run.named
+    run.uptimeMs = evidence.uptimeMs ?? run.uptimeMs
+    run.startedS = evidence.startedS ?? run.startedS
+    run.writerStartedS = evidence.writerStartedS ?? run.writerStartedS
+    this.#runs.set(id, run)
+    const counters: Partial<Record<CounterName, CountByPart>> = {}
+    for (const name of evidence.counters.keys()) counters[name] = { page: run.totals.get(name) ?? 0 }
+    return { epoch: run.epoch, counters }
+  }
+
+  forget(id: string): void {
+    this.#runs.delete(id)
+  }
+
+  #begin({ at, saidS, epoch, uptimeMs, startedS, writerStartedS }: SeriesEvidence): Run {
+    return {
+      epoch: epoch ?? `seen-${at}-${++this.#told}`,
+      named: epoch,
+      saidS,
+      uptimeMs,
+      startedS,
+      writerStartedS,
+      totals: new Map(),
+      last: new Map(),
+    }
+  }
+}
+
+const isAnother = (before: Run, now: SeriesEvidence): boolean => {
+  if (before.named !== null && now.epoch !== null) return before.named !== now.epoch
+  if (before.uptimeMs !== null && now.uptimeMs !== null) return now.uptimeMs < before.uptimeMs
+  // Who began after the last answer did not give it. A clock that was set moves the beginning too, but seldom beyond that answer.
+  if (before.startedS !== null && now.startedS !== null) {
+    if (now.startedS === before.startedS) return false
+    if (now.startedS > before.startedS + WOBBLE_S && now.startedS >= before.saidS - WOBBLE_S) return true
+  }
+  const { fell, held } = compare(before, now.counters)
+  const isWriterAnother =
+    before.writerStartedS !== null &&
+    now.writerStartedS !== null &&
+    Math.abs(now.writerStartedS - before.writerStartedS) > WOBBLE_S
+  return fell > 0 && (isWriterAnother || held === 0)
+}
+
+/** How many series that had counted something count less now, and how many do not. */
+const compare = (before: Run, counters: SeriesCounts): { fell: number; held: number } => {
+  let fell = 0
+  let held = 0
+  for (const [name, series] of counters)
+    for (const [key, count] of series) {
+      const last = before.last.get(`${name} ${key}`)
+      if (last === undefined || last === 0) continue
+      if (count < last) fell += 1
+      else held += 1
+    }
+  return { fell, held }
+}
+
+/** One that fell while the process went on may be no counter at all: taken for one that began anew it would add all of itself. */
+const risen = (last: number | undefined, now: number): number =>
+  last === undefined ? now : Math.max(0, now - last)
+
+const sum = (counts: Iterable<number>): number => {
+  let total = 0
+  for (const count of counts) total += count
+  return total
+}
