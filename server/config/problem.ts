@@ -34,7 +34,9 @@ export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unkn
   const isSaid = issue.code === 'invalid_value' || issue.message.includes('for example')
   const example = isSaid ? undefined : exampleAt(schema, issue.path, root)
   const hint = example === undefined ? '' : `; for example ${yamlOf(example)}`
-  if (value === undefined) return [{ path: pathOf(issue.path) || 'file', message: `is missing${hint}` }]
+  // Rules of our own say why it is needed just here.
+  const why = issue.code === 'custom' ? `; ${issue.message}` : hint
+  if (value === undefined) return [{ path: pathOf(issue.path) || 'file', message: `is missing${why}` }]
   return [
     {
       path: pathOf(issue.path) || 'file',

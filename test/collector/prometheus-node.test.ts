@@ -75,6 +75,17 @@ it('a node of kind prometheus is polled, judged, drawn and listed; its restart m
   await eventually(() => expect(collector.node('pool-1')?.numbers.requests).toBe(1_000_040))
   const rises = () => samples.flatMap(({ values }) => values.requests ?? [])
   expect(sum(rises())).toBe(40)
+  await eventually(async () => {
+    const { series } = await store.series({
+      scope: { kind: 'node', id: 'pool-1' },
+      metrics: ['requests', 'connections'],
+      from: began,
+      to: Date.now(),
+      points: 600,
+    })
+    const points = series.find(({ metric }) => metric === 'connections')?.points ?? []
+    expect(Math.max(...points.map((point) => point[2]))).toBe(9)
+  })
 
   // Something else for a while, and then a process that began anew.
   program.answer = page('<html>')
@@ -89,15 +100,4 @@ it('a node of kind prometheus is polled, judged, drawn and listed; its restart m
   expect(collector.node('pool-1')?.problems[0]).toContain(
     'no series open in the answer (mapped to connections)',
   )
-  await eventually(async () => {
-    const { series } = await store.series({
-      scope: { kind: 'node', id: 'pool-1' },
-      metrics: ['requests', 'connections'],
-      from: began,
-      to: Date.now(),
-      points: 600,
-    })
-    const points = series.find(({ metric }) => metric === 'connections')?.points ?? []
-    expect(Math.max(...points.map((point) => point[2]))).toBe(9)
-  })
 })

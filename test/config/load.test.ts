@@ -194,7 +194,7 @@ nodes:
   })
 
   it.each([
-    ['ca: ./ca.pem', 'map', 'is needed where no preset is named, for example { connections:'],
+    ['ca: ./ca.pem', 'map', 'is missing; it is needed where no preset is named, for example { connections:'],
     ['map: {}', 'map', 'is {}; must map one name at least'],
     [
       'map: { conections: { metric: a } }',
@@ -215,7 +215,7 @@ nodes:
     ],
     ['map: { requests: { metric: a, labels: { code: 200 } } }', 'map.requests.labels.code', 'is 200; '],
     ['map: { ok: { metric: up, as: gauge } }', 'map.ok.as', 'is not a known key here'],
-    ['preset: squid', 'preset', 'is "squid"; must be one of cloudflared, traefik'],
+    ['preset: squid', 'preset', 'is "squid"; must be cloudflared, traefik'],
     ['preset: nginx, auth: { user: "a:b", password: x }', 'auth.user', 'must have no colon'],
     ['preset: nginx, auth: { user: a }', 'auth.password', 'is missing'],
   ])('says what is wrong with a node of kind prometheus: %s', (part, at, message) => {

@@ -31,5 +31,5 @@ export const prometheusEntrySchema = z
   .strict()
   .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
     path: ['map'],
-    message: `is needed where no preset is named, for example { connections: { metric: pgbouncer_clients } }; presets are ${PROMETHEUS_PRESETS.join(', ')}`,
+    message: `it is needed where no preset is named, for example { connections: { metric: pgbouncer_clients } }; presets are ${PROMETHEUS_PRESETS.join(', ')}`,
   })

@@ -137,13 +137,21 @@ export class PageReader {
   /** One line without its line feed. */
   #take(bytes: Buffer, from: number, end: number): void {
     this.#line += 1
-    if (end - from > MAX_LINE_BYTES) return this.#tooLong()
+    if (end - from > MAX_LINE_BYTES) {
+      this.#tooLong()
+      return
+    }
     let start = from
     while (start < end && (bytes[start] === SPACE || bytes[start] === TAB)) start += 1
     const stop = end > start && bytes[end - 1] === RETURN ? end - 1 : end
     if (start === stop) return
-    if (this.#ended) return this.#bad('comes after # EOF')
-    if (bytes[start] === HASH) return this.#comment(bytes, start, stop)
+    if (this.#ended) this.#bad('comes after # EOF')
+    else if (bytes[start] === HASH) this.#comment(bytes, start, stop)
+    else this.#series(bytes, start, stop)
+  }
+
+  /** What should be a series: its name, and then labels or a value. */
+  #series(bytes: Buffer, start: number, stop: number): void {
     let after = start
     while (after < stop && IN_NAME[bytes[after] as number] === 1) after += 1
     const next = after < stop ? bytes[after] : undefined
@@ -153,27 +161,30 @@ export class PageReader {
     if (
       !isQuoted &&
       !(isNamed && (next === BRACE || ((next === SPACE || next === TAB) && isValueNext(bytes, after, stop))))
-    )
-      return this.#bad(`is no series; it begins with ${quote(bytes, start, stop)}`)
+    ) {
+      this.#bad(`is no series; it begins with ${quote(bytes, start, stop)}`)
+      return
+    }
     this.#samples += 1
     if (isQuoted) return
     if (this.#wantsNames && this.#names.size < MAX_NAMES)
       this.#names.add(bytes.toString('latin1', start, after))
     const candidates = this.#byLength[after - start]
     if (candidates === undefined) return
-    for (const wanted of candidates)
-      if (isEqual(bytes, start, wanted.bytes)) return this.#keep(wanted, bytes, start, after, stop)
+    const wanted = candidates.find((candidate) => isEqual(bytes, start, candidate.bytes))
+    if (wanted !== undefined) this.#keep(wanted, bytes, start, after, stop)
   }
 
   #keep(wanted: Wanted, bytes: Buffer, start: number, after: number, stop: number): void {
     const sample = readSample(bytes.toString('utf8', after, stop))
     if (sample === null) {
       this.#samples -= 1
-      return this.#bad(`cannot be read as a series: ${quote(bytes, start, stop)}`)
+      this.#bad(`cannot be read as a series: ${quote(bytes, start, stop)}`)
+      return
     }
     const key = keyOf(sample.labels)
-    if (wanted.seen.has(key)) return this.#bad(`says a series again: ${quote(bytes, start, stop)}`)
-    if (wanted.seen.size < MAX_SERIES_PER_NAME) wanted.seen.set(key, sample)
+    if (wanted.seen.has(key)) this.#bad(`says a series again: ${quote(bytes, start, stop)}`)
+    else if (wanted.seen.size < MAX_SERIES_PER_NAME) wanted.seen.set(key, sample)
     else this.#crowded.add(wanted.name)
   }
 
