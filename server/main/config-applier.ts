@@ -80,7 +80,12 @@ export class ConfigApplier implements Applier {
   }
 }
 
-export const remoteNodesOf = (config: Config) => config.nodes.map((node) => ({ ...node, embedded: false }))
+export const remoteNodesOf = (config: Config) =>
+  config.nodes.map((node) => ({ ...node, url: urlOf(node), embedded: false }))
+
+/** Where a node is asked, as a URL also where its entry names a socket, or a host and port. */
+const urlOf = (node: Config['nodes'][number]): string =>
+  'url' in node ? node.url : node.socket === undefined ? `tcp://${node.address}` : `unix:${node.socket}`
 
 export const regionsOf = (config: Config) =>
   config.regions.map((region) => ({ ...region, name: region.name ?? region.id }))

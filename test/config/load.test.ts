@@ -149,6 +149,35 @@ nodes:
   })
 
   it.each([
+    ['kind: haproxy', 'kind', 'must have a socket or an address beside it'],
+    ['kind: haproxy, socket: /a.sock, address: "127.0.0.1:9"', 'address', 'must not stand beside socket'],
+    ['kind: haproxy, socket: run/a.sock', 'socket', 'must be an absolute path'],
+    ['kind: haproxy, address: "127.0.0.1"', 'address', 'must be host:port'],
+    ['kind: haproxy, address: "127.0.0.1:99999"', 'address', 'must be host:port'],
+    ['kind: haproxy, socket: /a.sock, backend: web', 'backend', 'must have a server beside it'],
+    ['kind: haproxy, socket: /a.sock, server: web-1', 'server', 'must have a backend beside it'],
+    [
+      'kind: haproxy, socket: /a.sock, backend: "web;quit", server: a',
+      'backend',
+      'must be a name as HAProxy takes it',
+    ],
+    [
+      'kind: haproxy, socket: /a.sock, backend: web, server: a, keep: [b]',
+      'keep',
+      'must not stand beside server',
+    ],
+  ])('says what is wrong with a node of kind haproxy: %s', (part, at, message) => {
+    const problems = checkConfig(
+      file(`
+regions: [{ id: fra }]
+nodes: [{ id: any-1, region: fra, ${part} }]
+`),
+      {},
+    )
+    expect(problems.find(({ path }) => path === `nodes[0].${at}`)?.message).toContain(message)
+  })
+
+  it.each([
     [
       'map: { conections: /stats/open }',
       'map.conections',

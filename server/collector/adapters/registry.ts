@@ -1,11 +1,13 @@
 import type { NodeKind } from '../../contract/states.ts'
 import type { Adapter } from './adapter.ts'
+import { HaproxyAdapter } from './haproxy/adapter.ts'
+import type { HaproxyTarget } from './haproxy/target.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
 import { PrometheusAdapter, type PrometheusTarget } from './prometheus/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
 
 /** A node as the configuration, or this process, names it. */
-export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget
+export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | HaproxyTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
@@ -16,6 +18,7 @@ export class Adapters {
       tidegate: new TidegateAdapter(options),
       json: new JsonAdapter(options),
       prometheus: new PrometheusAdapter(options),
+      haproxy: new HaproxyAdapter(options),
     }
   }
 

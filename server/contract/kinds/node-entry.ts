@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { NODE_KINDS } from '../states.ts'
+import { haproxyEntrySchema } from './haproxy.ts'
 import { jsonEntrySchema } from './json.ts'
 import { prometheusEntrySchema } from './prometheus.ts'
 import { tidegateEntrySchema } from './tidegate.ts'
@@ -7,7 +8,7 @@ import { tidegateEntrySchema } from './tidegate.ts'
 /** One entry a node; `kind` chooses the adapter that reads it. */
 export const nodeEntrySchema = z.discriminatedUnion(
   'kind',
-  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema],
+  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema],
   {
     error: (issue) =>
       issue.code === 'invalid_union'

@@ -1,0 +1,53 @@
+import type { Adapter, DrainVerbs } from '../adapter.ts'
+import type { AddressRules } from '../address.ts'
+import type { Reading } from '../reading.ts'
+import { Looks, readingOf } from './looks.ts'
+import { ProcessVerbs } from './process-verbs.ts'
+import { RuntimeApi } from './runtime-api.ts'
+import { ServerVerbs } from './server-verbs.ts'
+import type { HaproxyTarget } from './target.ts'
+
+export interface HaproxyOptions {
+  /** Deadline of a poll. */
+  timeoutMs: number
+  rules: AddressRules
+}
+
+/** HAProxy: read by `show info` and `show stat`, drained by its own words for that. */
+export class HaproxyAdapter implements Adapter<HaproxyTarget> {
+  readonly kind = 'haproxy'
+  readonly #timeoutMs: number
+  readonly #api: RuntimeApi
+  readonly #looks: Looks
+
+  constructor({ timeoutMs, rules }: HaproxyOptions) {
+    this.#timeoutMs = timeoutMs
+    this.#api = new RuntimeApi(rules)
+    this.#looks = new Looks(this.#api)
+  }
+
+  async probe(target: HaproxyTarget): Promise<Reading> {
+    return readingOf(await this.#looks.at(target, target.timeoutMs ?? this.#timeoutMs))
+  }
+
+  proves(): 'counted' {
+    return 'counted'
+  }
+
+  /** Null where its socket is known to allow only reading. */
+  drains(target: () => HaproxyTarget): DrainVerbs | null {
+    const { id, backend } = target()
+    const level = this.#looks.levelOf(id)
+    if (level !== null && level !== 'admin') return null
+    const parts = { api: this.#api, looks: this.#looks, target }
+    return backend === undefined ? new ProcessVerbs(parts) : new ServerVerbs(parts)
+  }
+
+  forget(id: string): void {
+    this.#looks.forget(id)
+  }
+
+  async close(): Promise<void> {
+    this.#api.close()
+  }
+}

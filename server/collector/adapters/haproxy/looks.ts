@@ -1,0 +1,113 @@
+import type { Facts } from '../facts.ts'
+import type { Reading } from '../reading.ts'
+import { type HaproxyAnswer, questionFor, readAnswer } from './answer.ts'
+import { type NodeFacts, processFacts, serverFacts } from './facts.ts'
+import { Frontends } from './frontends.ts'
+import { Lives } from './lives.ts'
+import { Orders } from './orders.ts'
+import type { Level, RuntimeAnswer, RuntimeApi } from './runtime-api.ts'
+import { tablesOf } from './tables.ts'
+import type { HaproxyTarget } from './target.ts'
+
+/** Names under which HAProxy's own examples keep their statistics. */
+const KEPT_FRONTENDS = ['stats']
+
+/** What one look brought. `answer` is there where HAProxy answered in full; `down`: it says of the server that it cannot serve. */
+export interface Look {
+  readonly heard: RuntimeAnswer
+  /** Why what was answered is of no use, in a sentence; null where it is. */
+  readonly fault: string | null
+  readonly answer?: HaproxyAnswer
+  readonly facts?: Facts
+  readonly down?: string
+}
+
+/** Looks at nodes, and what is remembered of them from one look to the next. */
+export class Looks {
+  readonly frontends = new Frontends()
+  readonly orders = new Orders()
+  readonly #lives = new Lives()
+  readonly #levels = new Map<string, Level>()
+  readonly #api: RuntimeApi
+
+  constructor(api: RuntimeApi) {
+    this.#api = api
+  }
+
+  /** How much the socket of a node allows; null before it has said so. */
+  levelOf(id: string): Level | null {
+    return this.#levels.get(id) ?? null
+  }
+
+  /** Asks once; never rejects. */
+  async at(target: HaproxyTarget, timeoutMs: number): Promise<Look> {
+    const { id, backend } = target
+    const heard = await this.#api.ask(target, questionFor(target), timeoutMs)
+    if (heard.text === undefined) return { heard, fault: heard.reason }
+    if (heard.level !== undefined) this.#levels.set(id, heard.level)
+    const answer = readAnswer(heard.text, backend)
+    if ('fault' in answer) return { heard, fault: answer.fault }
+    if (backend === undefined) {
+      const facts = this.#factsOfProcess(target, heard.at, answer)
+      return { heard, fault: null, answer, facts }
+    }
+    const read = serverFacts(answer, backend, target.server ?? '')
+    if ('fault' in read) return { heard, fault: read.fault, answer }
+    const facts = this.#whole(target, heard.at, answer, read.facts)
+    return { heard, fault: null, answer, facts, ...('down' in read ? { down: read.down } : {}) }
+  }
+
+  forget(id: string): void {
+    this.#lives.forget(id)
+    this.#levels.delete(id)
+    this.orders.forget(id)
+    this.frontends.forget(id)
+  }
+
+  #factsOfProcess(target: HaproxyTarget, at: number, answer: HaproxyAnswer): Facts {
+    const keep = keptBy(target)
+    const first = this.#whole(target, at, answer, processFacts(answer, keep, new Set()))
+    const unbound = this.frontends.unbound(target.id, first.epoch)
+    return unbound.size === 0 ? first : this.#whole(target, at, answer, processFacts(answer, keep, unbound))
+  }
+
+  #whole(target: HaproxyTarget, at: number, answer: HaproxyAnswer, node: NodeFacts): Facts {
+    const { id } = target
+    const { epoch, problems } = this.#lives.see(id, at, answer.info, node)
+    const isOut = node.state !== 'serving'
+    const crossed = this.orders.see(id, { epoch, at, isOut, title: titleOf(target) })
+    return {
+      ...node,
+      problems: [...node.problems, ...problems, ...(crossed === null ? [] : [crossed])],
+      version: answer.info.version,
+      epoch,
+      uptimeMs: answer.info.uptimeMs,
+      newestSeq: null,
+      listeners: [],
+      lastDeliveryAt: null,
+      tables: tablesOf(answer),
+      drain: null,
+    }
+  }
+}
+
+/** Frontends of the process that a drain leaves open. */
+export const keptBy = ({ keep }: HaproxyTarget): readonly string[] => keep ?? KEPT_FRONTENDS
+
+/** `web/web-1`, or `the process`. */
+const titleOf = ({ backend, server }: HaproxyTarget): string =>
+  backend === undefined ? 'the process' : `server ${backend}/${server}`
+
+/** As a poll ends: HAProxy speaks for a server, so one that it cannot reach has not answered. */
+export const readingOf = ({ heard, fault, answer, facts, down }: Look): Reading => {
+  const { text: _, isHeard: __, level: ___, ...reading } = heard
+  if (fault !== null || answer === undefined || facts === undefined)
+    return {
+      ...reading,
+      outcome: reading.outcome === 'ok' ? 'bad_body' : reading.outcome,
+      reason: fault ?? '',
+    }
+  if (down !== undefined && facts.state === 'serving')
+    return { ...reading, outcome: 'bad_status', reason: down }
+  return { ...reading, facts, raw: answer.info.lines }
+}

@@ -1,0 +1,105 @@
+import type { NodeDrainRequest } from '../../../contract/node-api.ts'
+import { listWords, plural } from '../../../contract/words.ts'
+import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
+import { isDisabled } from './facts.ts'
+import { keptBy, type Look } from './looks.ts'
+import type { StatRow } from './statistics.ts'
+import { ACCEPTED, refused, Telling, type VerbParts } from './telling.ts'
+
+/** HAProxy's words for what is so already (`disable frontend`, `enable frontend`). */
+const ALREADY = /^All sockets are already (?:disabled|enabled)/
+
+/**
+ * How a whole HAProxy is drained: each frontend lets go of its ports, so that connections go elsewhere, and what is open goes on
+ * (management guide, `disable frontend`). The process stays, and the runtime API and the frontends that are kept with it.
+ */
+export class ProcessVerbs implements DrainVerbs {
+  readonly #parts: VerbParts
+  readonly #telling: Telling
+
+  constructor(parts: VerbParts) {
+    this.#parts = parts
+    this.#telling = new Telling(parts)
+  }
+
+  get verb(): string {
+    const kept = keptBy(this.#telling.target)
+    return `disable frontend, for each frontend${kept.length === 0 ? '' : ` but ${listWords(kept)}`}`
+  }
+
+  async drain(_order: NodeDrainRequest): Promise<Asked> {
+    const look = await this.#telling.look()
+    const hindrance = this.#telling.hindrance(look)
+    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    const { id } = this.#telling.target
+    const { frontends, orders } = this.#parts.looks
+    const { epoch } = look.facts
+    const open = this.#frontendsOf(look)
+      .filter((row) => !isDisabled(row))
+      .map(({ proxy }) => proxy)
+    // Written down before it is done: one that hears us while we do not hear it was disabled by us all the same.
+    frontends.addDisabled(id, epoch, open)
+    const told = await this.#telling.tell(open.map((name) => `disable frontend ${name}`))
+    if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
+    const refusals: string[] = []
+    open.forEach((name, index) => {
+      const said = told[index] ?? ''
+      // Open, and yet nothing to disable: it has no socket.
+      if (ALREADY.test(said)) frontends.addUnbound(id, epoch, name)
+      else if (said !== '') refusals.push(`${name}: ${said}`)
+    })
+    if (refusals.length > 0) return refused(`${id}: HAProxy refuses ${listWords(refusals)}`)
+    orders.took(id, epoch, 'out')
+    return ACCEPTED
+  }
+
+  async resume(): Promise<Asked> {
+    const look = await this.#telling.look()
+    const hindrance = this.#telling.hindrance(look)
+    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    const { id } = this.#telling.target
+    const { epoch } = look.facts
+    const closed = this.#ours(look)
+    const told = await this.#telling.tell(closed.map((name) => `enable frontend ${name}`))
+    if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
+    const refusals = closed.flatMap((name, index) => {
+      const said = told[index] ?? ''
+      return said === '' || ALREADY.test(said) ? [] : [`${name}: ${said}`]
+    })
+    if (refusals.length > 0) return refused(`${id}: HAProxy refuses ${listWords(refusals)}`)
+    this.#parts.looks.orders.took(id, epoch, 'back')
+    return ACCEPTED
+  }
+
+  /** It serves from its first open frontend on; it is back when all of them are open. */
+  async ready(): Promise<Asked> {
+    const { id } = this.#telling.target
+    const look = await this.#telling.look()
+    const hindrance = this.#telling.hindrance(look)
+    if (hindrance !== null) return hindrance
+    const closed = this.#ours(look)
+    if (closed.length === 0) return ACCEPTED
+    const resumed = await this.resume()
+    return resumed.kind === 'accepted'
+      ? refused(`${id} is back but for ${plural(closed.length, 'frontend')}: ${listWords(closed)}`)
+      : resumed
+  }
+
+  observe(): Promise<Observation> {
+    return this.#telling.observe()
+  }
+
+  /** Frontends that are disabled and were disabled here; all that are, where nobody knows. */
+  #ours(look: Look): string[] {
+    const known = this.#parts.looks.frontends.disabled(this.#telling.target.id, look.facts?.epoch ?? '')
+    const closed = this.#frontendsOf(look)
+      .filter(isDisabled)
+      .map(({ proxy }) => proxy)
+    return known === null ? closed : closed.filter((name) => known.has(name))
+  }
+
+  #frontendsOf({ answer }: Look): StatRow[] {
+    const kept = keptBy(this.#telling.target)
+    return (answer?.rows ?? []).filter(({ sort, proxy }) => sort === 'frontend' && !kept.includes(proxy))
+  }
+}

@@ -1,0 +1,67 @@
+import type { NodeDrainRequest } from '../../../contract/node-api.ts'
+import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
+import { ACCEPTED, refused, Telling, type VerbParts } from './telling.ts'
+
+/**
+ * How one server behind HAProxy is drained: it takes no new sessions, and those that it has go on (management guide, `set server`).
+ * What is persistent, such as a session with a cookie, still reaches it; the proof that it is empty waits for that too.
+ */
+export class ServerVerbs implements DrainVerbs {
+  readonly #parts: VerbParts
+  readonly #telling: Telling
+
+  constructor(parts: VerbParts) {
+    this.#parts = parts
+    this.#telling = new Telling(parts)
+  }
+
+  get verb(): string {
+    return `set server ${this.#name} state drain`
+  }
+
+  async drain(_order: NodeDrainRequest): Promise<Asked> {
+    const look = await this.#telling.look()
+    const hindrance = this.#telling.hindrance(look)
+    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    // One that somebody has put into maintenance is out already, and `drain` would bring its checks back.
+    return look.facts.state === 'serving' ? this.#set('drain', 'out', look.facts.epoch) : ACCEPTED
+  }
+
+  async resume(): Promise<Asked> {
+    const look = await this.#telling.look()
+    const hindrance = this.#telling.hindrance(look)
+    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    return this.#set('ready', 'back', look.facts.epoch)
+  }
+
+  /** It takes sessions where HAProxy wants it to and its checks agree. */
+  async ready(): Promise<Asked> {
+    const { heard, fault, facts, down } = await this.#telling.look()
+    const { id } = this.#telling.target
+    if (facts === undefined) {
+      const why = `${id}: ${fault ?? heard.reason}`
+      return heard.isHeard ? refused(why) : { kind: 'unheard', why }
+    }
+    if (down !== undefined) return refused(`${id} is back in HAProxy, and not ready: ${down}`)
+    return facts.state === 'serving' ? ACCEPTED : refused(`${id} is still out of service`)
+  }
+
+  observe(): Promise<Observation> {
+    return this.#telling.observe()
+  }
+
+  get #name(): string {
+    const { backend, server } = this.#telling.target
+    return `${backend}/${server}`
+  }
+
+  async #set(state: 'drain' | 'ready', wish: 'out' | 'back', epoch: string): Promise<Asked> {
+    const { id } = this.#telling.target
+    const told = await this.#telling.tell([`set server ${this.#name} state ${state}`])
+    if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
+    const [said] = told
+    if (said !== '') return refused(`${id}: HAProxy refuses: ${said}`)
+    this.#parts.looks.orders.took(id, epoch, wish)
+    return ACCEPTED
+  }
+}

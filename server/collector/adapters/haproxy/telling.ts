@@ -1,0 +1,102 @@
+import type { Asked, Observation } from '../adapter.ts'
+import { cleanText } from '../untrusted-json.ts'
+import type { Look, Looks } from './looks.ts'
+import type { Level, RuntimeApi } from './runtime-api.ts'
+import type { HaproxyTarget } from './target.ts'
+
+/** Of one look, or of one line of commands. */
+const CALL_TIMEOUT_MS = 3_000
+/** Below the line that HAProxy reads as one (`tune.bufsize`, 16 384 by default). */
+const MAX_LINE_CHARS = 8_000
+
+export interface VerbParts {
+  readonly api: RuntimeApi
+  readonly looks: Looks
+  /** Asked for each call: a node may have moved meanwhile. */
+  readonly target: () => HaproxyTarget
+}
+
+export const ACCEPTED: Asked = { kind: 'accepted' }
+export const refused = (why: string): Asked => ({ kind: 'refused', why })
+
+/** Tells one HAProxy what to do, and hears whether it did. */
+export class Telling {
+  readonly #parts: VerbParts
+
+  constructor(parts: VerbParts) {
+    this.#parts = parts
+  }
+
+  get target(): HaproxyTarget {
+    return this.#parts.target()
+  }
+
+  look(): Promise<Look> {
+    return this.#parts.looks.at(this.target, CALL_TIMEOUT_MS)
+  }
+
+  async observe(): Promise<Observation> {
+    const { heard, facts } = await this.look()
+    if (facts !== undefined) return { facts }
+    if (heard.isHeard) return { facts: null, silent: false }
+    return { facts: null, silent: true, refused: heard.outcome === 'refused' }
+  }
+
+  /** Why a look allows nothing to be told, or null where it does. */
+  hindrance({ heard, fault, answer }: Look): Asked | null {
+    const { id } = this.target
+    if (fault !== null || answer === undefined) {
+      const why = `${id}: ${fault ?? heard.reason}`
+      return heard.outcome === 'ok' ? refused(why) : { kind: 'unheard', why }
+    }
+    return heard.level === undefined || heard.level === 'admin' ? null : refused(readOnlyWords(heard.level))
+  }
+
+  /**
+   * Sends commands of which each that is obeyed answers nothing. Resolves with what each of them answered, in order (empty: obeyed), or
+   * with why nobody knows.
+   */
+  async tell(commands: readonly string[]): Promise<string[] | { unheard: string }> {
+    const { id } = this.target
+    const answers: string[] = []
+    for (const line of linesOf(commands)) {
+      const heard = await this.#parts.api.ask(this.target, line, CALL_TIMEOUT_MS)
+      if (heard.text === undefined) return { unheard: `${id}: ${heard.reason}` }
+      const spoken = answersIn(heard.text)
+      if (spoken.length !== line.length)
+        return { unheard: `${id} answered ${spoken.length} of ${line.length} commands` }
+      answers.push(...spoken)
+    }
+    return answers
+  }
+}
+
+/** Why nothing can be told through a socket of this level. */
+export const readOnlyWords = (level: Level): string =>
+  `its runtime API allows only reading (level ${level}); write \`level admin\` in the \`stats socket\` line to have it drained`
+
+/** Commands by the lines in which they are sent. */
+const linesOf = (commands: readonly string[]): string[][] => {
+  const lines: string[][] = []
+  let chars = MAX_LINE_CHARS
+  for (const command of commands) {
+    chars += command.length + 1
+    if (chars > MAX_LINE_CHARS) {
+      lines.push([])
+      chars = command.length
+    }
+    lines.at(-1)?.push(command)
+  }
+  return lines
+}
+
+/** What each of some commands answered: an empty line after its words, or that alone where it obeyed in silence. */
+const answersIn = (text: string): string[] => {
+  const answers: string[] = []
+  for (let at = 0; at < text.length; ) {
+    const end = text[at] === '\n' ? at : text.indexOf('\n\n', at)
+    answers.push(cleanText(text.slice(at, end < 0 ? undefined : end)).trim())
+    at = end < 0 ? text.length : end + (end === at ? 1 : 2)
+  }
+  return answers
+}
