@@ -49,6 +49,15 @@ test.describe('an operator who investigates', () => {
     await expect(timeline.getByText(/push session of fra-1 was invalidated: .*goaway/i).last()).toBeVisible()
     await expect(timeline.getByText(/push\.stuck opened/).first()).toBeVisible()
 
+    // Its signal still holds: resolving it asks first, and says what happens then.
+    await page.getByRole('button', { name: /^Resolve/ }).click()
+    await expect(page.getByRole('dialog')).toContainText('quiet until it has closed once')
+    await page.getByRole('button', { name: 'Keep it open' }).click()
+    await page.getByRole('button', { name: 'Change title' }).click()
+    await page.getByRole('dialog').getByLabel('Title').fill('Six silent hours at fra-1')
+    await page.getByRole('dialog').getByRole('button', { name: 'Change' }).click()
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Six silent hours at fra-1')
+
     await tidegate.api('DELETE', '/demo/scenarios/push-stuck')
     await expect(timeline.getByText(/deliveries again/i).first()).toBeVisible({ timeout: 60_000 })
     await expect(timeline.getByText(/resolved: every signal has been closed/).first()).toBeVisible({

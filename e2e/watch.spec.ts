@@ -63,13 +63,16 @@ test.describe('an operator who watches', () => {
     const { page } = operator
     await page.goto('/events')
     await tidegate.api('POST', '/nodes/sjc-1/push/invalidate', { reason: 'a test of the tail' })
-    await expect(page.getByText(/session invalidated/i).first()).toBeVisible({ timeout: 5_000 })
+    await expect(page.getByText(/push session of sjc-1 was invalidated/i).first()).toBeVisible({
+      timeout: 5_000,
+    })
   })
 
   const pages = [
     '/',
     '/regions',
     '/regions/fra',
+    '/nodes',
     '/nodes/fra-1',
     '/tunnels',
     '/incidents',

@@ -2,7 +2,6 @@ import type { z } from 'zod'
 import type { Problem } from './errors.ts'
 import { exampleAt } from './issue-words.ts'
 import { plainLine } from './text.ts'
-import { plural } from './words.ts'
 
 /** `['nodes', 1, 'url']` as `nodes[1].url`. */
 export const pathOf = (segments: readonly PropertyKey[]): string =>
@@ -58,6 +57,6 @@ export const problemsOf = (error: z.core.$ZodError, told: Told = {}): Problem[] 
         })
     }
   }
-  if (more > 0) problems.push({ path: '', message: `and ${plural(more, 'more problem')}` })
+  if (more > 0) problems.push({ path: '', message: `and ${more} more problem${more === 1 ? '' : 's'}` })
   return problems
 }
