@@ -1,3 +1,4 @@
+import { checkValue } from '@/server/contract/issue-words.ts'
 import { type MaintenanceCreateRequest, maintenanceCreateSchema } from '@/server/contract/maintenance.ts'
 import type { Zone } from '../ui/format.ts'
 import type { Checked } from '../ui/use-checked-form.ts'
@@ -73,7 +74,7 @@ export const windowRequest = (
       ? { regions: idsOf(values.parts, 'region'), nodes: idsOf(values.parts, 'node') }
       : {}),
   }
-  const checked = maintenanceCreateSchema.safeParse(request)
+  const checked = checkValue(maintenanceCreateSchema, request)
   if (!checked.success)
     for (const { path, message } of checked.error.issues) {
       const field = String(path[0] ?? '')
