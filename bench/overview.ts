@@ -76,6 +76,7 @@ const fleet = new Fleet({
   openIncidents: () => [],
   activeDrains: () => [],
   absence: () => null,
+  standing: () => null,
 })
 const perNode = Math.round(hosts / nodes)
 for (const [index, node] of fleet.members().entries()) {

@@ -55,6 +55,7 @@ export const movedWords = (gaps: Pick<GapStatistics, 'missing'> & Partial<GapSta
 type Look = { shape: Glyph; tone: string }
 const OUTCOMES: Record<DrainOutcome, Look> = {
   empty: { shape: 'drained', tone: 'text-drained' },
+  unproven: { shape: 'drained', tone: 'text-degraded' },
   exited: { shape: 'done', tone: 'text-drained' },
   kept_serving: { shape: 'up', tone: 'text-up' },
   back: { shape: 'up', tone: 'text-up' },

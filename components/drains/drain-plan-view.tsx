@@ -1,4 +1,5 @@
 import type { DrainPlan, PlannedPhase, Strategy } from '@/server/contract/drains.ts'
+import { PROOF_WORDS } from '@/server/contract/state-words.ts'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { NoticeList } from './notice-list.tsx'
@@ -88,6 +89,22 @@ export function DrainPlanView({
             })}
           </PlainTable>
         </div>
+      </div>
+      <div>
+        <h3 className="mb-1 text-faint text-xs">How each node is taken out, and what will be proved</h3>
+        <PlainTable
+          label="How each node is taken out"
+          head={['Node', 'Kind', 'By', 'Proof that it is empty']}
+        >
+          {plan.nodes.map(({ node, kind, verb, proof }) => (
+            <tr key={node}>
+              <td className="num text-left!">{node}</td>
+              <td>{kind}</td>
+              <td className={verb === null ? 'text-down' : ''}>{verb ?? 'nothing'}</td>
+              <td className={proof === 'none' ? 'text-degraded' : ''}>{PROOF_WORDS[proof]}</td>
+            </tr>
+          ))}
+        </PlainTable>
       </div>
       <div>
         <h3 className="mb-2 text-faint text-xs">How long, node by node</h3>

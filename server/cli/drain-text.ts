@@ -1,5 +1,5 @@
 import type { Drain, DrainPlan } from '../contract/drains.ts'
-import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS, DRAIN_WORDS } from '../contract/state-words.ts'
+import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS, DRAIN_WORDS, PROOF_WORDS } from '../contract/state-words.ts'
 import { durationWords, plural } from '../contract/words.ts'
 import { table } from './output.ts'
 
@@ -14,6 +14,17 @@ export const planText = (id: string, plan: DrainPlan): string =>
         ...[move.tunnels, move.connections, move.requests, move.pushes].map((held) => held ?? 'unknown'),
       ]),
     ),
+    plan.nodes.length === 0
+      ? ''
+      : `\nHow each node is taken out:\n${table(
+          ['node', 'kind', 'by', 'proof'],
+          plan.nodes.map(({ node, kind, verb, proof }) => [
+            node,
+            kind,
+            verb ?? 'nothing',
+            PROOF_WORDS[proof],
+          ]),
+        )}`,
     plan.forecast.length === 0
       ? ''
       : `\nWhere tunnels will probably go:\n${table(

@@ -149,6 +149,7 @@ export class Collector implements CollectorHandle {
       activeDrains: () => this.#drainsUnderWay(),
       absence: (node) => this.drains.absence(node),
       maintenance: (whom) => this.maintenance.mark(whom),
+      standing: (node) => this.drains.standing(node),
     })
     const { fleet } = this
     this.maintenance = this.#maintenanceOf(record)
@@ -533,11 +534,12 @@ export class Collector implements CollectorHandle {
   }
 
   #beat(id: string, poll: { at: number; outcome: string }): void {
-    const judgement = this.fleet.member(id)?.judgement
-    if (!judgement) return
+    const node = this.fleet.member(id)
+    if (!node) return
+    const judged = this.fleet.standing(node)?.state ?? node.judgement.state
     // One poll without an answer makes no node down, and is no proof that it is up either.
-    const state = poll.outcome !== 'ok' && judgement.state === 'up' ? 'degraded' : judgement.state
-    this.#heartbeats.beat(id, poll.at, state, judgement.problems[0] ?? null)
+    const state = poll.outcome !== 'ok' && judged === 'up' ? 'degraded' : judged
+    this.#heartbeats.beat(id, poll.at, state, node.judgement.problems[0] ?? null)
   }
 
   async #evaluate(): Promise<void> {

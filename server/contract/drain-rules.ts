@@ -102,7 +102,7 @@ export const nodesOut = (drain: Known): string[] => {
   return drain.steps
     .filter(({ outcome, phase }) =>
       // A record of an older version does not say how a step ended.
-      outcome === undefined ? phase !== 'waiting' : ['empty', 'held', 'out'].includes(outcome),
+      outcome === undefined ? phase !== 'waiting' : ['empty', 'unproven', 'held', 'out'].includes(outcome),
     )
     .map((step) => step.node)
 }

@@ -14,6 +14,8 @@ export const SIGNAL_KINDS = [
   'node.clock_skew',
   'node.wrong_region',
   'region.unreachable',
+  'drain.residue',
+  'drain.stalled',
 ] as const
 export type SignalKind = (typeof SIGNAL_KINDS)[number]
 

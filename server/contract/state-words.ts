@@ -45,11 +45,18 @@ export const DRAIN_STEP_WORDS: Readonly<Record<DrainStepPhase, string>> = {
 /** What became of one node in its drain. */
 export const DRAIN_OUTCOME_WORDS: Readonly<Record<DrainOutcome, string>> = {
   empty: 'empty, held out of service',
+  unproven: 'drained (unproven), held out of service',
   exited: 'empty, its process has ended',
   kept_serving: 'kept serving',
   back: 'serving again',
   held: 'held out of service',
   out: 'could not be brought back',
+}
+
+/** What can be proved of a drained node. */
+export const PROOF_WORDS: Readonly<Record<'counted' | 'none', string>> = {
+  counted: 'its connections are counted',
+  none: 'none: ends drained (unproven)',
 }
 
 export const INCIDENT_WORDS: Readonly<Record<IncidentState, string>> = {

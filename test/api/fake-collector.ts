@@ -142,7 +142,7 @@ export class FakeCollector implements CollectorHandle {
   readonly drains: DrainDesk = {
     preview: async () => {
       await this.hold
-      return { moves: [], forecast: [], phases: [], totalSeconds: 9, blockers: [], warnings: [] }
+      return { moves: [], nodes: [], forecast: [], phases: [], totalSeconds: 9, blockers: [], warnings: [] }
     },
     create: async (request) => {
       const id = request.region ?? request.node

@@ -51,6 +51,10 @@ describe('what the command line says of drains', () => {
   it('a plan with its table, its blockers and its warnings', () => {
     const text = planText('fra', {
       moves: [{ node: 'fra-1', tunnels: 12, connections: 3, requests: 0, pushes: 0 }],
+      nodes: [
+        { node: 'fra-1', kind: 'tidegate', verb: 'its own drain: POST /drain', proof: 'counted' },
+        { node: 'push-1', kind: 'json', verb: null, proof: 'none' },
+      ],
       forecast: [],
       phases: [],
       totalSeconds: 9,
@@ -61,6 +65,11 @@ describe('what the command line says of drains', () => {
       'Plan for fra, about 9 s:',
       'node   tunnels  connections  requests  pushes',
       'fra-1       12            3         0       0',
+      '',
+      'How each node is taken out:',
+      'node    kind      by                          proof',
+      'fra-1   tidegate  its own drain: POST /drain  its connections are counted',
+      'push-1  json      nothing                     none: ends drained (unproven)',
       'BLOCKED  Nobody else serves',
       'warning  iad is slow',
     ])
@@ -70,6 +79,7 @@ describe('what the command line says of drains', () => {
     const unknown = { connections: null, tunnels: null, requests: null, pushes: null }
     const text = planText('fra', {
       moves: [{ node: 'fra-1', ...unknown, tunnels: 12 }],
+      nodes: [],
       forecast: [],
       phases: [],
       totalSeconds: 9,

@@ -144,6 +144,7 @@ describe('a region that an ended drain still holds', () => {
 describe('the form of a new drain', () => {
   const blockedPlan = {
     moves: [{ node: 'fra-1', connections: 1, tunnels: 1, requests: 0, pushes: 0 }],
+    nodes: [{ node: 'fra-1', kind: 'json', verb: 'webhook: POST ops.example.com', proof: 'none' }],
     forecast: [],
     phases: [{ node: 'fra-1', phase: 'tunnels', seconds: 10, limitSeconds: null }],
     totalSeconds: 10,

@@ -20,6 +20,15 @@ export interface Target {
   readonly timeoutMs?: number | undefined
   /** How it is trusted over TLS and how we show who we are; absent: the public authorities, and no client certificate. */
   readonly tls?: TlsMaterial | undefined
+  /** How it is drained where not by verbs of its kind: these win over them. */
+  readonly drain?: { readonly webhook: WebhookTarget } | undefined
+}
+
+/** An operator's URL that takes a system out of service and gives it back. */
+export interface WebhookTarget {
+  readonly url: string
+  readonly secret: string
+  readonly timeoutMs?: number | undefined
 }
 
 /** Whether a drain of such a node can be proved to have emptied it: its open connections are counted, or nothing is. */
@@ -70,15 +79,26 @@ export type Observation =
   /** No answer at all. `refused`: nobody listens there, so the machine is up and says that the process is not. */
   | { facts: null; silent: true; refused: boolean }
 
+/** What giving a node back says beside the wish itself. */
+export interface ResumeOrder {
+  readonly drainId: string
+  /** Of the drain, as it is now: each state in which nodes are given back is a wish of its own. */
+  readonly version: number
+  readonly reason: string
+  readonly initiator: string
+}
+
 /** How one node is taken out of service and given back. Each verb may be asked again; none rejects. */
 export interface DrainVerbs {
   /** What taking it out does, for people, for example "set server web/web-1 state drain". */
   readonly verb: string
+  /** True where a drain may end its process (`mode: exit`). */
+  readonly exits?: boolean
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */
   cordon?(order: { drainId: string; reason: string }): Promise<Asked>
   drain(order: NodeDrainRequest): Promise<Asked>
   /** Asks the node to serve again; that it does is observed, or said by `ready`. */
-  resume(): Promise<Asked>
+  resume(order: ResumeOrder): Promise<Asked>
   /** Whether a node that says it serves takes traffic already. Absent where its word is enough. */
   ready?(): Promise<Asked>
   /** Asks the node itself, now. */

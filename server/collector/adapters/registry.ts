@@ -1,10 +1,11 @@
 import type { NodeKind } from '../../contract/states.ts'
-import type { Adapter } from './adapter.ts'
+import type { Adapter, DrainVerbs } from './adapter.ts'
 import { HaproxyAdapter } from './haproxy/adapter.ts'
 import type { HaproxyTarget } from './haproxy/target.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
 import { PrometheusAdapter, type PrometheusTarget } from './prometheus/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
+import { Webhooks } from './webhook/webhooks.ts'
 
 /** A node as the configuration, or this process, names it. */
 export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | HaproxyTarget
@@ -13,6 +14,8 @@ export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | Haprox
 export class Adapters {
   readonly #byKind: { readonly [Kind in NodeKind]: Adapter<Extract<NodeTarget, { kind: Kind }>> }
 
+  readonly #webhooks: Webhooks
+
   constructor(options: TidegateOptions) {
     this.#byKind = {
       tidegate: new TidegateAdapter(options),
@@ -20,13 +23,23 @@ export class Adapters {
       prometheus: new PrometheusAdapter(options),
       haproxy: new HaproxyAdapter(options),
     }
+    this.#webhooks = new Webhooks(options)
   }
 
   of(kind: NodeKind): Adapter<NodeTarget> {
     return this.#byKind[kind]
   }
 
+  /** How a node is taken out of service: by its operator's URL where its entry names one, else as its kind knows; null where nothing can. */
+  drains(target: () => NodeTarget): DrainVerbs | null {
+    const { kind, drain } = target()
+    const adapter = this.of(kind)
+    if (drain === undefined) return adapter.drains?.(target) ?? null
+    return this.#webhooks.verbs(target, drain.webhook, (node) => adapter.probe(node))
+  }
+
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#byKind).map((adapter) => adapter.close()))
+    const all = [...Object.values(this.#byKind), this.#webhooks]
+    await Promise.all(all.map((each) => each.close()))
   }
 }

@@ -21,6 +21,7 @@ export const absenceIn = (drain: Drain, node: string): Absence | null => {
   if (outcome === 'exited') return { drainId: drain.id, limitMs: null }
   const reboots =
     outcome === 'empty' ||
+    outcome === 'unproven' ||
     outcome === 'held' ||
     (drain.strategy.mode === 'exit' && outcome === undefined && phase !== 'waiting')
   return reboots ? { drainId: drain.id, limitMs: REBOOT_LIMIT_MS } : null

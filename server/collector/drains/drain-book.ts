@@ -13,6 +13,7 @@ import { DrainRecord, type EmergencyLog } from './drain-record.ts'
 import { DrainRun } from './drain-run.ts'
 import { heldParts } from './held.ts'
 import { ServingFloor } from './serving-floor.ts'
+import { type Standing, standingIn } from './standing.ts'
 import { storeInTime } from './store-in-time.ts'
 
 /** Ended drains live in the store; only a few stay in memory. */
@@ -138,6 +139,15 @@ export class DrainBook {
     for (const run of this.runs) {
       const absence = run.driven ? absenceIn(run.drain, node) : null
       if (absence !== null) return absence
+    }
+    return null
+  }
+
+  /** Where a drain has this node; null where none has it. */
+  standing(node: string): Standing | null {
+    for (const run of this.runs) {
+      const standing = run.driven ? standingIn(run.drain, node) : null
+      if (standing !== null) return standing
     }
     return null
   }

@@ -19,6 +19,7 @@ import { DrainBook } from './drain-book.ts'
 import { type DrainClock, systemClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import type { EmergencyLog } from './drain-record.ts'
+import type { Standing } from './standing.ts'
 import { UnfinishedDrains } from './unfinished.ts'
 import { createDrain } from './verbs/create.ts'
 import type { DeskRoom } from './verbs/desk-room.ts'
@@ -89,6 +90,11 @@ export class RunningDrainDesk implements DrainDesk {
   /** Why a drain may have this node away; null where none has. */
   absence(node: string): Absence | null {
     return this.#book.absence(node)
+  }
+
+  /** Where a drain has this node; null where none has it. */
+  standing(node: string): Standing | null {
+    return this.#book.standing(node)
   }
 
   /** Drains that are driven, and how long ago (ms) the one that was longest without a tick had its last; null where none is driven. */

@@ -2,6 +2,18 @@ import type { DrainReport } from '../../contract/drains.ts'
 import type { LostRequests } from './lost-requests.ts'
 import type { Counters } from './step-counters.ts'
 
+/** A node that was asked to drain. */
+export interface AskedNode {
+  /** The run that was asked. */
+  epoch: string
+  /** It is known that it heard. */
+  accepted: boolean
+  /** It has no drain of its own: this one holds its deadline and finds its proof. */
+  led?: boolean
+  /** When it heard, epoch ms. */
+  at?: number
+}
+
 /** What the orchestrator keeps beside the record so that it can go on after a restart. */
 export interface DrainProgress {
   /** Nodes in the order in which they are drained. */
@@ -12,8 +24,8 @@ export interface DrainProgress {
   forced: boolean
   /** Nodes were touched: what was not need not be brought back. */
   begun: boolean
-  /** Which run of a node was asked to drain, and whether it is known that it heard. Written before it is asked. */
-  asked: Record<string, { epoch: string; accepted: boolean }>
+  /** Whom was asked to drain; written before it is asked. */
+  asked: Record<string, AskedNode>
   /** Counters of a node when its step began, to tell what finished and what was cut. */
   baselines: Record<string, Counters>
   connections: { finished: number; aborted: number }

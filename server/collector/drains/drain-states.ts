@@ -1,5 +1,7 @@
 import { isActiveDrain, nodesOut } from '../../contract/drain-rules.ts'
+import type { Drain } from '../../contract/drains.ts'
 import type { FleetEvent } from '../../contract/events.ts'
+import { listWords } from '../../contract/words.ts'
 import type { DrainContext } from './drain-context.ts'
 import { type DrainParts, DrainSteps } from './drain-steps.ts'
 import { GivingBack } from './giving-back.ts'
@@ -95,7 +97,9 @@ export class DrainStates {
     const { receivers, transitions } = this.#parts
     if (this.#steps.areDone) {
       await this.#readMissed()
-      if (record.isStill(seen, 'running')) await transitions.itself('drained', seen)
+      if (!record.isStill(seen, 'running')) return
+      const note = unprovenNote(record.drain)
+      await transitions.itself('drained', seen, note === null ? {} : { note })
       return
     }
     const worry = receivers.worry()
@@ -120,4 +124,12 @@ export class DrainStates {
   #readMissed(): Promise<void> {
     return this.#parts.tally.readMissed(this.#observe)
   }
+}
+
+/** The state says that it is drained; what nobody proved is said beside it. */
+const unprovenNote = ({ steps }: Drain): string | null => {
+  const unproven = steps.filter(({ outcome }) => outcome === 'unproven').map(({ node }) => node)
+  if (unproven.length === 0) return null
+  const are = unproven.length === 1 ? 'is' : 'are'
+  return `Drained (unproven): nobody can tell whether ${listWords(unproven)} ${are} empty`
 }

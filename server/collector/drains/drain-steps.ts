@@ -3,6 +3,7 @@ import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
 import type { DrainedNodes } from './drained-nodes.ts'
 import { remainingOn } from './empty-proof.ts'
+import { LedSteps } from './led-steps.ts'
 import type { MoveWatch } from './move-watch.ts'
 import { isServing } from './node-driver.ts'
 import type { Receivers } from './receivers.ts'
@@ -23,10 +24,12 @@ export interface DrainParts {
 export class DrainSteps {
   readonly #context: DrainContext
   readonly #parts: DrainParts
+  readonly #led: LedSteps
 
   constructor(context: DrainContext, parts: DrainParts) {
     this.#context = context
     this.#parts = parts
+    this.#led = new LedSteps(context, parts)
   }
 
   get areDone(): boolean {
@@ -63,7 +66,8 @@ export class DrainSteps {
   async #start(node: string, facts: Facts, seen: number): Promise<void> {
     const { record, clock } = this.#context
     this.#parts.tally.beginStep(node, facts)
-    record.progress.asked[node] = { epoch: facts.epoch, accepted: false }
+    const led = facts.drain === null ? { led: true } : {}
+    record.progress.asked[node] = { epoch: facts.epoch, accepted: false, ...led }
     record.step(node, { phase: 'pre_drain', startedAt: new Date(clock.now()).toISOString() })
     await record.save({ atOnce: true })
     if (record.isStill(seen, 'running')) this.#parts.remarks.add(await this.#parts.nodes.ask(node))
@@ -85,6 +89,8 @@ export class DrainSteps {
     const before = driver.facts
     const facts = await driver.look()
     if (record.drain.version !== seen) return
+    const asked = record.progress.asked[node]
+    if (asked?.led === true) return this.#led.advance(step, asked, facts, seen)
     if (nodes.hasExited(node, facts)) return nodes.finishExit(node, before)
     if (facts === null) {
       record.step(node, { remaining: null })

@@ -81,7 +81,7 @@ export class DrainedNodes {
 
   /** Sends the drain to a node, unless it is the last that serves; null where it took the order, else why not. */
   async ask(node: string): Promise<string | null> {
-    const { record, floor } = this.#context
+    const { record, floor, clock } = this.#context
     const { progress, drain } = record
     if (!progress.forced && floor.refusal(progress.order, drain.id) !== null)
       return `Nothing else serves, so ${node} is not asked to drain`
@@ -90,6 +90,7 @@ export class DrainedNodes {
     const known = progress.asked[node]
     if (known !== undefined && !known.accepted) {
       known.accepted = true
+      known.at = clock.now()
       record.touch()
     }
     return null
@@ -127,7 +128,7 @@ export class DrainedNodes {
     const { record, clock } = this.#context
     const step = this.#steps.find((candidate) => candidate.node === node)
     if (step === undefined || step.outcome === outcome) return
-    const done = outcome === 'empty' || outcome === 'exited'
+    const done = outcome === 'empty' || outcome === 'unproven' || outcome === 'exited'
     record.step(node, {
       outcome,
       endedAt: step.endedAt ?? new Date(clock.now()).toISOString(),

@@ -1,5 +1,5 @@
 import type { Remaining } from '../../contract/drains.ts'
-import { type Facts, totalOf } from '../adapters/facts.ts'
+import { type CounterName, type Facts, totalOf } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 
 /** Seconds without a byte before a node counts as empty. */
@@ -12,13 +12,20 @@ export const remainingOn = ({ drain, gauges }: Facts): Remaining | null => {
   return connections === undefined ? null : { connections, requests, tunnels, pushes: 0 }
 }
 
+/** A node that refuses what is new, as ours does, shows by its bytes whether anything still moves; of others all that they count has to stand. */
+const OWN: readonly CounterName[] = ['bytes_up', 'bytes_down']
+const FOREIGN: readonly CounterName[] = [...OWN, 'connections_accepted', 'requests']
+
+const movedBy = (facts: Facts): number =>
+  (facts.drain === null ? FOREIGN : OWN).reduce((sum, name) => sum + (totalOf(facts, name) ?? 0), 0)
+
 /**
- * Empty is proved by observation: nothing open and no byte moved for five seconds, within one run of the node. The seconds are
+ * Empty is proved by observation: nothing open and nothing moved for five seconds, within one run of the node. The seconds are
  * monotonic, so that nobody's wall clock can lengthen or shorten them.
  */
 export class EmptyProof {
   readonly #clock: Pick<DrainClock, 'monotonic'>
-  #since: { at: number; bytes: number; epoch: string } | null = null
+  #since: { at: number; moved: number; epoch: string } | null = null
 
   constructor(clock: Pick<DrainClock, 'monotonic'>) {
     this.#clock = clock
@@ -27,13 +34,13 @@ export class EmptyProof {
   /** Takes in what the node says now; true once it is proven empty. */
   see(facts: Facts): boolean {
     const remaining = remainingOn(facts)
-    const bytes = (totalOf(facts, 'bytes_up') ?? 0) + (totalOf(facts, 'bytes_down') ?? 0)
+    const moved = movedBy(facts)
     const at = this.#clock.monotonic()
     const { epoch } = facts
     const quiet = remaining?.connections === 0 && remaining.requests === 0 && remaining.tunnels === 0
     const since = this.#since
-    if (!quiet || since === null || since.bytes !== bytes || since.epoch !== epoch) {
-      this.#since = { at, bytes, epoch }
+    if (!quiet || since === null || since.moved !== moved || since.epoch !== epoch) {
+      this.#since = { at, moved, epoch }
       return false
     }
     return at - since.at >= PROVING_SECONDS * 1_000

@@ -1,5 +1,6 @@
 import { nodesOut } from '../../contract/drain-rules.ts'
 import { listWords } from '../../contract/words.ts'
+import type { Facts } from '../adapters/facts.ts'
 import { REBOOT_LIMIT_MS } from './absences.ts'
 import type { DrainContext } from './drain-context.ts'
 import type { DrainedNodes } from './drained-nodes.ts'
@@ -20,9 +21,11 @@ export class HeldNodes {
     const { drain } = this.#context.record
     if (drain.strategy.mode === 'exit') return
     for (const { node, outcome } of drain.steps) {
-      if (outcome !== 'empty' || !this.#nodes.isUp(node)) continue
+      if ((outcome !== 'empty' && outcome !== 'unproven') || !this.#nodes.isUp(node)) continue
       const facts = await this.#nodes.driver(node).look()
-      if (facts !== null && isServing(facts) && facts.drain?.drainId !== drain.id) await this.#nodes.ask(node)
+      // One that names no state answers whether it serves or not: what it takes all the same is a signal (`drain.residue`).
+      if (facts === null || hasNoState(facts)) continue
+      if (isServing(facts) && facts.drain?.drainId !== drain.id) await this.#nodes.ask(node)
     }
   }
 
@@ -41,10 +44,10 @@ export class HeldNodes {
       // A silence that was taken for its end was none: it is still on its way out.
       if (isOurs && facts.epoch === progress.asked[node]?.epoch) continue
       // It died before it could forget its wish, and whoever starts it again wants it to serve.
-      if (isOurs && facts.state === 'drained') await driver.bringBack()
+      if (isOurs && facts.state === 'drained') await driver.bringBack(drain, progress.asked[node])
       // The fleet must see it too, or it would be reported as an outage between two polls.
       if (!this.#nodes.isUp(node)) continue
-      if (facts === null || !isServing(facts) || facts.drain?.cordoned === true) continue
+      if (facts === null || hasNoState(facts) || !isServing(facts) || facts.drain?.cordoned === true) continue
       record.step(node, { outcome: 'back' })
       fleet.setIntent([node], 'serving')
     }
@@ -62,5 +65,7 @@ export class HeldNodes {
     return `${listWords(away.map(({ id }) => id))} ${verb} not answered since ${first.since}; a restart is expected while held, for ${minutes} min, then it is an incident`
   }
 }
+
+const hasNoState = ({ state, drain }: Facts): boolean => state === undefined && drain === null
 
 export const ENDED_HELD = 'Ended held: drained nodes stay out of service until they are resumed'

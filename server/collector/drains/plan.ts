@@ -4,6 +4,7 @@ import { countWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
+import { SETTLE_SECONDS } from './led-steps.ts'
 import { NOTHING_ELSE_SERVES } from './serving-floor.ts'
 import { leavesNobody, successorsOf } from './take-over.ts'
 
@@ -43,11 +44,21 @@ export const planDrain = (
   const expected = forecast(fleet, serving, tunnelsMoving, strategy)
   return {
     moves,
+    nodes: subject.nodes.map(({ id, kind }) => ({
+      node: id,
+      kind,
+      verb: fleet.drainVerbs(id)?.verb ?? null,
+      proof: fleet.drainProof(id),
+    })),
     forecast: expected,
     phases,
     totalSeconds: phases.reduce((sum, phase) => sum + phase.seconds, 0),
-    blockers: blockers(fleet, subject, serving, context),
-    warnings: [...overCapacity(expected), ...warnings(fleet, subject, receivers, context)],
+    blockers: [...blockers(fleet, subject, serving, context), ...impossible(fleet, subject, strategy)],
+    warnings: [
+      ...overCapacity(expected),
+      ...warnings(fleet, subject, receivers, context),
+      ...unforced(fleet, subject, strategy),
+    ],
   }
 }
 
@@ -73,6 +84,21 @@ const movesOf = (fleet: DrainFleet, { id }: Node): DrainPlan['moves'][number] =>
 
 /** One budget for everybody: the node's own, as its page shows it, unless this drain asks for less time or a slower pace. */
 const phasesOf = (fleet: DrainFleet, node: Node, strategy: Strategy, tunnels: number): PlannedPhase[] => {
+  const proving: PlannedPhase = {
+    node: node.id,
+    phase: 'proving',
+    seconds: PROVING_SECONDS,
+    limitSeconds: null,
+  }
+  // What counts nothing is given its time, and that is all.
+  if (fleet.drainProof(node.id) === 'none')
+    return [{ node: node.id, phase: 'pre_drain', seconds: SETTLE_SECONDS, limitSeconds: SETTLE_SECONDS }]
+  if (isLed(fleet, node)) {
+    const seconds = Math.min(45, strategy.deadlineSeconds)
+    // Nothing is cut there: at its deadline it is taken back, or left as it is.
+    const limitSeconds = strategy.onDeadline === 'resume' ? strategy.deadlineSeconds : null
+    return [{ node: node.id, phase: 'connections', seconds, limitSeconds }, proving]
+  }
   const budget = fleet.known(node.id)?.facts?.drain?.budgetSeconds
   const pace = strategy.tunnelsPerSecond
   const tunnelSeconds =
@@ -86,7 +112,7 @@ const phasesOf = (fleet: DrainFleet, node: Node, strategy: Strategy, tunnels: nu
     { node: node.id, phase: 'pre_drain', seconds: preDrain, limitSeconds: preDrain },
     { node: node.id, phase: 'connections', seconds: connections, limitSeconds: connectionsLimit },
     { node: node.id, phase: 'tunnels', seconds: tunnelSeconds, limitSeconds: tunnelSeconds },
-    { node: node.id, phase: 'proving', seconds: PROVING_SECONDS, limitSeconds: null },
+    proving,
   ]
 }
 
@@ -154,7 +180,6 @@ const blockers = (
     })
   }
   for (const node of subject.nodes) {
-    if (fleet.drainVerbs(node.id) === null) found.push(noVerbs(node, subject))
     const drain = fleet.known(node.id)?.facts?.drain
     if (drain && !drain.fits) {
       found.push({
@@ -166,20 +191,50 @@ const blockers = (
   return found
 }
 
+/** It answered, and has no drain of its own: this one leads it out. */
+const isLed = (fleet: DrainFleet, { id }: Node): boolean => fleet.known(id)?.facts?.drain === null
+
 /** What cannot be done, whatever the risk that somebody takes. */
-const IMPOSSIBLE = 'cannot_drain'
+const CANNOT_DRAIN = 'cannot_drain'
+const CANNOT_EXIT = 'cannot_exit'
 
 /** An administrator may override it. */
-export const isForceable = (blocker: DrainNotice): boolean => blocker.code !== IMPOSSIBLE
+export const isForceable = ({ code }: DrainNotice): boolean => code !== CANNOT_DRAIN && code !== CANNOT_EXIT
+
+const impossible = (
+  fleet: DrainFleet,
+  subject: Pick<DrainSubject, 'region' | 'nodes'>,
+  { mode }: Strategy,
+): DrainNotice[] =>
+  subject.nodes.flatMap((node) => {
+    const verbs = fleet.drainVerbs(node.id)
+    if (verbs === null) return [noVerbs(node, subject)]
+    if (mode !== 'exit' || verbs.exits === true) return []
+    const message = `${node.id} is a ${node.kind} node, whose process a drain cannot end, also not by force; use mode hold`
+    return [{ code: CANNOT_EXIT, message }]
+  })
 
 const noVerbs = (node: Node, { region, nodes }: Pick<DrainSubject, 'region' | 'nodes'>): DrainNotice => {
   const instead =
-    region === null || nodes.length === 1 ? '' : `; drain the other nodes of ${region} one by one`
+    region === null || nodes.length === 1 ? '' : `, or drain the other nodes of ${region} one by one`
   return {
-    code: IMPOSSIBLE,
-    message: `${node.id} is a ${node.kind} node, which the collector cannot take out of service, also not by force${instead}`,
+    code: CANNOT_DRAIN,
+    message: `${node.id} is a ${node.kind} node, which the collector cannot take out of service, also not by force; add drain: { webhook: { url, secret } } to its entry of nodes${instead}`,
   }
 }
+
+/** Asked for force, where nothing can be closed by force. */
+const unforced = (
+  fleet: DrainFleet,
+  subject: Pick<DrainSubject, 'nodes'>,
+  { onDeadline }: Strategy,
+): DrainNotice[] =>
+  subject.nodes.flatMap((node) => {
+    const isCounted = fleet.drainVerbs(node.id) !== null && fleet.drainProof(node.id) === 'counted'
+    if (onDeadline !== 'force' || !isCounted || !isLed(fleet, node)) return []
+    const message = `Nothing can close the connections of ${node.id}: at the deadline what is left is counted, and it ends drained (unproven)`
+    return [{ code: 'cannot_force', message }]
+  })
 
 const warnings = (
   fleet: DrainFleet,
@@ -203,7 +258,7 @@ const warnings = (
     if (fleet.drainVerbs(node.id) !== null && fleet.drainProof(node.id) === 'none') {
       found.push({
         code: 'unproven',
-        message: `${node.id} is a ${node.kind} node that does not count what is open, so nobody can prove that it is empty`,
+        message: `${node.id} is a ${node.kind} node that does not count what is open, so nobody can prove that it is empty: it ends drained (unproven)`,
       })
     }
     if (node.state === 'unknown' || node.state === 'down') {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { NodeNumbers } from '../../contract/index.ts'
-import type { Adapter, DrainVerbs, EventSink, EventStream } from '../adapters/adapter.ts'
+import type { Adapter, EventSink, EventStream } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { Reading } from '../adapters/reading.ts'
 import type { NodeTarget } from '../adapters/registry.ts'
@@ -198,11 +198,6 @@ export class FleetNode {
   /** Whether its list of tunnels may be read in passing: its events flow, and the list had its rest. */
   get tunnelsAreDue(): boolean {
     return this.#stream?.state === 'live' && this.#tunnelsAgainAt <= performance.now()
-  }
-
-  /** How it is taken out of service; null where it cannot be. */
-  drains(): DrainVerbs | null {
-    return this.#adapter.drains?.(() => this.#target) ?? null
   }
 
   /** True where this names the same node: another region, kind or home is another node of the same id. */

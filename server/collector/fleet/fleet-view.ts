@@ -1,5 +1,6 @@
 import type { Drain } from '../../contract/index.ts'
-import type { FleetView, NodeView } from '../signals/rule.ts'
+import { DRAIN_STEP_PHASES, type DrainStepPhase } from '../../contract/states.ts'
+import type { FleetView, NodeView, StepView } from '../signals/rule.ts'
 import type { Announced } from '../watch/outages.ts'
 import type { Fleet } from './fleet.ts'
 import type { FleetNode } from './fleet-node.ts'
@@ -62,10 +63,40 @@ class LiveNodeView implements NodeView {
     return this.#node.embedded ? 'embedded' : this.#node.target.url
   }
 
+  get drained(): boolean {
+    const { fleet } = this.#sources
+    return this.state === 'drained' || fleet.standing(this.#node)?.state === 'drained'
+  }
+
+  get step(): StepView | null {
+    for (const drain of this.#sources.activeDrains()) {
+      const step = stepIn(drain, this.id)
+      if (step !== null) return step
+    }
+    return null
+  }
+
   get draining(): boolean {
     return this.#sources
       .activeDrains()
       .some((drain) => drain.node === this.id || drain.steps.some((step) => step.node === this.id))
+  }
+}
+
+/** Where a node stands in a drain that takes it out at the moment, beside what its plan said. */
+const stepIn = (drain: Drain, node: string): StepView | null => {
+  const step = drain.steps.find((candidate) => candidate.node === node)
+  if (drain.state !== 'running' && drain.state !== 'paused') return null
+  if (!step || step.startedAt === null || step.phase === 'waiting' || step.phase === 'done') return null
+  const until = DRAIN_STEP_PHASES.indexOf(step.phase)
+  const planned = (drain.budget ?? []).filter(
+    ({ node: of, phase }) => of === node && DRAIN_STEP_PHASES.indexOf(phase as DrainStepPhase) <= until,
+  )
+  return {
+    phase: step.phase,
+    since: Date.parse(step.startedAt),
+    plannedMs: planned.reduce((sum, { seconds }) => sum + seconds * 1_000, 0),
+    note: drain.note,
   }
 }
 

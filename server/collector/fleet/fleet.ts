@@ -28,10 +28,13 @@ import type { PollOutcome, Reading } from '../adapters/reading.ts'
 import type { Adapters, NodeTarget } from '../adapters/registry.ts'
 import type { Absence } from '../drains/absences.ts'
 import type { DrainFleet } from '../drains/drain-fleet.ts'
+import type { Standing } from '../drains/standing.ts'
 import { FleetNode } from './fleet-node.ts'
 import { HostMap } from './host-map.ts'
 import { regionState, regionWords } from './overview.ts'
 
+/** Traffic where a drain took it away. */
+const RESIDUE = 'drain.residue'
 const INTENTS_KEY = 'collector.intents'
 
 export interface RegionConfig {
@@ -62,6 +65,8 @@ export interface FleetOptions {
   absence: (node: string) => Absence | null
   /** The maintenance window that covers all of these now; default none. */
   maintenance?: (whom: { regions: readonly string[]; nodes: readonly string[] }) => MaintenanceMark | null
+  /** Where a drain has a node. */
+  standing: (node: string) => Standing | null
 }
 
 /** What another set of targets changes. */
@@ -221,7 +226,7 @@ export class Fleet implements DrainFleet {
     const hurt = this.#hurt()
     return this.#regions.map((config) => {
       const members = this.nodesOf(config.id)
-      const states = members.map((node) => stateOf(node, hurt))
+      const states = members.map((node) => this.#stateOf(node, hurt))
       const words = regionWords(states)
       const measured = members.filter((node) => node.isMeasured)
       const relays = measured.filter((node) => node.facts?.gauges.tunnels !== undefined)
@@ -274,7 +279,8 @@ export class Fleet implements DrainFleet {
 
   /** How a node is taken out of service; null where nobody can, or there is no such node. */
   drainVerbs(id: string): DrainVerbs | null {
-    return this.#nodes.get(id)?.drains() ?? null
+    const node = this.#nodes.get(id)
+    return node ? this.#options.adapters.drains(() => node.target) : null
   }
 
   drainProof(id: string): Proof {
@@ -306,6 +312,18 @@ export class Fleet implements DrainFleet {
       this.#options.absence(id) !== null ||
       this.#maintenance({ regions: [node.region], nodes: [id] }) !== null
     )
+  }
+
+  /**
+   * Where a drain has a node that answers and does not say by itself whether it serves: another program, or one that was drained by its
+   * operator's URL. Null for all others.
+   */
+  standing(node: FleetNode): Standing | null {
+    const { judgement, facts, target } = node
+    const answers = judgement.state === 'up' || judgement.state === 'degraded'
+    if (!answers || this.intent(node.id) === 'serving') return null
+    const saysItself = facts?.state !== undefined && target.drain === undefined
+    return saysItself ? null : this.#options.standing(node.id)
   }
 
   /** What is wanted of a node: what a drain wants before what maintenance allows. */
@@ -381,7 +399,7 @@ export class Fleet implements DrainFleet {
     for (const incident of this.#options.openIncidents()) {
       for (const signal of incident.signals) {
         if (
-          signal.kind.startsWith('push.') &&
+          (signal.kind.startsWith('push.') || signal.kind === RESIDUE) &&
           signal.closedAt === undefined &&
           signal.scope.startsWith('node:')
         )
@@ -389,6 +407,16 @@ export class Fleet implements DrainFleet {
       }
     }
     return hurt
+  }
+
+  /**
+   * As judged by its polls; but a node that an open signal names is not up, whatever its polls say, and one that is taken out and has no
+   * word for that is what is seen of it: out, or still on its way while it takes traffic.
+   */
+  #stateOf(node: FleetNode, hurt: ReadonlyMap<string, Signal>): ObservedState {
+    const standing = this.standing(node)
+    if (standing !== null) return hurt.get(node.id)?.kind === RESIDUE ? 'draining' : standing.state
+    return node.judgement.state === 'up' && hurt.has(node.id) ? 'degraded' : node.judgement.state
   }
 
   #view(node: FleetNode, hurt: ReadonlyMap<string, Signal>): Node {
@@ -402,13 +430,13 @@ export class Fleet implements DrainFleet {
       region: node.region,
       kind: node.target.kind,
       embedded: node.embedded,
-      state: stateOf(node, hurt),
+      state: this.#stateOf(node, hurt),
       intent: this.intent(node.id),
       problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
       ...(away === null ? {} : { away }),
       ...(maintenance === null ? {} : { maintenance }),
       version: node.facts?.version ?? null,
-      since: new Date(sinceOf(node, hurt)).toISOString(),
+      since: new Date(this.standing(node)?.since ?? sinceOf(node, hurt)).toISOString(),
       pollIntervalMs: node.intervalMs,
       lastPollAt: reading === null ? null : new Date(reading.at).toISOString(),
       lastAnswerAt: node.known === null ? null : new Date(node.known.at).toISOString(),
@@ -447,10 +475,6 @@ const ownProblems = (node: FleetNode): string[] => {
 
 /** A query may hold a secret; where a node answers is said without. */
 const withoutQuery = (url: string): string => url.replace(/[?#].*$/s, '')
-
-/** As judged by its polls; but a node that an open signal names is not up, whatever its polls say. */
-const stateOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): ObservedState =>
-  node.judgement.state === 'up' && hurt.has(node.id) ? 'degraded' : node.judgement.state
 
 /** Since when it is in that state: degraded counts from the signal, where that came before the polls saw it, or in their stead. */
 const sinceOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): number => {

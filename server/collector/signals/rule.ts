@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { FleetEvent, ObservedState, Severity, SignalKind } from '../../contract/index.ts'
+import type { DrainStepPhase } from '../../contract/states.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { PollOutcome } from '../adapters/reading.ts'
 
@@ -71,6 +72,21 @@ export interface NodeView {
   readonly clockSkewMs: number | null
   /** Where it is asked. Another place is another process, by somebody's wish. */
   readonly place: string
+  /** It is out of service by a drain: it says so, or its drain does where it has no word for that. */
+  readonly drained: boolean
+  /** Where it stands in a drain that is under way; null before its turn, after it, and where there is none. */
+  readonly step: StepView | null
+}
+
+/** One node of a drain, on its way out. */
+export interface StepView {
+  readonly phase: DrainStepPhase
+  /** When it was asked to go, epoch ms. */
+  readonly since: number
+  /** What the plan said of this phase and those before it, in ms. */
+  readonly plannedMs: number
+  /** What the drain says at the moment. */
+  readonly note: string | null
 }
 
 /** The fleet as rules see it, at the moment of the fact or of the look. */

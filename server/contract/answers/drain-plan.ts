@@ -19,6 +19,18 @@ export const drainPlanSchema = z
     moves: z.array(
       z.object({ node: z.string(), connections: held, tunnels: held, requests: held, pushes: held }),
     ),
+    nodes: z
+      .array(
+        z.object({
+          node: z.string(),
+          kind: z.string(),
+          verb: z.string().nullable().describe('What takes it out, for people; null where nothing can'),
+          proof: z
+            .enum(['counted', 'none'])
+            .describe('`none`: its step ends `unproven`, because nobody can tell whether it is empty'),
+        }),
+      )
+      .describe('What is done to each node, and what will be proved'),
     forecast: z.array(
       z.object({
         region: z.string(),

@@ -9,11 +9,11 @@ export const remainingSchema = z
 export type Remaining = z.infer<typeof remainingSchema>
 
 /**
- * How a step ended for its node: `empty` proved empty and held so, `exited` its process has ended, `kept_serving` it never left
- * service or came back before it was empty, `back` it was empty and serves again, `held` the drain ended and the node stays out on
- * purpose, `out` the drain ended and the node could not be brought back.
+ * How a step ended for its node: `empty` proved empty and held so, `unproven` asked to go and held so, though nobody can prove that it
+ * is empty, `exited` its process has ended, `kept_serving` it never left service or came back before it was empty, `back` it was out and
+ * serves again, `held` the drain ended and the node stays out on purpose, `out` the drain ended and the node could not be brought back.
  */
-export const DRAIN_OUTCOMES = ['empty', 'exited', 'kept_serving', 'back', 'held', 'out'] as const
+export const DRAIN_OUTCOMES = ['empty', 'unproven', 'exited', 'kept_serving', 'back', 'held', 'out'] as const
 export type DrainOutcome = (typeof DRAIN_OUTCOMES)[number]
 
 export const drainStepSchema = z

@@ -332,13 +332,13 @@ describe('the drain desk', () => {
       'a drain of it',
       { node: 'fra-2' },
       'fra-2',
-      /^fra-2 is a json node, which the collector cannot take out of service, also not by force$/,
+      /^fra-2 is a json node, which the collector cannot take out of service, also not by force; add drain: \{ webhook: \{ url, secret \} \} to its entry of nodes$/,
     ],
     [
       'a drain of its region',
       { region: 'fra' },
       'fra',
-      /^fra-2 is a json node.*; drain the other nodes of fra one by one$/,
+      /^fra-2 is a json node.*, or drain the other nodes of fra one by one$/,
     ],
   ])('refuses what it has no verbs for, also by force: %s', async (_, subject, confirm, sentence) => {
     fleet.get('fra-2').kind = 'json'

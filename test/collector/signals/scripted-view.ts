@@ -23,6 +23,8 @@ export const scriptedView = (script: ScriptedView = {}): FleetView => {
       outcome: 'ok',
       clockSkewMs: 0,
       place: 'http://fra-1',
+      drained: false,
+      step: null,
       ...node,
     }),
   )

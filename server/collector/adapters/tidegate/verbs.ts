@@ -14,6 +14,7 @@ const MAX_WHY = 300
 /** How a Tidegate node is drained: by its control listener. */
 export class TidegateVerbs implements DrainVerbs {
   readonly verb = 'its own drain: POST /drain'
+  readonly exits = true
   readonly #control: Control
   readonly #target: () => ControlTarget
 

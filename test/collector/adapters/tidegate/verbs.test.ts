@@ -57,6 +57,7 @@ const verbsOf = (url: string | (() => string)): Required<DrainVerbs> => {
 
 const cordon = { drainId: 'd1', reason: 'kernel update' }
 const order = { ...cordon, mode: 'hold', deadlineSeconds: 300, onDeadline: 'wait', initiator: 'ana' } as const
+const back = { drainId: 'd1', version: 4, reason: 'kernel update', initiator: 'ana@example.com' }
 const refusal = (code: string, message: string) => ({ error: { code, message, facts: {} } })
 
 describe('the verbs of a Tidegate node', () => {
@@ -73,7 +74,7 @@ describe('the verbs of a Tidegate node', () => {
     const verbs = verbsOf(() => `${url}/at/a/path`)
     expect(await verbs.cordon(cordon)).toEqual({ kind: 'accepted' })
     url = after
-    for (const ask of [verbs.drain(order), verbs.resume(), verbs.ready()])
+    for (const ask of [verbs.drain(order), verbs.resume(back), verbs.ready()])
       expect(await ask).toEqual({ kind: 'accepted' })
     expect(await verbs.observe()).toMatchObject({ facts: { state: 'serving', epoch: 'run1' } })
     const common = 'Bearer secret'
@@ -97,7 +98,13 @@ describe('the verbs of a Tidegate node', () => {
   ] as const)('take an answer to %s of %i for %s', async (verb, status, kind) => {
     const verbs = verbsOf(await answering(status, refusal('ERR_CONFLICT', 'held by d0')))
     const asked =
-      verb === 'drain' ? verbs.drain(order) : verb === 'cordon' ? verbs.cordon(cordon) : verbs[verb]()
+      verb === 'drain'
+        ? verbs.drain(order)
+        : verb === 'cordon'
+          ? verbs.cordon(cordon)
+          : verb === 'resume'
+            ? verbs.resume(back)
+            : verbs.ready()
     expect((await asked).kind).toBe(kind)
   })
 
@@ -109,7 +116,7 @@ describe('the verbs of a Tidegate node', () => {
     expect(asked.kind === 'refused' && asked.why.length).toBeLessThan(400)
     expect(JSON.stringify(asked)).not.toMatch(/\\u0000|\u202e|\\n/)
     const mute = verbsOf(await answering(409, 'no'))
-    expect(await mute.resume()).toMatchObject({ why: 'fra-1 refuses to resume: it gave no reason' })
+    expect(await mute.resume(back)).toMatchObject({ why: 'fra-1 refuses to resume: it gave no reason' })
   })
 
   it('tell a process that is not there from a machine that says nothing, and both from rubbish', async () => {
@@ -134,7 +141,7 @@ describe('the verbs of a Tidegate node', () => {
     const dying = await listen(createTcpServer((socket) => socket.on('data', () => socket.destroy())))
     for (const url of [dying, await gone()]) {
       const verbs = verbsOf(url)
-      for (const ask of [verbs.cordon(cordon), verbs.drain(order), verbs.resume(), verbs.ready()])
+      for (const ask of [verbs.cordon(cordon), verbs.drain(order), verbs.resume(back), verbs.ready()])
         expect(await ask).toMatchObject({ kind: 'unheard', why: expect.stringContaining('fra-1') })
     }
   })
