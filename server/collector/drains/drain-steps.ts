@@ -1,24 +1,10 @@
 import type { DrainStep } from '../../contract/drains.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
-import type { DrainedNodes } from './drained-nodes.ts'
+import type { DrainParts } from './drain-parts.ts'
 import { remainingOn } from './empty-proof.ts'
 import { LedSteps } from './led-steps.ts'
-import type { MoveWatch } from './move-watch.ts'
 import { isServing } from './node-driver.ts'
-import type { Receivers } from './receivers.ts'
-import type { Remarks } from './remarks.ts'
-import type { Tally } from './tally.ts'
-import type { Transitions } from './transitions.ts'
-
-export interface DrainParts {
-  readonly nodes: DrainedNodes
-  readonly moves: MoveWatch
-  readonly tally: Tally
-  readonly receivers: Receivers
-  readonly transitions: Transitions
-  readonly remarks: Remarks
-}
 
 /** Takes the nodes of a drain out, each by a step: asked, watched, proved empty. */
 export class DrainSteps {

@@ -2,8 +2,8 @@ import type { DrainStep, Remaining } from '../../contract/drains.ts'
 import { durationWords, plural } from '../../contract/words.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
+import type { DrainParts } from './drain-parts.ts'
 import type { AskedNode } from './drain-progress.ts'
-import type { DrainParts } from './drain-steps.ts'
 import { remainingOn } from './empty-proof.ts'
 
 /** How long what counts nothing is given to finish after it was asked to go. */
@@ -52,10 +52,12 @@ export class LedSteps {
   /** Nothing can be seen of it, whether it answers or not. */
   #settle(node: string, asked: AskedNode, facts: Facts | null): void {
     const waitedMs = this.#msSince(node, asked.at)
-    if (waitedMs < SETTLE_SECONDS * 1_000)
-      return this.#parts.remarks.add(
+    if (waitedMs < SETTLE_SECONDS * 1_000) {
+      this.#parts.remarks.add(
         `${node} was asked to go; it counts nothing that could show whether it has, so it is given ${SETTLE_SECONDS} s`,
       )
+      return
+    }
     this.#end(node, facts, `${node} counts nothing, so nobody can prove that it is empty`)
   }
 
@@ -64,12 +66,17 @@ export class LedSteps {
     const { record } = this.#context
     const { remarks, nodes, tally, moves } = this.#parts
     const { node } = step
-    if (facts === null) return remarks.add(`${node} does not answer; the drain waits for it`)
+    if (facts === null) {
+      remarks.add(`${node} does not answer; the drain waits for it`)
+      return
+    }
     const driver = nodes.driver(node)
     const takes = driver.takes(facts)
     const isEmpty = driver.isEmpty(facts)
-    if (remaining === null)
-      return remarks.add(`${node} does not say at the moment how many connections are open`)
+    if (remaining === null) {
+      remarks.add(`${node} does not say at the moment how many connections are open`)
+      return
+    }
     const left = remaining.connections + remaining.requests + remaining.tunnels
     const phase = step.phase === 'proving' || (left === 0 && takes === null) ? 'proving' : 'connections'
     record.step(node, { phase })

@@ -10,7 +10,7 @@ type Look = [at: number, accepted: number, epoch?: string]
 const out = scriptedView({ nodes: [{ id: 'fra-1', drained: true }] })
 const serving = scriptedView()
 
-const after = (looks: readonly Look[], fleet = out, from: State = null): State =>
+const stateAfter = (looks: readonly Look[], fleet = out, from: State = null): State =>
   looks.reduce<State>(
     (state, [at, accepted, epoch = 'run1']) =>
       drainResidue.take(
@@ -119,11 +119,11 @@ describe('drain.residue', () => {
       'closed',
     ],
   ])('%s', (_title, looks, now, state) => {
-    expect(verdict(after(looks), now).state).toBe(state)
+    expect(verdict(stateAfter(looks), now).state).toBe(state)
   })
 
   it('says how much came and when, from the first that came', () => {
-    const state = after([
+    const state = stateAfter([
       [0, 10],
       [5, 11],
       [10, 17],
@@ -137,12 +137,12 @@ describe('drain.residue', () => {
   })
 
   it('forgets what came when the node is given back, and closes', () => {
-    const state = after([
+    const state = stateAfter([
       [0, 10],
       [5, 20],
     ])
     expect(verdict(state, 6, serving, openSince(5))).toMatchObject({ state: 'closed' })
-    expect(after([[10, 30]], serving, state)).toBeNull()
+    expect(stateAfter([[10, 30]], serving, state)).toBeNull()
   })
 
   it('asks requests of what counts no connections, and nothing of what counts neither', () => {
@@ -154,7 +154,7 @@ describe('drain.residue', () => {
 
   it('stays open over a restart of the collector until it has been quiet for long enough', () => {
     expect(verdict(null, 6, out, openSince(5)).state).toBe('hold')
-    const anew = after([[7, 20]])
+    const anew = stateAfter([[7, 20]])
     expect(verdict(anew, 8, out, openSince(5)).state).toBe('open')
     expect(verdict(anew, 36, out, openSince(5)).state).toBe('closed')
   })
