@@ -1,6 +1,6 @@
-import { nodeClockSkew } from './node-clock-skew.ts'
 import { drainResidue } from './drain-residue.ts'
 import { drainStalled } from './drain-stalled.ts'
+import { nodeClockSkew } from './node-clock-skew.ts'
 import { nodeDown } from './node-down.ts'
 import { nodeRestarted } from './node-restarted.ts'
 import { nodeWrongRegion } from './node-wrong-region.ts'
