@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
 import { INITIAL_WINDOW_BYTES } from '../../../server/runtime/tunnel/frames.ts'
@@ -471,6 +471,65 @@ describe('a request at the wrong relay', () => {
     expect(fra.relay.stats().requests.total).toBe(2)
     expect(iad.relay.stats().requests.total).toBe(2)
   })
+
+  it('holds back what is read slowly there, whole in the end, and lets go of it in both when anybody leaves', async () => {
+    const { fra, iad } = await startTwo()
+    const chunk = Buffer.alloc(64 * 1024, 'x')
+    const chunks = 1_024
+    let produced = 0
+    const to = await startTarget((_req, res) => {
+      produced = 0
+      res.writeHead(200, { 'Content-Length': chunk.length * chunks })
+      const more = (): void => {
+        while (produced < chunks && !res.destroyed) {
+          produced += 1
+          if (!res.write(chunk)) return void res.once('drain', more)
+        }
+        res.end()
+      }
+      more()
+    })
+    const host = startHost({ relays: [iad.url], to })
+    await host.registered()
+    const pending = () => [fra, iad].map(({ relay }) => relay.stats().requests.pending)
+    const slow = async () => {
+      const socket = connect(fra.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.pause()
+      onTestFinished(() => void socket.destroy())
+      socket.write('GET /hosts/a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      let before = -1
+      // It stands still once every buffer on the way is full.
+      await vi.waitFor(
+        () => {
+          const now = produced
+          const stands = now > 0 && now === before
+          before = now
+          expect(stands).toBe(true)
+        },
+        { timeout: 10_000, interval: 400 },
+      )
+      expect(produced * chunk.length).toBeLessThan(40 * 1024 * 1024)
+      expect(pending()).toEqual([1, 1])
+      return socket
+    }
+    const patient = await slow()
+    let bytes = 0
+    patient.on('data', (data: Buffer) => {
+      bytes += data.length
+    })
+    patient.resume()
+    await once(patient, 'close')
+    expect(bytes).toBeGreaterThan(chunk.length * chunks)
+    const gone = await slow()
+    gone.resetAndDestroy()
+    await vi.waitFor(() => expect(pending()).toEqual([0, 0]), { timeout: 5_000 })
+    const cut = await slow()
+    await host.client.close()
+    cut.resume()
+    await once(cut, 'close')
+    await vi.waitFor(() => expect(pending()).toEqual([0, 0]), { timeout: 5_000 })
+  }, 40_000)
 
   it('is answered before its upload begins where the target needs none of it, here and by way of a fellow', async () => {
     const { fra, iad } = await startTwo()
