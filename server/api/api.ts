@@ -17,6 +17,7 @@ import { healthzHandlers } from './healthz.ts'
 import { incidentHandlers } from './incidents.ts'
 import { laterHandlers } from './later.ts'
 import { maintenanceHandlers } from './maintenance.ts'
+import { notificationHandlers } from './notifications.ts'
 import { peopleHandlers } from './people.ts'
 import { seriesHandlers } from './series.ts'
 import { serve } from './serve.ts'
@@ -61,6 +62,7 @@ export const createApi = (options: ApiOptions): Api => {
     ...maintenanceHandlers(options),
     ...systemHandlers(options),
     ...configHandlers(options),
+    ...notificationHandlers(options),
     ...peopleHandlers(options),
     ...signInHandlers(options, access),
     ...demoHandlers(options),

@@ -3,6 +3,10 @@ import type { MetricDefinition } from '../observe/metrics.ts'
 import type { ApiOptions } from './context.ts'
 
 const one = (value: number) => [{ value }]
+const ofChannels = (
+  { notifications }: ApiOptions['collector'],
+  figure: (counts: ReturnType<typeof notifications.counts>[number]) => number,
+) => notifications.counts().map((counts) => ({ labels: { channel: counts.channel }, value: figure(counts) }))
 const oneOrNone = (value: number | null) => (value === null ? [] : [{ value }])
 
 /** How the control room itself is doing: each part that must not stop in silence. */
@@ -122,5 +126,47 @@ export const roomMetrics: MetricDefinition<ApiOptions>[] = [
     kind: 'counter',
     help: 'How often a rule failed to say whether its signal holds.',
     read: ({ collector }) => oneOrNone(collector.room().signals?.faults ?? null),
+  },
+  {
+    name: 'tidegate_notifications_sent_total',
+    kind: 'counter',
+    help: 'Messages that a channel took.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ sent }) => sent),
+  },
+  {
+    name: 'tidegate_notifications_retried_total',
+    kind: 'counter',
+    help: 'Attempts that a channel did not take and that are made again.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ retried }) => retried),
+  },
+  {
+    name: 'tidegate_notifications_failed_total',
+    kind: 'counter',
+    help: 'Messages given up: refused, or not taken within 24 h.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ failed }) => failed),
+  },
+  {
+    name: 'tidegate_notifications_held_back_total',
+    kind: 'counter',
+    help: 'Messages told in a summary, because the channel had its share of the hour.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ heldBack }) => heldBack),
+  },
+  {
+    name: 'tidegate_notifications_waiting',
+    kind: 'gauge',
+    help: 'Messages that wait for their time, their next attempt or the end of a silence.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ waiting }) => waiting),
+  },
+  {
+    name: 'tidegate_notification_channel_failing',
+    kind: 'gauge',
+    help: '1 while the last attempt of a channel failed, else 0.',
+    labels: ['channel'],
+    read: ({ collector }) => ofChannels(collector, ({ failing }) => (failing ? 1 : 0)),
   },
 ]

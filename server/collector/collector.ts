@@ -3,6 +3,7 @@ import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
 import {
   type Actor,
   AppError,
+  type ChannelConfig,
   type Drain,
   type Heartbeats,
   type LivePublisher,
@@ -34,6 +35,8 @@ import { IncidentBook } from './incidents/book.ts'
 import { IncidentDesk } from './incidents/desk.ts'
 import { loadKnown } from './known-before.ts'
 import { MaintenanceWindows } from './maintenance/windows.ts'
+import { Notifications } from './notify/notifications.ts'
+import { explainedByDrain } from './notify/silence.ts'
 import { adaptersForOneLook, NodeProbe } from './probe/node-probe.ts'
 import { Recurring } from './recurring.ts'
 import type { DetectOptions } from './signals/detect.ts'
@@ -65,6 +68,10 @@ export interface CollectorOptions {
   detect?: DetectOptions
   /** How drains are driven, where that differs from the ordinary. */
   drains?: Pick<DrainDeskOptions, 'emergency' | 'tickMs' | 'storePatienceMs' | 'monotonic'>
+  /** Who is told of incidents. */
+  notify?: readonly ChannelConfig[]
+  /** Address of the pages in browsers, for links in messages. */
+  url?: string
   demo: boolean
   version: string
   /** Tells this collector from others on the same store; the same in each of its runs. Default: `collector`. */
@@ -81,6 +88,7 @@ export class Collector implements CollectorHandle {
   readonly drains: RunningDrainDesk
   readonly incidents: IncidentDesk
   readonly maintenance: MaintenanceWindows
+  readonly notifications: Notifications
   readonly #options: CollectorOptions
   readonly #now: () => number
   readonly #startedAt: string
@@ -135,7 +143,8 @@ export class Collector implements CollectorHandle {
     const regionOf = (node: string): string | null => this.fleet.member(node)?.region ?? null
     this.#sink = new EventSink({ store, live, log, now, regionOf })
     const record: EventSink['record'] = (type, data, where) => this.#sink.record(type, data, where)
-    this.#book = new IncidentBook({ store, live, record, log })
+    this.notifications = this.#notificationsOf()
+    this.#book = new IncidentBook({ store, live, record, log, teller: this.notifications })
     this.fleet = new Fleet({
       regions: options.regions,
       nodes: options.nodes,
@@ -192,7 +201,7 @@ export class Collector implements CollectorHandle {
       drains: this.drains,
       history: this.#history,
       detector: this.#detector,
-      told: () => options.roomProblems?.() ?? [],
+      told: () => [...(options.roomProblems?.() ?? []), ...this.notifications.problems()],
       log,
       now,
     })
@@ -244,6 +253,7 @@ export class Collector implements CollectorHandle {
     )
     this.#retention.start()
     this.#room.start()
+    this.notifications.start()
     await this.drains.start()
   }
 
@@ -259,6 +269,7 @@ export class Collector implements CollectorHandle {
     this.#retention.close()
     for (const node of this.fleet.members()) this.#streams.leave(node)
     await this.#changes.settled()
+    await this.notifications.close()
     await this.#sink.close()
     await this.#tunnels.save()
     await this.#history
@@ -313,6 +324,11 @@ export class Collector implements CollectorHandle {
   /** Thresholds of signals that hold from now on. */
   setThresholds(detect: DetectOptions): void {
     this.#detector.setThresholds(detect)
+  }
+
+  /** Who is told of incidents from now on. */
+  setNotify(channels: readonly ChannelConfig[]): void {
+    this.notifications.setChannels(channels)
   }
 
   /** How long a poll may take, and where polls may go, from now on. */
@@ -447,6 +463,24 @@ export class Collector implements CollectorHandle {
       held: (window) => this.#detector.heldBack(window),
       now: this.#now,
     })
+  }
+
+  #notificationsOf(): Notifications {
+    const { store, live, log, notify, url } = this.#options
+    return new Notifications(
+      {
+        store,
+        live,
+        log,
+        now: this.#now,
+        open: () => this.#book.open(),
+        incidentOf: async (id) => this.#book.known(id) ?? (await store.incident(id)),
+        silencedBy: (incident, at) =>
+          this.maintenance.silencedBy(incident, at) ?? explainedByDrain(incident, this.#drainsUnderWay()),
+        url: (url ?? 'http://localhost:3000').replace(/\/+$/, ''),
+      },
+      notify ?? [],
+    )
   }
 
   #historyOf(): Recorder {

@@ -28,6 +28,7 @@ import type {
   Tunnel,
 } from '../contract/index.ts'
 import type { NodeProbeRequest } from '../contract/probe.ts'
+import type { NotificationDesk } from './notify/notifications.ts'
 
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {
@@ -53,6 +54,7 @@ export interface CollectorHandle {
   readonly drains: DrainDesk
   readonly incidents: IncidentDesk
   readonly maintenance: MaintenanceDesk
+  readonly notifications: NotificationDesk
 }
 
 export interface DrainDesk {

@@ -127,6 +127,16 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
       }
     })
   }
+  listOf(config.notify).forEach((channel, index) => {
+    const named = Array.isArray(channel.regions) ? channel.regions : []
+    named.forEach((region, at) => {
+      if (typeof region === 'string' && areRegionsKnown && !regions.has(region))
+        problems.push({
+          path: `notify[${index}].regions[${at}]`,
+          message: `is "${region}"; it must be one of regions: ${[...regions].join(', ')}`,
+        })
+    })
+  })
   const { detect } = config
   problems.push(
     ...unknownIn('regions', partOf(detect).regions, areRegionsKnown ? regions : null),

@@ -138,6 +138,9 @@ const resolved = (config: Config, path: string, tlsFiles: TlsFiles): Config => (
     return tls === undefined ? node : { ...node, tls }
   }),
   embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))),
+  notify: config.notify.map((channel) =>
+    channel.ca === undefined ? channel : { ...channel, ca: resolve(dirname(path), channel.ca) },
+  ),
 })
 
 const readText = (path: string, readFile: (path: string) => string): string => {

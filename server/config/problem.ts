@@ -47,8 +47,15 @@ export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unkn
 
 const shown = (value: unknown, path: readonly PropertyKey[]): string => {
   if (path.some((segment) => typeof segment === 'string' && SECRET.test(segment))) return '[redacted]'
+  // The address of a channel is a secret as a whole, also where it is no address.
+  const isChannel = path[0] === 'notify'
+  if (isChannel && (path.at(-1) === 'url' || path.at(-1) === 'smtp')) return '[redacted]'
   const hide = (key: string, part: unknown): unknown =>
-    SECRET.test(key) ? '[redacted]' : typeof part === 'string' ? withoutCredentials(part) : part
+    SECRET.test(key) || (isChannel && (key === 'url' || key === 'smtp'))
+      ? '[redacted]'
+      : typeof part === 'string'
+        ? withoutCredentials(part)
+        : part
   const text = JSON.stringify(value, hide) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

@@ -4,6 +4,7 @@ import { idSchema } from '../contract/ids.ts'
 import { httpUrl, type TlsMaterial } from '../contract/kinds/entry.ts'
 import { nodeEntrySchema } from '../contract/kinds/node-entry.ts'
 import { nodeConfigSchema } from '../contract/node-config.ts'
+import { notifySchema } from '../contract/notify-config.ts'
 import { addressRange, proxyRange } from './address-range.ts'
 
 const milliseconds = z.number().int().min(100).max(3_600_000)
@@ -237,6 +238,10 @@ export const configSchema = z
       description:
         'Thresholds of signals ([what they mean](signals.md)), for all, for one region or for one node; what is absent keeps its default',
       examples: [{ 'push.stuck': { received: 50 } }],
+    }),
+    notify: notifySchema.prefault([]).meta({
+      description: 'Who is told of incidents, and how ([notifications](notifications.md))',
+      examples: [[{ name: 'team', kind: 'slack', url: '${SLACK_URL}', min: 'warning' }]],
     }),
     retention: retentionSchema.prefault({}).meta({
       description: 'How long things are kept; what lies around an incident is kept longer',

@@ -7,7 +7,7 @@
  * `drains_stand_still` a drain is not driven; `live_stands_still` pages get nothing new; `clock_skew` a node's clock is wrong;
  * `hosts_overflow` there are more hosts than are kept; `store_rows_unreadable` rows of the database are left out; `open_without_tls` the
  * room is open to a network, with nothing known that encrypts; `config_refused` the configuration file has mistakes and is not in
- * force; `config_needs_restart` part of it takes effect at the next start.
+ * force; `config_needs_restart` part of it takes effect at the next start; `notifications_failing` a channel takes no notifications.
  */
 export const ROOM_PROBLEM_CODES = [
   'store_not_recording',
@@ -22,6 +22,7 @@ export const ROOM_PROBLEM_CODES = [
   'hosts_overflow',
   'clock_skew',
   'store_rows_unreadable',
+  'notifications_failing',
   'open_without_tls',
   'config_refused',
   'config_needs_restart',

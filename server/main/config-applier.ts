@@ -10,7 +10,7 @@ export interface ConfigApplierOptions {
   /** Name of the file: it stands for whoever changed it. */
   file: string
   nodes: Pick<EmbeddedFleet, 'changed' | 'nodesAfter' | 'setNodes'>
-  collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling' | 'drained'> & {
+  collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling' | 'setNotify' | 'drained'> & {
     readonly fleet: Pick<Collector['fleet'], 'record'>
   }
   store: Pick<SqliteStore, 'setRetention' | 'auditAlways'>
@@ -44,6 +44,7 @@ export class ConfigApplier implements Applier {
         nodes.setNodes(next.embedded)
         collector.setThresholds(next.detect)
         collector.setPolling(next.polling)
+        collector.setNotify(next.notify)
         store.setRetention(retentionOf(next))
       },
     )

@@ -20,6 +20,9 @@ const differing = (path: string, a: object, b: object): string[] => {
     .map((key) => `${path}.${key}`)
 }
 
+const byName = (channels: Config['notify']): object =>
+  Object.fromEntries(channels.map((channel) => [channel.name, channel]))
+
 /**
  * Compares a configuration that was read with the one in force.
  *
@@ -63,6 +66,7 @@ export const changeOf = (inForce: Config, next: Config, changedNodes: readonly s
       ...differing('polling', inForce.polling, config.polling),
       ...differing('detect', inForce.detect, config.detect),
       ...differing('retention', inForce.retention, config.retention),
+      ...differing('notify', byName(inForce.notify), byName(config.notify)),
     ],
   }
 }

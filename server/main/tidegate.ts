@@ -184,7 +184,7 @@ export class Tidegate {
           : createSnapshots(this.#collector, this.#store)(topic),
     })
     rooms.add('live hub', () => hub.close())
-    const collector = this.#createCollector(hub)
+    const collector = this.#createCollector(hub, address.url)
     this.#collector = collector
     await collector.start()
     rooms.add('collector', () => collector.close())
@@ -221,7 +221,7 @@ export class Tidegate {
     rooms.add('configuration', () => configuration.close())
   }
 
-  #createCollector(hub: Hub): Collector {
+  #createCollector(hub: Hub, url: string): Collector {
     const { env } = this.#options
     const local = this.#local
     const collector = new Collector({
@@ -232,6 +232,8 @@ export class Tidegate {
       nodes: [...local.nodes.nodes(), ...(local.config === null ? [] : remoteNodesOf(local.config))],
       polling: this.#polling,
       detect: local.config?.detect ?? {},
+      notify: local.config?.notify ?? [],
+      url,
       demo: local.kind === 'demo',
       version: packageJson.version,
       name: this.#options.dataDir,

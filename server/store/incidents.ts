@@ -81,6 +81,8 @@ export const saveIncident = (
   connection: Connection,
   { incident, version, resume, open, muted }: StoredIncident,
   expectedVersion: number,
+  /** What is written beside it. */
+  beside: (run: Run) => Promise<void> = async () => undefined,
 ): Promise<void> =>
   connection.transaction(async (run) => {
     const { id } = incident
@@ -107,6 +109,7 @@ export const saveIncident = (
       ...open.map((key) => ({ key, muted: 0 })),
       ...muted.map((key) => ({ key, muted: 1 })),
     ])
+    await beside(run)
   })
 
 export const unmuteSignal = async (connection: Connection, key: string): Promise<void> => {
@@ -218,6 +221,26 @@ export const readIncidents = async (
   )
 }
 
+const isFull = async (run: Run, incidentId: string): Promise<boolean> => {
+  const { rows } = await run('SELECT COUNT(*) AS "count" FROM "timeline_items" WHERE "incidentId" = ?', [
+    incidentId,
+  ])
+  return Number(rows[0]?.count) >= maxTimelineItems
+}
+
+const writeTimelineItem = async (run: Run, incidentId: string, item: TimelineItem): Promise<void> => {
+  await run(
+    `INSERT INTO "timeline_items" ("incidentId", "id", "at", "data") VALUES (?, ?, ?, ?)
+     ON CONFLICT ("incidentId", "id") DO UPDATE SET "at" = excluded."at", "data" = excluded."data"`,
+    [incidentId, item.id, epochMs(item.at), JSON.stringify(item)],
+  )
+}
+
+/** The same within a transaction, for what must not fail for it: beyond 10 000 rows it is left out. */
+export const putTimelineItem = async (run: Run, incidentId: string, item: TimelineItem): Promise<void> => {
+  if (!(await isFull(run, incidentId))) await writeTimelineItem(run, incidentId, item)
+}
+
 /** Writes the row, or replaces the one with the same id. Throws `ERR_CAPACITY` beyond 10 000 rows. */
 export const addTimelineItem = async (
   connection: Connection,
@@ -225,10 +248,7 @@ export const addTimelineItem = async (
   item: TimelineItem,
 ): Promise<void> => {
   await connection.transaction(async (run) => {
-    const { rows } = await run('SELECT COUNT(*) AS "count" FROM "timeline_items" WHERE "incidentId" = ?', [
-      incidentId,
-    ])
-    if (Number(rows[0]?.count) >= maxTimelineItems) {
+    if (await isFull(run, incidentId)) {
       throw new AppError(
         'ERR_CAPACITY',
         `The timeline of incident ${incidentId} holds ${maxTimelineItems} rows, which is the most it may`,
@@ -238,11 +258,7 @@ export const addTimelineItem = async (
         },
       )
     }
-    await run(
-      `INSERT INTO "timeline_items" ("incidentId", "id", "at", "data") VALUES (?, ?, ?, ?)
-       ON CONFLICT ("incidentId", "id") DO UPDATE SET "at" = excluded."at", "data" = excluded."data"`,
-      [incidentId, item.id, epochMs(item.at), JSON.stringify(item)],
-    )
+    await writeTimelineItem(run, incidentId, item)
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts'
+import { forgetNotifications } from './notifications.ts'
 import type { Reader } from './reader.ts'
 import type { Pruned } from './store.ts'
 
@@ -39,6 +40,9 @@ const maxMaintenance = 10_000
 const alwaysMs = hour
 /** The newest rows of one scope, or documents of one node, that are kept within their time. */
 const newestKept = { state_changes: 20_000, health_documents: 2_000 } as const
+/** Deliveries that ended, and the newest that are kept whatever their age. */
+const notificationsMs = 30 * day
+const maxNotifications = 10_000
 /** Pruning for size ends here, as a share of the ceiling, so that it does not begin again with the next row. */
 const sizeGoal = 0.9
 
@@ -162,6 +166,7 @@ export class Pruner {
         AND ("to" < ? OR "id" IN (SELECT "id" FROM "maintenance_windows" ORDER BY "from" DESC, "id" DESC LIMIT -1 OFFSET ?))`,
       [now, now - incidentsMs, maxMaintenance],
     )
+    await forgetNotifications(this.#connection, now - notificationsMs, maxNotifications)
     if ((await usedBytes(this.#reader)) > maxBytes) {
       const sum = () => pruned.samples + pruned.events + pruned.history
       const before = sum()

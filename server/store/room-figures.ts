@@ -29,6 +29,7 @@ const TABLES = [
   'tunnels',
   'incidents',
   'timeline_items',
+  'notifications',
   'annotations',
   'maintenance_windows',
   'drains',

@@ -41,18 +41,35 @@ import {
   readOneMaintenance,
 } from './maintenance.ts'
 import { applyMigrations } from './migrations.ts'
+import {
+  addNotification,
+  advanceNotifications,
+  claimNotification,
+  expireNotifications,
+  hurryNotifications,
+  planNotifications,
+  readChannelFigures,
+  readConversations,
+  readDue,
+  readHeldBack,
+  readNotifications,
+  settleNotification,
+  writeOutbox,
+} from './notifications.ts'
 import { Reader } from './reader.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
 import { RoomFigures, type StoreMeasure } from './room-figures.ts'
 import { HOLE_INTERVALS, SampleWriter } from './samples.ts'
 import { SeriesReader } from './series.ts'
 import type {
+  ChannelFigures,
   EventFilter,
   EventInput,
   HistoryDocument,
   HistoryEnd,
   HistoryState,
   MaintenanceFilter,
+  OutboxPlan,
   Pruned,
   SampleRow,
   SeriesQuery,
@@ -61,6 +78,7 @@ import type {
   StoredDrain,
   StoredIncident,
   StoredMaintenance,
+  StoredNotification,
   StoreHealth,
   WatchedNode,
 } from './store.ts'
@@ -306,8 +324,10 @@ export class SqliteStore implements Store {
     return this.#guard(() => readTunnels(this.prisma, this.#unreadable))
   }
 
-  saveIncident(stored: StoredIncident, expectedVersion: number): Promise<void> {
-    return saveIncident(this.#connection, stored, expectedVersion)
+  saveIncident(stored: StoredIncident, expectedVersion: number, outbox?: OutboxPlan): Promise<void> {
+    return saveIncident(this.#connection, stored, expectedVersion, async (run) => {
+      if (outbox !== undefined) await writeOutbox(run, stored.incident.id, outbox)
+    })
   }
 
   storedIncident(id: string): Promise<StoredIncident | null> {
@@ -336,6 +356,54 @@ export class SqliteStore implements Store {
 
   timelineItems(incidentId: string): Promise<TimelineItem[]> {
     return this.#guard(() => readTimelineItems(this.prisma, incidentId, this.#unreadable))
+  }
+
+  planNotifications(incidentId: string, plan: OutboxPlan): Promise<void> {
+    return planNotifications(this.#connection, incidentId, plan)
+  }
+
+  addNotification(row: StoredNotification): Promise<void> {
+    return addNotification(this.#connection, row)
+  }
+
+  dueNotifications(...[channels, now, leaseMs, limit]: Parameters<Store['dueNotifications']>) {
+    return readDue(this.#connection, channels, now, leaseMs, limit)
+  }
+
+  claimNotification(claim: Parameters<Store['claimNotification']>[0]): Promise<boolean> {
+    return claimNotification(this.#connection, claim)
+  }
+
+  settleNotification(...[owner, change, item]: Parameters<Store['settleNotification']>): Promise<boolean> {
+    return settleNotification(this.#connection, owner, change, item)
+  }
+
+  conversations(incidentIds: readonly string[]): Promise<StoredNotification[]> {
+    return readConversations(this.#connection, incidentIds)
+  }
+
+  heldBackNotifications(channel: string, reason: string): Promise<StoredNotification[]> {
+    return readHeldBack(this.#connection, channel, reason)
+  }
+
+  hurryNotifications(channel: string, now: number): Promise<void> {
+    return hurryNotifications(this.#connection, channel, now)
+  }
+
+  advanceNotifications(ms: number): Promise<void> {
+    return advanceNotifications(this.#connection, ms)
+  }
+
+  expireNotifications(options: Parameters<Store['expireNotifications']>[0]): Promise<number> {
+    return expireNotifications(this.#connection, options)
+  }
+
+  channelFigures(now: number): Promise<Map<string, ChannelFigures>> {
+    return readChannelFigures(this.#connection, now)
+  }
+
+  notifications(filter: Parameters<Store['notifications']>[0]): Promise<Page<StoredNotification>> {
+    return this.#guard(() => readNotifications(this.prisma, filter))
   }
 
   addAnnotation(annotation: Annotation): Promise<void> {

@@ -10,6 +10,8 @@ import type {
   MaintenanceState,
   MaintenanceWindow,
   MetricName,
+  NotificationKind,
+  NotificationState,
   ObservedState,
   Page,
   SeriesAnswer,
@@ -137,6 +139,50 @@ export interface MaintenanceFilter {
   cursor?: string
 }
 
+/** A message to people as kept. Times in epoch ms. */
+export interface StoredNotification {
+  /** A ULID, the same in every attempt. */
+  id: string
+  channel: string
+  kind: NotificationKind
+  incidentId: string | null
+  reason: string
+  state: NotificationState
+  attempts: number
+  /** Null: nothing more is attempted. */
+  nextAttemptAt: number | null
+  lastError: string | null
+  createdAt: number
+  sentAt: number | null
+  /** As it is sent (JSON), from the first attempt on. */
+  message: string | null
+}
+
+/** What changes of a kept message. */
+export type NotificationChange = Pick<StoredNotification, 'id'> &
+  Partial<Pick<StoredNotification, 'state' | 'reason' | 'nextAttemptAt' | 'lastError' | 'sentAt' | 'message'>>
+
+/** What is to be written of one incident's messages, by what was sent and what waits, oldest first. Must not throw. */
+export type OutboxPlan = (known: readonly StoredNotification[]) => {
+  add: readonly StoredNotification[]
+  change: readonly NotificationChange[]
+}
+
+/** How a channel does, as far as the store knows. Times in epoch ms. */
+export interface ChannelFigures {
+  waiting: number
+  /** Tests apart. */
+  sentLastHour: number
+  lastSentAt: number | null
+  lastSummaryAt: number | null
+  /** Id of the last summary that was sent. */
+  lastSummaryId: string | null
+  /** Summaries that are not sent yet. */
+  summariesWaiting: number
+  /** When the oldest message was written that was tried in vain and waits. */
+  failingSince: number | null
+}
+
 export interface StoreHealth {
   ok: boolean
   reason: string | null
@@ -211,9 +257,10 @@ export interface Store {
 
   /**
    * Inserts (`expectedVersion` 0), or replaces the record if its stored version is still that; else rejects with `ERR_VERSION_CONFLICT
-   * {version}`. Rejects with `ERR_CONFLICT {key, incidentId, muted}` where another incident holds one of its signals.
+   * {version}`. Rejects with `ERR_CONFLICT {key, incidentId, muted}` where another incident holds one of its signals. What is to be
+   * told of the change stands in the same transaction.
    */
-  saveIncident(stored: StoredIncident, expectedVersion: number): Promise<void>
+  saveIncident(stored: StoredIncident, expectedVersion: number, outbox?: OutboxPlan): Promise<void>
   /** The incident with what is kept beside it. */
   storedIncident(id: string): Promise<StoredIncident | null>
   /** Incidents that are not resolved, that were resolved since (epoch ms), or that hold a muted signal. */
@@ -231,6 +278,53 @@ export interface Store {
   /** Notes, operator actions and milestones of one incident: rows that are not events. */
   addTimelineItem(incidentId: string, item: TimelineItem): Promise<void>
   timelineItems(incidentId: string): Promise<TimelineItem[]>
+  /** Writes what a plan makes of one incident's messages, in one transaction. */
+  planNotifications(incidentId: string, plan: OutboxPlan): Promise<void>
+  addNotification(row: StoredNotification): Promise<void>
+  /** What is due at `now` (epoch ms) in these channels, and what a process left that was killed; oldest first. */
+  dueNotifications(
+    channels: readonly string[],
+    now: number,
+    leaseMs: number,
+    limit: number,
+  ): Promise<StoredNotification[]>
+  /** Takes one for an attempt, for `leaseMs`; false where somebody else has it. Counts the attempt, and keeps the first `message`. */
+  claimNotification(claim: {
+    id: string
+    owner: string
+    now: number
+    leaseMs: number
+    message: string
+  }): Promise<boolean>
+  /** Writes what became of it, with its row on the incident's timeline; false where it is somebody else's by now. */
+  settleNotification(
+    owner: string,
+    change: NotificationChange,
+    item: { incidentId: string; row: TimelineItem } | null,
+  ): Promise<boolean>
+  /** What was sent or waits of these incidents, oldest first. */
+  conversations(incidentIds: readonly string[]): Promise<StoredNotification[]>
+  /** What a channel held back for this reason. */
+  heldBackNotifications(channel: string, reason: string): Promise<StoredNotification[]>
+  /** What waits for another attempt is tried at `now`. */
+  hurryNotifications(channel: string, now: number): Promise<void>
+  /** Whatever waits is due so many ms earlier: the clock was set back. */
+  advanceNotifications(ms: number): Promise<void>
+  /** Gives up what is older than `since` and was tried `attempts` times, or belongs to none of the channels; answers how many. */
+  expireNotifications(options: {
+    since: number
+    attempts: number
+    channels: readonly string[]
+    reason: string
+  }): Promise<number>
+  channelFigures(now: number): Promise<Map<string, ChannelFigures>>
+  notifications(filter: {
+    channel?: string
+    incident?: string
+    state?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<StoredNotification>>
   addAnnotation(annotation: Annotation): Promise<void>
   annotations(filter: { from: string; to: string }): Promise<Annotation[]>
 

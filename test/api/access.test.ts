@@ -52,6 +52,9 @@ const adminRoutes = [
   'GET /config',
   'POST /config/check',
   'POST /nodes/probe',
+  'GET /notifications',
+  'GET /notifications/channels',
+  'POST /notifications/test',
 ]
 
 const viewerRoutes = [

@@ -261,6 +261,13 @@ describe('every call of the API, asked of a real collector with a real fleet', (
     expect(gone).toMatchObject({ kind: null, reading: { outcome: 'refused' } })
     const { problems } = await bad('probeNode', 'ERR_INVALID', { body: {} })
     expect(problems).toMatchObject([{ path: 'url' }])
+    const told = await good('testNotification', { body: { channel: 'hook' } })
+    expect(told).toMatchObject({ kind: 'test', state: 'sent', attempts: 1, answer: '200 ok' })
+    const { items: sent } = await good('listNotifications', { query: 'state=sent&limit=1' })
+    expect(sent).toMatchObject([{ id: told.id, channel: 'hook' }])
+    await bad('listNotifications', 'ERR_INVALID', { query: 'state=lost' })
+    expect((await good('listNotificationChannels')).items).toMatchObject([{ name: 'hook', state: 'ok' }])
+    await bad('testNotification', 'ERR_NOT_FOUND', { body: { channel: 'team' } })
     expect((await good('listAudit')).items.length).toBeGreaterThan(5)
     expect((await good('getOpenApi')).openapi).toBe('3.1.1')
     const body = { email: 'ben@example.com', password: 'a long password', role: 'viewer' }

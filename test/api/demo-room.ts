@@ -29,6 +29,11 @@ export const startDemoRoom = async () => {
     log,
     snapshot: async (topic) => collector && createSnapshots(collector, place.store)(topic),
   })
+  const hook = createServer((request, response) => {
+    request.resume().on('end', () => response.end('ok'))
+  })
+  hook.listen(0, '127.0.0.1')
+  await once(hook, 'listening')
   collector = new Collector({
     store: place.store,
     live: hub,
@@ -37,6 +42,17 @@ export const startDemoRoom = async () => {
     nodes: fleet.nodes(),
     polling: { intervalMs: 200, timeoutMs: 150, allow: [] },
     detect: { 'push.stuck': { received: 1, withinSeconds: 1, forSeconds: 0.5 } },
+    notify: [
+      {
+        kind: 'webhook',
+        name: 'hook',
+        url: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/path`,
+        min: 'info',
+        groupWaitSeconds: 0,
+        repeatHours: 4,
+        recovery: true,
+      },
+    ],
     demo: true,
     version: '1.2.3',
   })
@@ -85,6 +101,7 @@ export const startDemoRoom = async () => {
       server.close()
       await auth.close()
       await watching.close()
+      hook.close()
       hub.close()
       await fleet.close()
       await place.remove()

@@ -161,6 +161,15 @@ export class FakeCollector implements CollectorHandle {
     },
   }
 
+  readonly notifications: CollectorHandle['notifications'] = {
+    list: async () => ({ items: [], nextCursor: null }),
+    channels: async () => [],
+    counts: () => [],
+    test: async (channel) => {
+      throw new AppError('ERR_NOT_FOUND', `There is no channel ${channel}`, { id: channel })
+    },
+  }
+
   readonly incidents: IncidentDesk = {
     list: async () => ({ items: [...this.#incidents.values()], nextCursor: null }),
     get: async (id) => this.#incidents.get(id) ?? null,

@@ -100,6 +100,7 @@ it('has everything in force before a node that came is asked, and nothing where 
       },
       setThresholds: does('thresholds'),
       setPolling: does('polling'),
+      setNotify: does('channels'),
     },
     store: { auditAlways: async () => 'stored', setRetention: does('retention') },
     problemsChanged: () => undefined,
@@ -107,5 +108,5 @@ it('has everything in force before a node that came is asked, and nothing where 
   await expect(applier.apply(config, () => Promise.reject(new Error('no audit')))).rejects.toThrow('no audit')
   expect(done).toEqual([])
   await applier.apply(config, async () => void done.push('audit'))
-  expect(done).toEqual(['audit', 'nodes', 'thresholds', 'polling', 'retention', 'asked'])
+  expect(done).toEqual(['audit', 'nodes', 'thresholds', 'polling', 'channels', 'retention', 'asked'])
 })

@@ -15,6 +15,7 @@ import {
 } from './incident-life.ts'
 import {
   type IncidentStore,
+  type IncidentTeller,
   type KeptIncident,
   KeptIncidents,
   type KeptSignal,
@@ -56,8 +57,10 @@ export class IncidentBook {
     live: Pick<LivePublisher, 'changed'>
     record: RecordEvent
     log: Log
+    /** Who tells people of changes. */
+    teller?: IncidentTeller
   }) {
-    this.#kept = new KeptIncidents(options.store, options.live)
+    this.#kept = new KeptIncidents(options.store, options.live, options.teller ?? null)
     this.#record = options.record
     this.#log = options.log
   }

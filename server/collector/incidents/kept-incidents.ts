@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AppError, type Incident, type LivePublisher } from '../../contract/index.ts'
-import type { Store, StoredIncident } from '../../store/store.ts'
+import type { OutboxPlan, Store, StoredIncident } from '../../store/store.ts'
 import type { SignalMemory } from '../signals/rule.ts'
 import { REOPEN_MS } from './folding.ts'
 
@@ -30,6 +30,12 @@ export type IncidentStore = Pick<
   Store,
   'saveIncident' | 'storedIncident' | 'unsettledIncidents' | 'unmuteSignal'
 >
+
+/** Who tells people what becomes of incidents. */
+export interface IncidentTeller {
+  /** What is to be told of a change, to be written in the same transaction; null where nothing is. Never throws. */
+  planOf(before: Incident | null, after: Incident): OutboxPlan | null
+}
 
 /** So often somebody else may have been first before a change is given up. */
 const ATTEMPTS = 5
@@ -81,6 +87,7 @@ export const wasFirst = (error: unknown): boolean =>
 export class KeptIncidents {
   readonly #store: IncidentStore
   readonly #live: Pick<LivePublisher, 'changed'>
+  readonly #teller: IncidentTeller | null
   readonly #kept = new Map<string, KeptIncident>()
   /** Which incident holds an open signal, by its key. */
   readonly #holders = new Map<string, string>()
@@ -88,9 +95,10 @@ export class KeptIncidents {
   readonly #muters = new Map<string, string>()
   #refreshedAt: number | null = null
 
-  constructor(store: IncidentStore, live: Pick<LivePublisher, 'changed'>) {
+  constructor(store: IncidentStore, live: Pick<LivePublisher, 'changed'>, teller: IncidentTeller | null) {
     this.#store = store
     this.#live = live
+    this.#teller = teller
   }
 
   /** Reads what is stored now, once for each moment. `now` in epoch ms; `again` where somebody was first meanwhile. */
@@ -132,7 +140,7 @@ export class KeptIncidents {
 
   /** Writes a new incident. Rejects where another one holds one of its signals; see {@link wasFirst}. */
   async add(kept: Omit<KeptIncident, 'version' | 'muted'>): Promise<void> {
-    await this.#write({ ...kept, muted: [], version: 1 })
+    await this.#write(null, { ...kept, muted: [], version: 1 })
   }
 
   /**
@@ -145,7 +153,7 @@ export class KeptIncidents {
       const changed = change(kept)
       if (changed === null) return kept
       try {
-        return await this.#write({ ...kept, ...changed, version: kept.version + 1 })
+        return await this.#write(kept.incident, { ...kept, ...changed, version: kept.version + 1 })
       } catch (error) {
         // A signal that another incident holds stays there, however often this one is asked.
         const again = isCode(error, 'ERR_CONFLICT') ? attempt === 1 : isCode(error, 'ERR_VERSION_CONFLICT')
@@ -178,12 +186,13 @@ export class KeptIncidents {
     return this.#put(keptOf(stored))
   }
 
-  async #write(kept: KeptIncident): Promise<KeptIncident> {
+  async #write(before: Incident | null, kept: KeptIncident): Promise<KeptIncident> {
     const { incident, version, titled, muted } = kept
     const known = new Set(incident.signals.map(({ kind, scope }) => keyOf(kind, scope)))
     const signals = Object.fromEntries(Object.entries(kept.signals).filter(([key]) => known.has(key)))
     const stored = { incident, version, resume: { titled, signals }, open: openKeys(incident), muted }
-    await this.#store.saveIncident(stored, version - 1)
+    const outbox = this.#teller?.planOf(before, incident) ?? null
+    await this.#store.saveIncident(stored, version - 1, ...(outbox === null ? [] : [outbox]))
     this.#put({ ...kept, signals })
     this.#tell(incident.id)
     return kept

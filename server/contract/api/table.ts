@@ -7,6 +7,7 @@ import { healthzRoutes } from './healthz.ts'
 import { incidentRoutes } from './incidents.ts'
 import { laterRoutes } from './later.ts'
 import { maintenanceRoutes } from './maintenance.ts'
+import { notificationRoutes } from './notifications.ts'
 import { peopleRoutes } from './people.ts'
 import { seriesRoutes } from './series.ts'
 import { signInRoutes } from './sign-in.ts'
@@ -22,6 +23,7 @@ export const ROUTES = {
   ...maintenanceRoutes,
   ...systemRoutes,
   ...configRoutes,
+  ...notificationRoutes,
   ...peopleRoutes,
   ...signInRoutes,
   ...demoRoutes,

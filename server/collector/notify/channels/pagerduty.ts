@@ -1,0 +1,72 @@
+import type { ChannelConfig } from '../../../contract/index.ts'
+import type { Channel } from '../channel.ts'
+import { httpPost } from '../http-post.ts'
+import type { Message } from '../message.ts'
+import type { Outcome } from '../outcome.ts'
+
+type Config = Extract<ChannelConfig, { kind: 'pagerduty' }>
+type Action = 'trigger' | 'acknowledge' | 'resolve'
+
+const actionOf = ({ kind }: Message): Action =>
+  kind === 'recovered' ? 'resolve' : kind === 'acknowledged' ? 'acknowledge' : 'trigger'
+
+/** One alert an incident, whatever is said of it; summaries of a channel are one alert too. */
+const keyOf = ({ kind, incident, id, channel }: Message): string =>
+  incident?.id ?? (kind === 'summary' ? `tidegate-summary-${channel}` : `tidegate-test-${id}`)
+
+/** A service of PagerDuty, by its Events API v2 (https://developer.pagerduty.com/docs/events-api-v2-overview). */
+export class PagerDutyChannel implements Channel {
+  readonly target: string
+  readonly #config: Config
+
+  constructor(config: Config) {
+    this.#config = config
+    this.target = new URL(config.url).host
+  }
+
+  async send(message: Message, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#event(actionOf(message), message, signal)
+    // A test must not stay open; whether it could be closed is not what was tried.
+    if (message.kind === 'test' && outcome.state === 'sent') await this.#event('resolve', message, signal)
+    return outcome
+  }
+
+  #event(action: Action, message: Message, signal: AbortSignal): Promise<Outcome> {
+    const { url, routingKey, ca } = this.#config
+    const { headline, incident, severity, lines, at, link } = message
+    const body = JSON.stringify({
+      routing_key: routingKey,
+      event_action: action,
+      dedup_key: keyOf(message),
+      client: 'Tidegate',
+      client_url: link,
+      links: [{ href: link, text: 'Open in Tidegate' }],
+      ...(action === 'trigger'
+        ? {
+            payload: {
+              // Of a summary PagerDuty takes 1 024 characters.
+              summary: headline.slice(0, 1_024),
+              source: incident?.nodes[0] ?? incident?.regions[0] ?? 'tidegate',
+              severity,
+              timestamp: incident?.startedAt ?? at,
+              ...(incident === null
+                ? {}
+                : { group: incident.regions.join(', ').slice(0, 200), class: incident.signals.at(-1)?.kind }),
+              custom_details: {
+                ...Object.fromEntries(lines.map(({ label, text }) => [label, text])),
+                'Notification id': message.id,
+              },
+            },
+          }
+        : {}),
+    })
+    return httpPost({
+      url,
+      headers: { 'Content-Type': 'application/json', 'Tidegate-Notification-Id': message.id },
+      body,
+      ca,
+      secrets: [routingKey],
+      signal,
+    })
+  }
+}

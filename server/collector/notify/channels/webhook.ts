@@ -1,0 +1,42 @@
+import { createHmac } from 'node:crypto'
+import type { ChannelConfig } from '../../../contract/index.ts'
+import type { Channel } from '../channel.ts'
+import { httpPost } from '../http-post.ts'
+import { type Message, textOf } from '../message.ts'
+import { type Outcome, secretsOfUrl } from '../outcome.ts'
+
+type Config = Extract<ChannelConfig, { kind: 'webhook' }>
+
+/** `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "t.body">`: who knows the secret can tell that it is ours, and how old it is. */
+const signatureOf = (secret: string, body: string, now: number): string => {
+  const t = Math.floor(now / 1_000)
+  return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`
+}
+
+/** JSON to an address of one's own. */
+export class WebhookChannel implements Channel {
+  readonly target: string
+  readonly #config: Config
+
+  constructor(config: Config) {
+    this.#config = config
+    this.target = new URL(config.url).host
+  }
+
+  send(message: Message, signal: AbortSignal): Promise<Outcome> {
+    const { url, secret, ca } = this.#config
+    const body = JSON.stringify({ ...message, text: textOf(message) })
+    return httpPost({
+      url,
+      headers: {
+        'Content-Type': 'application/json',
+        'Tidegate-Notification-Id': message.id,
+        ...(secret === undefined ? {} : { 'Tidegate-Signature': signatureOf(secret, body, Date.now()) }),
+      },
+      body,
+      ca,
+      secrets: [...secretsOfUrl(url), ...(secret === undefined ? [] : [secret])],
+      signal,
+    })
+  }
+}

@@ -1,0 +1,482 @@
+import { ulid } from 'ulid'
+import {
+  AppError,
+  CHANNEL_MESSAGES_PER_HOUR,
+  type ChannelConfig,
+  type Incident,
+  type LivePublisher,
+  type TimelineItem,
+} from '../../contract/index.ts'
+import { durationWords } from '../../contract/words.ts'
+import type { Log } from '../../observe/log.ts'
+import type { ChannelFigures, NotificationChange, Store, StoredNotification } from '../../store/store.ts'
+import { within } from '../../time/deadline.ts'
+import { isTelling } from './conversation.ts'
+import { Lane } from './lane.ts'
+import { channelWords, incidentMessage, type Message, summaryMessage, testMessage } from './message.ts'
+import type { Outcome } from './outcome.ts'
+import type { SilencedBy } from './silence.ts'
+
+export type CourierStore = Pick<
+  Store,
+  | 'addNotification'
+  | 'dueNotifications'
+  | 'claimNotification'
+  | 'settleNotification'
+  | 'heldBackNotifications'
+  | 'hurryNotifications'
+  | 'advanceNotifications'
+  | 'expireNotifications'
+  | 'channelFigures'
+>
+
+/** How long things take, in ms; the usual ones where left out. */
+export interface CourierTimes {
+  /** One attempt; below the lease. */
+  attemptMs: number
+  /** How long a message belongs to whoever sends it. */
+  leaseMs: number
+  retryBaseMs: number
+  retryMaxMs: number
+  /** A silenced message is looked at again. */
+  silencedMs: number
+  /** From the first message that is held back to the summary, and between two summaries. */
+  summaryMs: number
+  nextSummaryMs: number
+}
+
+const TIMES: CourierTimes = {
+  attemptMs: 20_000,
+  leaseMs: 30_000,
+  retryBaseMs: 5_000,
+  retryMaxMs: 15 * 60_000,
+  silencedMs: 15_000,
+  summaryMs: 60_000,
+  nextSummaryMs: 10 * 60_000,
+}
+
+/** After so long, and so many attempts, a message is given up. */
+const GIVE_UP_MS = 24 * 3_600_000
+const GIVE_UP_ATTEMPTS = 8
+const GIVEN_UP = 'given up: it could not be sent within 24 h'
+const HELD_BACK = `held back: more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour, told in a summary`
+/** Messages looked at in one go. */
+const MAX_DUE = 200
+/** A step of the clock below this is no step: NTP moves it by less. */
+const STEP_MS = 2_000
+const CLOSE_MS = 5_000
+
+/** What a channel has had of its hour. */
+interface Share {
+  sent: number
+  lastSummaryAt: number | null
+  hasSummary: boolean
+}
+
+const shareOf = (figures: ChannelFigures | undefined): Share => ({
+  sent: figures?.sentLastHour ?? 0,
+  lastSummaryAt: figures?.lastSummaryAt ?? null,
+  hasSummary: (figures?.summariesWaiting ?? 0) > 0,
+})
+
+/** A message that no incident asks for; due at once. */
+const newNotification = (
+  channel: string,
+  kind: 'summary' | 'test',
+  reason: string,
+  at: number,
+): StoredNotification => ({
+  id: ulid(at),
+  channel,
+  kind,
+  incidentId: null,
+  reason,
+  state: 'waiting',
+  attempts: 0,
+  nextAttemptAt: at,
+  lastError: null,
+  createdAt: at,
+  sentAt: null,
+  message: null,
+})
+
+export interface CourierOptions {
+  store: CourierStore
+  live: Pick<LivePublisher, 'changed'>
+  log: Log
+  /** Wall clock, epoch ms. */
+  now: () => number
+  monotonic: () => number
+  /** An incident as it is now; null where there is none. */
+  incidentOf: (id: string) => Promise<Incident | null>
+  silencedBy: SilencedBy
+  /** Address of the pages, without a slash at its end. */
+  url: string
+  times?: Partial<CourierTimes>
+}
+
+/**
+ * Carries what the store holds for people to where they are: claims a message, sends it, writes down what became of it. A message is in
+ * the store before it is sent, so it arrives at least once, whoever is killed in between; and never blocks whoever wrote it.
+ */
+export class Courier {
+  readonly #options: CourierOptions
+  readonly #times: CourierTimes
+  readonly #lanes = new Map<string, Lane>()
+  /** Who claims; each run of the collector is somebody else. */
+  readonly #owner = ulid()
+  readonly #stop = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #stored = new Map<string, ChannelFigures>()
+  #clockOffset: number | null = null
+  #isResumed = false
+
+  constructor(options: CourierOptions) {
+    this.#options = options
+    this.#times = { ...TIMES, ...options.times }
+  }
+
+  lanes(): readonly Lane[] {
+    return [...this.#lanes.values()]
+  }
+
+  stored(name: string): ChannelFigures | null {
+    return this.#stored.get(name) ?? null
+  }
+
+  /** The channels that are in force from now on. What waits for one that left waits for its return, up to a day. */
+  setChannels(configs: readonly ChannelConfig[]): void {
+    const names = new Set(configs.map(({ name }) => name))
+    for (const name of this.#lanes.keys()) if (!names.has(name)) this.#lanes.delete(name)
+    for (const config of configs) {
+      const lane = this.#lanes.get(config.name)
+      if (lane === undefined)
+        this.#lanes.set(config.name, new Lane(config, { ...this.#times, monotonic: this.#options.monotonic }))
+      // An entry that was mended is tried at once, not when the old one's patience is over.
+      else if (lane.change(config)) this.#hurry(config.name)
+    }
+    this.#isResumed = false
+  }
+
+  /** Looks what is due and lets every channel that is ready take its messages. Rejects where the store cannot be asked. */
+  async look(): Promise<void> {
+    const { store, now } = this.#options
+    if (this.#stop.signal.aborted) return
+    await this.#watchClock()
+    if (this.#lanes.size === 0) return
+    const at = now()
+    await this.#resume(at)
+    const ready = [...this.#lanes.values()].filter((lane) => lane.isReady)
+    if (ready.length === 0) return
+    const names = ready.map(({ config }) => config.name)
+    const due = await store.dueNotifications(names, at, this.#times.leaseMs, MAX_DUE)
+    for (const [name, rows] of Map.groupBy(due, ({ channel }) => channel)) {
+      const lane = this.#lanes.get(name)
+      if (lane?.isReady) this.#run(lane, rows)
+    }
+  }
+
+  /** Figures of the store, and an end to what has waited for too long. */
+  async tidy(): Promise<void> {
+    const { store, now } = this.#options
+    this.#stored = await store.channelFigures(now())
+    const expired = await store.expireNotifications({
+      since: now() - GIVE_UP_MS,
+      attempts: GIVE_UP_ATTEMPTS,
+      channels: [...this.#lanes.keys()],
+      reason: GIVEN_UP,
+    })
+    if (expired > 0) this.#options.log.error({ messages: expired }, 'notifications were given up after 24 h')
+  }
+
+  /** One test, now, whatever else waits. Throws `ERR_NOT_FOUND`, `ERR_CONFLICT` where the channel is busy. */
+  async test(name: string, actor: string): Promise<{ row: StoredNotification; answer: string | null }> {
+    const { store, now, url, log } = this.#options
+    const lane = this.#lanes.get(name)
+    if (lane === undefined) throw new AppError('ERR_NOT_FOUND', `There is no channel ${name}`, { id: name })
+    const at = now()
+    const row = newNotification(name, 'test', `test by ${actor}`, at)
+    const { id } = row
+    if (lane.isBusy)
+      throw new AppError('ERR_CONFLICT', `A message is on its way by ${name}; try again in a few seconds`, {
+        id: name,
+      })
+    lane.isBusy = true
+    try {
+      await store.addNotification(row)
+      const message = testMessage({ id, channel: name, now: at, url }, lane.config.kind, actor)
+      const claim = { id, owner: this.#owner, now: at, leaseMs: this.#times.leaseMs }
+      if (!(await store.claimNotification({ ...claim, message: JSON.stringify(message) })))
+        throw new AppError('ERR_CONFLICT', 'Another collector took the test', { id })
+      const outcome = await this.#attempt(lane, message)
+      const isMended = outcome.state === 'sent' && lane.failingSince !== null
+      lane.saw(outcome, now())
+      if (isMended) this.#hurry(name)
+      const isSent = outcome.state === 'sent'
+      const change: NotificationChange = {
+        id,
+        state: isSent ? 'sent' : 'failed',
+        nextAttemptAt: null,
+        lastError: isSent ? null : outcome.error,
+        sentAt: isSent ? now() : null,
+      }
+      if (isSent) lane.figures.sent += 1
+      else lane.figures.failed += 1
+      await store.settleNotification(this.#owner, change, null)
+      log.info({ channel: name, state: change.state }, 'a notification was tried')
+      return { row: { ...row, ...change, attempts: 1 }, answer: outcome.answer }
+    } finally {
+      lane.isBusy = false
+    }
+  }
+
+  /** Nothing new is begun; what is on its way gets some seconds. What has no answer then is sent again by the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await within(CLOSE_MS, Promise.allSettled(this.#running), { late: () => [] })
+  }
+
+  #run(lane: Lane, rows: readonly StoredNotification[]): void {
+    lane.isBusy = true
+    const work = this.#deliverAll(lane, rows)
+      .catch((error: unknown) =>
+        this.#options.log.warn(
+          { err: error, channel: lane.config.name },
+          'a notification waits for the store',
+        ),
+      )
+      .finally(() => {
+        lane.isBusy = false
+        this.#running.delete(work)
+      })
+    this.#running.add(work)
+  }
+
+  async #deliverAll(lane: Lane, rows: readonly StoredNotification[]): Promise<void> {
+    const { store, now } = this.#options
+    const share = shareOf((await store.channelFigures(now())).get(lane.config.name))
+    for (const row of rows) {
+      if (this.#stop.signal.aborted || this.#lanes.get(row.channel) !== lane) return
+      const goesOn = await this.#deliver(lane, row, share)
+      if (!goesOn) return
+    }
+  }
+
+  /** False where the channel should not be asked for the next one. */
+  async #deliver(lane: Lane, row: StoredNotification, share: Share): Promise<boolean> {
+    const { store, now } = this.#options
+    const incident = row.incidentId === null ? null : await this.#options.incidentOf(row.incidentId)
+    if (row.incidentId !== null && incident === null) {
+      await this.#settle(row, {
+        state: 'failed',
+        nextAttemptAt: null,
+        reason: 'the incident is not there any more',
+      })
+      return true
+    }
+    if (incident !== null && isTelling(row.kind)) {
+      if (await this.#silence(row, incident)) return true
+      if (await this.#holdBack(lane, row, share)) return true
+    }
+    const message = row.message ?? JSON.stringify(await this.#messageOf(row, incident))
+    const claim = { id: row.id, owner: this.#owner, now: now(), leaseMs: this.#times.leaseMs, message }
+    if (!(await store.claimNotification(claim))) return true
+    const outcome = await this.#attempt(lane, JSON.parse(message) as Message)
+    if (outcome.state === 'sent') share.sent += 1
+    return this.#saw(lane, { ...row, attempts: row.attempts + 1 }, outcome)
+  }
+
+  async #attempt(lane: Lane, message: Message): Promise<Outcome> {
+    const { attemptMs } = this.#times
+    const late = (error: string): Outcome => ({
+      state: 'failed',
+      error,
+      answer: null,
+      isFinal: false,
+      retryAfterMs: null,
+    })
+    try {
+      return await within(attemptMs, (signal) => lane.channel.send(message, signal), {
+        late: () => late(`${lane.channel.target} did not answer within ${durationWords(attemptMs)}`),
+      })
+    } catch (error) {
+      this.#options.log.error({ err: error, channel: lane.config.name }, 'a channel threw')
+      return late('it could not be sent for a reason that the log has')
+    }
+  }
+
+  async #saw(lane: Lane, row: StoredNotification, outcome: Outcome): Promise<boolean> {
+    const at = this.#options.now()
+    const isMended = outcome.state === 'sent' && lane.failingSince !== null
+    const waitMs = lane.saw(outcome, at)
+    if (isMended) this.#hurry(row.channel)
+    const channel = channelWords(lane.config)
+    if (outcome.state === 'sent') {
+      lane.figures.sent += 1
+      const reason = row.state === 'silenced' ? `told later: it was ${row.reason}` : row.reason
+      await this.#settle(
+        row,
+        { state: 'sent', sentAt: at, nextAttemptAt: null, lastError: null, reason },
+        `${channel} was told: ${reason}`,
+      )
+      return true
+    }
+    const isOver = outcome.isFinal || (at - row.createdAt >= GIVE_UP_MS && row.attempts >= GIVE_UP_ATTEMPTS)
+    const { error } = outcome
+    if (isOver) {
+      lane.figures.failed += 1
+      this.#options.log.error({ channel: row.channel, id: row.id, error }, 'a notification was given up')
+      const reason = outcome.isFinal ? 'given up: the receiver refused it' : GIVEN_UP
+      await this.#settle(
+        row,
+        { state: 'failed', nextAttemptAt: null, lastError: error, reason },
+        `${channel} could not be told, given up: ${error}`,
+      )
+      return true
+    }
+    lane.figures.retried += 1
+    this.#options.log.warn(
+      { channel: row.channel, id: row.id, error, waitMs },
+      'a notification was not taken',
+    )
+    await this.#settle(
+      row,
+      { state: 'waiting', nextAttemptAt: at + Math.ceil(waitMs), lastError: error },
+      `${channel} could not be told, tried again in ${durationWords(waitMs)}: ${error}`,
+    )
+    return false
+  }
+
+  /** True where something that was announced explains the incident. */
+  async #silence(row: StoredNotification, incident: Incident): Promise<boolean> {
+    const { silencedBy, now } = this.#options
+    const silence = silencedBy(incident, now())
+    if (silence === null) return false
+    await this.#settle(
+      row,
+      {
+        state: 'silenced',
+        nextAttemptAt: now() + this.#times.silencedMs,
+        reason: `silenced by ${silence.reason}`,
+      },
+      row.state === 'silenced' ? null : `${row.channel} is not told: silenced by ${silence.reason}`,
+    )
+    return true
+  }
+
+  /** True where the channel has had its share of the hour: this one is told in a summary. */
+  async #holdBack(lane: Lane, row: StoredNotification, share: Share): Promise<boolean> {
+    // A message that was tried is on its way already.
+    if (row.attempts > 0 || share.sent < CHANNEL_MESSAGES_PER_HOUR) return false
+    const { store, now } = this.#options
+    const at = now()
+    await this.#settle(
+      row,
+      { state: 'silenced', nextAttemptAt: null, reason: HELD_BACK },
+      `${channelWords(lane.config)} is told in a summary: it had ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`,
+    )
+    lane.figures.heldBack += 1
+    if (share.hasSummary) return true
+    share.hasSummary = true
+    const { summaryMs, nextSummaryMs } = this.#times
+    const next = share.lastSummaryAt === null ? 0 : Math.min(share.lastSummaryAt, at) + nextSummaryMs
+    const reason = `more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`
+    const due = Math.max(at + summaryMs, next)
+    await store.addNotification({
+      ...newNotification(row.channel, 'summary', reason, at),
+      nextAttemptAt: due,
+    })
+    return true
+  }
+
+  async #messageOf(row: StoredNotification, incident: Incident | null): Promise<Message> {
+    const { url, now, store } = this.#options
+    const envelope = { id: row.id, channel: row.channel, now: now(), url }
+    if (incident !== null) {
+      const note =
+        row.state === 'silenced'
+          ? `told later: it was ${row.reason}`
+          : row.kind === 'updated'
+            ? row.reason
+            : null
+      return incidentMessage(envelope, row.kind, incident, note)
+    }
+    const held = await store.heldBackNotifications(row.channel, HELD_BACK)
+    const before = (await store.channelFigures(now())).get(row.channel)?.lastSummaryId ?? ''
+    const told = held.filter(({ id }) => id > before)
+    const ids = [...new Set(told.flatMap(({ incidentId }) => incidentId ?? []))].slice(0, 200)
+    const incidents = (await Promise.all(ids.map((id) => this.#options.incidentOf(id)))).filter(
+      (each) => each !== null,
+    )
+    return summaryMessage(envelope, { incidents, left: told.length, perHour: CHANNEL_MESSAGES_PER_HOUR })
+  }
+
+  /** Writes down what became of a message, with its row on the timeline; `title` null leaves that as it is. */
+  async #settle(
+    row: StoredNotification,
+    change: Omit<NotificationChange, 'id'>,
+    title: string | null = null,
+  ): Promise<void> {
+    const { store, live, now } = this.#options
+    const { id, channel, kind, incidentId, attempts } = row
+    const at = new Date(now()).toISOString()
+    const item: TimelineItem | null =
+      title === null || incidentId === null
+        ? null
+        : {
+            id: `notification:${id}`,
+            at,
+            receivedAt: at,
+            kind: 'notification',
+            source: channel,
+            title,
+            data: {
+              channel,
+              kind,
+              notificationId: id,
+              attempts,
+              state: change.state ?? row.state,
+              lastError: change.lastError ?? null,
+              nextAttemptAt:
+                change.nextAttemptAt === undefined || change.nextAttemptAt === null
+                  ? null
+                  : new Date(change.nextAttemptAt).toISOString(),
+            },
+          }
+    await store.settleNotification(
+      this.#owner,
+      { id, ...change },
+      item === null || incidentId === null ? null : { incidentId, row: item },
+    )
+    if (item !== null) live.changed(`incident:${incidentId}`)
+  }
+
+  #hurry(name: string): void {
+    const { store, now, log } = this.#options
+    store
+      .hurryNotifications(name, now())
+      .catch((error: unknown) => log.warn({ err: error, channel: name }, 'what waits keeps its time'))
+  }
+
+  /** What failed before a restart still fails until something arrives. */
+  async #resume(at: number): Promise<void> {
+    if (this.#isResumed) return
+    this.#stored = await this.#options.store.channelFigures(at)
+    for (const [name, lane] of this.#lanes) lane.resume(this.#stored.get(name)?.failingSince ?? null)
+    this.#isResumed = true
+  }
+
+  /** A clock that was set back would let everything wait for as long as it was wrong. */
+  async #watchClock(): Promise<void> {
+    const { now, monotonic, store, log } = this.#options
+    const offset = now() - monotonic()
+    const back = this.#clockOffset === null ? 0 : this.#clockOffset - offset
+    if (back < STEP_MS) {
+      this.#clockOffset = Math.max(this.#clockOffset ?? offset, offset)
+      return
+    }
+    await store.advanceNotifications(back)
+    this.#clockOffset = offset
+    log.warn({ ms: Math.round(back) }, 'the clock was set back; notifications wait no longer for it')
+  }
+}

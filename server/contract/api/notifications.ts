@@ -1,0 +1,51 @@
+import { z } from 'zod'
+import {
+  notificationChannelPageSchema,
+  notificationPageSchema,
+  notificationTestSchema,
+} from '../answers/notification.ts'
+import { NOTIFICATION_STATES } from '../notifications.ts'
+import { pageParameters, pageQuery } from './parameters.ts'
+import { route, V1 } from './route.ts'
+
+const tag = 'Notifications'
+
+/** What was told to people, and whether it arrived. */
+export const notificationRoutes = {
+  listNotifications: route({
+    method: 'GET',
+    path: `${V1}/notifications`,
+    tag,
+    role: 'admin',
+    summary: 'Deliveries with state, attempts and error, newest first',
+    query: z
+      .object({
+        ...pageParameters,
+        channel: z.string().max(63).optional(),
+        incident: z.string().max(200).optional(),
+        state: z.enum(NOTIFICATION_STATES).optional(),
+      })
+      .strict(),
+    answer: notificationPageSchema,
+  }),
+  listNotificationChannels: route({
+    method: 'GET',
+    path: `${V1}/notifications/channels`,
+    tag,
+    role: 'admin',
+    summary: 'The channels in force, what they are told of, and how they do',
+    query: pageQuery,
+    answer: notificationChannelPageSchema,
+  }),
+  testNotification: route({
+    method: 'POST',
+    path: `${V1}/notifications/test`,
+    tag,
+    role: 'admin',
+    summary: 'Sends a test by a channel now, and answers what the receiver said',
+    description: 'Tried once. Whether it arrived is said by `state` of the answer: `sent` or `failed`.',
+    body: z.object({ channel: z.string().min(1).max(63) }).strict(),
+    answer: notificationTestSchema,
+    errors: ['ERR_NOT_FOUND', 'ERR_CONFLICT'],
+  }),
+}

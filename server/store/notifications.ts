@@ -1,0 +1,289 @@
+import { decodeCursor, pageSize, toPage } from '../contract/cursor.ts'
+import type { NotificationKind, NotificationState, Page, TimelineItem } from '../contract/index.ts'
+import type { Connection, Run, SqlRow, SqlValue } from './connection.ts'
+import type { Prisma, PrismaClient } from './generated/client.ts'
+import { putTimelineItem } from './incidents.ts'
+import type { ChannelFigures, NotificationChange, OutboxPlan, StoredNotification } from './store.ts'
+
+/** Rows of one incident that a plan is made from; far more than a conversation has. */
+const maxOfIncident = 500
+
+const numberOrNull = (value: SqlValue | undefined): number | null =>
+  value === null || value === undefined ? null : Number(value)
+const textOrNull = (value: SqlValue | undefined): string | null =>
+  value === null || value === undefined ? null : String(value)
+
+const rowOf = (row: SqlRow): StoredNotification => ({
+  id: String(row.id),
+  channel: String(row.channel),
+  kind: String(row.kind) as NotificationKind,
+  incidentId: textOrNull(row.incidentId),
+  reason: String(row.reason),
+  state: String(row.state) as NotificationState,
+  attempts: Number(row.attempts),
+  nextAttemptAt: numberOrNull(row.nextAttemptAt),
+  lastError: textOrNull(row.lastError),
+  createdAt: Number(row.createdAt),
+  sentAt: numberOrNull(row.sentAt),
+  message: textOrNull(row.message),
+})
+
+const columns =
+  '"id", "channel", "kind", "incidentId", "reason", "state", "attempts", "nextAttemptAt", "lastError", "createdAt", "sentAt", "message"'
+
+/** In use, or sent: what the decision about the next message is made from. */
+const live = '("nextAttemptAt" IS NOT NULL OR "state" = \'sending\' OR "sentAt" IS NOT NULL)'
+
+const add = async (run: Run, row: StoredNotification): Promise<void> => {
+  await run(
+    `INSERT INTO "notifications" (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT ("id") DO NOTHING`,
+    [
+      row.id,
+      row.channel,
+      row.kind,
+      row.incidentId,
+      row.reason,
+      row.state,
+      row.attempts,
+      row.nextAttemptAt,
+      row.lastError,
+      row.createdAt,
+      row.sentAt,
+      row.message,
+    ],
+  )
+}
+
+const change = async (run: Run, { id, ...next }: NotificationChange): Promise<void> => {
+  const keys = Object.keys(next) as (keyof typeof next)[]
+  if (keys.length === 0) return
+  // What is being sent belongs to whoever sends it.
+  await run(
+    `UPDATE "notifications" SET ${keys.map((key) => `"${key}" = ?`).join(', ')} WHERE "id" = ? AND "state" <> 'sending'`,
+    [...keys.map((key) => next[key] ?? null), id],
+  )
+}
+
+/** Writes what a plan makes of one incident's messages; part of the transaction that changes the incident. */
+export const writeOutbox = async (run: Run, incidentId: string, plan: OutboxPlan): Promise<void> => {
+  const { rows } = await run(
+    `SELECT ${columns} FROM "notifications" WHERE "incidentId" = ? AND ${live} ORDER BY "id" DESC LIMIT ?`,
+    [incidentId, maxOfIncident],
+  )
+  const planned = plan(rows.map(rowOf).reverse())
+  for (const each of planned.change) await change(run, each)
+  for (const each of planned.add) await add(run, each)
+}
+
+export const planNotifications = (
+  connection: Connection,
+  incidentId: string,
+  plan: OutboxPlan,
+): Promise<void> => connection.transaction((run) => writeOutbox(run, incidentId, plan))
+
+export const addNotification = (connection: Connection, row: StoredNotification): Promise<void> =>
+  connection.exclusive((run) => add(run, row))
+
+const marks = (values: readonly unknown[]): string => values.map(() => '?').join(', ')
+
+/**
+ * What is due at `now` (epoch ms) in these channels, oldest first. A lease that reaches further ahead than one can was written by a
+ * clock that has been set back since: it has ended.
+ */
+export const readDue = async (
+  connection: Connection,
+  channels: readonly string[],
+  now: number,
+  leaseMs: number,
+  limit: number,
+): Promise<StoredNotification[]> => {
+  const { rows } = await connection.query(
+    `SELECT ${columns} FROM "notifications" WHERE "channel" IN (${marks(channels)}) AND (
+       ("state" IN ('waiting', 'silenced') AND "nextAttemptAt" <= ?)
+       OR ("state" = 'sending' AND ("leaseUntil" < ? OR "leaseUntil" > ?)))
+     ORDER BY "id" LIMIT ?`,
+    [...channels, now, now, now + leaseMs, limit],
+  )
+  return rows.map(rowOf)
+}
+
+/** Takes a row for one attempt; false where somebody else has it, or it is not due any more. */
+export const claimNotification = async (
+  connection: Connection,
+  claim: { id: string; owner: string; now: number; leaseMs: number; message: string },
+): Promise<boolean> => {
+  const { id, owner, now, leaseMs, message } = claim
+  const { changed } = await connection.query(
+    `UPDATE "notifications" SET "state" = 'sending', "owner" = ?, "leaseUntil" = ?, "attempts" = "attempts" + 1,
+       "message" = COALESCE("message", ?)
+     WHERE "id" = ? AND (("state" IN ('waiting', 'silenced') AND "nextAttemptAt" <= ?)
+       OR ("state" = 'sending' AND ("leaseUntil" < ? OR "leaseUntil" > ?)))`,
+    [owner, now + leaseMs, message, id, now, now, now + leaseMs],
+  )
+  return changed === 1
+}
+
+/** Writes what became of an attempt, with its row on the incident's timeline; false where the lease is somebody else's now. */
+export const settleNotification = (
+  connection: Connection,
+  owner: string,
+  { id, ...next }: NotificationChange,
+  item: { incidentId: string; row: TimelineItem } | null,
+): Promise<boolean> =>
+  connection.transaction(async (run) => {
+    const keys = Object.keys(next) as (keyof typeof next)[]
+    const { changed } = await run(
+      `UPDATE "notifications" SET ${keys.map((key) => `"${key}" = ?`).join(', ')}, "owner" = NULL, "leaseUntil" = NULL
+       WHERE "id" = ? AND ("owner" = ? OR "state" IN ('waiting', 'silenced'))`,
+      [...keys.map((key) => next[key] ?? null), id, owner],
+    )
+    if (changed !== 1) return false
+    if (item !== null) await putTimelineItem(run, item.incidentId, item.row)
+    return true
+  })
+
+/** What was sent or waits of these incidents, oldest first. */
+export const readConversations = async (
+  connection: Connection,
+  incidentIds: readonly string[],
+): Promise<StoredNotification[]> => {
+  if (incidentIds.length === 0) return []
+  const { rows } = await connection.query(
+    `SELECT ${columns} FROM "notifications" WHERE "incidentId" IN (${marks(incidentIds)}) AND ${live} ORDER BY "id"`,
+    [...incidentIds],
+  )
+  return rows.map(rowOf)
+}
+
+/** Held back by a channel for a summary, oldest first. */
+export const readHeldBack = async (
+  connection: Connection,
+  channel: string,
+  reason: string,
+): Promise<StoredNotification[]> => {
+  const { rows } = await connection.query(
+    `SELECT ${columns} FROM "notifications" WHERE "channel" = ? AND "state" = 'silenced' AND "reason" = ? ORDER BY "id" LIMIT 1000`,
+    [channel, reason],
+  )
+  return rows.map(rowOf)
+}
+
+/** Lets what waits for its next attempt be tried at `now`; what waits for its first keeps its time. */
+export const hurryNotifications = async (
+  connection: Connection,
+  channel: string,
+  now: number,
+): Promise<void> => {
+  await connection.query(
+    `UPDATE "notifications" SET "nextAttemptAt" = ? WHERE "channel" = ? AND "state" = 'waiting' AND "attempts" > 0 AND "nextAttemptAt" > ?`,
+    [now, channel, now],
+  )
+}
+
+/** The clock was set back by so many ms: what waits, waits no longer for it. */
+export const advanceNotifications = async (connection: Connection, ms: number): Promise<void> => {
+  await connection.query(
+    `UPDATE "notifications" SET "nextAttemptAt" = "nextAttemptAt" - ? WHERE "nextAttemptAt" IS NOT NULL`,
+    [Math.trunc(ms)],
+  )
+}
+
+/** Gives up what has waited since before `since` (epoch ms) and was tried often enough, or belongs to no channel. */
+export const expireNotifications = async (
+  connection: Connection,
+  options: { since: number; attempts: number; channels: readonly string[]; reason: string },
+): Promise<number> => {
+  const { since, attempts, channels, reason } = options
+  const { changed } = await connection.query(
+    `UPDATE "notifications" SET "state" = 'failed', "nextAttemptAt" = NULL, "reason" = ?
+     WHERE "state" = 'waiting' AND "createdAt" < ? AND ("attempts" >= ?${
+       channels.length === 0 ? ' OR 1 = 1' : ` OR "channel" NOT IN (${marks(channels)})`
+     })`,
+    [reason, since, attempts, ...channels],
+  )
+  return changed
+}
+
+/** How each channel does; `now` in epoch ms. */
+export const readChannelFigures = async (
+  connection: Connection,
+  now: number,
+): Promise<Map<string, ChannelFigures>> => {
+  const { rows } = await connection.query(
+    `SELECT "channel",
+       SUM(CASE WHEN "state" IN ('waiting', 'sending') OR ("state" = 'silenced' AND "nextAttemptAt" IS NOT NULL) THEN 1 ELSE 0 END) AS "waiting",
+       SUM(CASE WHEN "sentAt" > ? AND "sentAt" <= ? AND "kind" <> 'test' THEN 1 ELSE 0 END) AS "sentLastHour",
+       MAX("sentAt") AS "lastSentAt",
+       MAX(CASE WHEN "kind" = 'summary' THEN "sentAt" END) AS "lastSummaryAt",
+       MAX(CASE WHEN "kind" = 'summary' AND "sentAt" IS NOT NULL THEN "id" END) AS "lastSummaryId",
+       SUM(CASE WHEN "kind" = 'summary' AND "state" IN ('waiting', 'sending') THEN 1 ELSE 0 END) AS "summariesWaiting",
+       MIN(CASE WHEN "state" = 'waiting' AND "attempts" > 0 THEN "createdAt" END) AS "failingSince"
+     FROM "notifications" GROUP BY "channel"`,
+    [now - 3_600_000, now],
+  )
+  return new Map(
+    rows.map((row) => [
+      String(row.channel),
+      {
+        waiting: Number(row.waiting),
+        sentLastHour: Number(row.sentLastHour),
+        lastSentAt: numberOrNull(row.lastSentAt),
+        lastSummaryAt: numberOrNull(row.lastSummaryAt),
+        lastSummaryId: textOrNull(row.lastSummaryId),
+        summariesWaiting: Number(row.summariesWaiting),
+        failingSince: numberOrNull(row.failingSince),
+      },
+    ]),
+  )
+}
+
+/** Newest first. */
+export const readNotifications = async (
+  prisma: PrismaClient,
+  filter: { channel?: string; incident?: string; state?: string; limit?: number; cursor?: string },
+): Promise<Page<StoredNotification>> => {
+  const size = pageSize(filter.limit)
+  const after = decodeCursor('notifications', filter.cursor, 'string')
+  const and: Prisma.NotificationWhereInput[] = []
+  if (filter.channel !== undefined) and.push({ channel: filter.channel })
+  if (filter.incident !== undefined) and.push({ incidentId: filter.incident })
+  if (filter.state !== undefined) and.push({ state: filter.state })
+  if (after) and.push({ id: { lt: String(after.id) } })
+  const rows = await prisma.notification.findMany({
+    where: { AND: and },
+    orderBy: { id: 'desc' },
+    take: size + 1,
+  })
+  return toPage(
+    'notifications',
+    rows,
+    size,
+    (row) => ({ at: Number(row.createdAt), id: row.id }),
+    (row) => ({
+      ...row,
+      kind: row.kind as NotificationKind,
+      state: row.state as NotificationState,
+      nextAttemptAt: row.nextAttemptAt === null ? null : Number(row.nextAttemptAt),
+      createdAt: Number(row.createdAt),
+      sentAt: row.sentAt === null ? null : Number(row.sentAt),
+    }),
+  )
+}
+
+/** What ended before `before` (epoch ms) goes, and all but the newest `most` of the rest; what is still needed stays. */
+export const forgetNotifications = async (
+  connection: Connection,
+  before: number,
+  most: number,
+): Promise<number> => {
+  const ended = `"nextAttemptAt" IS NULL AND "state" <> 'sending'
+    AND ("incidentId" IS NULL OR "incidentId" NOT IN (SELECT "id" FROM "incidents" WHERE "state" <> 'resolved'))`
+  const old = await connection.query(`DELETE FROM "notifications" WHERE ${ended} AND "createdAt" < ?`, [
+    before,
+  ])
+  const many = await connection.query(
+    `DELETE FROM "notifications" WHERE "id" IN (SELECT "id" FROM "notifications" WHERE ${ended} ORDER BY "id" DESC LIMIT -1 OFFSET ?)`,
+    [most],
+  )
+  return old.changed + many.changed
+}
