@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { SIGNAL_FAMILIES } from './notifications.ts'
+import { CHANNEL_KINDS, SIGNAL_FAMILIES } from './notifications.ts'
 
 /** What a message is written into: control characters in it would become headers of their own. */
 const CONTROL = /\p{Cc}/u
@@ -220,13 +220,14 @@ const pagerdutySchema = z
   .strict()
 
 /** One way to tell people; `kind` chooses how. */
-const channelSchema = z.discriminatedUnion('kind', [
-  webhookSchema,
-  slackSchema,
-  emailSchema,
-  ntfySchema,
-  pagerdutySchema,
-])
+const channelSchema = z.discriminatedUnion(
+  'kind',
+  [webhookSchema, slackSchema, emailSchema, ntfySchema, pagerdutySchema],
+  {
+    error: (issue) =>
+      issue.code === 'invalid_union' ? `must be one of ${CHANNEL_KINDS.join(', ')}` : undefined,
+  },
+)
 
 /** Who is told of incidents, of which, and how. */
 export const notifySchema = z

@@ -1,7 +1,7 @@
-import { monotonicFactory } from 'ulid'
 import { type ChannelConfig, type Incident, type NotificationKind, SEVERITIES } from '../../contract/index.ts'
 import type { NotificationChange, OutboxPlan, StoredNotification } from '../../store/store.ts'
 import { REOPEN_MS } from '../incidents/folding.ts'
+import { nextId } from './next-id.ts'
 import { isRouted } from './routes.ts'
 
 // What one channel was told of one incident, and what it is to be told next. Pure; times in epoch ms.
@@ -23,9 +23,6 @@ const FLAPPING_FROM = 3
 const TELLING: ReadonlySet<NotificationKind> = new Set(['opened', 'updated', 'repeated'])
 
 export const isTelling = (kind: NotificationKind): boolean => TELLING.has(kind)
-
-/** Ascends also where the clock does not, so that messages go out in the order in which they were written. */
-const nextId = monotonicFactory()
 
 type Channel = Pick<
   ChannelConfig,

@@ -14,6 +14,7 @@ import { within } from '../../time/deadline.ts'
 import { isTelling } from './conversation.ts'
 import { Lane } from './lane.ts'
 import { channelWords, incidentMessage, type Message, summaryMessage, testMessage } from './message.ts'
+import { nextId } from './next-id.ts'
 import type { Outcome } from './outcome.ts'
 import type { SilencedBy } from './silence.ts'
 
@@ -86,7 +87,7 @@ const newNotification = (
   reason: string,
   at: number,
 ): StoredNotification => ({
-  id: ulid(at),
+  id: nextId(at),
   channel,
   kind,
   incidentId: null,
@@ -228,6 +229,11 @@ export class Courier {
     } finally {
       lane.isBusy = false
     }
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#running)
   }
 
   /** Nothing new is begun; what is on its way gets some seconds. What has no answer then is sent again by the next start. */

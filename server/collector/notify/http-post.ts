@@ -44,7 +44,11 @@ const FAULTS: Readonly<Record<string, string>> = {
 /** Why something could not be reached: known faults in words, others as they were said. */
 export const faultWords = (error: unknown): string => {
   const { code, message } = error as { code?: unknown; message?: unknown }
-  return FAULTS[String(code)] ?? plainLine(String(message ?? error)).slice(0, MAX_ANSWER_SHOWN)
+  // Libraries put codes of their own in front of the socket's.
+  const inside = /\bE[A-Z_]{3,}\b/.exec(String(message))?.[0] ?? ''
+  return (
+    FAULTS[String(code)] ?? FAULTS[inside] ?? plainLine(String(message ?? error)).slice(0, MAX_ANSWER_SHOWN)
+  )
 }
 
 /** Milliseconds of `Retry-After`: seconds or a date (RFC 9110 §10.2.3); null where it says neither. */

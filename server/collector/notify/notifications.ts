@@ -106,7 +106,7 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   }
 
   start(): void {
-    this.#recurring.every(LOOK_MS, 'the look at notifications', () => this.#courier.look())
+    this.#recurring.every(LOOK_MS, 'the look at notifications', () => this.look())
     this.#recurring.every(REPEATS_MS, 'repeating notifications', () => this.repeat())
     this.#recurring.every(TIDY_MS, 'tidying notifications', () => this.#courier.tidy())
   }
@@ -143,7 +143,17 @@ export class Notifications implements IncidentTeller, NotificationDesk {
     }
   }
 
-  /** Writes what is to be told again. Public for tests. */
+  /** Lets every channel that is ready take what is due. */
+  look(): Promise<void> {
+    return this.#courier.look()
+  }
+
+  /** Resolves when nothing is on its way. */
+  idle(): Promise<void> {
+    return this.#courier.idle()
+  }
+
+  /** Writes what is to be told again. */
   async repeat(): Promise<void> {
     const { store, open, now } = this.#options
     const incidents = open()
