@@ -241,7 +241,16 @@ export const configSchema = z
     }),
     notify: notifySchema.prefault([]).meta({
       description: 'Who is told of incidents, and how ([notifications](notifications.md))',
-      examples: [[{ name: 'team', kind: 'slack', url: '${SLACK_URL}', min: 'warning' }]],
+      examples: [
+        [
+          {
+            name: 'team',
+            kind: 'slack',
+            url: 'https://hooks.slack.com/services/T000/B000/XXX',
+            min: 'warning',
+          },
+        ],
+      ],
     }),
     retention: retentionSchema.prefault({}).meta({
       description: 'How long things are kept; what lies around an incident is kept longer',

@@ -152,7 +152,7 @@ const slackSchema = z
     ...common,
     url: httpAddress('https://hooks.slack.com/services/T000/B000/XXX').meta({
       description: 'The address of the incoming webhook; a secret.',
-      examples: ['${SLACK_URL}'],
+      examples: ['https://hooks.slack.com/services/T000/B000/XXX'],
     }),
     ca,
   })
