@@ -70,6 +70,12 @@ const definitions: MetricDefinition<ApiOptions>[] = [
     read: ({ collector }) => one(collector.figures().pollsHeld ?? 0),
   },
   {
+    name: 'tidegate_name_lookups_hung_total',
+    kind: 'counter',
+    help: 'Names of nodes that the resolver of this machine did not answer within a second.',
+    read: ({ collector }) => one(collector.figures().lookupsHung ?? 0),
+  },
+  {
     name: 'tidegate_collector_lateness_seconds',
     kind: 'gauge',
     help: 'Lateness of polls, p99 over the last minute.',

@@ -438,6 +438,7 @@ export class Collector implements CollectorHandle {
       pollsMissed: missed,
       pollsUnderWay: underWay,
       pollsHeld: held,
+      lookupsHung: this.#rules.names.hung,
       targets: members.length,
       streams: members.filter((node) => node.stream?.state === 'live').length,
     }

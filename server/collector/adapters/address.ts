@@ -1,6 +1,7 @@
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
+import { lookup as dnsLookup, type LookupAddress, type Resolver } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { type Lookup, Names, type NamesFigures } from './names.ts'
 
 /** Cloud metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure's wire server. */
 const METADATA = new Set(['fd00:ec2::254', '100.100.100.200', '168.63.129.16'])
@@ -25,6 +26,8 @@ export interface AddressRules {
 export interface AdjustableRules extends AddressRules {
   /** Throws on an entry that is neither a CIDR range nor an address. */
   setAllow(allow: readonly string[]): void
+  /** How looking names up goes. */
+  readonly names: NamesFigures
 }
 
 /**
@@ -33,16 +36,20 @@ export interface AdjustableRules extends AddressRules {
  * machine only where it is allowed.
  */
 class PollRules implements AdjustableRules {
-  readonly #resolve: typeof dnsLookup
+  readonly #names: Names
   #ranges: readonly AddressRange[]
 
-  constructor(allow: readonly string[], resolve: typeof dnsLookup) {
-    this.#resolve = resolve
+  constructor(allow: readonly string[], names: Names) {
+    this.#names = names
     this.#ranges = allow.map(parseRange)
   }
 
   setAllow(allow: readonly string[]): void {
     this.#ranges = allow.map(parseRange)
+  }
+
+  get names(): NamesFigures {
+    return this.#names.figures
   }
 
   refuses(address: string, embedded: boolean): string | null {
@@ -79,7 +86,7 @@ class PollRules implements AdjustableRules {
 
   lookup(embedded: boolean): LookupFunction {
     return (hostname, options, callback) => {
-      this.#resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+      this.#names.find(hostname, (error, addresses) => {
         if (error) return callback(error, '')
         const refusal = this.#refusesAnswer(hostname, addresses, embedded)
         if (refusal !== null) return callback(new BlockedAddressError(refusal), '')
@@ -106,11 +113,16 @@ class PollRules implements AdjustableRules {
   }
 }
 
-/** @param allow CIDR ranges or single addresses; throws on one that is neither. */
+/**
+ * @param allow CIDR ranges or single addresses; throws on one that is neither.
+ * @param lookup how the system looks names up
+ * @param resolver asks its name servers directly where that hangs
+ */
 export const createAddressRules = (
   allow: readonly string[],
-  resolve: typeof dnsLookup = dnsLookup,
-): AdjustableRules => new PollRules(allow, resolve)
+  lookup: Lookup = dnsLookup,
+  resolver?: Resolver,
+): AdjustableRules => new PollRules(allow, new Names(lookup, resolver))
 
 const isLoopback = (address: string): boolean =>
   ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'

@@ -1,13 +1,16 @@
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { TlsMaterial } from '../../contract/kinds/entry.ts'
-import type { AddressRules } from './address.ts'
+import { type AddressRules, BlockedAddressError } from './address.ts'
+import { Charset } from './charset.ts'
 import { ContinueFilter } from './continue-filter.ts'
 import type { PollOutcome, Reading } from './reading.ts'
 import { closedByServer, type TlsParty, tlsFailure } from './tls-failure.ts'
 
 /** Bytes of a document on the wire. */
 export const MAX_DOCUMENT_BYTES = 65_536
+
+const LOOK_UP_AGAIN_MS = 60_000
 
 /** Whom to ask, and for what. */
 export interface ProbeTarget {
@@ -58,12 +61,22 @@ interface Line {
   socket: Socket | null
   /** The newest connection over which an answer came. */
   answeredOn: Socket | null
+  /** The name in its address, and null for a literal address, which leads nowhere else. */
+  name: string | null
+  isLookingUp: boolean
+  /** When its name was looked up last, monotonic ms. */
+  lookedUpAt: number
+  underWay: number
+  /** Its name leads elsewhere now: it is not used again. */
+  isStale: boolean
 }
 
 export interface HttpProbeOptions {
   /** Deadline over the whole exchange, connecting included. */
   timeoutMs: number
   rules: AddressRules
+  /** An open connection is kept for so long until its name is looked up again; default 60 s. */
+  lookUpAgainMs?: number
   now?: () => number
 }
 
@@ -119,14 +132,32 @@ export class HttpProbe {
 
   #lineOf(target: ProbeTarget): Line {
     const known = this.#lines.get(target.id)
-    if (known && known.url === target.url && known.tls === target.tls && !known.client.destroyed) return known
+    if (
+      known &&
+      known.url === target.url &&
+      known.tls === target.tls &&
+      !known.client.destroyed &&
+      !known.isStale
+    ) {
+      this.#lookUpAgain(known, target)
+      return known
+    }
     this.forget(target.id)
+    const lookup = this.#options.rules.lookup(target.embedded)
+    const host = new URL(target.url).hostname
     const dial = buildConnector({
       ...target.tls,
       // What is read is HTTP/1.1: bounds of heads and bodies hold for that.
       allowH2: false,
       timeout: target.timeoutMs ?? this.#options.timeoutMs,
-      lookup: this.#options.rules.lookup(target.embedded),
+      lookup: (name, options, done) => {
+        line.isLookingUp = true
+        lookup(name, options, (...found) => {
+          line.isLookingUp = false
+          line.lookedUpAt = performance.now()
+          done(...found)
+        })
+      },
     })
     const line: Line = {
       url: target.url,
@@ -135,6 +166,11 @@ export class HttpProbe {
       socket: null,
       filter: null,
       answeredOn: null,
+      name: isIP(host.replace(/^\[|\]$/g, '')) === 0 ? host : null,
+      isLookingUp: false,
+      lookedUpAt: 0,
+      underWay: 0,
+      isStale: false,
       client: new Client(new URL(target.url).origin, {
         pipelining: 1,
         keepAliveTimeout: 30_000,
@@ -155,6 +191,26 @@ export class HttpProbe {
     return line
   }
 
+  /**
+   * A connection that is kept alive outlives what its name leads to. Looked up beside the poll, so that a slow name server costs none; where the
+   * address has left the answer, or may not be asked any more, the connection is given up.
+   */
+  #lookUpAgain(line: Line, target: ProbeTarget): void {
+    const address = line.socket?.remoteAddress
+    const { lookUpAgainMs = LOOK_UP_AGAIN_MS, rules } = this.#options
+    if (line.name === null || address === undefined || line.isLookingUp) return
+    if (performance.now() - line.lookedUpAt < lookUpAgainMs) return
+    line.lookedUpAt = performance.now()
+    rules.lookup(target.embedded)(line.name, { all: true }, (error, found) => {
+      // Who cannot be asked for it says nothing of where it leads.
+      if (error !== null && !(error instanceof BlockedAddressError)) return
+      const addresses = error === null && Array.isArray(found) ? found.map((each) => plain(each.address)) : []
+      if (addresses.includes(plain(address))) return
+      line.isStale = true
+      if (line.underWay === 0 && this.#lines.get(target.id) === line) this.forget(target.id)
+    })
+  }
+
   #exchange(target: ProbeTarget, path: string, options: AskOptions, remainingMs: number): Promise<Exchange> {
     return new Promise((resolve) => {
       const line = this.#lineOf(target)
@@ -163,6 +219,7 @@ export class HttpProbe {
       let status: number | null = null
       let saidAt = Number.NaN
       let bytes = 0
+      let charset = new Charset('')
       const chunks: Buffer[] = []
       const { maxBytes = MAX_DOCUMENT_BYTES, take = (chunk) => chunks.push(chunk) } = options
       // What another exchange began to take is worth nothing to this one.
@@ -172,15 +229,20 @@ export class HttpProbe {
         if (settled) return
         settled = true
         clearTimeout(timer)
+        line.underWay -= 1
         // A connection with an unread rest cannot be used again, and reading it would be doing what was refused. Another one may stand in
         // its place meanwhile.
-        if (!keepConnection && this.#lines.get(target.id) === line) this.forget(target.id)
+        if ((!keepConnection || line.isStale) && this.#lines.get(target.id) === line) this.forget(target.id)
         resolve(result)
       }
       const refuse = (outcome: PollOutcome, reason: string) => settle({ outcome, status, reason }, false)
+      const limitMs = target.timeoutMs ?? this.#options.timeoutMs
+      line.underWay += 1
       const timer = setTimeout(
         () =>
-          refuse('timeout', `no complete answer within ${target.timeoutMs ?? this.#options.timeoutMs} ms`),
+          line.isLookingUp
+            ? refuse('dns', `the name ${line.name} was not resolved within ${limitMs} ms`)
+            : refuse('timeout', `no complete answer within ${limitMs} ms`),
         Math.max(1, remainingMs),
       )
 
@@ -196,15 +258,21 @@ export class HttpProbe {
           saidAt = typeof answered.date === 'string' ? Date.parse(answered.date) : Number.NaN
           const refusal = headerRefusal(statusCode, answered, maxBytes)
           if (refusal) refuse(refusal.outcome, refusal.reason)
+          charset = new Charset(String(answered['content-type'] ?? ''))
         },
         onResponseData(_controller, chunk) {
           if (settled) return
           bytes += chunk.length
-          if (bytes <= maxBytes) take(chunk)
-          else refuse('too_large', `the answer is larger than ${maxBytes} bytes`)
+          if (bytes > maxBytes) return refuse('too_large', `the answer is larger than ${maxBytes} bytes`)
+          const fault = charset.take(chunk)
+          if (fault === null) take(chunk)
+          else refuse('bad_body', `the answer ${fault}`)
         },
         onResponseEnd() {
-          const text = Buffer.concat(chunks).toString('utf8')
+          const fault = charset.end()
+          if (fault !== null)
+            return settle({ outcome: 'bad_body', status, reason: `the answer ${fault}` }, true)
+          const text = withoutMark(Buffer.concat(chunks).toString('utf8'))
           const said = Number.isFinite(saidAt) ? { saidAt } : {}
           settle({ outcome: 'ok', status, reason: 'answered', text, ...said }, true)
         },
@@ -215,6 +283,8 @@ export class HttpProbe {
           const isFirst = line.socket !== null && line.socket !== line.answeredOn
           if (isFirst && !isOurs && failure.outcome === 'refused' && /^https:/i.test(target.url))
             return settle({ outcome: 'tls', status, reason: closedByServer(target.tls) }, false)
+          if (status !== null && failure.outcome === 'refused')
+            failure.reason = `the connection ended in the middle of the answer: ${failure.reason}`
           settle({ ...failure, status, retryable: wasUsed && status === null && !isOurs }, false)
         },
       }
@@ -232,6 +302,12 @@ export class HttpProbe {
     })
   }
 }
+
+/** An IPv4 address is the same one in the form of IPv6. */
+const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+
+/** A mark that says nothing of UTF-8 (RFC 8259 §8.1). */
+const withoutMark = (text: string): string => (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text)
 
 const headerRefusal = (
   statusCode: number,

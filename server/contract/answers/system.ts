@@ -65,6 +65,9 @@ export const systemInfoSchema = z
       pollsHeld: count
         .describe('Polls that began late because too many were under way, since the start')
         .optional(),
+      lookupsHung: count
+        .describe('Names of nodes that the resolver of this machine did not answer within a second')
+        .optional(),
       targets: count,
       streams: count,
     }),

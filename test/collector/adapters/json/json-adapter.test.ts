@@ -133,7 +133,7 @@ describe('a poll of a node of kind json', () => {
     ['HTML', raw('<!doctype html><h1>hi</h1>'), 'bad_body', 'is not JSON'],
     ['broken JSON', raw('{"ok":tru'), 'bad_body', 'is not JSON'],
     ['nothing', raw(''), 'bad_body', 'is not JSON'],
-    ['bytes that are no text', raw(Buffer.from([0xff, 0xfe, 0x00])), 'bad_body', 'is not JSON'],
+    ['bytes that are no text', raw(Buffer.from([0xff, 0xfe, 0x00])), 'bad_body', 'is in UTF-16'],
     ['JSON nine deep', raw(`${'['.repeat(9)}${']'.repeat(9)}`), 'bad_body', '9 levels deep'],
     ['JSON a hundred thousand deep', raw('['.repeat(65_000)), 'bad_body', '65000 levels deep'],
     ['a megabyte', raw(`"${'x'.repeat(1_000_000)}"`), 'too_large', '65536'],

@@ -124,7 +124,7 @@ describe('a poll of a node of kind prometheus', () => {
     ['comments alone', page('# HELP up it is up\n'), 'bad_body', 'has comments, and no series'],
     ['gzip without saying so', page(gzipSync('up 1\n')), 'bad_body', 'is gzip'],
     ['gzip', page(gzipSync('up 1\n'), { 'content-encoding': 'gzip' }), 'bad_body', 'content encoding gzip'],
-    ['bytes that are no text', page(Buffer.from([0xff, 0xfe, 0, 1])), 'bad_body', 'no page for Prometheus'],
+    ['bytes that are no text', page(Buffer.from([0xff, 0xfe, 0, 1])), 'bad_body', 'is in UTF-16'],
     [
       'more lines of another kind than series',
       page('up 1\n<a>\n<b>\n'),
