@@ -70,12 +70,14 @@ export class Names {
     }
     const question: Question = { name, askers: [done], begunAt: null, timer: undefined }
     this.#questions.set(name, question)
-    if ((this.#resting.get(name) ?? 0) > performance.now() || this.#waiting.length >= MAX_WAITING)
-      return this.#askServers(question)
-    if (this.#underWay < AT_ONCE) return this.#askSystem(question)
-    this.#waiting.push(question)
-    question.timer = setTimeout(() => this.#askServers(question), PATIENCE_MS)
-    question.timer.unref()
+    const mayWait = this.#waiting.length < MAX_WAITING && (this.#resting.get(name) ?? 0) <= performance.now()
+    if (!mayWait) this.#askServers(question)
+    else if (this.#underWay < AT_ONCE) this.#askSystem(question)
+    else {
+      this.#waiting.push(question)
+      question.timer = setTimeout(() => this.#askServers(question), PATIENCE_MS)
+      question.timer.unref()
+    }
   }
 
   #askSystem(question: Question): void {
