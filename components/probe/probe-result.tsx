@@ -9,7 +9,7 @@ import { PlainTable } from '../ui/plain-table.tsx'
 
 /** What was found at an address: the verdict, the line to paste, then the evidence. */
 export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
-  const { guesses, reading, understood, notUnderstood, choices, verbs, tables, entry, kind } = found
+  const { guesses, reading, understood, notUnderstood, problems, choices, verbs, tables, entry, kind } = found
   return (
     <div className="mt-5 grid gap-5" aria-live="polite">
       <div className="grid max-w-prose gap-1">
@@ -41,7 +41,17 @@ export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
           </PlainTable>
         </section>
       )}
-      {reading?.outcome === 'ok' && notUnderstood.length > 0 && (
+      {problems.length > 0 && (
+        <section>
+          <h3 className="mb-1 font-medium">Its problems</h3>
+          <ul className="list-disc pl-5 text-degraded">
+            {problems.map((each) => (
+              <li key={each}>{each}</li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {notUnderstood.some((each) => each !== reading?.reason) && (
         <section>
           <h3 className="mb-1 font-medium">Not understood</h3>
           <ul className="list-disc pl-5 text-degraded">

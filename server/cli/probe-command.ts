@@ -1,4 +1,6 @@
 import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
+import type { NodeTable } from '../contract/answers/node-table.ts'
+import { durationWords } from '../contract/words.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, table } from './output.ts'
 
@@ -12,7 +14,7 @@ export const printProbe = (found: NodeProbeAnswer, json: boolean): number => {
 }
 
 const probeText = (found: NodeProbeAnswer): string => {
-  const { kind, guesses, reading, understood, notUnderstood, choices, verbs, entry } = found
+  const { kind, guesses, reading, understood, notUnderstood, problems, choices, tables, verbs, entry } = found
   const preset = guesses[0]?.preset
   const parts: string[] = []
   const [best, ...others] = guesses
@@ -34,6 +36,8 @@ const probeText = (found: NodeProbeAnswer): string => {
     )
   if (notUnderstood.length > 0)
     parts.push(`\nNot understood:\n${notUnderstood.map((each) => `  ${each}`).join('\n')}`)
+  if (problems.length > 0) parts.push(`\nIts problems:\n${problems.map((each) => `  ${each}`).join('\n')}`)
+  for (const each of tables) parts.push(tableText(each))
   if (choices.length > 0) {
     const more = choices.length - MAX_LISTED
     parts.push(
@@ -46,4 +50,32 @@ const probeText = (found: NodeProbeAnswer): string => {
   if (kind !== null) parts.push(`\nDrain: ${verbs.words}`)
   if (entry !== '') parts.push(`\nThe entry for \`nodes\` of tidegate.yaml:\n\n${entry}`)
   return parts.join('\n')
+}
+
+/** Rows of a table that are listed for people. */
+const MAX_ROWS = 20
+
+const tableText = ({ title, columns, rows, total }: NodeTable): string => {
+  const shown = rows
+    .slice(0, MAX_ROWS)
+    .map((row) => columns.map(({ key, cell }) => cellText(cell, row[key] ?? null)))
+  const more = total - shown.length
+  const text =
+    shown.length === 0
+      ? '  none'
+      : table(
+          columns.map(({ label }) => label),
+          shown,
+        )
+  return `\n${title}:\n${text}${more > 0 ? `\n  and ${more} more` : ''}`
+}
+
+const cellText = (
+  kind: NodeTable['columns'][number]['cell'],
+  cell: NodeTable['rows'][number][string],
+): string | number | null => {
+  if (typeof cell === 'object') return cell?.word ?? null
+  if (typeof cell === 'string') return cell
+  if (kind === 'duration') return durationWords(cell)
+  return kind === 'time' ? new Date(cell).toISOString() : cell
 }

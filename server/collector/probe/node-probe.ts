@@ -18,6 +18,7 @@ import { readJson } from '../adapters/untrusted-json.ts'
 import { choicesOf, suggestedMap } from './choices.ts'
 import { entryText } from './entry-text.ts'
 import { guessHttp, isRead } from './guess.ts'
+import { hintsOf } from './hints.ts'
 import { seriesChoices } from './series-choices.ts'
 
 /** Looks at unknown systems that may be under way at once: each asks several times. */
@@ -80,7 +81,8 @@ export class NodeProbe {
     const guesses = named === undefined ? sniffed.guesses : []
     const guess = guesses[0]
     const kind = named ?? guess?.kind ?? null
-    if (kind === null) return { ...NOTHING, guesses, reading: sniffed.reading, entry: '' }
+    if (kind === null)
+      return { ...NOTHING, guesses, reading: sniffed.reading, notUnderstood: sniffed.hints ?? [], entry: '' }
     const entry = this.#entryOf(kind, given, guess, sniffed.choices)
     const parsed = nodeEntrySchema.safeParse(entry)
     // Of a JSON answer that nobody has mapped yet there is nothing to read; what can be chosen is told all the same.
@@ -105,8 +107,13 @@ export class NodeProbe {
       guesses,
       reading: readingOf(reading),
       understood: reading.facts === undefined ? [] : understood(reading.facts),
-      notUnderstood: reading.outcome === 'ok' ? [...(reading.partial ?? [])] : [reading.reason],
-      choices: sniffed.choices,
+      notUnderstood: [
+        ...(reading.outcome === 'ok' ? (reading.partial ?? []) : [reading.reason]),
+        ...(sniffed.hints ?? []),
+      ],
+      problems: [...(reading.facts?.problems ?? [])],
+      // Who has a preset, or a map of their own, has chosen.
+      choices: entry.preset === undefined ? sniffed.choices : [],
       verbs: { drain: verbs?.verb ?? null, proof, words: verbWords(verbs?.verb ?? null, proof) },
       tables: [...(reading.facts?.tables ?? [])],
       entry: entryText(entry),
@@ -147,7 +154,8 @@ export class NodeProbe {
       return { guesses: [], reading: null, choices: [] }
     const { guesses, asked, text } = await guessHttp(http, url)
     const { text: _, ...reading } = asked
-    return { guesses, reading: readingOf(reading), choices: text === null ? [] : choicesIn(text) }
+    const hints = hintsOf(asked.text ?? '')
+    return { guesses, reading: readingOf(reading), choices: text === null ? [] : choicesIn(text), hints }
   }
 
   async #sniffAddress(address: string, http: HttpProbe, adapters: Adapters): Promise<SniffedSystem> {
@@ -223,6 +231,8 @@ const SPEAKERS = [
 ] as const
 
 interface SniffedSystem {
+  /** What else could be asked instead, a sentence each. */
+  hints?: string[]
   guesses: ProbeGuess[]
   reading: NodeProbeAnswer['reading']
   choices: ProbeChoice[]
@@ -232,6 +242,7 @@ const NOTHING: Omit<NodeProbeAnswer, 'guesses' | 'reading' | 'entry'> = {
   kind: null,
   understood: [],
   notUnderstood: [],
+  problems: [],
   choices: [],
   verbs: { drain: null, proof: 'none', words: 'Nothing is known of how it could be drained.' },
   tables: [],

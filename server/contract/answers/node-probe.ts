@@ -50,6 +50,7 @@ export const nodeProbeSchema = z
       )
       .describe('What the collector would show and judge'),
     notUnderstood: z.array(z.string()).describe('One sentence for each part that could not be read'),
+    problems: z.array(z.string()).describe('What is wrong with it by its own word, one sentence each'),
     choices: z.array(choiceSchema).describe('Values of the answer that could be mapped, at most 200'),
     verbs: z.object({
       drain: z.string().nullable().describe('What taking it out of service would do; null: nobody can'),
