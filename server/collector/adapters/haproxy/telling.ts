@@ -49,7 +49,7 @@ export class Telling {
       const why = `${id}: ${fault ?? heard.reason}`
       return heard.outcome === 'ok' ? refused(why) : { kind: 'unheard', why }
     }
-    return heard.level === undefined || heard.level === 'admin' ? null : refused(readOnlyWords(heard.level))
+    return heard.level === undefined || heard.level === 'admin' ? null : refused(`${id}: ${readOnlyWords(heard.level)}`)
   }
 
   /**
@@ -72,8 +72,8 @@ export class Telling {
 }
 
 /** Why nothing can be told through a socket of this level. */
-export const readOnlyWords = (level: Level): string =>
-  `its runtime API allows only reading (level ${level}); write \`level admin\` in the \`stats socket\` line to have it drained`
+const readOnlyWords = (level: Level): string =>
+  `its runtime API allows only reading (level ${level}); write \`level admin\` in its \`stats socket\` line to have it drained`
 
 /** Commands by the lines in which they are sent. */
 const linesOf = (commands: readonly string[]): string[][] => {

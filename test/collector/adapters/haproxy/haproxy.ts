@@ -130,7 +130,7 @@ const command = async (path: string, text: string): Promise<string> => {
   socket.on('error', () => socket.destroy())
   socket.setTimeout(3_000, () => socket.destroy())
   socket.write(`${text}\n`)
-  await once(socket, 'close')
+  await new Promise((resolve) => socket.on('close', resolve))
   return answer
 }
 
@@ -144,7 +144,7 @@ export const ask = async (port: number): Promise<string> => {
   socket.on('error', () => socket.destroy())
   socket.setTimeout(5_000, () => socket.destroy())
   socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
-  await once(socket, 'close')
+  await new Promise((resolve) => socket.on('close', resolve))
   return answer.split('\r\n\r\n')[1] ?? answer
 }
 
