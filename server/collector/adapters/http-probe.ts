@@ -24,6 +24,8 @@ export interface ProbeTarget {
 
 /** How one answer is asked for, where that is not a small JSON document. */
 export interface AskOptions {
+  /** Default `GET`. What is posted has no body, and may be sent twice: a connection that was idle may close under it. */
+  readonly method?: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
   /** Default `application/json`. */
   readonly accept?: string
@@ -295,7 +297,7 @@ export class HttpProbe {
         ...options.headers,
       }
       try {
-        line.client.dispatch({ method: 'GET', path, headers: asked }, handler)
+        line.client.dispatch({ method: options.method ?? 'GET', path, headers: asked }, handler)
       } catch (error) {
         settle({ ...failureOf(error, target), status: null }, false)
       }

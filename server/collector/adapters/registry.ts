@@ -1,5 +1,7 @@
 import type { NodeKind } from '../../contract/states.ts'
 import type { Adapter, DrainVerbs } from './adapter.ts'
+import { EnvoyAdapter } from './envoy/adapter.ts'
+import type { EnvoyTarget } from './envoy/target.ts'
 import { HaproxyAdapter } from './haproxy/adapter.ts'
 import type { HaproxyTarget } from './haproxy/target.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
@@ -8,7 +10,7 @@ import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './ti
 import { Webhooks } from './webhook/webhooks.ts'
 
 /** A node as the configuration, or this process, names it. */
-export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | HaproxyTarget
+export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | HaproxyTarget | EnvoyTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
@@ -22,6 +24,7 @@ export class Adapters {
       json: new JsonAdapter(options),
       prometheus: new PrometheusAdapter(options),
       haproxy: new HaproxyAdapter(options),
+      envoy: new EnvoyAdapter(options),
     }
     this.#webhooks = new Webhooks(options)
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { NODE_KINDS } from '../states.ts'
+import { envoyEntrySchema } from './envoy.ts'
 import { haproxyEntrySchema } from './haproxy.ts'
 import { jsonEntrySchema } from './json.ts'
 import { prometheusEntrySchema } from './prometheus.ts'
@@ -8,7 +9,7 @@ import { tidegateEntrySchema } from './tidegate.ts'
 /** One entry a node; `kind` chooses the adapter that reads it. */
 export const nodeEntrySchema = z.discriminatedUnion(
   'kind',
-  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema],
+  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema, envoyEntrySchema],
   {
     error: (issue) =>
       issue.code === 'invalid_union'

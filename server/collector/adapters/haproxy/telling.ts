@@ -49,7 +49,9 @@ export class Telling {
       const why = `${id}: ${fault ?? heard.reason}`
       return heard.outcome === 'ok' ? refused(why) : { kind: 'unheard', why }
     }
-    return heard.level === undefined || heard.level === 'admin' ? null : refused(`${id}: ${readOnlyWords(heard.level)}`)
+    return heard.level === undefined || heard.level === 'admin'
+      ? null
+      : refused(`${id}: ${readOnlyWords(heard.level)}`)
   }
 
   /**
