@@ -92,6 +92,8 @@ export interface ResumeOrder {
 export interface DrainVerbs {
   /** What taking it out does, for people, for example "set server web/web-1 state drain". */
   readonly verb: string
+  /** Why it cannot be taken out as things are, in a sentence that names it; absent where nothing is known against it. */
+  readonly hindrance?: string | undefined
   /** True where a drain may end its process (`mode: exit`). */
   readonly exits?: boolean
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */

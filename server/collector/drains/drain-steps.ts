@@ -75,9 +75,9 @@ export class DrainSteps {
     const before = driver.facts
     const facts = await driver.look()
     if (record.drain.version !== seen) return
+    if (nodes.hasExited(node, facts)) return nodes.finishExit(node, before)
     const asked = record.progress.asked[node]
     if (asked?.led === true) return this.#led.advance(step, asked, facts, seen)
-    if (nodes.hasExited(node, facts)) return nodes.finishExit(node, before)
     if (facts === null) {
       record.step(node, { remaining: null })
       return remarks.add(`${node} does not answer; the drain waits for it`)

@@ -209,6 +209,7 @@ const impossible = (
   subject.nodes.flatMap((node) => {
     const verbs = fleet.drainVerbs(node.id)
     if (verbs === null) return [noVerbs(node, subject)]
+    if (verbs.hindrance !== undefined) return [{ code: CANNOT_DRAIN, message: verbs.hindrance }]
     if (mode !== 'exit' || verbs.exits === true) return []
     const message = `${node.id} is a ${node.kind} node, whose process a drain cannot end, also not by force; use mode hold`
     return [{ code: CANNOT_EXIT, message }]

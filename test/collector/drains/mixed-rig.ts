@@ -68,7 +68,9 @@ const live: LivePublisher = {
 }
 
 /** Two regions, each with a relay of ours, a gateway that counts its connections and a site that counts nothing; one receiver for all. */
-export const startMixedRig = async (more: { map?: Record<string, string> } = {}): Promise<MixedRig> => {
+export const startMixedRig = async (
+  more: { map?: Record<string, string>; nodes?: readonly NodeTarget[] } = {},
+): Promise<MixedRig> => {
   const closers: (() => Promise<unknown>)[] = []
   const dataDir = await mkdtemp(join(tmpdir(), 'tidegate-mixed-'))
   closers.push(() => rm(dataDir, { recursive: true, force: true }))
@@ -113,6 +115,7 @@ export const startMixedRig = async (more: { map?: Record<string, string> } = {})
     foreign('web-1', 'fra', others[1], { ok: '/ok' }),
     foreign('gw-2', 'iad', others[2], counted),
     foreign('web-2', 'iad', others[3], { ok: '/ok' }),
+    ...(more.nodes ?? []),
   ]
   const open = async (): Promise<Collector> => {
     const collector = new Collector({

@@ -76,7 +76,9 @@ export const clusterProblems = ({ clusters }: Clusters): string[] => {
 const hostRow = (cluster: string, host: Part): HostRow => {
   const health = partOf(host.health_status)
   const stats = new Map(listOf(host.stats).map(({ name, value }) => [name, numberOf(value)]))
-  const faults: string[] = Object.entries(FAULTS).flatMap(([flag, words]) => (health[flag] === true ? [words] : []))
+  const faults: string[] = Object.entries(FAULTS).flatMap(([flag, words]) =>
+    health[flag] === true ? [words] : [],
+  )
   const eds = health.eds_health_status
   if (eds === 'UNHEALTHY' || eds === 'DRAINING' || eds === 'TIMEOUT')
     faults.push(`is ${eds} by its discovery service`)

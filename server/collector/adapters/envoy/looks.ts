@@ -57,7 +57,7 @@ export class Looks {
     const answer = await ask(STATISTICS_PATH, MAX_STATISTICS_BYTES)
     const heard = { ...answer, at: first.at, durationMs: first.durationMs + answer.durationMs }
     if (answer.text === undefined) return { heard, fault: `/stats: ${answer.reason}` }
-    const statistics = readStatistics(answer.text)
+    const statistics = readStatistics(answer.text, target.keep ?? [])
     if ('fault' in statistics) return { heard, fault: statistics.fault }
     const kept = await this.#clustersOf(target.id, () => ask('/clusters?format=json', MAX_CLUSTERS_BYTES))
     return {

@@ -1,8 +1,8 @@
 import type { CountByPart, CounterName, Counters, Gauges } from '../facts.ts'
 import { cleanText, readJson } from '../untrusted-json.ts'
 
-/** Listeners and connection managers of the administration interface itself: we, and whoever else looks. */
-const OWN = new Set(['admin'])
+/** The listener and the connection manager of the administration interface itself: we, and whoever else looks. */
+const OWN = 'admin'
 
 /** One listener, by the prefix of its statistics, for example `0.0.0.0_10000`. */
 export interface ListenerRow {
@@ -47,8 +47,15 @@ export const STATISTICS_PATH = `/stats?format=json&usedonly&filter=${encodeURICo
 /** Each worker counts for itself too: `listener.0.0.0.0_80.worker_3.downstream_cx_active` is part of the one without it. */
 const PER_WORKER = /\.(?:worker_\d+|main_thread)$/
 
-/** Reads an answer, or says in a sentence why it is none. Never throws. */
-export const readStatistics = (text: string): EnvoyStatistics | { fault: string } => {
+/**
+ * Reads an answer, or says in a sentence why it is none. Never throws.
+ *
+ * @param keep listeners and connection managers that are not counted, by the prefix of their statistics
+ */
+export const readStatistics = (
+  text: string,
+  keep: readonly string[],
+): EnvoyStatistics | { fault: string } => {
   const read = readJson(text)
   if (!read.ok) return { fault: `the statistics cannot be read: ${read.reason}` }
   const list = (read.value as { stats?: unknown } | null)?.stats
@@ -62,13 +69,13 @@ export const readStatistics = (text: string): EnvoyStatistics | { fault: string 
   }
   // What was never touched is not sent: without this one nobody could tell that from an answer that holds nothing.
   if (!values.has('server.live')) return { fault: 'the statistics lack server.live, which every Envoy has' }
-  return sumUp(values)
+  return sumUp(values, new Set([OWN, ...keep]))
 }
 
-const sumUp = (values: ReadonlyMap<string, number>): EnvoyStatistics => {
-  const listeners = partsOf(values, 'listener', LISTENER)
-  const http = partsOf(values, 'http', HTTP)
-  const tcp = partsOf(values, 'tcp', TCP)
+const sumUp = (values: ReadonlyMap<string, number>, except: ReadonlySet<string>): EnvoyStatistics => {
+  const listeners = partsOf(values, 'listener', LISTENER, except)
+  const http = partsOf(values, 'http', HTTP, except)
+  const tcp = partsOf(values, 'tcp', TCP, except)
   const parentConnections = values.get('server.parent_connections') ?? 0
   const rss = values.get('server.memory_physical_size')
   const total = (counts: CountByPart) => Object.values(counts).reduce((sum, count) => sum + count, 0)
@@ -113,6 +120,7 @@ const partsOf = (
   values: ReadonlyMap<string, number>,
   root: string,
   names: readonly string[],
+  except: ReadonlySet<string>,
 ): Readonly<Record<string, Record<string, number>>> => {
   const parts: Record<string, Record<string, number>> = {}
   for (const [whole, value] of values) {
@@ -120,8 +128,7 @@ const partsOf = (
     const name = names.find((each) => whole.endsWith(`.${each}`))
     if (name === undefined) continue
     const part = whole.slice(root.length + 1, -name.length - 1)
-    const isOwn = OWN.has(part) || part.startsWith('admin.')
-    if (isOwn || part === '' || PER_WORKER.test(`.${part}`)) continue
+    if (except.has(part) || part === '' || PER_WORKER.test(`.${part}`)) continue
     parts[name] ??= {}
     parts[name][cleanText(part)] = value
   }

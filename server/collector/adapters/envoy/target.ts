@@ -3,4 +3,6 @@ import type { Target } from '../adapter.ts'
 /** An Envoy; `url` is its administration interface. */
 export interface EnvoyTarget extends Target {
   readonly kind: 'envoy'
+  /** Listeners that are not counted, by the prefix of their statistics, for example one for health checks alone. */
+  readonly keep?: readonly string[] | undefined
 }

@@ -13,6 +13,7 @@ const CALL_TIMEOUT_MS = 3_000
  */
 export class EnvoyVerbs implements DrainVerbs {
   readonly verb = 'POST /healthcheck/fail'
+  readonly exits = true
   readonly #probe: HttpProbe
   readonly #looks: Looks
   readonly #target: () => EnvoyTarget

@@ -34,11 +34,8 @@ export class HaproxyAdapter implements Adapter<HaproxyTarget> {
     return 'counted'
   }
 
-  /** Null where its socket is known to allow only reading. */
-  drains(target: () => HaproxyTarget): DrainVerbs | null {
-    const { id, backend } = target()
-    const level = this.#looks.levelOf(id)
-    if (level !== null && level !== 'admin') return null
+  drains(target: () => HaproxyTarget): DrainVerbs {
+    const { backend } = target()
     const parts = { api: this.#api, looks: this.#looks, target }
     return backend === undefined ? new ProcessVerbs(parts) : new ServerVerbs(parts)
   }

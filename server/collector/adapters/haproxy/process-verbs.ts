@@ -27,6 +27,10 @@ export class ProcessVerbs implements DrainVerbs {
     return `disable frontend, for each frontend${kept.length === 0 ? '' : ` but ${listWords(kept)}`}`
   }
 
+  get hindrance(): string | undefined {
+    return this.#telling.known
+  }
+
   async drain(_order: NodeDrainRequest): Promise<Asked> {
     const look = await this.#telling.look()
     const hindrance = this.#telling.hindrance(look)

@@ -19,6 +19,10 @@ export class ServerVerbs implements DrainVerbs {
     return `set server ${this.#name} state drain`
   }
 
+  get hindrance(): string | undefined {
+    return this.#telling.known
+  }
+
   async drain(_order: NodeDrainRequest): Promise<Asked> {
     const look = await this.#telling.look()
     const hindrance = this.#telling.hindrance(look)

@@ -42,6 +42,13 @@ export class Telling {
     return { facts: null, silent: true, refused: heard.outcome === 'refused' }
   }
 
+  /** Why nothing can be told here, as far as polls have seen it; undefined where nothing is known against it. */
+  get known(): string | undefined {
+    const { id } = this.target
+    const level = this.#parts.looks.levelOf(id)
+    return level === null || level === 'admin' ? undefined : `${id}: ${readOnlyWords(level)}`
+  }
+
   /** Why a look allows nothing to be told, or null where it does. */
   hindrance({ heard, fault, answer }: Look): Asked | null {
     const { id } = this.target

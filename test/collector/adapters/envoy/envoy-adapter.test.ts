@@ -24,7 +24,13 @@ const start = async () => {
   closers.push(() => admin.close())
   return admin
 }
-const node = (url: string): EnvoyTarget => ({ id: 'envoy-1', region: 'iad', kind: 'envoy', url, embedded: false })
+const node = (url: string): EnvoyTarget => ({
+  id: 'envoy-1',
+  region: 'iad',
+  kind: 'envoy',
+  url,
+  embedded: false,
+})
 const ORDER = { drainId: 'd1', reason: 'kernel', mode: 'hold', onDeadline: 'wait', initiator: 'ana' } as const
 const plain =
   (body: string, status = 200): RequestListener =>
@@ -123,6 +129,15 @@ describe('a poll of an Envoy', () => {
     expect((await adapter.probe(node(admin.url))).facts).toMatchObject({ state: 'drained', problems: [] })
   })
 
+  it('leaves out what is kept, for example a listener for health checks alone', async () => {
+    const admin = await start()
+    const { facts } = await adapterFor().probe({ ...node(admin.url), keep: ['[__]_10001', 'ingress_http'] })
+    expect(facts).toMatchObject({
+      gauges: { connections: 4, requests_pending: 0 },
+      counters: { connections_accepted: { listener: 40 }, requests: { http: 0 } },
+    })
+  })
+
   it('is degraded where a cluster has no healthy host', async () => {
     const admin = await start()
     const host = { address: { pipe: { path: '/a' } }, health_status: { failed_outlier_check: true } }
@@ -165,7 +180,13 @@ describe('a poll of an Envoy', () => {
   it.each<[string, string, RequestListener, string, string]>([
     ['HTML', '/server_info', plain('<!doctype html><h1>hi'), 'bad_body', 'is not JSON'],
     ['another JSON', '/server_info', plain('{"ok":true}'), 'bad_body', 'not that of an Envoy'],
-    ['a state that there is not', '/server_info', plain('{"version":"1","uptime_all_epochs":"1s","state":"ODD"}'), 'bad_body', '"ODD"'],
+    [
+      'a state that there is not',
+      '/server_info',
+      plain('{"version":"1","uptime_all_epochs":"1s","state":"ODD"}'),
+      'bad_body',
+      '"ODD"',
+    ],
     ['JSON a hundred thousand deep', '/server_info', plain('['.repeat(100_000)), 'bad_body', 'is not JSON'],
     ['403', '/server_info', plain('', 403), 'bad_status', 'answered 403'],
     ['404 for a wrong port', '/server_info', plain('', 404), 'bad_status', 'answered 404'],
@@ -188,7 +209,7 @@ describe('a poll of an Envoy', () => {
     admin.answers['/clusters'] = plain('x'.repeat(5_000_000))
     expect((await adapterFor().probe(node(admin.url))).facts).toMatchObject({
       ok: true,
-      problems: ['its clusters are not shown: announces 5000000 bytes; at most 4194304 are read'],
+      problems: ['its clusters are not shown: the answer is larger than 4194304 bytes'],
     })
   })
 

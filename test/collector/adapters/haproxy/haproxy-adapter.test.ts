@@ -188,7 +188,7 @@ describe('a poll of what is no runtime API', () => {
       const reading = await adapter.probe(node(place))
       expect(reading.outcome).toBe('refused')
       expect(reading.reason).toContain(words)
-      expect(await adapter.drains(() => node(place))?.observe()).toEqual({
+      expect(await adapter.drains(() => node(place)).observe()).toEqual({
         facts: null,
         silent: true,
         refused: true,

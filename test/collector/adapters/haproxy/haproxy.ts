@@ -121,6 +121,8 @@ export const startHaproxy = async (config: (folder: string) => string) => {
   }
 }
 
+export type Haproxy = Awaited<ReturnType<typeof startHaproxy>>
+
 const command = async (path: string, text: string): Promise<string> => {
   const socket = connect(path)
   let answer = ''
