@@ -79,6 +79,7 @@ test.describe('an operator who watches', () => {
     '/drains',
     '/drains/new?region=fra',
     '/events',
+    '/settings/notifications',
     '/settings/users',
     '/settings/system',
   ]

@@ -36,7 +36,7 @@ export function TimelineRowView({
           <Time at={item.at} />
         </span>
         <span>
-          <TimelineGlyph kind={item.kind} />
+          <TimelineGlyph item={item} />
           <span className="sr-only">{item.kind}</span>
         </span>
         <span className="num truncate text-soft max-sm:hidden" title={item.source}>

@@ -14,6 +14,7 @@ export const PAGES = [
 /** The pages below Settings, in the order of their tabs. */
 export const SETTINGS_PAGES = [
   { href: '/settings/nodes', label: 'Add nodes', key: 'w' },
+  { href: '/settings/notifications', label: 'Notifications', key: 'b' },
   { href: '/settings/users', label: 'Access', key: 'a' },
   { href: '/settings/system', label: 'System', key: 's' },
 ] as const

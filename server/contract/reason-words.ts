@@ -118,6 +118,7 @@ export const DEED_WORDS: Words = {
   'maintenance.end': 'ended maintenance',
   'maintenance.remove': 'called off planned maintenance',
   'node.probe': 'looked at a node that is not watched yet',
+  'notification.test': 'tried a way to tell people',
   'push.invalidate': 'dropped a push session',
   'token.create': 'created an API token',
   'token.remove': 'removed an API token',

@@ -47,7 +47,7 @@ export interface CourierTimes {
 }
 
 const TIMES: CourierTimes = {
-  attemptMs: 20_000,
+  attemptMs: 12_000,
   leaseMs: 30_000,
   retryBaseMs: 5_000,
   retryMaxMs: 15 * 60_000,

@@ -9,7 +9,7 @@ import { type Outcome, scrubbed, secretsOfUrl } from '../outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'email' }>
 
-const CONNECT_MS = 8_000
+const CONNECT_MS = 6_000
 const SILENCE_MS = 10_000
 const MAX_SAID = 300
 
