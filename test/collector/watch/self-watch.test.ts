@@ -33,10 +33,11 @@ const codes = (sources: RoomSources) =>
 
 describe('what is looked at in the room', () => {
   it('is every part that has a code, and all is well where nothing is wrong', () => {
-    // The last two are told by those who open the room.
+    // The last are told by those who open the room.
     expect([
       ...roomLooks(well).map(({ code }) => code),
       'store_rows_unreadable',
+      'notifications_failing',
       'open_without_tls',
       'config_refused',
       'config_needs_restart',
