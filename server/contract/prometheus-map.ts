@@ -46,6 +46,17 @@ const optional = z
     examples: [true],
   })
 
+const own = z
+  .number()
+  .min(0)
+  .max(1_000_000)
+  .optional()
+  .meta({
+    description:
+      'How much of it is the poll itself: taken off what is open now, and with each poll off what is counted',
+    examples: [1],
+  })
+
 const numberSchema = z.strictObject({
   ...series,
   as: z
@@ -56,6 +67,7 @@ const numberSchema = z.strictObject({
       examples: ['counter'],
     }),
   optional,
+  own,
 })
 const valueSchema = z.strictObject(series)
 const labelSchema = z.strictObject({

@@ -2,15 +2,24 @@ import type { NodeKind } from '../../contract/states.ts'
 import type { Adapter, DrainVerbs } from './adapter.ts'
 import { EnvoyAdapter } from './envoy/adapter.ts'
 import type { EnvoyTarget } from './envoy/target.ts'
+import { CaddyAdapter, type CaddyTarget } from './caddy/adapter.ts'
 import { HaproxyAdapter } from './haproxy/adapter.ts'
 import type { HaproxyTarget } from './haproxy/target.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
+import { NginxAdapter, type NginxTarget } from './nginx/adapter.ts'
 import { PrometheusAdapter, type PrometheusTarget } from './prometheus/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
 import { Webhooks } from './webhook/webhooks.ts'
 
 /** A node as the configuration, or this process, names it. */
-export type NodeTarget = TidegateTarget | JsonTarget | PrometheusTarget | HaproxyTarget | EnvoyTarget
+export type NodeTarget =
+  | TidegateTarget
+  | JsonTarget
+  | PrometheusTarget
+  | HaproxyTarget
+  | EnvoyTarget
+  | CaddyTarget
+  | NginxTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
@@ -25,6 +34,8 @@ export class Adapters {
       prometheus: new PrometheusAdapter(options),
       haproxy: new HaproxyAdapter(options),
       envoy: new EnvoyAdapter(options),
+      caddy: new CaddyAdapter(options),
+      nginx: new NginxAdapter(options),
     }
     this.#webhooks = new Webhooks(options)
   }

@@ -1,15 +1,17 @@
 import { z } from 'zod'
 import { NODE_KINDS } from '../states.ts'
 import { envoyEntrySchema } from './envoy.ts'
+import { caddyEntrySchema } from './caddy.ts'
 import { haproxyEntrySchema } from './haproxy.ts'
 import { jsonEntrySchema } from './json.ts'
+import { nginxEntrySchema } from './nginx.ts'
 import { prometheusEntrySchema } from './prometheus.ts'
 import { tidegateEntrySchema } from './tidegate.ts'
 
 /** One entry a node; `kind` chooses the adapter that reads it. */
 export const nodeEntrySchema = z.discriminatedUnion(
   'kind',
-  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema, envoyEntrySchema],
+  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema, envoyEntrySchema, caddyEntrySchema, nginxEntrySchema],
   {
     error: (issue) =>
       issue.code === 'invalid_union'

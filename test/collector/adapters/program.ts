@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +52,8 @@ export const startProgram = async ({
   answersAt,
 }: ProgramOptions): Promise<Program> => {
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-program-'))
+  // Some give up the rights they began with, and read their files after that.
+  chmodSync(folder, 0o755)
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   let child: ChildProcess
   let said = ''

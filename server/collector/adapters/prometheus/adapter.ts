@@ -24,7 +24,8 @@ export interface PrometheusTarget extends Target {
 export const MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 /** The text that is read best first; neither is needed by who speaks only one. */
-const ACCEPT = 'text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1'
+export const PAGE_ACCEPT =
+  'text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1'
 
 /**
  * Programs that write a page for Prometheus. Its lines are compared as they come, only mapped series become text, and the page is never
@@ -51,7 +52,7 @@ export class PrometheusAdapter implements Adapter<PrometheusTarget> {
     ]
     let reader = new PageReader([])
     const asked = await this.#probe.ask(target, pathOf(target.url), {
-      accept: ACCEPT,
+      accept: PAGE_ACCEPT,
       headers: authHeaders(target.auth),
       maxBytes: MAX_PAGE_BYTES,
       begin: () => {
@@ -137,10 +138,15 @@ const evidenceOf = (answer: Answer, saidAt: number | undefined, page: Page, fact
   startedS: facts.startedS ?? null,
   writerStartedS: page.series.get(PROCESS_START)?.[0]?.value ?? null,
   counters: facts.counters,
+  owned: facts.owned,
 })
 
 /** By the node's own clock where it says its time; ours may be another. */
-const uptimeOf = (answer: Answer, saidAt: number | undefined, facts: PageFacts): number | null => {
+export const uptimeOf = (
+  answer: { at: number },
+  saidAt: number | undefined,
+  facts: PageFacts,
+): number | null => {
   if (facts.uptimeMs !== undefined) return facts.uptimeMs
   if (facts.startedS === undefined) return null
   return Math.max(0, Math.round((saidAt ?? answer.at) - facts.startedS * 1_000))

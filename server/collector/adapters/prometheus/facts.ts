@@ -29,6 +29,8 @@ export interface PageFacts {
   startedS?: number
   gauges: Partial<Record<GaugeName, number>>
   counters: SeriesCounts
+  /** How much of a counter each poll adds itself. */
+  owned: Partial<Record<CounterName, number>>
   missing: string[]
   rows: MappedRow[]
   /** Each matched series with its value, as it may be shown. */
@@ -56,7 +58,7 @@ class MapReader {
   constructor(page: Page, map: SourceMap) {
     this.#page = page
     this.#map = map
-    this.#facts = { gauges: {}, counters: this.#counters, missing: [], rows: [], shown: {} }
+    this.#facts = { gauges: {}, counters: this.#counters, owned: {}, missing: [], rows: [], shown: {} }
   }
 
   read(): PageFacts {
@@ -96,14 +98,17 @@ class MapReader {
       )
       return
     }
-    const sum = Math.max(0, sumOf(samples) - (source.own ?? 0))
+    const own = source.own ?? 0
+    const sum = kind === 'gauge' ? Math.max(0, sumOf(samples) - own) : sumOf(samples)
     this.#facts.rows.push({ name, series: this.#text(source), count: samples.length, value: sum })
     if (kind === 'gauge') this.#facts.gauges[name as GaugeName] = sum
-    else
+    else {
+      if (own > 0) this.#facts.owned[name as CounterName] = own
       this.#counters.set(
         name as CounterName,
         new Map(samples.map(({ labels, value }) => [keyOf(labels), value])),
       )
+    }
   }
 
   #number(name: 'uptime_seconds' | 'started_seconds'): number | undefined {
@@ -155,6 +160,7 @@ class MapReader {
       return samples
     }
     if (source.optional === true) return []
+    if (source.silent === true) return undefined
     this.#miss(`no series ${this.#text(source)} in the answer (mapped to ${name})${nearTo(page, source)}`)
     return undefined
   }

@@ -22,8 +22,8 @@ export type Source = NumberSource &
   LabelSource &
   Narrowed &
   Renamed & {
-    /** How much of it is the poll itself, for example its connection: taken off. */
-    readonly own?: number
+    /** It may be missing without a word, because whether it is shown at all is a choice: it is then absent. */
+    readonly silent?: boolean
   }
 
 /** Which series say what, by the names that a map has. */

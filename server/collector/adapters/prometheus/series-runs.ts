@@ -15,9 +15,13 @@ export interface SeriesEvidence {
   /** When the process that wrote the page began, which may be an exporter: it counts only with what fell. */
   readonly writerStartedS: number | null
   readonly counters: SeriesCounts
+  /** How much of a counter each poll adds itself. */
+  readonly owned?: Partial<Record<CounterName, number>>
 }
 
 interface Run {
+  /** Our own polls that it has answered. */
+  polls: number
   epoch: string
   named: string | null
   saidS: number
@@ -66,6 +70,7 @@ export class SeriesRuns {
           [...series].map(([key, count]) => [`${name} ${key}`, count] as const),
         ),
       )
+    run.polls += 1
     run.saidS = evidence.saidS
     run.named = evidence.epoch ?? run.named
     run.uptimeMs = evidence.uptimeMs ?? run.uptimeMs
@@ -73,7 +78,10 @@ export class SeriesRuns {
     run.writerStartedS = evidence.writerStartedS ?? run.writerStartedS
     this.#runs.set(id, run)
     const counters: Partial<Record<CounterName, CountByPart>> = {}
-    for (const name of evidence.counters.keys()) counters[name] = { page: run.totals.get(name) ?? 0 }
+    for (const name of evidence.counters.keys()) {
+      const own = run.polls * (evidence.owned?.[name] ?? 0)
+      counters[name] = { page: Math.max(0, (run.totals.get(name) ?? 0) - own) }
+    }
     return { epoch: run.epoch, counters }
   }
 
@@ -83,6 +91,7 @@ export class SeriesRuns {
 
   #begin({ at, saidS, epoch, uptimeMs, startedS, writerStartedS }: SeriesEvidence): Run {
     return {
+      polls: 0,
       epoch: epoch ?? `seen-${at}-${++this.#told}`,
       named: epoch,
       saidS,

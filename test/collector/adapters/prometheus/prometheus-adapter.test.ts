@@ -375,6 +375,13 @@ describe('runs of a program by its series', () => {
       2,
     ],
     [
+      'takes off what our own polls count',
+      { requests: { metric: 'n', own: 1 } },
+      ['n 100', 'n 101', 'n 105', 'n 1', 'n 4'],
+      [undefined, 0, 3, 0, 2],
+      2,
+    ],
+    [
       'trusts the name of a run where one is mapped',
       { ...MAP, epoch: { metric: 'run', label: 'id' } },
       ['run{id="a"} 1\nn 100', 'run{id="b"} 1\nn 140', 'run{id="b"} 1\nn 150'],
@@ -492,7 +499,7 @@ describe('presets', () => {
     expect(reading.facts).toMatchObject({
       version: '2.6.12-1+deb12u4',
       gauges: { connections: 0 },
-      counters: { requests: { page: 5 }, requests_failed: { page: 4 } },
+      counters: { requests: { page: 4 }, requests_failed: { page: 4 } },
     })
     expect(rowsOf(reading, 'backends')[0]).toMatchObject({
       proxy: 'app',
@@ -509,7 +516,7 @@ describe('presets', () => {
     expect(caddy.facts?.counters).toMatchObject({ requests: { page: 4 } })
     expect(rowsOf(caddy, 'upstreams')).toHaveLength(2)
     const nginx = await byPreset('nginx', FILES.nginx)
-    expect(nginx.facts).toMatchObject({ gauges: { connections: 0 }, counters: { requests: { page: 6 } } })
+    expect(nginx.facts).toMatchObject({ gauges: { connections: 0 }, counters: { requests: { page: 5 } } })
     expect(nginx.facts?.version).toBeNull()
   })
 
@@ -519,6 +526,6 @@ describe('presets', () => {
       target(node.url, { preset: 'nginx', map: { connections: { metric: 'nginx_connections_waiting' } } }),
     )
     expect(reading.facts?.gauges.connections).toBe(0)
-    expect(reading.facts?.counters.requests).toEqual({ page: 6 })
+    expect(reading.facts?.counters.requests).toEqual({ page: 5 })
   })
 })

@@ -1,17 +1,23 @@
 import type { Preset } from '../preset.ts'
 
+/** Handlers that pass a request on: whoever answers it counts it too. */
+const ANSWERS = {
+  handler:
+    /^(?!(?:authentication|encode|headers|intercept|log_append|map|push|request_body|rewrite|templates|tracing|vars)$)/,
+}
+
 /**
  * Caddy's `/metrics` (https://caddyserver.com/docs/metrics); requests are counted only with `servers { metrics }`, and by each handler
- * of a server that they pass. The kind `caddy` knows more than this page: its upstreams.
+ * of a server that they pass: those that only pass on are left out. The kind `caddy` knows more than this page: its upstreams.
  */
 export const CADDY: Preset = {
   map: {
     started_seconds: { metric: 'process_start_time_seconds' },
-    requests: { metric: 'caddy_http_requests_total', optional: true },
+    requests: { metric: 'caddy_http_requests_total', where: ANSWERS, silent: true },
     requests_failed: {
       metric: 'caddy_http_request_duration_seconds_count',
-      where: { code: /^5/ },
-      optional: true,
+      where: { ...ANSWERS, code: /^5/ },
+      silent: true,
     },
     rss_bytes: { metric: 'process_resident_memory_bytes' },
     open_fds: { metric: 'process_open_fds' },

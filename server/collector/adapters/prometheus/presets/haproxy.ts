@@ -1,24 +1,28 @@
 import type { Preset } from '../preset.ts'
 
+/** Not the frontend of the page. */
+const CLIENTS = { proxy: /^(?!(?:stats|metrics|prometheus)$)/i }
+
 /**
  * HAProxy's own exporter, `http-request use-service prometheus-exporter`
- * (https://github.com/haproxy/haproxy/blob/master/addons/promex/README). The frontend of the page is one of those that are counted, and
- * our own connection one of its sessions. The kind `haproxy` can drain, too.
+ * (https://github.com/haproxy/haproxy/blob/master/addons/promex/README). A frontend that is called stats, metrics or
+ * prometheus is left out: that is the page, and we who ask for it. The kind `haproxy` can drain, too.
  */
 export const HAPROXY: Preset = {
   map: {
     version: { metric: 'haproxy_process_build_info', label: 'version' },
     uptime_seconds: { metric: 'haproxy_process_uptime_seconds' },
-    connections: { metric: 'haproxy_frontend_current_sessions', own: 1 },
-    connections_accepted: { metric: 'haproxy_frontend_sessions_total' },
-    requests: { metric: 'haproxy_frontend_http_requests_total', optional: true },
+    connections: { metric: 'haproxy_frontend_current_sessions', where: CLIENTS },
+    connections_accepted: { metric: 'haproxy_frontend_sessions_total', where: CLIENTS },
+    requests: { metric: 'haproxy_frontend_http_requests_total', where: CLIENTS, optional: true },
     requests_failed: {
       metric: 'haproxy_frontend_http_responses_total',
       labels: { code: '5xx' },
+      where: CLIENTS,
       optional: true,
     },
-    bytes_up: { metric: 'haproxy_frontend_bytes_in_total' },
-    bytes_down: { metric: 'haproxy_frontend_bytes_out_total' },
+    bytes_up: { metric: 'haproxy_frontend_bytes_in_total', where: CLIENTS },
+    bytes_down: { metric: 'haproxy_frontend_bytes_out_total', where: CLIENTS },
   },
   tables: [
     {

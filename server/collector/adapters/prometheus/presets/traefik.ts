@@ -1,11 +1,11 @@
 import type { Preset } from '../preset.ts'
 
 /** The entry point of the page itself; a service has no entry point. */
-const CLIENTS = { entrypoint: /^(?!traefik$)./ }
+const CLIENTS = { entrypoint: /^(?!(?:traefik|metrics)$)./ }
 
 /**
  * Traefik 2 and 3, `metrics.prometheus` (https://doc.traefik.io/traefik/observability/metrics/overview/). Series appear with the
- * first request. What comes in by the entry point `traefik` is left out: that is the page, and we who ask for it.
+ * first request. What comes in by the entry points `traefik` and `metrics` is left out: that is the page, and we who ask for it.
  */
 export const TRAEFIK: Preset = {
   sign: 'traefik_config_reloads_total',

@@ -1,0 +1,131 @@
+import type { NodeTable } from '../../../contract/answers/node-table.ts'
+import type { Adapter, Proof, Target } from '../adapter.ts'
+import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
+import type { Counters } from '../facts.ts'
+import { type HttpAnswer, HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
+import type { Reading } from '../reading.ts'
+import { Runs } from '../runs.ts'
+import { readStubStatus, type StubStatus } from './stub-status.ts'
+
+/** An nginx that shows its `stub_status`. */
+export interface NginxTarget extends Target {
+  readonly kind: 'nginx'
+  /** The whole address of the page, with path and query. */
+  readonly url: string
+  readonly auth?: BasicAuth | undefined
+}
+
+/**
+ * The connection by which we ask, and the request on it, are open while it answers, and counted. Each poll has a connection of its own, so
+ * that it is one, whatever nginx keeps alive.
+ */
+const OURS = 1
+
+/**
+ * nginx by its `stub_status`: seven numbers of the whole process, kept in memory that its workers share, so that a reload goes on counting
+ * and a restart begins anew.
+ */
+export class NginxAdapter implements Adapter<NginxTarget> {
+  readonly kind = 'nginx'
+  readonly #probe: HttpProbe
+  readonly #runs = new Runs()
+  /** Our own polls that each run has counted. */
+  readonly #polls = new Map<string, { epoch: string; count: number }>()
+
+  constructor(options: HttpProbeOptions) {
+    this.#probe = new HttpProbe(options)
+  }
+
+  async probe(target: NginxTarget): Promise<Reading> {
+    const asked = await this.#probe.ask(target, pathOf(target.url), {
+      accept: 'text/plain',
+      headers: { ...authHeaders(target.auth), connection: 'close' },
+    })
+    const { text, saidAt, ...answer } = withHint(explained(asked, target.auth))
+    if (text === undefined) return answer
+    const status = readStubStatus(text)
+    if (typeof status === 'string') return { ...answer, outcome: 'bad_body', reason: status }
+    const run = { at: answer.at, epoch: null, uptimeMs: null, counters: countersOf(status, 0) }
+    const epoch = this.#runs.epochOf(target.id, run)
+    const before = this.#polls.get(target.id)
+    const polls = (before?.epoch === epoch ? before.count : 0) + OURS
+    this.#polls.set(target.id, { epoch, count: polls })
+    return {
+      ...answer,
+      facts: {
+        // It answered: that is all that it says of itself.
+        ok: true,
+        problems: [],
+        version: null,
+        epoch,
+        uptimeMs: null,
+        newestSeq: null,
+        gauges: {
+          connections: Math.max(0, status.active - OURS),
+          requests_pending: Math.max(0, status.reading + status.writing - OURS),
+        },
+        counters: countersOf(status, polls),
+        listeners: [],
+        lastDeliveryAt: null,
+        tables: [tableOf(status)],
+        drain: null,
+      },
+      raw: status,
+      ...(saidAt === undefined ? {} : { saidAt }),
+    }
+  }
+
+  proves(_target: NginxTarget): Proof {
+    return 'counted'
+  }
+
+  forget(id: string): void {
+    this.#probe.forget(id)
+    this.#runs.forget(id)
+    this.#polls.delete(id)
+  }
+
+  close(): Promise<void> {
+    return this.#probe.close()
+  }
+}
+
+/** What it has counted, without our own polls. */
+const countersOf = ({ accepts, handled, requests }: StubStatus, polls: number): Counters => ({
+  connections_accepted: { nginx: Math.max(0, accepts - polls) },
+  connections_refused: { nginx: Math.max(0, accepts - handled) },
+  requests: { nginx: Math.max(0, requests - polls) },
+})
+
+const tableOf = ({ reading, writing, waiting }: StubStatus): NodeTable => ({
+  id: 'connections',
+  title: 'Connections by what they do',
+  columns: [
+    { key: 'doing', label: 'Doing', cell: 'text' },
+    { key: 'connections', label: 'Connections', cell: 'count' },
+  ],
+  rows: [
+    { doing: 'reading a request', connections: reading },
+    { doing: 'writing an answer', connections: Math.max(0, writing - OURS) },
+    { doing: 'waiting for the next request', connections: waiting },
+  ],
+  total: 3,
+})
+
+/** What to change at nginx, where its answer says so. */
+const withHint = <Answer extends HttpAnswer>(answer: Answer): Answer => {
+  if (answer.status === 403)
+    return {
+      ...answer,
+      reason: 'answered 403: nginx lets others ask here; allow the address of the collector',
+    }
+  if (answer.status === 404)
+    return { ...answer, reason: 'answered 404: there is no location with stub_status at this address' }
+  return answer
+}
+
+const pathOf = (url: string): string => {
+  if (!URL.canParse(url)) return '/'
+  const { pathname, search } = new URL(url)
+  return `${pathname}${search}`
+}
