@@ -144,7 +144,7 @@ describe.skipIf(!hasProgram('caddy'))('a real Caddy', () => {
   const start = async (admin: (port: number) => string) => {
     const [web, port, dead] = [await freePort(), await freePort(), await freePort()]
     // Answers when it is told to.
-    let release = () => undefined as void
+    let release: () => void = () => undefined
     const upstream = await startJsonNode(((request, response) => {
       if (request.url === '/wait') release = () => void response.end('late')
       else response.end('hi')
