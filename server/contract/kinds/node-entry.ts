@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { NODE_KINDS } from '../states.ts'
-import { envoyEntrySchema } from './envoy.ts'
 import { caddyEntrySchema } from './caddy.ts'
+import { envoyEntrySchema } from './envoy.ts'
 import { haproxyEntrySchema } from './haproxy.ts'
 import { jsonEntrySchema } from './json.ts'
 import { nginxEntrySchema } from './nginx.ts'
@@ -11,7 +11,15 @@ import { tidegateEntrySchema } from './tidegate.ts'
 /** One entry a node; `kind` chooses the adapter that reads it. */
 export const nodeEntrySchema = z.discriminatedUnion(
   'kind',
-  [tidegateEntrySchema, jsonEntrySchema, prometheusEntrySchema, haproxyEntrySchema, envoyEntrySchema, caddyEntrySchema, nginxEntrySchema],
+  [
+    tidegateEntrySchema,
+    jsonEntrySchema,
+    prometheusEntrySchema,
+    haproxyEntrySchema,
+    envoyEntrySchema,
+    caddyEntrySchema,
+    nginxEntrySchema,
+  ],
   {
     error: (issue) =>
       issue.code === 'invalid_union'
