@@ -109,9 +109,12 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
         nodes.add(id)
       }
       const place = list === 'nodes' ? placeOf(url) : null
-      // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own.
+      // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own. What is looked at from
+      // outside may be read from inside too.
       const key =
-        place === null ? null : `${place.place}${kind === 'json' || kind === 'prometheus' ? place.query : ''}`
+        place === null
+          ? null
+          : `${kind === 'http' ? 'seen ' : ''}${place.place}${kind === 'tidegate' ? '' : place.query}`
       const other = key === null ? undefined : places.get(key)
       if (other !== undefined)
         problems.push({

@@ -16,6 +16,7 @@ export const SIGNAL_KINDS = [
   'region.unreachable',
   'drain.residue',
   'drain.stalled',
+  'certificate.expiring',
 ] as const
 export type SignalKind = (typeof SIGNAL_KINDS)[number]
 

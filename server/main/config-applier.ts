@@ -86,7 +86,11 @@ export const remoteNodesOf = (config: Config) =>
 
 /** Where a node is asked, as a URL also where its entry names a socket, or a host and port. */
 const urlOf = (node: Config['nodes'][number]): string =>
-  'url' in node ? node.url : node.socket === undefined ? `tcp://${node.address}` : `unix:${node.socket}`
+  'url' in node
+    ? node.url
+    : 'socket' in node && node.socket !== undefined
+      ? `unix:${node.socket}`
+      : `${node.kind === 'tls' ? 'tls' : 'tcp'}://${node.address}`
 
 export const regionsOf = (config: Config) =>
   config.regions.map((region) => ({ ...region, name: region.name ?? region.id }))

@@ -84,6 +84,8 @@ export interface Facts {
   readonly listeners: readonly Listener[]
   /** When it last delivered a push, epoch ms by the node's clock; null where it never did or does not say. */
   readonly lastDeliveryAt: number | null
+  /** Certificates that it shows, and when they end, epoch ms; absent where that is not known. */
+  readonly certificates?: readonly { readonly name: string; readonly notAfter: number }[]
   /** What its kind knows beside numbers, for its page; absent where that is nothing. */
   readonly tables?: readonly NodeTable[]
   /** Null where the program has no drain of its own. */

@@ -5,10 +5,13 @@ import { EnvoyAdapter } from './envoy/adapter.ts'
 import type { EnvoyTarget } from './envoy/target.ts'
 import { HaproxyAdapter } from './haproxy/adapter.ts'
 import type { HaproxyTarget } from './haproxy/target.ts'
+import { HttpAdapter, type HttpTarget } from './http/adapter.ts'
 import { JsonAdapter, type JsonTarget } from './json/adapter.ts'
 import { NginxAdapter, type NginxTarget } from './nginx/adapter.ts'
 import { PrometheusAdapter, type PrometheusTarget } from './prometheus/adapter.ts'
+import { TcpAdapter, type TcpTarget } from './tcp/adapter.ts'
 import { TidegateAdapter, type TidegateOptions, type TidegateTarget } from './tidegate/adapter.ts'
+import { TlsAdapter, type TlsTarget } from './tls/adapter.ts'
 import { Webhooks } from './webhook/webhooks.ts'
 
 /** A node as the configuration, or this process, names it. */
@@ -20,6 +23,9 @@ export type NodeTarget =
   | EnvoyTarget
   | CaddyTarget
   | NginxTarget
+  | HttpTarget
+  | TcpTarget
+  | TlsTarget
 
 /** What every kind of node is read by: the one place that knows all adapters. */
 export class Adapters {
@@ -36,6 +42,9 @@ export class Adapters {
       envoy: new EnvoyAdapter(options),
       caddy: new CaddyAdapter(options),
       nginx: new NginxAdapter(options),
+      http: new HttpAdapter(options),
+      tcp: new TcpAdapter(options),
+      tls: new TlsAdapter(options),
     }
     this.#webhooks = new Webhooks(options)
   }

@@ -27,6 +27,8 @@ const NOT_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG
 export interface TlsParty {
   readonly url: string
   readonly tls?: TlsMaterial | undefined
+  /** The key of its entry that names who it should be; default `url`. */
+  readonly nameKey?: string
 }
 
 /**
@@ -37,7 +39,7 @@ export interface TlsParty {
  */
 export const tlsFailure = (codes: readonly string[], message: string, party: TlsParty): string | null => {
   const has = (...wanted: string[]): boolean => codes.some((code) => wanted.includes(code))
-  const { tls } = party
+  const { tls, nameKey = 'url' } = party
   if (has(...UNTRUSTED))
     return tls?.ca === undefined
       ? 'its certificate is signed by nobody that this machine trusts; name the file of the authority that signed it in ca of this entry'
@@ -47,9 +49,11 @@ export const tlsFailure = (codes: readonly string[], message: string, party: Tls
     return 'its certificate is not valid yet; look at the clocks of the node and of this machine'
   if (has('CERT_REVOKED')) return 'its certificate was revoked; renew it on the node'
   if (has('ERR_TLS_CERT_ALTNAME_INVALID'))
-    return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into url of this entry, or issue one for this name`
+    return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into ${nameKey} of this entry, or issue one for this name`
   if (has(...NOT_TLS))
-    return 'what answers there does not speak TLS; url of this entry may have to begin with http:'
+    return nameKey === 'url'
+      ? 'what answers there does not speak TLS; url of this entry may have to begin with http:'
+      : 'what answers there does not speak TLS'
   if (has('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_UNSUPPORTED_PROTOCOL'))
     return 'it speaks only versions of TLS that are not accepted any more (1.2 is needed)'
   for (const [alert, why] of ALERTS)
@@ -69,7 +73,7 @@ const clientCertificate = (tls: TlsMaterial | undefined, what: string): string =
 /** Node lists the names after "altnames:"; hostile text, so bounded and plain. */
 const namesIn = (message: string): string => {
   const listed = /altnames: (.{1,300})/.exec(message)?.[1] ?? ''
-  const names = [...listed.matchAll(/(?:DNS|IP Address):([\w.*:-]{1,80})/g)].map(([, name]) => name)
+  const names = [...new Set([...listed.matchAll(/(?:DNS|IP Address):([\w.*:-]{1,80})/g)].map(([, name]) => name))]
   return names.length === 0 ? 'another name' : names.slice(0, 3).join(', ')
 }
 

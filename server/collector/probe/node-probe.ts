@@ -100,7 +100,7 @@ export class NodeProbe {
     const target = targetOf(parsed.data)
     const adapter = adapters.of(kind)
     const reading = await this.#read(() => adapter.probe(target))
-    const verbs = reading.facts === undefined ? null : (adapter.drains?.(() => target) ?? null)
+    const verbs = reading.facts === undefined ? null : adapters.drains(() => target)
     const proof = adapter.proves(target)
     return {
       kind,

@@ -1,3 +1,4 @@
+import { certificateExpiring } from './certificate-expiring.ts'
 import { drainResidue } from './drain-residue.ts'
 import { drainStalled } from './drain-stalled.ts'
 import { nodeClockSkew } from './node-clock-skew.ts'
@@ -22,4 +23,5 @@ export const SIGNAL_RULES = [
   nodeClockSkew,
   drainStalled,
   drainResidue,
+  certificateExpiring,
 ] as const

@@ -3,10 +3,13 @@ import { NODE_KINDS } from '../states.ts'
 import { caddyEntrySchema } from './caddy.ts'
 import { envoyEntrySchema } from './envoy.ts'
 import { haproxyEntrySchema } from './haproxy.ts'
+import { httpEntrySchema } from './http.ts'
 import { jsonEntrySchema } from './json.ts'
 import { nginxEntrySchema } from './nginx.ts'
 import { prometheusEntrySchema } from './prometheus.ts'
+import { tcpEntrySchema } from './tcp.ts'
 import { tidegateEntrySchema } from './tidegate.ts'
+import { tlsEntrySchema } from './tls.ts'
 
 /** One entry a node; `kind` chooses the adapter that reads it. */
 export const nodeEntrySchema = z.discriminatedUnion(
@@ -19,6 +22,9 @@ export const nodeEntrySchema = z.discriminatedUnion(
     envoyEntrySchema,
     caddyEntrySchema,
     nginxEntrySchema,
+    httpEntrySchema,
+    tcpEntrySchema,
+    tlsEntrySchema,
   ],
   {
     error: (issue) =>

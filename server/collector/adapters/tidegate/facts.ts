@@ -14,6 +14,7 @@ export const factsOf = (health: Health): Facts => ({
   counters: countersOf(health),
   listeners: health.listeners ?? [],
   lastDeliveryAt: timeOf(health.push?.lastOkAt),
+  ...(health.proxy?.certificates && { certificates: health.proxy.certificates.flatMap(certificateOf) }),
   drain: {
     drainId: health.drain.drainId ?? null,
     phase: health.drain.phase,
@@ -85,4 +86,9 @@ const prunedOf = (push: PushHealth): number =>
 const timeOf = (text: string | null | undefined): number | null => {
   const at = Date.parse(text ?? '')
   return Number.isFinite(at) ? at : null
+}
+
+const certificateOf = ({ domains, notAfter }: { domains: string[]; notAfter: string }) => {
+  const at = timeOf(notAfter)
+  return at === null ? [] : [{ name: domains[0] ?? 'a certificate', notAfter: at }]
 }
