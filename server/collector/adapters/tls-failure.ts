@@ -73,7 +73,9 @@ const clientCertificate = (tls: TlsMaterial | undefined, what: string): string =
 /** Node lists the names after "altnames:"; hostile text, so bounded and plain. */
 const namesIn = (message: string): string => {
   const listed = /altnames: (.{1,300})/.exec(message)?.[1] ?? ''
-  const names = [...new Set([...listed.matchAll(/(?:DNS|IP Address):([\w.*:-]{1,80})/g)].map(([, name]) => name))]
+  const names = [
+    ...new Set([...listed.matchAll(/(?:DNS|IP Address):([\w.*:-]{1,80})/g)].map(([, name]) => name)),
+  ]
   return names.length === 0 ? 'another name' : names.slice(0, 3).join(', ')
 }
 

@@ -41,7 +41,7 @@ export const guessHttp = async (probe: HttpProbe, url: string): Promise<Sniffed>
   }
   found.sort((a, b) => rankOf(a.sign) - rankOf(b.sign))
   const seen = new Set<string>()
-  const guesses = found.flatMap(({ sign, at }) => {
+  const all = found.flatMap(({ sign, at }) => {
     const key = `${sign.kind} ${sign.preset ?? ''}`
     const { kind, preset, why } = sign
     if (seen.has(key) || !isRead(kind)) return []
@@ -51,6 +51,9 @@ export const guessHttp = async (probe: HttpProbe, url: string): Promise<Sniffed>
       { kind, ...(preset === undefined ? {} : { preset }), ...(where === url ? {} : { url: where }), why },
     ]
   })
+  // Everything that answers can be looked at from outside: worth saying where nothing else is known of it.
+  const others = all.filter(({ kind }) => kind !== 'http')
+  const guesses = others.length === 0 ? all : others
   return { guesses, asked, text: found[0]?.text ?? null }
 }
 

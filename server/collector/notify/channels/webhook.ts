@@ -1,17 +1,11 @@
-import { createHmac } from 'node:crypto'
 import type { ChannelConfig } from '../../../contract/index.ts'
+import { signatureOf } from '../../../wire/signature.ts'
 import type { Channel } from '../channel.ts'
 import { httpPost } from '../http-post.ts'
 import { type Message, textOf } from '../message.ts'
 import { type Outcome, secretsOfUrl } from '../outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'webhook' }>
-
-/** `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "t.body">`: who knows the secret can tell that it is ours, and how old it is. */
-const signatureOf = (secret: string, body: string, now: number): string => {
-  const t = Math.floor(now / 1_000)
-  return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`
-}
 
 /** JSON to an address of one's own. */
 export class WebhookChannel implements Channel {
