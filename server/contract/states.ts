@@ -11,7 +11,18 @@ export const NODE_STATES = ['starting', 'serving', 'draining', 'drained', 'stopp
 export type NodeState = (typeof NODE_STATES)[number]
 
 /** Kinds of node that can be watched: each is read by an adapter of its own. */
-export const NODE_KINDS = ['tidegate', 'json', 'prometheus', 'haproxy', 'envoy', 'caddy', 'nginx', 'http', 'tcp', 'tls'] as const
+export const NODE_KINDS = [
+  'tidegate',
+  'json',
+  'prometheus',
+  'haproxy',
+  'envoy',
+  'caddy',
+  'nginx',
+  'http',
+  'tcp',
+  'tls',
+] as const
 export type NodeKind = (typeof NODE_KINDS)[number]
 
 /** The four bounded phases of a node's drain, in order. */
