@@ -5,6 +5,10 @@ import { METRIC_NAMES, type MetricName } from './series.ts'
 export const JSON_FACT_NAMES = ['ok', 'region', 'version', 'epoch', 'uptime_seconds'] as const
 export type JsonFactName = (typeof JSON_FACT_NAMES)[number]
 
+/** Programs whose answers are known, by the names of `preset`. */
+export const JSON_PRESETS = ['push-gateway', 'relay'] as const
+export type JsonPreset = (typeof JSON_PRESETS)[number]
+
 /** What the collector measures itself, so that nobody can say it. */
 const MEASURED_HERE = ['latency_ms', 'gap_ms'] as const
 export type JsonMetricName = Exclude<MetricName, (typeof MEASURED_HERE)[number]>

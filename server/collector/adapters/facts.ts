@@ -16,13 +16,14 @@ export type GaugeName = Exclude<MetricOfKind<'gauge'>, OwnGauge> | 'requests_pen
 /**
  * What a node has counted since its process began, by the names of `/series`. Those that no chart shows are for drains and signals:
  * `connections_closed` all that ended, `connections_cut` those that a drain's deadline ended, `pushes_without_token` received for
- * somebody who has no device.
+ * somebody who has no device, `pushes_seen` how often something was seen to come in, of programs that count no `push_received`.
  */
 export type CounterName =
   | MetricOfKind<'counter'>
   | 'connections_closed'
   | 'connections_cut'
   | 'pushes_without_token'
+  | 'pushes_seen'
 
 export type Gauges = Readonly<Partial<Record<GaugeName, number>>>
 

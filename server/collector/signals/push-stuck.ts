@@ -164,7 +164,8 @@ export const pushStuck = defineRule({
   take(track, fact, { thresholds: limits, open }) {
     if (fact.type !== 'reading') return track
     const { facts, at } = fact
-    const received = totalOf(facts, 'push_received')
+    // One that says only when something last came in received at least as often as that changed.
+    const received = totalOf(facts, 'push_received') ?? totalOf(facts, 'pushes_seen')
     const delivered = totalOf(facts, 'push_delivered')
     // A node without pushes, or one that does not count them.
     if (received === undefined || delivered === undefined) return null

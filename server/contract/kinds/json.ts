@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonMapSchema } from '../json-map.ts'
+import { JSON_PRESETS, jsonMapSchema } from '../json-map.ts'
 import { drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
 
 /** Anything that answers a GET with JSON. */
@@ -11,12 +11,23 @@ export const jsonEntrySchema = z
       description: 'The whole address that is asked, with path and query',
       examples: ['https://push.example.com/health'],
     }),
-    map: jsonMapSchema.meta({
+    preset: z
+      .enum(JSON_PRESETS)
+      .optional()
+      .meta({
+        description: 'The program, where its answer is known; map adds to it and replaces single names',
+        examples: ['push-gateway'],
+      }),
+    map: jsonMapSchema.optional().meta({
       description:
-        'Where in the answer each name stands: JSON Pointers (RFC 6901) by the names of docs/adapters.md',
+        'Where in the answer each name stands: JSON Pointers (RFC 6901) by the names of docs/adapters.md; needed without preset',
       examples: [{ ok: '/ok', connections: '/stats/open' }],
     }),
     ...tlsFields,
     ...drainFields,
   })
   .strict()
+  .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
+    path: ['map'],
+    message: `it is needed where no preset is named, for example { ok: /ok, connections: /stats/open }; presets are ${JSON_PRESETS.join(', ')}`,
+  })

@@ -1,19 +1,35 @@
-import type { JsonMap } from '../../../contract/json-map.ts'
+import type { JsonMap, JsonPreset } from '../../../contract/json-map.ts'
 import type { Adapter, Proof, Target } from '../adapter.ts'
+import type { Counters } from '../facts.ts'
 import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
 import { Runs } from '../runs.ts'
 import { readJson } from '../untrusted-json.ts'
 import { readFacts } from './facts.ts'
+import { Intake } from './intake.ts'
+import { PUSH_GATEWAY_MAP, type PushGatewayFacts, readPushGateway } from './push-gateway.ts'
 
 /** Anything that answers a GET with JSON. */
 export interface JsonTarget extends Target {
   readonly kind: 'json'
   /** The whole address that is asked, with path and query. */
   readonly url: string
-  /** Where in the answer each name stands. */
-  readonly map: JsonMap
+  /** The program, where its answer is known. */
+  readonly preset?: JsonPreset | undefined
+  /** Where in the answer each name stands; beside a preset more of them, or other places. */
+  readonly map?: JsonMap | undefined
 }
+
+/** What each preset maps. */
+const PRESET_MAPS: Readonly<Record<JsonPreset, JsonMap>> = {
+  'push-gateway': PUSH_GATEWAY_MAP,
+  relay: { ok: '/ok', region: '/region' },
+}
+
+const mapOf = ({ preset, map }: JsonTarget): JsonMap => ({
+  ...(preset === undefined ? {} : PRESET_MAPS[preset]),
+  ...map,
+})
 
 /**
  * Programs that say how they are as JSON, whatever its shape: the configuration maps their values to names by JSON Pointers. They are
@@ -23,6 +39,7 @@ export class JsonAdapter implements Adapter<JsonTarget> {
   readonly kind = 'json'
   readonly #probe: HttpProbe
   readonly #runs = new Runs()
+  readonly #intake = new Intake()
 
   constructor(options: HttpProbeOptions) {
     this.#probe = new HttpProbe(options)
@@ -33,19 +50,25 @@ export class JsonAdapter implements Adapter<JsonTarget> {
     if (text === undefined) return answer
     const read = readJson(text)
     if (!read.ok) return { ...answer, outcome: 'bad_body', reason: read.reason }
-    const { ok, region, version, epoch, uptimeMs, gauges, counters, missing } = readFacts(
-      read.value,
-      target.map,
-    )
-    if (target.map.region !== undefined && region !== target.region) {
-      const said = region === undefined ? `no region at ${target.map.region}` : `region ${region}`
+    const map = mapOf(target)
+    const { ok, region, version, epoch, uptimeMs, gauges, missing, ...mapped } = readFacts(read.value, map)
+    if (map.region !== undefined && region !== target.region) {
+      const said = region === undefined ? `no region at ${map.region}` : `region ${region}`
       return {
         ...answer,
         outcome: 'wrong_region',
         reason: `answers for ${said}, configured is ${target.region}`,
       }
     }
-    const run = { at: answer.at, epoch: epoch ?? null, uptimeMs: uptimeMs ?? null, counters }
+    const gateway = target.preset === 'push-gateway' ? readPushGateway(read.value, target.map ?? {}) : null
+    const counters: Counters = { ...gateway?.counters, ...mapped.counters }
+    const partial = [...missing, ...(gateway?.missing ?? [])]
+    const run = this.#runs.epochOf(target.id, {
+      at: answer.at,
+      epoch: epoch ?? null,
+      uptimeMs: uptimeMs ?? null,
+      counters,
+    })
     return {
       ...answer,
       facts: {
@@ -53,32 +76,40 @@ export class JsonAdapter implements Adapter<JsonTarget> {
         ok: ok ?? true,
         problems: [],
         version: version ?? null,
-        epoch: this.#runs.epochOf(target.id, run),
+        epoch: run,
         uptimeMs: uptimeMs ?? null,
         newestSeq: null,
         gauges,
-        counters,
+        counters: { ...counters, ...this.#intakeOf(target.id, run, counters, gateway) },
         listeners: [],
-        lastDeliveryAt: null,
+        lastDeliveryAt: gateway?.lastDeliveryAt ?? null,
+        ...(gateway === null ? {} : { tables: gateway.tables }),
         drain: null,
       },
       raw: read.value,
       ...(saidAt === undefined ? {} : { saidAt }),
-      ...(missing.length === 0 ? {} : { partial: missing }),
+      ...(partial.length === 0 ? {} : { partial }),
     }
   }
 
   proves(target: JsonTarget): Proof {
-    return target.map.connections === undefined ? 'none' : 'counted'
+    return mapOf(target).connections === undefined ? 'none' : 'counted'
   }
 
   forget(id: string): void {
     this.#probe.forget(id)
     this.#runs.forget(id)
+    this.#intake.forget(id)
   }
 
   close(): Promise<void> {
     return this.#probe.close()
+  }
+
+  /** What came in, of a gateway that says only when it last did. */
+  #intakeOf(id: string, run: string, counters: Counters, gateway: PushGatewayFacts | null): Counters {
+    if (gateway === null || gateway.lastIntakeAt === null || counters.push_received !== undefined) return {}
+    return { pushes_seen: { answer: this.#intake.countOf(id, run, gateway.lastIntakeAt) } }
   }
 }
 

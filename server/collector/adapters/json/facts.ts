@@ -20,7 +20,7 @@ export interface JsonFacts {
   missing: string[]
 }
 
-type Sort = 'number' | 'boolean' | 'text'
+export type Sort = 'number' | 'boolean' | 'text'
 
 /** Reads an answer by its map. Never throws, whatever was answered. */
 export const readFacts = (document: unknown, map: JsonMap): JsonFacts => {
@@ -31,7 +31,7 @@ export const readFacts = (document: unknown, map: JsonMap): JsonFacts => {
     const value = valueAt(document, pointer)
     const fault = faultOf(value, sort)
     if (fault === null) return value
-    facts.missing.push(`the answer has ${fault} at ${pointer} (mapped to ${name})`)
+    facts.missing.push(`the answer has ${fault} at ${pointer} (mapped to ${name}${standing(value)})`)
     return undefined
   }
   for (const name of JSON_FACT_NAMES) {
@@ -60,8 +60,10 @@ const SORTS: Record<(typeof JSON_FACT_NAMES)[number], Sort> = {
 
 const WANTED: Record<Sort, string> = { number: 'number', boolean: 'true or false', text: 'text' }
 
+const MAX_SHOWN = 40
+
 /** What stands there instead of what should, in words that follow "the answer has"; null where it is right. */
-const faultOf = (value: unknown, sort: Sort): string | null => {
+export const faultOf = (value: unknown, sort: Sort): string | null => {
   if (value === undefined || value === null) return `no ${WANTED[sort]}`
   if (sort === 'boolean')
     return typeof value === 'boolean' ? null : `${sortOf(value)} instead of true or false`
@@ -74,11 +76,12 @@ const faultOf = (value: unknown, sort: Sort): string | null => {
 
 const sortOf = (value: unknown): string => {
   if (Array.isArray(value)) return 'a list'
-  return typeof value === 'string'
-    ? 'text'
-    : typeof value === 'object'
-      ? 'an object'
-      : typeof value === 'number'
-        ? 'a number'
-        : `${value}`
+  if (typeof value === 'string') return 'text'
+  return typeof value === 'object' ? 'an object' : typeof value === 'number' ? 'a number' : `${value}`
 }
+
+/** What stands there instead, where that is short: words that follow the name. */
+export const standing = (value: unknown): string =>
+  typeof value === 'string' && value !== ''
+    ? `; it says ${JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)}`
+    : ''
