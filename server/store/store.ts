@@ -175,10 +175,8 @@ export interface ChannelFigures {
   sentLastHour: number
   lastSentAt: number | null
   lastSummaryAt: number | null
-  /** Id of the last summary that was sent. */
-  lastSummaryId: string | null
-  /** Summaries that are not sent yet. */
-  summariesWaiting: number
+  /** The summary that waits for its first attempt. */
+  waitingSummaryId: string | null
   /** When the oldest message was written that was tried in vain and waits. */
   failingSince: number | null
 }

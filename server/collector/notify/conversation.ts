@@ -156,10 +156,12 @@ const tell = (
   const soon = now + channel.groupWaitSeconds * 1_000
   const gap = GAPS_MS[Math.min(count, GAPS_MS.length - 1)] ?? 0
   const due = change.worse || count === 0 ? soon : Math.max(soon, lastAt + gap)
-  const waiting = pending.find(({ kind, state }) => isTelling(kind) && state !== 'sending')
+  // It says what holds when it is first sent; one that was tried already keeps its words, and another one follows it.
+  const waiting = pending.find(
+    ({ kind, state, attempts }) => isTelling(kind) && state !== 'sending' && attempts === 0,
+  )
   if (waiting !== undefined) {
-    // It says what holds when it is sent; one that was tried keeps its words, and its time.
-    if (waiting.attempts === 0 && waiting.state === 'waiting' && due < (waiting.nextAttemptAt ?? 0))
+    if (waiting.state === 'waiting' && due < (waiting.nextAttemptAt ?? 0))
       into.change.push({ id: waiting.id, nextAttemptAt: due })
     return
   }

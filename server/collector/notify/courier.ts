@@ -60,7 +60,9 @@ const TIMES: CourierTimes = {
 const GIVE_UP_MS = 24 * 3_600_000
 const GIVE_UP_ATTEMPTS = 8
 const GIVEN_UP = 'given up: it could not be sent within 24 h'
-const HELD_BACK = `held back: more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour, told in a summary`
+/** Why a message was held back; by it the summary finds what it is to tell. */
+const heldBackFor = (summaryId: string): string =>
+  `held back: more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour, told in summary ${summaryId}`
 /** Messages looked at in one go. */
 const MAX_DUE = 200
 /** A step of the clock below this is no step: NTP moves it by less. */
@@ -71,13 +73,14 @@ const CLOSE_MS = 5_000
 interface Share {
   sent: number
   lastSummaryAt: number | null
-  hasSummary: boolean
+  /** The summary that waits for its time. */
+  summaryId: string | null
 }
 
 const shareOf = (figures: ChannelFigures | undefined): Share => ({
   sent: figures?.sentLastHour ?? 0,
   lastSummaryAt: figures?.lastSummaryAt ?? null,
-  hasSummary: (figures?.summariesWaiting ?? 0) > 0,
+  summaryId: figures?.waitingSummaryId ?? null,
 })
 
 /** A message that no incident asks for; due at once. */
@@ -374,25 +377,26 @@ export class Courier {
   async #holdBack(lane: Lane, row: StoredNotification, share: Share): Promise<boolean> {
     // A message that was tried is on its way already.
     if (row.attempts > 0 || share.sent < CHANNEL_MESSAGES_PER_HOUR) return false
-    const { store, now } = this.#options
-    const at = now()
+    share.summaryId ??= await this.#addSummary(row.channel, share)
     await this.#settle(
       row,
-      { state: 'silenced', nextAttemptAt: null, reason: HELD_BACK },
+      { state: 'silenced', nextAttemptAt: null, reason: heldBackFor(share.summaryId) },
       `${channelWords(lane.config)} is told in a summary: it had ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`,
     )
     lane.figures.heldBack += 1
-    if (share.hasSummary) return true
-    share.hasSummary = true
-    const { summaryMs, nextSummaryMs } = this.#times
-    const next = share.lastSummaryAt === null ? 0 : Math.min(share.lastSummaryAt, at) + nextSummaryMs
-    const reason = `more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`
-    const due = Math.max(at + summaryMs, next)
-    await store.addNotification({
-      ...newNotification(row.channel, 'summary', reason, at),
-      nextAttemptAt: due,
-    })
     return true
+  }
+
+  /** Answers its id. It is in the store before anything is left to it. */
+  async #addSummary(channel: string, { lastSummaryAt }: Share): Promise<string> {
+    const { store, now } = this.#options
+    const at = now()
+    const { summaryMs, nextSummaryMs } = this.#times
+    const next = lastSummaryAt === null ? 0 : Math.min(lastSummaryAt, at) + nextSummaryMs
+    const reason = `more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`
+    const row = newNotification(channel, 'summary', reason, at)
+    await store.addNotification({ ...row, nextAttemptAt: Math.max(at + summaryMs, next) })
+    return row.id
   }
 
   async #messageOf(row: StoredNotification, incident: Incident | null): Promise<Message> {
@@ -407,9 +411,7 @@ export class Courier {
             : null
       return incidentMessage(envelope, row.kind, incident, note)
     }
-    const held = await store.heldBackNotifications(row.channel, HELD_BACK)
-    const before = (await store.channelFigures(now())).get(row.channel)?.lastSummaryId ?? ''
-    const told = held.filter(({ id }) => id > before)
+    const told = await store.heldBackNotifications(row.channel, heldBackFor(row.id))
     const ids = [...new Set(told.flatMap(({ incidentId }) => incidentId ?? []))].slice(0, 200)
     const incidents = (await Promise.all(ids.map((id) => this.#options.incidentOf(id)))).filter(
       (each) => each !== null,

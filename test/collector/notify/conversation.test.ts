@@ -239,6 +239,23 @@ describe('a storm', () => {
   })
 })
 
+describe('a storm that goes on', () => {
+  it('tells in a second summary what was held back after the first one, however long ago it was written', async () => {
+    await start(...hook({ groupWaitSeconds: 0 }))
+    for (let index = 0; index < 31; index += 1) await room.open(node(`n${index}-1`))
+    room.notifications.setChannels(hook({ groupWaitSeconds: 300 }))
+    await room.open(node('late-1'))
+    await room.deliver()
+    await room.pass(MINUTE)
+    expect(headlines().at(-1)).toMatch(/: 1 more incident, 1 open$/)
+    await room.pass(4 * MINUTE)
+    await room.pass(5 * MINUTE + 1)
+    await room.pass(MINUTE)
+    expect(headlines().at(-1)).toMatch(/^WARNING lat: 1 more incident, 1 open$/)
+    expect(receiver.received).toHaveLength(32)
+  })
+})
+
 describe('the clock', () => {
   it('sends no storm when it is set back, and lets nothing wait for it', async () => {
     await start(...hook())

@@ -138,6 +138,21 @@ describe('a receiver that does not take a message', () => {
     ])
   })
 
+  it('is told in a message of its own what changed while the first one was tried in vain', async () => {
+    await start()
+    receiver.always = { status: 503 }
+    await room.open(node('fra-1'))
+    await room.deliver()
+    await room.open(node('fra-1', 'push.stuck'), 'critical', 'pushes')
+    await room.open(node('fra-1', 'tunnel.storm'), 'critical', 'tunnels')
+    receiver.always = { status: 200 }
+    await room.pass(MINUTE)
+    expect(receiver.received.slice(1).map(({ json }) => json.headline)).toEqual([
+      'WARNING fra: fra-1 is down',
+      'CRITICAL fra: pushes',
+    ])
+  })
+
   it('holds up neither the incident nor another channel', async () => {
     const silent = await startReceiver()
     closers.push(() => silent.close())
