@@ -39,7 +39,7 @@ export function ChannelList() {
 function ChannelRow({ channel }: { channel: NotificationChannel }) {
   const { name, kind, target } = channel
   return (
-    <li className="grid gap-x-6 gap-y-2 border-hairline border-t py-3 first:border-t-0 first:pt-0 sm:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto]">
+    <li className="grid gap-x-6 gap-y-2 border-hairline border-t py-3 first:border-t-0 first:pt-0 sm:grid-cols-[13rem_minmax(0,1fr)_16rem]">
       <div className="min-w-0">
         <h3 className="font-medium">
           {name} <span className="font-normal text-faint">{KIND_WORDS[kind]}</span>
@@ -87,7 +87,7 @@ function ChannelHealth({ channel }: { channel: NotificationChannel }) {
 function TestButton({ name }: { name: string }) {
   const { mutate, data, error, isPending } = useChannelTest()
   return (
-    <div className="grid justify-items-start gap-1 sm:max-w-64 sm:justify-items-end sm:text-right">
+    <div className="grid justify-items-start gap-1 sm:justify-items-end sm:text-right">
       <Button onClick={() => mutate(name)} disabled={isPending} aria-label={`Send a test by ${name}`}>
         {isPending ? 'Sending…' : 'Send a test'}
       </Button>
