@@ -1,3 +1,5 @@
+import { realTimers, type Timers } from './timers.ts'
+
 /** The work had not ended when its time was over. It may still be running: give it a signal where it can be stopped. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
@@ -17,16 +19,6 @@ export interface DeadlineOptions<L> {
   late?: (error: DeadlineError) => L
   /** The timers; for tests. */
   timers?: Timers
-}
-
-export interface Timers {
-  set(act: () => void, ms: number): unknown
-  clear(timer: unknown): void
-}
-
-const realTimers: Timers = {
-  set: (act, ms) => setTimeout(act, ms),
-  clear: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 }
 
 /** Node fires a longer timer at once; no limit of the product is that long (24.8 days). */

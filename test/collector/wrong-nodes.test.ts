@@ -11,8 +11,11 @@ afterEach(async () => {
 })
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 25 })
 
-const makeNode = async (id: string): Promise<ScriptedNode> => {
-  const node = await startScriptedNode(id)
+const makeNode = async (
+  id: string,
+  options: Parameters<typeof startScriptedNode>[1] = {},
+): Promise<ScriptedNode> => {
+  const node = await startScriptedNode(id, options)
   closers.push(() => node.close())
   return node
 }
@@ -166,5 +169,73 @@ describe('the collector and nodes that are not what they should be', () => {
     expect(new Set(events.map((event) => event.id)).size).toBe(3)
     for (const { id } of counted) expect(Number.isInteger(id)).toBe(false)
     expect((await store.events({ types: ['connections.counted'] })).items).toEqual([])
+  })
+
+  it('opens node.wrong_region, and not node.down, for a node that answers for another region', async () => {
+    const [wrong, other] = [await makeNode('fra-1'), await makeNode('fra-2')]
+    wrong.health = { ...wrong.health, region: 'iad' }
+    const { collector } = await start([wrong, other], await makeStore())
+    await eventually(() =>
+      expect(collector.overview().incidents[0]?.signals.map(({ kind }) => kind)).toEqual([
+        'node.wrong_region',
+      ]),
+    )
+    await eventually(() => expect(collector.node('fra-1')?.state).toBe('down'))
+    // Looks of the rules later it is still that and nothing else.
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect(collector.overview().incidents).toMatchObject([
+      { title: 'fra-1 answers for another region', signals: [{ kind: 'node.wrong_region' }] },
+    ])
+    expect(collector.overview().incidents[0]?.signals).toHaveLength(1)
+    wrong.health = { ...wrong.health, region: 'fra' }
+    await eventually(() =>
+      expect(collector.overview().incidents[0]?.signals[0]?.closedAt).toEqual(expect.any(String)),
+    )
+  })
+
+  /** Its process dies and another one is there before three polls have missed it. */
+  const crash = async (node: ScriptedNode): Promise<void> => {
+    const port = Number(new URL(node.url).port)
+    await node.close()
+    await makeNode(node.id, { port, epoch: 'run2' })
+  }
+
+  it('tells a process that crashed and was back at once, and not one of which maintenance had told', async () => {
+    const [crashes, rests] = [await makeNode('fra-1'), await makeNode('iad-1')]
+    const { collector } = await start([crashes, rests], await makeStore())
+    await eventually(() => expect(collector.overview().totals.up).toBe(2))
+    const hour = { from: new Date().toISOString(), to: new Date(Date.now() + 3_600_000).toISOString() }
+    const window = { title: 'Kernel update', reason: 'CVE', ...hour, nodes: ['iad-1'] }
+    const ana = { name: 'ana@example.com', role: 'operator', address: '::1' } as const
+    const { id } = await collector.maintenance.create(window, ana)
+    await crash(rests)
+    await crash(crashes)
+    await eventually(() =>
+      expect(collector.overview().incidents.map(({ title }) => title)).toEqual(['fra-1 restarted']),
+    )
+    await collector.maintenance.end(id, ana)
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect(collector.overview().incidents.map(({ title }) => title)).toEqual(['fra-1 restarted'])
+  })
+
+  it('stores once, and in their order, events that come twice and the wrong way round', async () => {
+    const node = await makeNode('fra-1')
+    const store = await makeStore()
+    const { events } = await start([node], store)
+    const frames = [1, 2, 3, 4].map((seq) => {
+      const data = { problem: `problem ${seq}` }
+      node.emitUnsent('node.problem_found', data)
+      const at = new Date().toISOString()
+      return { seq, epoch: 'run1', node: 'fra-1', region: 'fra', type: 'node.problem_found', at, data }
+    })
+    for (const frame of [...frames.toReversed(), ...frames, ...frames.toReversed()]) node.sendFrame(frame)
+    await eventually(() => expect(events.filter(({ source }) => source === 'node')).toHaveLength(4))
+    node.emit('node.problem_found', { problem: 'problem 5' })
+    await eventually(() => expect(events.filter(({ source }) => source === 'node')).toHaveLength(5))
+    const { items } = await store.events({ types: ['node.problem_found'], order: 'asc' })
+    expect(items.map(({ seq, data }) => [seq, data.problem])).toEqual(
+      [1, 2, 3, 4, 5].map((seq) => [seq, `problem ${seq}`]),
+    )
+    expect(events.filter(({ type }) => type === 'stream.gap')).toEqual([])
   })
 })

@@ -1,6 +1,7 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { DeadlineError, type Timers, within } from '../../server/time/deadline.ts'
+import { DeadlineError, within } from '../../server/time/deadline.ts'
+import type { Timers } from '../../server/time/timers.ts'
 
 /** Timers that pass when the test says so. */
 class HeldTimers implements Timers {

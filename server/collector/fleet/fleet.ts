@@ -54,7 +54,7 @@ export interface FleetOptions {
   regions: readonly RegionConfig[]
   nodes: readonly NodeTarget[]
   store: Pick<Store, 'setting' | 'setSetting'>
-  adapters: Adapters
+  adapters: Pick<Adapters, 'of'>
   record: RecordFleetEvent
   log: Log
   now: () => number

@@ -293,14 +293,15 @@ export class Detector {
 
   /** What a rule answers; undefined where it throws: it says nothing then, and the others are asked all the same. */
   #guarded<T>(rule: SignalRule, about: string, ask: () => T): T | undefined {
-    const key = keyOf(rule.kind, about)
     try {
       const answer = ask()
-      if (this.#failing.delete(key))
+      // Asked for every rule and scope once a second: nothing is put together for the many that never failed.
+      if (this.#failing.size > 0 && this.#failing.delete(keyOf(rule.kind, about)))
         this.#log.info({ signal: rule.kind, about }, 'a signal can be judged again')
       return answer
     } catch (error) {
       this.#faults += 1
+      const key = keyOf(rule.kind, about)
       if (!this.#failing.has(key))
         this.#log.error({ err: error, signal: rule.kind, about }, 'a signal cannot be judged')
       this.#failing.add(key)

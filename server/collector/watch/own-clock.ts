@@ -1,3 +1,5 @@
+import { realTimers, type Timers } from '../../time/timers.ts'
+
 const TICK_MS = 250
 /** A pause of the event loop that can make a healthy node look silent. */
 const HICCUP_MS = 500
@@ -15,6 +17,7 @@ export interface OwnClockOptions {
   onStall: (from: number, to: number) => void
   wall?: () => number
   monotonic?: () => number
+  timers?: Timers
 }
 
 /** Monotonic ms. */
@@ -32,14 +35,16 @@ export class OwnClock {
   readonly #onStall: OwnClockOptions['onStall']
   readonly #wall: () => number
   readonly #monotonic: () => number
+  readonly #timers: Timers
   readonly #intervalMs: () => number
   readonly #hiccups: Span[] = []
   readonly #lags: Span[] = []
-  #timer: NodeJS.Timeout | null = null
+  #timer: unknown = null
   #lastWall = 0
   #lastMonotonic = 0
 
-  constructor({ intervalMs, onStall, wall, monotonic }: OwnClockOptions) {
+  constructor({ intervalMs, onStall, wall, monotonic, timers }: OwnClockOptions) {
+    this.#timers = timers ?? realTimers
     this.#onStall = onStall
     this.#wall = wall ?? Date.now
     this.#monotonic = monotonic ?? (() => performance.now())
@@ -47,16 +52,22 @@ export class OwnClock {
   }
 
   start(): void {
-    if (this.#timer) return
+    if (this.#timer !== null) return
     this.#lastWall = this.#wall()
     this.#lastMonotonic = this.#monotonic()
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
-    this.#timer.unref()
+    this.#arm()
   }
 
   close(): void {
-    if (this.#timer) clearInterval(this.#timer)
+    if (this.#timer !== null) this.#timers.clear(this.#timer)
     this.#timer = null
+  }
+
+  #arm(): void {
+    const timer = this.#timers.set(() => this.#tick(), TICK_MS)
+    this.#timer = timer
+    // It keeps no process alive.
+    if (timer instanceof Object && 'unref' in timer && typeof timer.unref === 'function') timer.unref()
   }
 
   /** True where the event loop stood still for a good part of this span (monotonic ms), so that a timeout in it proves nothing. */
@@ -77,6 +88,7 @@ export class OwnClock {
   }
 
   #tick(): void {
+    this.#arm()
     const wall = this.#wall()
     const monotonic = this.#monotonic()
     const before = this.#lastMonotonic

@@ -1,3 +1,4 @@
+import { realTimers, type Timers } from '../../time/timers.ts'
 import { Lateness } from './lateness.ts'
 
 /** Who has a turn every so many milliseconds. */
@@ -41,7 +42,7 @@ export const offsetOf = (id: string, intervalMs: number): number => {
 interface Entry {
   readonly id: string
   readonly intervalMs: number
-  timer: NodeJS.Timeout | undefined
+  timer: unknown
   /** Its last turn was over before it could begin. */
   wasSkipped: boolean
 }
@@ -56,6 +57,7 @@ export class Schedule {
   readonly #run: (target: string) => Promise<void>
   readonly #now: () => number
   readonly #maxUnderWay: number
+  readonly #timers: Timers
   readonly #lateness: Lateness
   readonly #entries = new Map<string, Entry>()
   /** Whose run is under way, or waits for a place; also where its interval has changed meanwhile. */
@@ -79,7 +81,9 @@ export class Schedule {
     run: (target: string) => Promise<void>
     maxUnderWay?: number
     now?: () => number
+    timers?: Timers
   }) {
+    this.#timers = options.timers ?? realTimers
     this.#run = options.run
     this.#now = options.now ?? (() => performance.now())
     this.#maxUnderWay = options.maxUnderWay ?? MAX_UNDER_WAY
@@ -116,7 +120,7 @@ export class Schedule {
   close(): void {
     this.#origin = null
     this.#waiting.length = 0
-    for (const entry of this.#entries.values()) clearTimeout(entry.timer)
+    for (const entry of this.#entries.values()) this.#timers.clear(entry.timer)
   }
 
   /** The shortest interval of all targets; null without any. */
@@ -157,7 +161,7 @@ export class Schedule {
 
   #end(entry: Entry): void {
     this.#entries.delete(entry.id)
-    clearTimeout(entry.timer)
+    this.#timers.clear(entry.timer)
     const place = this.#waiting.findIndex((each) => each.entry === entry)
     if (place < 0) return
     this.#waiting.splice(place, 1)
@@ -166,7 +170,7 @@ export class Schedule {
 
   #arm(entry: Entry, due: number, at: number): void {
     if (this.#origin === null) return
-    entry.timer = setTimeout(() => this.#fire(entry, due), Math.max(0, at - this.#now()))
+    entry.timer = this.#timers.set(() => this.#fire(entry, due), Math.max(0, at - this.#now()))
   }
 
   #fire(entry: Entry, due: number): void {

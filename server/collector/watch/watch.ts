@@ -3,6 +3,7 @@ import type { LivePublisher, SamplePoint } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import { within } from '../../time/deadline.ts'
+import { realTimers, type Timers } from '../../time/timers.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { Reading } from '../adapters/reading.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -35,6 +36,9 @@ export interface WatchOptions {
   /** By which a node is judged; each may have its own. */
   thresholds: (node: FleetNode) => JudgeThresholds
   now: () => number
+  /** Monotonic milliseconds. */
+  monotonic?: () => number
+  timers?: Timers
 }
 
 /** Polls every node, judges, samples, and tells what changed. */
@@ -42,6 +46,7 @@ export class Watch {
   readonly #options: WatchOptions
   readonly #schedule: Schedule
   readonly #ownClock: OwnClock
+  readonly #monotonic: () => number
   /** Nodes that came and get their first polls apart from the schedule. */
   readonly #settling = new Set<FleetNode>()
   #announced: Announced = { nodes: new Map(), regions: new Map() }
@@ -49,14 +54,20 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.#options = options
+    const { timers = realTimers, monotonic = () => performance.now() } = options
+    this.#monotonic = monotonic
     this.#ownClock = new OwnClock({
       intervalMs: () => this.shortestIntervalMs,
       wall: options.now,
+      monotonic,
+      timers,
       onStall: (from, to) => this.#stalled(from, to),
     })
     this.#schedule = new Schedule({
       targets: options.fleet.members(),
       run: (id) => this.#poll(options.fleet.member(id)),
+      now: monotonic,
+      timers,
     })
   }
 
@@ -111,7 +122,8 @@ export class Watch {
 
   /** True where our own event loop stood still within the last moments. */
   isLagging(): boolean {
-    return this.#ownClock.stoodStill(performance.now() - LAGGING_MS, performance.now())
+    const now = this.#monotonic()
+    return this.#ownClock.stoodStill(now - LAGGING_MS, now)
   }
 
   /** True while no remote node is reached, and our own network may be the reason. */
@@ -158,7 +170,7 @@ export class Watch {
 
   async #poll(node: FleetNode | null): Promise<void> {
     if (node === null || node.hasLeft) return
-    const began = performance.now()
+    const began = this.#monotonic()
     const reading = await node.ask()
     if (this.#isClosed || reading === null) return
     try {
@@ -172,7 +184,7 @@ export class Watch {
     const { fleet, live, log } = this.#options
     const before = node.judgement
     node.take(reading)
-    const ended = performance.now()
+    const ended = this.#monotonic()
     const ownLagMs = this.#ownClock.lagBetween(began, ended)
     if (ownLagMs > 0) reading.ownLagMs = ownLagMs
     // A timeout that our own event loop slept through proves nothing about the node.

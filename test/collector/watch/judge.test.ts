@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Reading } from '../../../server/collector/adapters/reading.ts'
 import { factsOf } from '../../../server/collector/adapters/tidegate/facts.ts'
-import { type Judgement, judge, judgeStall, unknownJudgement } from '../../../server/collector/watch/judge.ts'
+import {
+  type Judgement,
+  judge,
+  judgeStall,
+  pollsToFall,
+  unknownJudgement,
+} from '../../../server/collector/watch/judge.ts'
 import type { Health } from '../../../server/contract/index.ts'
 import { healthDocument } from '../adapters/tidegate/health-document.ts'
 
@@ -156,5 +162,73 @@ describe('judge', () => {
     const judged = run([...times(20, good), ...times(5, () => good({}, { durationMs: 900, ownLagMs: 880 }))])
     expect(judged).toMatchObject({ state: 'up', problems: [] })
     expect(Math.max(...judged.baseline)).toBeLessThan(50)
+  })
+
+  describe('where polls get lost', () => {
+    const lost = (): Reading => bad('timeout')
+    /** So many polls of which every n-th is lost, the last one not. */
+    const lossy = (polls: number, every: number) =>
+      Array.from({ length: polls }, (_, index) => (index % every === every - 2 ? lost() : good()))
+    const after = (every: number, ...then: Reading[]) => run([...lossy(400, every), ...then]).state
+
+    it.each([
+      [0, 3, 3],
+      [0.0019, 3, 3],
+      [0.005, 3, 4],
+      [0.01, 3, 4],
+      [0.02, 3, 5],
+      [0.05, 3, 6],
+      [0.5, 3, 6],
+      [1, 3, 6],
+      [0.05, 5, 6],
+      [0.05, 10, 10],
+      [0.05, 1, 2],
+    ])('a share of %f makes of a fall of %i one of %i', (lossRate, fall, needed) => {
+      expect(pollsToFall(lossRate, fall)).toBe(needed)
+    })
+
+    it('three in a row are no outage where one in twenty is usual, and six are', () => {
+      expect(after(20, ...times(5, lost))).toBe('up')
+      expect(after(20, ...times(6, lost))).toBe('down')
+    })
+
+    it('three are one where none was lost before', () => {
+      expect(run([...times(400, good), ...times(3, lost)]).state).toBe('down')
+    })
+
+    it('a refusal is an answer: three of those are enough, and so is one beside two losses', () => {
+      expect(after(20, ...times(3, bad))).toBe('down')
+      expect(after(20, lost(), lost(), bad())).toBe('down')
+    })
+
+    it('an outage is no loss: when it is over, three in a row are one again', () => {
+      const back = run([...times(400, good), ...times(50, lost), ...times(5, good)])
+      expect([back.state, back.lossRate]).toEqual(['up', 0])
+      expect(run(times(3, lost), back).state).toBe('down')
+    })
+
+    it('forgets losses that are long ago, and remembers them over a stall of its own', () => {
+      const before = run(lossy(400, 20))
+      expect(before.lossRate).toBeCloseTo(0.05, 2)
+      expect(judgeStall(before, tick()).lossRate).toBe(before.lossRate)
+      expect(run(times(1_000, good), before).lossRate).toBeLessThan(0.002)
+    })
+
+    it('is degraded, in words, from one in ten on, until it is better than seven in a hundred', () => {
+      const one = run(lossy(200, 8))
+      expect(one).toMatchObject({ state: 'degraded', lossy: true })
+      expect(one.problems.join()).toMatch(/lossy: 1\d % of its polls get lost/)
+      expect(run(lossy(400, 20), one)).toMatchObject({ state: 'up', lossy: false, problems: [] })
+    })
+
+    it('does not flap by three in nine where that is nothing unusual, and does by five', () => {
+      const usual = run(lossy(400, 30))
+      const some = [lost(), good(), lost(), good(), lost(), good()]
+      expect(run(some, usual)).toMatchObject({ state: 'up', flapping: false })
+      expect(run([...some, lost(), lost(), good()], usual)).toMatchObject({
+        state: 'degraded',
+        flapping: true,
+      })
+    })
   })
 })
