@@ -54,7 +54,7 @@ export interface FleetOptions {
   regions: readonly RegionConfig[]
   nodes: readonly NodeTarget[]
   store: Pick<Store, 'setting' | 'setSetting'>
-  adapters: Pick<Adapters, 'of'>
+  adapters: Pick<Adapters, 'of' | 'drains'>
   record: RecordFleetEvent
   log: Log
   now: () => number

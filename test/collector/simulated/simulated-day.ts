@@ -55,7 +55,7 @@ export const liveThrough = async (seed: number, weather: Weather, story: Story):
         ...{ kind: 'tidegate' as const, embedded: false },
       })),
       store,
-      adapters: { of: () => simulated },
+      adapters: { of: () => simulated, drains: () => null },
       record,
       log,
       now: time.now,
@@ -63,6 +63,7 @@ export const liveThrough = async (seed: number, weather: Weather, story: Story):
       openIncidents: () => book.open(),
       activeDrains: () => [],
       absence: () => null,
+      standing: () => null,
     })
     const view = new LiveFleetView({ fleet, announced: () => watch.announced(), activeDrains: () => [] })
     const detector = new Detector({ fleet: view, book, detect: {}, activeDrains: () => [], log })

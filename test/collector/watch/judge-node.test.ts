@@ -20,11 +20,12 @@ describe('a node that has not been asked often yet', () => {
     for (let poll = 0; poll < timeouts; poll += 1) {
       const at = 10_000 + poll * 1_000
       const others = ['fra-2', 'iad-1', 'iad-2'].map((id) => ({
-        ...{ id, region: id.slice(0, 3), embedded: embedded && id !== 'iad-2' },
+        ...{ id, region: id.slice(0, 3), embedded: embedded && id !== 'iad-2', intervalMs: 1_000 },
         reading: reading(at - 500),
         judgement: id === 'iad-2' ? { lossRate: 0, asked: 1 } : { lossRate, asked: 200 },
       }))
-      const own = { id: 'fra-1', region: 'fra', embedded: false, reading: null, doubt: null, judgement }
+      const who = { id: 'fra-1', region: 'fra', embedded: false, intervalMs: 1_000 }
+      const own = { ...who, reading: null, doubt: null, judgement }
       judgement = judgeNode(own, reading(at, 'timeout'), [own, ...others], JUDGE_DEFAULTS).judgement
     }
     return judgement.state
