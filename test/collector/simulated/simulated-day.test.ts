@@ -46,7 +46,7 @@ describe('a day of six nodes at an interval of 5 s, with 5 % loss and 200 ms of 
 
   it('opens one for a process that is killed, and none for its coming back', async () => {
     const story = during(
-      (fleet) => void (node(fleet).isKilled = true),
+      (fleet) => node(fleet).become({ isKilled: true }),
       (fleet) => node(fleet).start(),
     )
     const { title, kinds, resolvedAt } = await oneIncident(3, story)
@@ -57,8 +57,8 @@ describe('a day of six nodes at an interval of 5 s, with 5 % loss and 200 ms of 
 
   it('opens one for a machine that goes dark, which looks like lost polls at first', async () => {
     const story = during(
-      (fleet) => void (node(fleet).isSilent = true),
-      (fleet) => void (node(fleet).isSilent = false),
+      (fleet) => node(fleet).become({ isSilent: true }),
+      (fleet) => node(fleet).become({ isSilent: false }),
     )
     const { title, kinds } = await oneIncident(4, story)
     expect([title, kinds]).toEqual(['fra-1 is down', ['node.down']])
@@ -66,8 +66,8 @@ describe('a day of six nodes at an interval of 5 s, with 5 % loss and 200 ms of 
 
   it('opens one for pushes that come in and do not go out', async () => {
     const story = during(
-      (fleet) => void (node(fleet).isStuck = true),
-      (fleet) => void (node(fleet).isStuck = false),
+      (fleet) => node(fleet).become({ isStuck: true }),
+      (fleet) => node(fleet).become({ isStuck: false }),
     )
     const { title, kinds } = await oneIncident(5, story)
     expect([title, kinds]).toEqual(['fra-1 receives pushes but delivers none', ['push.stuck']])
@@ -75,7 +75,7 @@ describe('a day of six nodes at an interval of 5 s, with 5 % loss and 200 ms of 
 
   it('opens one for a region that is cut off', async () => {
     const cut = (isSilent: boolean) => (fleet: SimulatedFleet) => {
-      for (const each of fleet.of('fra')) each.isSilent = isSilent
+      for (const each of fleet.of('fra')) each.become({ isSilent })
     }
     const { title, regions, nodes } = await oneIncident(6, during(cut(true), cut(false)))
     expect([title, regions, nodes]).toEqual(['fra is unreachable', ['fra'], ['fra-1', 'fra-2']])
@@ -91,8 +91,8 @@ describe('a day of six nodes at an interval of 5 s, with 5 % loss and 200 ms of 
       [3 * HOUR, (_, time) => time.freeze(30 * SECOND)],
       [5 * HOUR, (_, time) => time.shiftWall(2 * HOUR)],
       [9 * HOUR, (_, time) => time.shiftWall(-HOUR)],
-      [14 * HOUR, (fleet) => void (fleet.isCutOff = true)],
-      [14 * HOUR + LASTS, (fleet) => void (fleet.isCutOff = false)],
+      [14 * HOUR, (fleet) => fleet.setCutOff(true)],
+      [14 * HOUR + LASTS, (fleet) => fleet.setCutOff(false)],
     ])
     expect(incidents.map(({ title }) => title)).toEqual([])
     expect(changes.down).toBeUndefined()

@@ -41,6 +41,10 @@ class SimulatedNode {
     this.#countedAt = time.monotonic()
   }
 
+  become(trouble: Partial<Pick<SimulatedNode, 'isKilled' | 'isSilent' | 'isStuck'>>): void {
+    Object.assign(this, trouble)
+  }
+
   /** Another process begins. */
   start(): void {
     this.#run += 1
@@ -101,6 +105,10 @@ export class SimulatedFleet
     this.nodes = new Map(ids.map((id) => [id, new SimulatedNode(id, time)]))
   }
 
+  setCutOff(isCutOff: boolean): void {
+    this.isCutOff = isCutOff
+  }
+
   of(region: string): SimulatedNode[] {
     return [...this.nodes.values()].filter(({ id }) => id.startsWith(region))
   }
@@ -127,9 +135,13 @@ export class SimulatedFleet
     return 'counted'
   }
 
-  forget(): void {}
+  forget(): void {
+    // Nothing is kept open.
+  }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    // Nothing is open.
+  }
 
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {

@@ -15,7 +15,7 @@ const reading = (at: number, outcome: Reading['outcome'] = 'ok'): Reading => ({
 
 describe('a node that has not been asked often yet', () => {
   /** What it is after two good polls and so many that got lost, beside others that lost such a share of theirs. */
-  const after = (timeouts: number, lossRate: number, embedded = false) => {
+  const stateAfter = (timeouts: number, lossRate: number, embedded = false) => {
     let judgement = judge(judge(unknownJudgement(0), reading(1_000)), reading(2_000))
     for (let poll = 0; poll < timeouts; poll += 1) {
       const at = 10_000 + poll * 1_000
@@ -32,14 +32,14 @@ describe('a node that has not been asked often yet', () => {
   }
 
   it('is down after three polls without an answer where the others lose none', () => {
-    expect([after(2, 0), after(3, 0)]).toEqual(['up', 'down'])
+    expect([stateAfter(2, 0), stateAfter(3, 0)]).toEqual(['up', 'down'])
   })
 
   it('learns from the others how many get lost anyway', () => {
-    expect([after(5, 0.05), after(6, 0.05)]).toEqual(['up', 'down'])
+    expect([stateAfter(5, 0.05), stateAfter(6, 0.05)]).toEqual(['up', 'down'])
   })
 
   it('learns nothing from nodes of our own process, to which nothing gets lost', () => {
-    expect(after(3, 0.05, true)).toBe('down')
+    expect(stateAfter(3, 0.05, true)).toBe('down')
   })
 })

@@ -169,7 +169,7 @@ describe('judge', () => {
     /** So many polls of which every n-th is lost, the last one not. */
     const lossy = (polls: number, every: number) =>
       Array.from({ length: polls }, (_, index) => (index % every === every - 2 ? lost() : good()))
-    const after = (every: number, ...then: Reading[]) => run([...lossy(400, every), ...then]).state
+    const stateAfter = (every: number, ...then: Reading[]) => run([...lossy(400, every), ...then]).state
 
     it.each([
       [0, 3, 3],
@@ -188,8 +188,8 @@ describe('judge', () => {
     })
 
     it('three in a row are no outage where one in twenty is usual, and six are', () => {
-      expect(after(20, ...times(5, lost))).toBe('up')
-      expect(after(20, ...times(6, lost))).toBe('down')
+      expect(stateAfter(20, ...times(5, lost))).toBe('up')
+      expect(stateAfter(20, ...times(6, lost))).toBe('down')
     })
 
     it('three are one where none was lost before', () => {
@@ -197,8 +197,8 @@ describe('judge', () => {
     })
 
     it('a refusal is an answer: three of those are enough, and so is one beside two losses', () => {
-      expect(after(20, ...times(3, bad))).toBe('down')
-      expect(after(20, lost(), lost(), bad())).toBe('down')
+      expect(stateAfter(20, ...times(3, bad))).toBe('down')
+      expect(stateAfter(20, lost(), lost(), bad())).toBe('down')
     })
 
     it('an outage is no loss: when it is over, three in a row are one again', () => {
