@@ -68,8 +68,14 @@ export interface TunnelList {
 /** `unreadable`: it answered, and why that cannot be read; null where it has no list to give at the moment. */
 export type TunnelsAnswer = TunnelList | { unreadable: string } | null
 
-/** What came of asking for something. `unheard`: no answer, so that nobody knows whether the node heard. */
-export type Asked = { kind: 'accepted' } | { kind: 'refused'; why: string } | { kind: 'unheard'; why: string }
+/**
+ * What came of asking for something. `unheard`: no answer, so that nobody knows whether the node heard. `kept`: what the adapter wants
+ * to be told when the node is given back, also by the collector's next process; at most {@link MAX_KEPT_CHARS}.
+ */
+export type Asked =
+  | { kind: 'accepted'; kept?: string }
+  | { kind: 'refused'; why: string }
+  | { kind: 'unheard'; why: string }
 
 /** What a look at a node brought. Only one that stayed without any answer counts towards the end of its process. */
 export type Observation =
@@ -79,6 +85,9 @@ export type Observation =
   /** No answer at all. `refused`: nobody listens there, so the machine is up and says that the process is not. */
   | { facts: null; silent: true; refused: boolean }
 
+/** Of what an adapter has kept with a drain. */
+export const MAX_KEPT_CHARS = 16_384
+
 /** What giving a node back says beside the wish itself. */
 export interface ResumeOrder {
   readonly drainId: string
@@ -86,6 +95,8 @@ export interface ResumeOrder {
   readonly version: number
   readonly reason: string
   readonly initiator: string
+  /** As it was kept when the node was last told to go. */
+  readonly kept?: string | undefined
 }
 
 /** How one node is taken out of service and given back. Each verb may be asked again; none rejects. */

@@ -12,6 +12,8 @@ export interface AskedNode {
   led?: boolean
   /** When it heard, epoch ms. */
   at?: number
+  /** What its adapter wants to be told when it is given back. */
+  kept?: string
 }
 
 /** What the orchestrator keeps beside the record so that it can go on after a restart. */

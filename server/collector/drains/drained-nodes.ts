@@ -3,6 +3,7 @@ import type { DrainStep } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { ObservedState } from '../../contract/states.ts'
 import { plural } from '../../contract/words.ts'
+import { MAX_KEPT_CHARS } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
 import { remainingOn } from './empty-proof.ts'
@@ -88,6 +89,11 @@ export class DrainedNodes {
     const asked = await this.driver(node).drain(record.drain)
     if (asked.kind !== 'accepted') return asked.why
     const known = progress.asked[node]
+    const { kept } = asked
+    if (known !== undefined && kept !== undefined && kept !== known.kept && kept.length <= MAX_KEPT_CHARS) {
+      known.kept = kept
+      record.touch()
+    }
     if (known !== undefined && !known.accepted) {
       known.accepted = true
       known.at = clock.now()

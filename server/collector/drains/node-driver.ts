@@ -143,21 +143,21 @@ export class NodeDriver {
     const isStateless =
       facts === null ? asked?.led === true : facts.drain === null && facts.state === undefined
     if (isStateless && this.#fleet.drainVerbs(this.id) !== null)
-      return asked === undefined ? null : this.#bringBackUnseen(drain, facts)
+      return asked === undefined ? null : this.#bringBackUnseen(drain, asked, facts)
     if (facts === null)
       return whyOf(this.#fleet.drainVerbs(this.id) === null ? this.#noVerbs() : this.#noAnswer())
     if (isServing(facts) && facts.drain?.cordoned !== true) {
       const ready = await this.#asked(async (verbs) => verbs.ready?.() ?? ACCEPTED)
       return whyOf(ready ?? this.#noVerbs())
     }
-    return (await this.#resume(drain)) ?? `${this.id} is coming back`
+    return (await this.#resume(drain, asked?.kept)) ?? `${this.id} is coming back`
   }
 
   /** One that does not say whether it serves is back when it takes traffic again, or has answered well a few times in a row. */
-  async #bringBackUnseen(drain: Drain, facts: Facts | null): Promise<string | null> {
+  async #bringBackUnseen(drain: Drain, { kept }: AskedNode, facts: Facts | null): Promise<string | null> {
     const { version } = drain
     if (this.#returning?.version !== version) {
-      const why = await this.#resume(drain)
+      const why = await this.#resume(drain, kept)
       if (why !== null) return why
       this.#returning = { version, good: 0, first: null, lookedAt: this.#looked?.at ?? 0 }
     }
@@ -176,8 +176,9 @@ export class NodeDriver {
     return `${this.id} was asked to come back; not seen to serve yet`
   }
 
-  async #resume({ id: drainId, version, reason, updatedBy: initiator }: Drain): Promise<string | null> {
-    const order = { drainId, version, reason, initiator }
+  async #resume(drain: Drain, kept: string | undefined): Promise<string | null> {
+    const { id: drainId, version, reason, updatedBy: initiator } = drain
+    const order = { drainId, version, reason, initiator, ...(kept === undefined ? {} : { kept }) }
     return whyOf((await this.#asked((verbs) => verbs.resume(order))) ?? this.#noVerbs())
   }
 

@@ -1,3 +1,7 @@
+import { z } from 'zod'
+
+const keptSchema = z.object({ epoch: z.string(), disabled: z.array(z.string()) })
+
 /** What is known of the frontends of one run of HAProxy beyond what it says. */
 interface Known {
   epoch: string
@@ -33,6 +37,18 @@ export class Frontends {
     disabled.delete(name)
   }
 
+  /** What has to be known to enable them again, for a process that comes after this one. */
+  toKeep(id: string, epoch: string): string {
+    return JSON.stringify({ epoch, disabled: [...(this.disabled(id, epoch) ?? [])] })
+  }
+
+  /** Takes up what an earlier process kept; of another run of HAProxy, or none of ours, it says nothing. */
+  takeBack(id: string, epoch: string, kept: string): void {
+    if (this.disabled(id, epoch) !== null) return
+    const read = keptSchema.safeParse(parsed(kept))
+    if (read.success && read.data.epoch === epoch) this.addDisabled(id, epoch, read.data.disabled)
+  }
+
   forget(id: string): void {
     this.#known.delete(id)
   }
@@ -43,6 +59,14 @@ export class Frontends {
     const fresh = { epoch, disabled: new Set<string>(), unbound: new Set<string>() }
     this.#known.set(id, fresh)
     return fresh
+  }
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
   }
 }
 

@@ -1,6 +1,6 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import { listWords, plural } from '../../../contract/words.ts'
-import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
+import type { Asked, DrainVerbs, Observation, ResumeOrder } from '../adapter.ts'
 import { isDisabled } from './facts.ts'
 import { keptBy, type Look } from './looks.ts'
 import type { StatRow } from './statistics.ts'
@@ -54,15 +54,16 @@ export class ProcessVerbs implements DrainVerbs {
     })
     if (refusals.length > 0) return refused(`${id}: HAProxy refuses ${listWords(refusals)}`)
     orders.took(id, epoch, 'out')
-    return ACCEPTED
+    return { kind: 'accepted', kept: frontends.toKeep(id, epoch) }
   }
 
-  async resume(): Promise<Asked> {
+  async resume({ kept }: Pick<ResumeOrder, 'kept'>): Promise<Asked> {
     const look = await this.#telling.look()
     const hindrance = this.#telling.hindrance(look)
     if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
     const { id } = this.#telling.target
     const { epoch } = look.facts
+    if (kept !== undefined) this.#parts.looks.frontends.takeBack(id, epoch, kept)
     const closed = this.#ours(look)
     const told = await this.#telling.tell(closed.map((name) => `enable frontend ${name}`))
     if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
@@ -75,15 +76,16 @@ export class ProcessVerbs implements DrainVerbs {
     return ACCEPTED
   }
 
-  /** It serves from its first open frontend on; it is back when all of them are open. */
+  /** It serves from its first open frontend on; it is back when all that were disabled here are open. */
   async ready(): Promise<Asked> {
     const { id } = this.#telling.target
     const look = await this.#telling.look()
     const hindrance = this.#telling.hindrance(look)
     if (hindrance !== null) return hindrance
-    const closed = this.#ours(look)
+    const known = this.#known(look)
+    const closed = this.#closed(look).filter((name) => known?.has(name))
     if (closed.length === 0) return ACCEPTED
-    const resumed = await this.resume()
+    const resumed = await this.resume({})
     return resumed.kind === 'accepted'
       ? refused(`${id} is back but for ${plural(closed.length, 'frontend')}: ${listWords(closed)}`)
       : resumed
@@ -93,13 +95,22 @@ export class ProcessVerbs implements DrainVerbs {
     return this.#telling.observe()
   }
 
-  /** Frontends that are disabled and were disabled here; all that are, where nobody knows. */
+  /** Frontends that are disabled and were disabled here; all that are, where nobody knows, or else none would be open. */
   #ours(look: Look): string[] {
-    const known = this.#parts.looks.frontends.disabled(this.#telling.target.id, look.facts?.epoch ?? '')
-    const closed = this.#frontendsOf(look)
+    const known = this.#known(look)
+    const closed = this.#closed(look)
+    const ours = closed.filter((name) => known === null || known.has(name))
+    return ours.length === 0 && look.facts?.state !== 'serving' ? closed : ours
+  }
+
+  #known({ facts }: Look): ReadonlySet<string> | null {
+    return this.#parts.looks.frontends.disabled(this.#telling.target.id, facts?.epoch ?? '')
+  }
+
+  #closed(look: Look): string[] {
+    return this.#frontendsOf(look)
       .filter(isDisabled)
       .map(({ proxy }) => proxy)
-    return known === null ? closed : closed.filter((name) => known.has(name))
   }
 
   #frontendsOf({ answer }: Look): StatRow[] {
