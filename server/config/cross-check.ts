@@ -19,6 +19,21 @@ const placeOf = (url: unknown): { place: string; query: string } | null => {
   return { place, query: search }
 }
 
+/** One HAProxy speaks for many: which of its servers, or the process itself, stands beside its place. Null of any other entry. */
+const behindProxy = ({
+  kind,
+  socket,
+  address,
+  backend,
+  server,
+}: Written): { at: string; key: string } | null => {
+  const at = socket === undefined ? 'address' : 'socket'
+  const place = socket ?? address
+  return kind === 'haproxy' && typeof place === 'string'
+    ? { at, key: `haproxy ${place} ${String(backend ?? '')}/${String(server ?? '')}` }
+    : null
+}
+
 /** Thresholds for a place that there is not would change nothing, in silence. */
 const unknownIn = (
   list: 'regions' | 'nodes',
@@ -108,18 +123,19 @@ export const crossCheck = (file: unknown, source: unknown): Problem[] => {
           })
         nodes.add(id)
       }
+      const behind = list === 'nodes' ? behindProxy(entry) : null
       const place = list === 'nodes' ? placeOf(url) : null
       // One program may answer for many by what it is asked for; the paths of a Tidegate node's calls are its own. What is looked at from
       // outside may be read from inside too.
       const key =
         place === null
-          ? null
+          ? (behind?.key ?? null)
           : `${kind === 'http' ? 'seen ' : ''}${place.place}${kind === 'tidegate' ? '' : place.query}`
       const other = key === null ? undefined : places.get(key)
       if (other !== undefined)
         problems.push({
-          path: `${list}[${index}].url`,
-          message: `is ${shownPlace(place?.place, listOf(partOf(source)[list])[index]?.url)}, where ${other} is asked already; each node has an address of its own`,
+          path: `${list}[${index}].${behind?.at ?? 'url'}`,
+          message: `is ${shownPlace(place?.place ?? String(entry[behind?.at ?? 'url']), listOf(partOf(source)[list])[index]?.[behind?.at ?? 'url'])}, where ${other} is asked already; each node has an address of its own`,
         })
       else if (key !== null) places.set(key, `${list}[${index}]${typeof id === 'string' ? ` (${id})` : ''}`)
       if (typeof region === 'string' && areRegionsKnown && !regions.has(region)) {

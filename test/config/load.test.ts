@@ -259,6 +259,35 @@ nodes: [{ id: any-1, region: fra, kind: prometheus, url: "http://10.0.0.5:8080/m
     expect(by[`nodes[0].${at}`]).toContain(message)
   })
 
+  it('lets an HAProxy speak for itself and for each server behind it, once', () => {
+    const node = (id: string, more: string) => `{ id: ${id}, region: fra, kind: haproxy, ${more} }`
+    const problems = checkConfig(
+      file(`
+regions: [{ id: fra }]
+nodes:
+  - ${node('a-1', 'socket: /run/a.sock')}
+  - ${node('a-2', 'socket: /run/a.sock, backend: web, server: web-1')}
+  - ${node('a-3', 'socket: /run/a.sock, backend: web, server: web-2')}
+  - ${node('a-4', 'socket: /run/b.sock')}
+  - ${node('a-5', 'socket: /run/a.sock, backend: web, server: web-1')}
+  - ${node('a-6', 'address: "127.0.0.1:9999"')}
+  - ${node('a-7', 'address: "127.0.0.1:9999"')}
+`),
+      {},
+    )
+    expect(problems).toEqual([
+      {
+        path: 'nodes[4].socket',
+        message: 'is /run/a.sock, where nodes[1] (a-2) is asked already; each node has an address of its own',
+      },
+      {
+        path: 'nodes[6].address',
+        message:
+          'is 127.0.0.1:9999, where nodes[5] (a-6) is asked already; each node has an address of its own',
+      },
+    ])
+  })
+
   it('never says the query of an address that two nodes share', () => {
     const node = (id: string) =>
       `{ id: ${id}, region: fra, kind: json, url: "http://10.0.0.5/health?key=hunter2", map: { ok: /ok } }`

@@ -32,6 +32,9 @@ const start = async (socket = 'admin.sock') => {
 frontend site
   bind 127.0.0.1:${port}
   default_backend web
+frontend shop
+  bind unix@${folder}/shop.sock
+  default_backend web
 backend web
   server web-1 127.0.0.1:${one.port} check inter 100ms
   server web-2 127.0.0.1:${two.port} check inter 100ms
@@ -140,6 +143,22 @@ describe.skipIf(!hasHaproxy)('a drain of what stands behind a real HAProxy', () 
     await collector.drains.act(id, 'resume', { version: drained.version }, bo)
     await rig.until(id, 'resumed')
     expect(await ask(port)).not.toBe('')
+  })
+
+  it('opens what a drain of the process has closed and nothing else, over a restart of the collector', {
+    timeout: 90_000,
+  }, async () => {
+    const { rig, fra, port } = await start()
+    await fra.type('disable frontend shop')
+    const { id } = await rig.collector.drains.create({ node: 'edge-1', ...of('edge-1') }, ana)
+    await rig.until(id, 'drained')
+    expect(await ask(port)).toBe('')
+    await rig.restart()
+    const { version } = await rig.drain(id)
+    await rig.collector.drains.act(id, 'resume', { version }, bo)
+    await rig.until(id, 'resumed')
+    expect(await ask(port)).not.toBe('')
+    expect(await fra.type('show stat shop 1 -1')).toContain('PAUSED')
   })
 
   it('is blocked from the start where the socket allows only reading', { timeout: 60_000 }, async () => {

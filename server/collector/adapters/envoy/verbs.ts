@@ -58,7 +58,7 @@ export class EnvoyVerbs implements DrainVerbs {
     const { heard, facts } = await this.#look()
     if (facts !== undefined) return { facts }
     if (heard.status !== null) return { facts: null, silent: false }
-    return { facts: null, silent: true, refused: heard.outcome === 'refused' && heard.noRoute === undefined }
+    return { facts: null, silent: true, refused: /ECONNREFUSED/.test(heard.reason) }
   }
 
   #look(): Promise<Look> {

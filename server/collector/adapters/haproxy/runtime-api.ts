@@ -34,6 +34,8 @@ export type RuntimeAnswer = Pick<
   level?: Level
   /** Something came, though perhaps not all of it. */
   isHeard: boolean
+  /** Nobody listens there: the machine is up, and says that HAProxy is not. */
+  isAbsent?: boolean
 }
 
 type Ending = Omit<RuntimeAnswer, 'at' | 'durationMs' | 'status'>
@@ -80,7 +82,7 @@ export class RuntimeApi {
   async #wayTo({ socket, address, embedded }: RuntimePlace): Promise<NetConnectOpts | Ending> {
     if (socket !== undefined) {
       const fault = await socketFault(socket)
-      return fault === null ? { path: socket } : { outcome: 'refused', reason: fault, isHeard: false }
+      return fault === null ? { path: socket } : { outcome: 'refused', isHeard: false, ...fault }
     }
     const place = hostAndPort(address ?? '')
     if (place === null)
@@ -138,7 +140,8 @@ const answered = (text: string): Omit<Ending, 'isHeard'> => {
 }
 
 const failed = (error: Error & { code?: string }, way: NetConnectOpts): Omit<Ending, 'isHeard'> => {
-  const failure = failureOf(error)
+  const absent = error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? { isAbsent: true } : {}
+  const failure = { ...failureOf(error), ...absent }
   if (!('path' in way)) return failure
   if (error.code === 'EACCES' || error.code === 'EPERM')
     return {
@@ -151,15 +154,16 @@ const failed = (error: Error & { code?: string }, way: NetConnectOpts): Omit<End
 }
 
 /** Why this path cannot be asked, or null where it is worth trying. */
-const socketFault = async (path: string): Promise<string | null> => {
+const socketFault = async (path: string): Promise<Pick<Ending, 'reason' | 'isAbsent'> | null> => {
   try {
     return (await stat(path)).isSocket()
       ? null
-      : `${path} is not a socket; name the path of the \`stats socket\` line`
+      : { reason: `${path} is not a socket; name the path of the \`stats socket\` line`, isAbsent: true }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EACCES' || code === 'EPERM')
-      return `this process may not reach ${path}: a folder above it is closed`
-    return `there is no socket at ${path}; HAProxy does not run, or its \`stats socket\` line names another path`
+      return { reason: `this process may not reach ${path}: a folder above it is closed` }
+    const reason = `there is no socket at ${path}; HAProxy does not run, or its \`stats socket\` line names another path`
+    return { reason, isAbsent: true }
   }
 }

@@ -6,6 +6,7 @@ import type { StatRow } from './statistics.ts'
 
 const MAX_ROWS = 500
 const MAX_WORD = 64
+const MAX_CELL = 256
 
 type Column = NodeTable['columns'][number]
 type Row = NodeTable['rows'][number]
@@ -61,11 +62,11 @@ export const tablesOf = ({ rows, admin }: HaproxyAnswer): NodeTable[] => {
       since: since(row),
     })),
     table('servers', 'Servers', SERVERS, of('server'), (row) => ({
-      name: `${row.proxy}/${row.name}`,
+      name: `${row.proxy}/${row.name}`.slice(0, MAX_CELL),
       state: word(toneOf(row, admin.get(row.name)), row),
       queue: row.numbers.qcur ?? null,
       weight: row.numbers.weight ?? null,
-      check: checkWords(row).slice(0, 256) || null,
+      check: checkWords(row).slice(0, MAX_CELL) || null,
       since: since(row),
     })),
   ].filter(({ total }) => total > 0)

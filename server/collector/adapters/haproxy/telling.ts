@@ -39,7 +39,7 @@ export class Telling {
     const { heard, facts } = await this.look()
     if (facts !== undefined) return { facts }
     if (heard.isHeard) return { facts: null, silent: false }
-    return { facts: null, silent: true, refused: heard.outcome === 'refused' }
+    return { facts: null, silent: true, refused: heard.isAbsent === true }
   }
 
   /** Why nothing can be told here, as far as polls have seen it; undefined where nothing is known against it. */

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
 import { HaproxyAdapter } from '../../../../server/collector/adapters/haproxy/adapter.ts'
@@ -196,6 +198,24 @@ describe('a poll of what is no runtime API', () => {
     }
   })
 
+  it('says where this process may not open the socket', async (context) => {
+    const { folder, remove } = await folderWithFile()
+    closers.push(remove)
+    const server = createServer().listen(`${folder}/closed.sock`)
+    await once(server, 'listening')
+    closers.push(() => void server.close())
+    await chmod(`${folder}/closed.sock`, 0)
+    if (process.getuid?.() === 0) {
+      process.stderr.write(
+        'this runs as root, whom no socket is closed to: what others are told is not tested here\n',
+      )
+      context.skip()
+    }
+    const reading = await adapterFor().probe(node({ socket: `${folder}/closed.sock` }))
+    expect(reading.outcome).toBe('refused')
+    expect(reading.reason).toContain('this process may not open')
+  })
+
   it.each(['169.254.169.254:80', '[fe80::1]:9999', '10.9.9.9:9999'])('never dials %s', async (address) => {
     const reading = await adapterFor(['127.0.0.0/8'], 500).probe(node({ address }))
     expect(reading.outcome).toBe('blocked_address')
@@ -203,8 +223,6 @@ describe('a poll of what is no runtime API', () => {
 })
 
 const folderWithFile = async () => {
-  const { mkdtemp, rm } = await import('node:fs/promises')
-  const { tmpdir } = await import('node:os')
   const folder = await mkdtemp(`${tmpdir()}/tidegate-haproxy-`)
   writeFileSync(`${folder}/file`, 'no socket')
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
