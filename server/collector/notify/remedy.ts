@@ -6,6 +6,12 @@ const OF_KIND: Partial<Record<SignalKind, string>> = {
   'tunnel.storm': 'Look for a deploy or a restart in that minute, and whether the hosts come back elsewhere.',
   'node.down':
     'Look whether the machine is reachable and the process runs; the others carry its load meanwhile.',
+  'node.restarted': 'Look in its log why it ended; a process that restarts again and again is best drained.',
+  'node.clock_skew': 'Set the clock of that machine, and look whether its time service runs.',
+  'node.wrong_region':
+    'Compare the region in the configuration with the one that the node says, and mend one of them.',
+  'drain.residue': 'Open the drain and look who still sends traffic there; it must not be switched off yet.',
+  'drain.stalled': 'Open the drain: let it go on, force it, or abort it.',
   'region.unreachable':
     'Look at the network between here and the region first, then at its machines; drain it if it stays away.',
 }
