@@ -41,6 +41,8 @@ export interface PageFacts {
 export const PROCESS_START = 'process_start_time_seconds'
 
 const MAX_SHOWN = 200
+/** Missing names for which near ones are looked for. */
+const MAX_NEAR = 3
 
 /** Reads a page by its map. Never throws, whatever was answered. */
 export const readFacts = (page: Page, map: SourceMap): PageFacts => new MapReader(page, map).read()
@@ -161,7 +163,9 @@ class MapReader {
     }
     if (source.optional === true) return []
     if (source.silent === true) return undefined
-    this.#miss(`no series ${this.#text(source)} in the answer (mapped to ${name})${nearTo(page, source)}`)
+    // Looking for what is near takes a while: who misses more than a few has another page altogether.
+    const near = this.#facts.missing.length < MAX_NEAR ? nearTo(page, source) : ''
+    this.#miss(`no series ${this.#text(source)} in the answer (mapped to ${name})${near}`)
     return undefined
   }
 

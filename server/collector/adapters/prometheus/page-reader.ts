@@ -6,7 +6,7 @@ const MAX_LINE_BYTES = 65_536
 /** Series of one name that are kept; of more, none is believed, because a sum of some would be wrong. */
 const MAX_SERIES_PER_NAME = 2_000
 /** Names that are kept to tell near ones from, where that is asked for. */
-const MAX_NAMES = 2_000
+const MAX_NAMES = 1_000
 /** Bad lines that are told one by one. */
 const MAX_TOLD = 3
 

@@ -37,7 +37,7 @@ interface Run {
 /** The kernel's word for when a process began wobbles by a second where its clock is corrected. */
 const WOBBLE_S = 2
 /** Series that are remembered after they left the page. */
-const MAX_REMEMBERED = 20_000
+const MAX_REMEMBERED = 5_000
 
 /**
  * Counts what series count, each on its own, so that one that is new, gone, or began anew changes nothing but itself. Tells runs of the process apart; a false restart would add all that was ever counted to one poll, so only
