@@ -9,7 +9,7 @@ import type {
 } from '@/server/contract/drains.ts'
 import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS } from '@/server/contract/state-words.ts'
 import type { DrainStepPhase } from '@/server/contract/states.ts'
-import { formatNumber } from '../ui/format.ts'
+import { formatNumber, plural } from '../ui/format.ts'
 import type { Glyph } from '../ui/state-glyph.tsx'
 
 /** What is left on all nodes together; null as soon as one node that is not empty yet is not known. */
@@ -24,6 +24,14 @@ export const leftOf = (drain: Pick<Drain, 'steps'>): Remaining | null => {
     tunnels: sum('tunnels'),
     pushes: sum('pushes'),
   }
+}
+
+/** `1 of 3 nodes empty`, `2 of 3 nodes out, 1 of them unproven`. */
+export const doneWords = ({ steps }: Pick<Drain, 'steps'>): string => {
+  const done = steps.filter((step) => step.phase === 'done').length
+  const unproven = steps.filter((step) => step.outcome === 'unproven').length
+  const of = `${done} of ${plural(steps.length, 'node')}`
+  return unproven === 0 ? `${of} empty` : `${of} out, ${unproven} of them unproven`
 }
 
 /** Where one tunnel of the drain is: elsewhere, still on its node, between two nodes, or lost once the drain is over. */

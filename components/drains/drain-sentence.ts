@@ -1,6 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
+import { listWords } from '@/server/contract/words.ts'
 import { plural } from '../ui/format.ts'
-import { leftOf, movedWords, moveState } from './drain-left.ts'
+import { doneWords, leftOf, movedWords, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 /** Where a drain stands, in one sentence. */
@@ -11,15 +12,17 @@ export const drainSentence = (drain: Drain): string => {
   const rest = left
     ? `${plural(left.tunnels, 'tunnel')} and ${plural(left.connections, 'connection')} left`
     : `${plural(tunnels, 'tunnel')} left; connections are not known`
-  const empty = drain.steps.filter((step) => step.phase === 'done').length
+  const unproven = drain.steps.flatMap(({ node, outcome }) => (outcome === 'unproven' ? [node] : []))
   switch (drain.state) {
     case 'planned':
       return `The drain of ${subject} is about to start.`
     case 'running':
-      return `${rest}; ${empty} of ${plural(drain.steps.length, 'node')} empty.`
+      return `${rest}; ${doneWords(drain)}.`
     case 'paused':
       return `Paused: ${rest}. Nothing more is taken out of service until it continues.`
     case 'drained':
+      if (unproven.length > 0)
+        return `${subject} is drained (unproven) and held out of service: nobody can tell whether ${listWords(unproven)} ${unproven.length === 1 ? 'is' : 'are'} empty. Resume it when the work is done.`
       return drain.strategy.mode === 'exit'
         ? `${subject} is empty and has ended.`
         : `${subject} is empty and held out of service. Resume it when the work is done.`

@@ -7,7 +7,7 @@ import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { plural } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
-import { leftOf } from './drain-left.ts'
+import { doneWords, leftOf } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 import { HeldParts } from './held-parts.tsx'
 import { drainsAtHand, isForgotten } from './held-words.ts'
@@ -40,7 +40,6 @@ export function RunningDrains() {
 function Row({ drain }: { drain: Drain }) {
   const now = useNow()
   const left = leftOf(drain)
-  const done = drain.steps.filter((step) => step.phase === 'done').length
   const forgotten = drain.state === 'drained' && isForgotten({ since: drain.updatedAt }, now)
   return (
     <li className="flex flex-wrap items-baseline gap-x-4 gap-y-1 rounded-[4px] bg-draining-wash px-3 py-2">
@@ -49,7 +48,7 @@ function Row({ drain }: { drain: Drain }) {
         <span className="num">{subjectOf(drain)}</span>: {drain.reason}
       </Link>
       <span className="text-soft">
-        {done} of {plural(drain.steps.length, 'node')} empty
+        {doneWords(drain)}
         {left && drain.state !== 'drained' && (
           <>
             , {plural(left.tunnels, 'tunnel')} and {plural(left.connections, 'connection')} left

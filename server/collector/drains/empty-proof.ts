@@ -25,10 +25,16 @@ const movedBy = (facts: Facts): number =>
  */
 export class EmptyProof {
   readonly #clock: Pick<DrainClock, 'monotonic'>
+  #isQuiet = false
   #since: { at: number; moved: number; epoch: string } | null = null
 
   constructor(clock: Pick<DrainClock, 'monotonic'>) {
     this.#clock = clock
+  }
+
+  /** What was read last moved nothing since the look before, and nothing is open. */
+  get isQuiet(): boolean {
+    return this.#isQuiet
   }
 
   /** Takes in what the node says now; true once it is proven empty. */
@@ -40,9 +46,12 @@ export class EmptyProof {
     const quiet = remaining?.connections === 0 && remaining.requests === 0 && remaining.tunnels === 0
     const since = this.#since
     if (!quiet || since === null || since.moved !== moved || since.epoch !== epoch) {
-      this.#since = { at, moved, epoch }
+      this.#isQuiet = false
+      // What was open at this look ended at some moment after it.
+      this.#since = quiet ? { at, moved, epoch } : null
       return false
     }
+    this.#isQuiet = true
     return at - since.at >= PROVING_SECONDS * 1_000
   }
 }

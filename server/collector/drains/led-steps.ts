@@ -78,7 +78,7 @@ export class LedSteps {
       return
     }
     const left = remaining.connections + remaining.requests + remaining.tunnels
-    const phase = step.phase === 'proving' || (left === 0 && takes === null) ? 'proving' : 'connections'
+    const phase = step.phase === 'proving' || driver.isQuiet ? 'proving' : 'connections'
     record.step(node, { phase })
     if (takes !== null) remarks.add(`${node} still ${takes} although it was asked to go${atWords(asked)}`)
     else if (left > 0)

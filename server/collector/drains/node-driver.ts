@@ -104,6 +104,11 @@ export class NodeDriver {
     return this.#proof.see(facts)
   }
 
+  /** Nothing is open, and nothing has moved since the look before. */
+  get isQuiet(): boolean {
+    return this.#proof.isQuiet
+  }
+
   /** True once enough answers in a row stayed away to say that the process has ended; never after one. */
   isGone(): boolean {
     const silence = this.#silence

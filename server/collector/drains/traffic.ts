@@ -1,4 +1,4 @@
-import { countWords, plural } from '../../contract/words.ts'
+import { plural } from '../../contract/words.ts'
 import { type Facts, totalOf } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 
@@ -52,6 +52,7 @@ export class Traffic {
 }
 
 const rateWords = (rate: number, one: string): string => {
-  const rounded = rate < 10 ? Math.max(0.1, Math.round(rate * 10) / 10) : Math.round(rate)
-  return rounded === 1 ? `${plural(1, one)}/s` : `${countWords(rounded)} ${one}s/s`
+  if (rate >= 10) return `${plural(Math.round(rate), one)}/s`
+  const rounded = Math.max(0.1, Math.round(rate * 10) / 10)
+  return `${rounded} ${rounded === 1 ? one : `${one}s`}/s`
 }

@@ -27,7 +27,7 @@ describe('a drain of a region of three kinds', () => {
         verb: expect.stringMatching(/^webhook: POST 127.0.0.1:\d+\/drain$/),
         proof: 'counted',
       },
-      { node: 'web-1', kind: 'json', verb: expect.stringMatching(/^webhook: POST/), proof: 'none' },
+      { node: 'web-1', kind: 'http', verb: expect.stringMatching(/^webhook: POST/), proof: 'none' },
     ])
     expect(plan.warnings.map(({ code }) => code)).toEqual(['unproven'])
 
@@ -153,6 +153,21 @@ describe('a webhook', () => {
     expect(new Set(receiver.deliveries.map(({ headers }) => headers['idempotency-key'])).size).toBe(1)
     expect(new Set(receiver.deliveries.map(({ text }) => text)).size).toBe(1)
     expect(receiver.deliveries.every(({ signed }) => signed)).toBe(true)
+  })
+
+  it('that is slow, and answers within its time, is asked once', { timeout: 60_000 }, async () => {
+    rig = await startMixedRig()
+    const { receiver } = rig
+    receiver.answer = (response, { body }) => {
+      setTimeout(() => {
+        receiver.act(body)
+        response.end()
+      }, 700)
+    }
+    const { id } = await rig.collector.drains.create(GATEWAY, ana)
+    await expect.poll(async () => (await rig.drain(id)).note, soon).toMatch(/waiting for the webhook at /)
+    expect((await rig.until(id, 'drained')).steps[0]?.outcome).toBe('empty')
+    expect(receiver.deliveries).toHaveLength(1)
   })
 
   it('that hangs keeps nobody from aborting, and its late drain never overtakes the resume', {
