@@ -64,6 +64,15 @@ const MARGIN = { top: 14, right: 4, bottom: 0, left: 0 }
 const X_AXIS_HEIGHT = 20
 const Y_AXIS_WIDTH = 40
 const PARTIAL_GAP = 0.05
+/** A band that is narrower than this share of the chart has no room for its letter. */
+const LABELLED_BAND = 0.05
+const BAND_LABEL = {
+  value: 'M',
+  position: 'insideTopLeft',
+  fontSize: 10,
+  fill: 'var(--ink-faint)',
+  fontFamily: 'var(--font-mono)',
+} as const
 const TICK = { fill: 'var(--ink-faint)', fontSize: 11, fontFamily: 'var(--font-mono)' }
 const X_LINE = { stroke: 'var(--hairline-strong)' }
 const CURSOR = { stroke: 'var(--ink-faint)', strokeWidth: 1, fill: 'transparent' }
@@ -257,13 +266,9 @@ const Plot = memo(function Plot({
                 fill={`url(#${banded})`}
                 stroke="none"
                 ifOverflow="hidden"
-                label={{
-                  value: 'M',
-                  position: 'insideTopLeft',
-                  fontSize: 10,
-                  fill: 'var(--ink-faint)',
-                  fontFamily: 'var(--font-mono)',
-                }}
+                {...(Math.min(band.to, to) - Math.max(band.from, from) >= (to - from) * LABELLED_BAND
+                  ? { label: BAND_LABEL }
+                  : {})}
               />
             ))}
           {gaps.map((gap) => (

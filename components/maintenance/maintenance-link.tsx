@@ -9,11 +9,7 @@ export function MaintenanceLink({ subject, id }: { subject: 'region' | 'node'; i
   const may = useMay('operator')
   if (!may) return null
   return (
-    <Link
-      href={`/maintenance?${subject}=${encodeURIComponent(id)}`}
-      className={buttonClass()}
-      aria-label={`Announce maintenance of ${id}`}
-    >
+    <Link href={`/maintenance?${subject}=${encodeURIComponent(id)}`} className={buttonClass()}>
       Maintenance…
     </Link>
   )

@@ -36,7 +36,7 @@ const ENDED_BY: Column<MaintenanceWindow> = {
 }
 
 const LISTS: readonly { status: MaintenanceState; title: string; empty: string; ends: string | null }[] = [
-  { status: 'active', title: 'Active', empty: 'Nothing is in maintenance.', ends: 'End now' },
+  { status: 'active', title: 'Active', empty: 'Nothing is in maintenance.', ends: 'End' },
   { status: 'planned', title: 'Planned', empty: 'No maintenance is planned.', ends: 'Remove' },
   { status: 'past', title: 'Past', empty: 'No maintenance has been announced before.', ends: null },
 ]
@@ -62,7 +62,7 @@ function List({ status, title, empty, ends }: (typeof LISTS)[number]) {
         cell: (window) => (
           <ConfirmButton
             label={ends}
-            ask={`${ends === 'Remove' ? 'Remove' : 'End'} ${window.title}`}
+            ask={`${ends} ${window.title}`}
             onConfirm={() => finish(window.id, { onError: (error) => toast.error(errorText(error)) })}
           />
         ),
