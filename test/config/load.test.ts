@@ -191,7 +191,11 @@ nodes: [{ id: any-1, region: fra, ${part} }]
     ['map: { ok: true }', 'map.ok', 'is true; '],
     ['map: {}', 'map', 'is {}; must map one name at least, for example { ok: /ok'],
     ['map: /ok', 'map', 'is "/ok"; '],
-    ['drain: {}', 'map', 'is missing; for example { ok: /ok, connections: /stats/open }'],
+    [
+      'drain: {}',
+      'map',
+      'is missing; it is needed where no preset is named, for example { ok: /ok, connections:',
+    ],
     ['map: { ok: /ok }, token: 0123456789abcdef', 'token', 'is not a known key here'],
   ])('says what is wrong with a node of kind json: %s', (part, at, message) => {
     const problems = checkConfig(
@@ -223,6 +227,7 @@ nodes:
   })
 
   it.each([
+    ['drain: {}', 'map', 'is missing; it is needed where no preset is named'],
     ['ca: ./ca.pem', 'map', 'is missing; it is needed where no preset is named, for example { connections:'],
     ['map: {}', 'map', 'is {}; must map one name at least'],
     [

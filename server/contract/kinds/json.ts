@@ -29,5 +29,7 @@ export const jsonEntrySchema = z
   .strict()
   .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
     path: ['map'],
+    // With every other mistake of the entry, not after they are mended.
+    when: ({ value }) => typeof value === 'object' && value !== null,
     message: `it is needed where no preset is named, for example { ok: /ok, connections: /stats/open }; presets are ${JSON_PRESETS.join(', ')}`,
   })

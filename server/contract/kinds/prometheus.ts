@@ -31,5 +31,7 @@ export const prometheusEntrySchema = z
   .strict()
   .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
     path: ['map'],
+    // With every other mistake of the entry, not after they are mended.
+    when: ({ value }) => typeof value === 'object' && value !== null,
     message: `it is needed where no preset is named, for example { connections: { metric: pgbouncer_clients } }; presets are ${PROMETHEUS_PRESETS.join(', ')}`,
   })
