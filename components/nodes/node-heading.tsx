@@ -83,10 +83,10 @@ export function NodeHeading({ node: id }: { node: string }) {
           node && (
             <>
               <MaintenanceLink subject="node" id={id} />
-              {node.kind === 'tidegate' ? (
-                <DrainLink subject="node" id={id} />
-              ) : (
+              {node.drainedBy === null ? (
                 <span className="text-faint">Tidegate watches this node; it cannot drain it.</span>
+              ) : (
+                <DrainLink subject="node" id={id} />
               )}
             </>
           )

@@ -41,7 +41,6 @@ const ROW = '#'
 const columnOf = ({ key, label, cell }: TableColumn): Column<Row> => ({
   name: label,
   numeric: NUMERIC.has(cell),
-  ...(cell === 'name' ? { className: 'num font-medium' } : {}),
   by: (row) => sortedBy(row[key]),
   cell: (row) => <FactCell kind={cell} value={row[key] ?? null} />,
 })
@@ -52,7 +51,8 @@ const sortedBy = (value: Cell | undefined): string | number | null =>
 function FactCell({ kind, value }: { kind: TableColumn['cell']; value: Cell }) {
   if (value === null) return <span title="not known">{UNKNOWN}</span>
   if (typeof value === 'object') return <ToneMark tone={value.tone} word={value.word} />
-  if (typeof value === 'string') return value
+  if (typeof value === 'string')
+    return kind === 'name' ? <span className="num font-medium">{value}</span> : value
   switch (kind) {
     case 'bytes':
       return formatBytes(value)

@@ -27,6 +27,7 @@ const node = {
   streamState: 'none',
   numbers: { connections: 12 },
   controlUrl: null,
+  drainedBy: null,
   listeners: [],
   health: { status: 'ok', open: 12 },
 }
@@ -38,6 +39,13 @@ it('the page of a node that is only watched shows what it says, and no panel of 
   expect(wordsOf(heading)).toContain('no event stream')
   expect(wordsOf(heading)).toContain('Tidegate watches this node; it cannot drain it.')
   expect(heading).not.toContain('/drains/new')
+  // A server behind an HAProxy is not ours either, and can be.
+  const drainable = { ...node, kind: 'haproxy', drainedBy: 'set server web/web-1 state drain' }
+  const other = render(<NodeHeading node="edge-1" />, {
+    answers: [[['node', 'edge-1'], drainable]],
+    role: 'admin',
+  })
+  expect(other).toContain('/drains/new')
   expect(wordsOf(shown(<NodeParts node="edge-1" />))).toContain('Connections 12')
   expect(wordsOf(shown(<NodeDocument node="edge-1" />))).toContain('"open": 12')
   for (const Panel of [PushHealthPanel, NodeTargets, NodeDrainBudget, NodeConnections])

@@ -75,6 +75,8 @@ export interface Facts {
   /** Absent where the program knows no such thing: it answers, so it serves. */
   readonly state?: NodeState
   readonly version: string | null
+  /** What is told of it is counted by a proxy in front of it: its runs are that proxy's, and say nothing of its own process. */
+  readonly isBehindProxy?: boolean
   /** One run of the process. Counters ascend within it; where the program names none, the adapter tells runs apart. */
   readonly epoch: string
   readonly uptimeMs: number | null

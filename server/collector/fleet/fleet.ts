@@ -210,6 +210,7 @@ export class Fleet implements DrainFleet {
     return {
       ...this.#view(node, this.#hurt()),
       controlUrl: withoutQuery(node.target.url),
+      drainedBy: this.drainVerbs(id)?.verb ?? null,
       listeners: [...(node.facts?.listeners ?? [])],
       tables: [...(node.facts?.tables ?? [])],
       health: node.known?.raw ?? null,

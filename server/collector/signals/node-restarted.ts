@@ -62,7 +62,8 @@ const takeReading = (
   const { epoch, uptimeMs, state } = facts
   const isEnding = state === 'draining' || state === 'drained' || state === 'stopping'
   const next: Run = { epoch, place: node.place, readAt: at, uptimeMs, isEnding }
-  if (run === null || run.place !== node.place) return { ...restarts, run: next, past: [] }
+  if (run === null || run.place !== node.place || facts.isBehindProxy === true)
+    return { ...restarts, run: next, past: [] }
   if (run.epoch === epoch) return { ...restarts, run: next }
   const alternates = past.includes(epoch)
   const remembered = { ...restarts, run: next, past: [...past, run.epoch].slice(-MAX_PAST) }
@@ -97,6 +98,7 @@ export const nodeRestarted = defineRule({
     why: 'a process that crashes and is back before three polls failed has cut everybody off, and nothing else would say so',
     notes: [
       '`node.restarted` leaves out what was announced: a restart while a drain has the node or holds it, in maintenance, at another address, or of a process that had said that it stops (SIGTERM). The end of an outage that was told as `node.down` or `region.unreachable` is no restart of its own. What restarted while the collector was not running is not known.',
+      'Of a server that is read by the proxy in front of it nobody knows when it restarts: `node.restarted` is about the proxy, as a node of its own.',
       'A run that comes back after another one was seen means that two processes answer under one id in turn, for example a copied configuration behind one address. `node.restarted` says so, and stays open while they do.',
     ],
   }),

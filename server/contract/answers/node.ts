@@ -76,6 +76,11 @@ export const nodeDocumentSchema = z.union([
 export const nodeDetailSchema = nodeSchema
   .extend({
     controlUrl: z.string().nullable(),
+    drainedBy: z
+      .string()
+      .nullable()
+      .optional()
+      .describe('What takes it out of service, in words; null where the collector cannot'),
     listeners: z.array(listenerSchema),
     tables: z.array(nodeTableSchema).describe('What its kind knows beside its numbers, as of `lastAnswerAt`'),
     health: nodeDocumentSchema.describe('As GET /nodes/{id}/health answers it; null before the first'),

@@ -35,6 +35,13 @@ describe('node.restarted', () => {
     expect(rule.look(71_000).state).toBe('closed')
   })
 
+  it('says nothing of what stands behind a proxy that restarted', () => {
+    const rule = play()
+    rule.take(reading(0, 'run1', { isBehindProxy: true }))
+    rule.take(reading(10_000, 'run2', { isBehindProxy: true }))
+    expect(rule.look(10_000).state).toBe('closed')
+  })
+
   it('counts restarts that follow one another as one condition', () => {
     const rule = play()
     rule.take(reading(0, 'run0'))

@@ -87,6 +87,7 @@ export class Looks {
       lastDeliveryAt: null,
       tables: tablesOf(answer),
       drain: null,
+      ...(target.server === undefined ? {} : { isBehindProxy: true }),
     }
   }
 }
