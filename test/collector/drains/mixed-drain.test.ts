@@ -254,6 +254,26 @@ describe('the deadline of what has none of its own', () => {
 })
 
 describe('what is drained', () => {
+  it('and fails its checks because of that is no incident, and is back when it passes them again', {
+    timeout: 60_000,
+  }, async () => {
+    rig = await startMixedRig()
+    const { collector, receiver, web } = rig
+    receiver.act = ({ action }) => {
+      web.ok = action === 'resume'
+    }
+    const { id } = await collector.drains.create({ ...GATEWAY, node: 'web-1', confirm: 'web-1' }, ana)
+    await expect.poll(() => stateOf('web-1'), soon).toBe('down')
+    const drained = await rig.until(id, 'drained')
+    expect(drained.steps[0]?.outcome).toBe('unproven')
+    expect(collector.node('web-1')?.away?.drainId).toBe(id)
+    await collector.drains.act(id, 'resume', { version: drained.version }, ana)
+    await rig.until(id, 'resumed')
+    await expect.poll(() => stateOf('web-1'), soon).toBe('up')
+    expect(collector.overview().incidents).toEqual([])
+    expect((await collector.incidents.list({})).items.map(({ title }) => title)).toEqual([])
+  })
+
   it('and takes traffic again is shown as draining, with a signal that says so until it is quiet', {
     timeout: 60_000,
   }, async () => {
