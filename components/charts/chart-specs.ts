@@ -98,6 +98,7 @@ export const FLEET_CHARTS: readonly ChartSpec[] = [
   CONNECTIONS,
   TUNNELS,
   PUSHES,
+  REQUESTS,
   RECONNECTS,
   INVALIDATIONS,
   PRUNED,
@@ -126,6 +127,7 @@ const split = (metric: MetricName, id: string, title: string, unit: string, meas
 export const REGION_CHARTS: readonly ChartSpec[] = [
   split('connections', 'connections', 'Connections', 'open now', 'value'),
   split('tunnels', 'tunnels', 'Tunnels', 'registered now', 'value'),
+  split('requests', 'requests', 'Requests', 'per second', 'per_second'),
   split('push_received', 'push_received', 'Pushes received', 'per second', 'per_second'),
   split('push_delivered', 'push_delivered', 'Pushes delivered', 'per second', 'per_second'),
   split('reconnects', 'reconnects', 'Reconnects', 'tunnels per step', 'per_step'),

@@ -1,6 +1,7 @@
 'use client'
 
 import type { Node } from '@/server/contract/fleet.ts'
+import { isMeasured } from '../charts/charts-with.ts'
 import { errorText } from '../data/error-text.ts'
 import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
@@ -36,6 +37,7 @@ export function Verdict() {
   const { text, shape, tone, level } = headlineOf(data, known, zone)
   const { totals } = data
   const uncounted = notCounted(data.nodes)
+  const measures = data.regions.flatMap((region) => region.measures ?? [])
   return (
     <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-4">
       <div className="grid min-w-0 gap-1">
@@ -58,8 +60,12 @@ export function Verdict() {
           value={`${totals.up} of ${totals.nodes}`}
           note={totals.unknown > 0 ? `${totals.unknown} unknown` : null}
         />
-        <Figure name="Tunnels" value={formatNumber(totals.tunnels)} note={uncounted} />
-        <Figure name="Connections" value={formatNumber(totals.connections)} note={uncounted} />
+        {isMeasured(measures, 'tunnels') && (
+          <Figure name="Tunnels" value={formatNumber(totals.tunnels)} note={uncounted} />
+        )}
+        {isMeasured(measures, 'connections') && (
+          <Figure name="Connections" value={formatNumber(totals.connections)} note={uncounted} />
+        )}
       </dl>
     </div>
   )
@@ -67,7 +73,8 @@ export function Verdict() {
 
 /** Nodes that did not answer are in no sum, and a sum without them says so. */
 const notCounted = (nodes: readonly Node[]): string | null => {
-  const count = nodes.filter((node) => Object.keys(node.numbers).length === 0).length
+  const isSilent = ({ state }: Node): boolean => state === 'down' || state === 'unknown'
+  const count = nodes.filter((node) => isSilent(node) && Object.keys(node.numbers).length === 0).length
   return count > 0 && count < nodes.length ? `without ${plural(count, 'node')}` : null
 }
 

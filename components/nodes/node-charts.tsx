@@ -6,19 +6,15 @@ import { useNode } from '../data/nodes.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
 import { ScopeCharts } from '../panels/scope-charts.tsx'
+import { useCharts } from '../panels/use-charts.ts'
 import { useRange } from '../panels/use-range.ts'
-import { chartsOf } from './charts-of.ts'
 
 export function NodeCharts({ node }: { node: string }) {
   const { range, zoom } = useRange()
   const scopes = useMemo(() => [{ scope: `node:${node}`, label: node }], [node])
   const { data } = useNode(node)
   const { connections, tunnels } = data?.numbers ?? {}
-  // By their names, so that a poll that changes numbers alone draws nothing anew.
-  const drawn = chartsOf(data)
-    .map(({ id }) => id)
-    .join(' ')
-  const specs = useMemo(() => NODE_CHARTS.filter(({ id }) => drawn.split(' ').includes(id)), [drawn])
+  const specs = useCharts(NODE_CHARTS, data?.measures)
   const current = useMemo(() => ({ connections, tunnels }), [connections, tunnels])
   return (
     <Panel title="Charts" aside={<RangePicker />}>

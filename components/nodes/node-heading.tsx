@@ -83,8 +83,11 @@ export function NodeHeading({ node: id }: { node: string }) {
           node && (
             <>
               <MaintenanceLink subject="node" id={id} />
-              {node.drainedBy === null ? (
-                <span className="text-faint">Tidegate watches this node; it cannot drain it.</span>
+              {node.drains === null || node.drains.hindrance !== null ? (
+                <span className="max-w-prose text-faint">
+                  {node.drains?.hindrance ??
+                    'Nothing can drain this node: its entry has no drain webhook, and its kind no verb of its own.'}
+                </span>
               ) : (
                 <DrainLink subject="node" id={id} />
               )}

@@ -17,7 +17,11 @@ const NUMERIC = new Set<TableColumn['cell']>(['count', 'bytes', 'duration', 'sha
 
 /** What a program knows beside its numbers, as its adapter put it into rows and columns. */
 export function FactTable({ table }: { table: NodeTable }) {
-  const columns = useMemo(() => table.columns.map(columnOf), [table.columns])
+  const columns = useMemo(() => {
+    // A column of which nothing is known says nothing.
+    const isKnown = ({ key }: TableColumn): boolean => table.rows.some((row) => (row[key] ?? null) !== null)
+    return table.columns.filter(isKnown).map(columnOf)
+  }, [table])
   const keyed = useMemo(
     () => table.rows.map((row, index) => ({ ...row, [ROW]: String(index) })),
     [table.rows],

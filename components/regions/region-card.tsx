@@ -1,5 +1,6 @@
 import Link from 'next/link'
 import type { Node, Region } from '@/server/contract/fleet.ts'
+import { isMeasured } from '../charts/charts-with.ts'
 import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
 import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
@@ -30,12 +31,16 @@ export function RegionCard({
       </div>
       <dl className="flex flex-wrap gap-x-6">
         <Figure name="Up" value={`${region.up} of ${region.nodes}`} />
-        <Figure
-          name="Tunnels"
-          value={formatNumber(region.tunnels)}
-          {...(full ? { note: `of ${formatNumber(full)}` } : {})}
-        />
-        <Figure name="Connections" value={formatNumber(region.connections)} />
+        {isMeasured(region.measures, 'tunnels') && (
+          <Figure
+            name="Tunnels"
+            value={formatNumber(region.tunnels)}
+            {...(full ? { note: `of ${formatNumber(full)}` } : {})}
+          />
+        )}
+        {isMeasured(region.measures, 'connections') && (
+          <Figure name="Connections" value={formatNumber(region.connections)} />
+        )}
       </dl>
       <MaintenanceMark mark={region.maintenance} />
       <HeartbeatStrip strip={strip} label={`Heartbeat of ${region.name}`} />

@@ -5,6 +5,7 @@ import { REGION_CHARTS } from '../charts/chart-specs.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
 import { ChartPlaces, ScopeCharts } from '../panels/scope-charts.tsx'
+import { useCharts } from '../panels/use-charts.ts'
 import { useRange } from '../panels/use-range.ts'
 import { useRegion } from './use-region.ts'
 
@@ -13,7 +14,8 @@ const MAX_LINES = 6
 /** One line a node. */
 export function RegionCharts({ region: id }: { region: string }) {
   const { range, zoom } = useRange()
-  const { overview, nodes } = useRegion(id)
+  const { overview, region, nodes } = useRegion(id)
+  const specs = useCharts(REGION_CHARTS, region?.measures)
   const ids = nodes
     .slice(0, MAX_LINES)
     .map((node) => node.id)
@@ -26,7 +28,7 @@ export function RegionCharts({ region: id }: { region: string }) {
     <Panel title="Charts" aside={<RangePicker />}>
       {scopes.length === 0 && !overview.data && <ChartPlaces count={REGION_CHARTS.length} />}
       {scopes.length > 0 && (
-        <ScopeCharts scopes={scopes} specs={REGION_CHARTS} range={range} onZoom={zoom} region={id} />
+        <ScopeCharts scopes={scopes} specs={specs} range={range} onZoom={zoom} region={id} />
       )}
       {nodes.length > MAX_LINES && (
         <p className="text-faint">The first {MAX_LINES} nodes are drawn; each node has a page of its own.</p>

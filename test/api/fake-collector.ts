@@ -39,6 +39,8 @@ const node = (id: string, region: string): NodeDetail => ({
   numbers: { tunnels: 4 },
   controlUrl: null,
   listeners: [],
+  measures: ['tunnels'],
+  drains: null,
   tables: [],
   health: null,
 })

@@ -27,7 +27,8 @@ const node = {
   streamState: 'none',
   numbers: { connections: 12 },
   controlUrl: null,
-  drainedBy: null,
+  drains: null,
+  measures: [],
   listeners: [],
   health: { status: 'ok', open: 12 },
 }
@@ -37,10 +38,10 @@ it('the page of a node that is only watched shows what it says, and no panel of 
   const shown = (element: Parameters<typeof render>[0]) => render(element, { answers, role: 'admin' })
   const heading = shown(<NodeHeading node="edge-1" />)
   expect(wordsOf(heading)).toContain('no event stream')
-  expect(wordsOf(heading)).toContain('Tidegate watches this node; it cannot drain it.')
+  expect(wordsOf(heading)).toContain('Nothing can drain this node')
   expect(heading).not.toContain('/drains/new')
   // A server behind an HAProxy is not ours either, and can be.
-  const drainable = { ...node, kind: 'haproxy', drainedBy: 'set server web/web-1 state drain' }
+  const drainable = { ...node, kind: 'haproxy', drains: { verb: 'set server web/web-1 state drain', proof: 'counted', hindrance: null } }
   const other = render(<NodeHeading node="edge-1" />, {
     answers: [[['node', 'edge-1'], drainable]],
     role: 'admin',

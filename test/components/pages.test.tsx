@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { NODE_CHARTS } from '@/components/charts/chart-specs.ts'
+import { chartsWith } from '@/components/charts/charts-with.ts'
 import { NO_STRATEGY, strategyOf, strategyPaths, strategyWords } from '@/components/drains/strategy-values.ts'
-import { chartsOf } from '@/components/nodes/charts-of.ts'
 import { matchNodes } from '@/components/nodes/match-nodes.ts'
 import { isCurrent, PAGES } from '@/components/shell/pages.ts'
 import { roomProblems, shortText } from '@/components/shell/room-problems.ts'
@@ -68,28 +69,24 @@ describe('the strategy of a drain, as its fields hold it', () => {
   })
 })
 
-describe('the charts of a node', () => {
-  const ids = (part: Parameters<typeof chartsOf>[0]) => chartsOf(part).map(({ id }) => id)
+describe('charts', () => {
+  const ids = (measures: Parameters<typeof chartsWith>[1]) =>
+    chartsWith(NODE_CHARTS, measures).map(({ id }) => id)
 
-  it('are those that it has numbers for, and that of the poll', () => {
-    expect(ids(node('a', { numbers: { connections: 0, requests: 3 } }))).toEqual([
-      'connections',
-      'requests',
-      'latency_ms',
-    ])
-    expect(ids(node('a', { numbers: { pushReceived: 0, sessionInvalidations: 0, tunnels: 1 } }))).toEqual([
+  it('are those of what is measured, and that of the poll', () => {
+    expect(ids(['connections', 'requests'])).toEqual(['connections', 'requests', 'latency_ms'])
+    expect(ids(['pushReceived', 'sessionInvalidations', 'tunnels'])).toEqual([
       'tunnels',
       'pushes',
       'reconnects',
       'session_invalidations',
       'latency_ms',
     ])
-    expect(ids(node('a'))).toEqual(['latency_ms'])
   })
 
-  it('are all there while it is not known what the node has', () => {
+  it('are all there while it is not known what is measured', () => {
     expect(ids(undefined)).toHaveLength(8)
-    expect(ids(node('a', { lastAnswerAt: null }))).toHaveLength(8)
+    expect(ids([])).toHaveLength(8)
   })
 })
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Measures } from '../../contract/answers/node.ts'
 import {
   AppError,
   type Drain,
@@ -210,8 +211,9 @@ export class Fleet implements DrainFleet {
     return {
       ...this.#view(node, this.#hurt()),
       controlUrl: withoutQuery(node.target.url),
-      drainedBy: this.drainVerbs(id)?.verb ?? null,
       listeners: [...(node.facts?.listeners ?? [])],
+      measures: measuresOf([node]),
+      drains: this.#drainsOf(node),
       tables: [...(node.facts?.tables ?? [])],
       health: node.known?.raw ?? null,
     }
@@ -254,6 +256,7 @@ export class Fleet implements DrainFleet {
         ...(maintenance === null ? {} : { maintenance }),
         nodes: members.length,
         up: states.filter((state) => state === 'up').length,
+        measures: measuresOf(members),
         tunnels: relays.length === 0 ? null : relays.reduce((sum, node) => sum + this.#tunnelsOn(node), 0),
         connections:
           proxies.length === 0
@@ -282,6 +285,12 @@ export class Fleet implements DrainFleet {
   drainVerbs(id: string): DrainVerbs | null {
     const node = this.#nodes.get(id)
     return node ? this.#options.adapters.drains(() => node.target) : null
+  }
+
+  #drainsOf(node: FleetNode): NodeDetail['drains'] {
+    const verbs = this.drainVerbs(node.id)
+    if (verbs === null) return null
+    return { verb: verbs.verb, proof: this.drainProof(node.id), hindrance: verbs.hindrance ?? null }
   }
 
   drainProof(id: string): Proof {
@@ -473,6 +482,11 @@ const ownProblems = (node: FleetNode): string[] => {
       : [`its list of tunnels cannot be read (${node.tunnelsUnread}); hosts are known by its events alone`]
   return [...(node.stream?.problems() ?? []), ...clock, ...tunnels]
 }
+
+/** What these nodes measure, whether or not they answer at the moment. */
+const measuresOf = (nodes: readonly FleetNode[]): Measures => [
+  ...new Set(nodes.flatMap((node) => Object.keys(node.numbers) as Measures)),
+]
 
 /** A query may hold a secret; where a node answers is said without. */
 const withoutQuery = (url: string): string => url.replace(/[?#].*$/s, '')

@@ -27,6 +27,12 @@ export const nodeNumbersSchema = z
   })
 export type NodeNumbers = z.infer<typeof nodeNumbersSchema>
 
+/** Names of numbers that nodes have, whether or not they are of now: what can be drawn of them. */
+export const measuresSchema = z
+  .array(nodeNumbersSchema.keyof())
+  .describe('Numbers that were in the newest good answers, of now or not; empty before the first')
+export type Measures = z.infer<typeof measuresSchema>
+
 export const nodeSchema = z
   .object({
     id: z.string(),
@@ -76,12 +82,16 @@ export const nodeDocumentSchema = z.union([
 export const nodeDetailSchema = nodeSchema
   .extend({
     controlUrl: z.string().nullable(),
-    drainedBy: z
-      .string()
-      .nullable()
-      .optional()
-      .describe('What takes it out of service, in words; null where the collector cannot'),
     listeners: z.array(listenerSchema),
+    measures: measuresSchema,
+    drains: z
+      .object({
+        verb: z.string().describe('What taking it out of service does'),
+        proof: z.enum(['counted', 'none']).describe('Whether a drain can prove that it is empty'),
+        hindrance: z.string().nullable().describe('Why that cannot be done at the moment'),
+      })
+      .nullable()
+      .describe('How a drain takes it out; null where none can'),
     tables: z.array(nodeTableSchema).describe('What its kind knows beside its numbers, as of `lastAnswerAt`'),
     health: nodeDocumentSchema.describe('As GET /nodes/{id}/health answers it; null before the first'),
   })

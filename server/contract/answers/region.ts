@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
 import { maintenanceMarkSchema } from './maintenance.ts'
-import { nodeSchema } from './node.ts'
+import { measuresSchema, nodeSchema } from './node.ts'
 import { count } from './parts.ts'
 
 export const regionSchema = z
@@ -23,6 +23,7 @@ export const regionSchema = z
     up: count,
     tunnels: count.nullable().describe('Null while no node of the region has been measured'),
     connections: count.nullable().describe('Null while no node of the region has been measured'),
+    measures: measuresSchema.optional(),
     capacity: z.object({ tunnels: count.optional() }).optional(),
   })
   .meta({ id: 'Region' })

@@ -1,0 +1,30 @@
+import type { Measures } from '@/server/contract/answers/node.ts'
+import type { ChartSpec } from './chart-specs.ts'
+
+/** The numbers that tell whether somebody has what a chart draws; a chart without any is about the poll itself. */
+const NEEDS: Readonly<Record<string, Measures>> = {
+  connections: ['connections'],
+  tunnels: ['tunnels'],
+  reconnects: ['tunnels'],
+  pushes: ['pushReceived', 'pushDelivered', 'pushRejected', 'pushFailed'],
+  push_received: ['pushReceived'],
+  push_delivered: ['pushDelivered'],
+  session_invalidations: ['sessionInvalidations'],
+  tokens_pruned: ['tokensPruned'],
+  requests: ['requests'],
+  event_loop_delay_ms: ['eventLoopDelayMs'],
+}
+
+/** Whether this number is among what is measured; true while that is not known. */
+export const isMeasured = (measures: Readonly<Measures> | undefined, name: Measures[number]): boolean =>
+  measures === undefined || measures.length === 0 || measures.includes(name)
+
+/**
+ * Charts of what there is: who has no pushes has no empty chart of pushes. Of those who have not answered yet it is not known what they
+ * have, and nothing is left out.
+ */
+export const chartsWith = (
+  specs: readonly ChartSpec[],
+  measures: Readonly<Measures> | undefined,
+): readonly ChartSpec[] =>
+  specs.filter(({ id }) => NEEDS[id]?.some((name) => isMeasured(measures, name)) ?? true)
