@@ -41,7 +41,11 @@ it('the page of a node that is only watched shows what it says, and no panel of 
   expect(wordsOf(heading)).toContain('Nothing can drain this node')
   expect(heading).not.toContain('/drains/new')
   // A server behind an HAProxy is not ours either, and can be.
-  const drainable = { ...node, kind: 'haproxy', drains: { verb: 'set server web/web-1 state drain', proof: 'counted', hindrance: null } }
+  const drainable = {
+    ...node,
+    kind: 'haproxy',
+    drains: { verb: 'set server web/web-1 state drain', proof: 'counted', hindrance: null },
+  }
   const other = render(<NodeHeading node="edge-1" />, {
     answers: [[['node', 'edge-1'], drainable]],
     role: 'admin',
