@@ -94,7 +94,14 @@ export const startHaproxy = async (config: (folder: string) => string) => {
     child.kill(signal)
     await ended
   }
-  current = await run()
+  const close = async (): Promise<void> => {
+    await Promise.all([...children].map((child) => stop(child, 'SIGKILL')))
+    await rm(folder, { recursive: true, force: true })
+  }
+  current = await run().catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
   return {
     folder,
     socket: join(folder, 'admin.sock'),
@@ -114,10 +121,7 @@ export const startHaproxy = async (config: (folder: string) => string) => {
     async start() {
       current = await run()
     },
-    async close() {
-      await Promise.all([...children].map((child) => stop(child, 'SIGKILL')))
-      await rm(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
 
