@@ -1,8 +1,9 @@
-// What it costs to watch a fleet: N quiet nodes on loopback, all in one other process, with open event streams and 10 tunnels
-// each, polled every 5 s by a real collector with a real database, while one page is open. Printed are how late polls began,
-// how late the event loop was, what of a core it took, and how long one overview took.
+// What it costs to watch a fleet: N nodes of mixed kinds on loopback, in four other processes, polled every 5 s by a real collector with a
+// real database, while one page is open. Every second one is a Tidegate node with an open event stream and 10 tunnels; of the others a third
+// each answers with JSON, with a push gateway's document, and with a page for Prometheus. Printed are how late polls began, how late the event
+// loop was, what of a core it took, how the memory went, how long answers of the API took, and what the disk holds.
 //
-// npm run bench -- poll-fleet [--nodes 1000] [--seconds 60] [--events 0] [--interval 5000]     (--events: a second and node)
+// npm run bench -- fleet [--minutes 3] [--nodes 1000] [--events 0] [--interval 5000]     (--events: a second and Tidegate node)
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { createSnapshots } from '../server/api/snapshots.ts'
+import type { NodeTarget } from '../server/collector/adapters/registry.ts'
 import { Collector } from '../server/collector/collector.ts'
 import { Hub } from '../server/live/hub.ts'
 import { parseTopic } from '../server/live/topic.ts'
@@ -29,18 +31,22 @@ const TUNNELS = 10
 const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '1000' },
-    seconds: { type: 'string', default: '60' },
+    minutes: { type: 'string', default: '3' },
     events: { type: 'string', default: '0' },
     interval: { type: 'string', default: '5000' },
   },
 })
-const [nodes, seconds, eventsPerSecond, intervalMs] = [
+const [nodes, minutes, eventsPerSecond, intervalMs] = [
   values.nodes,
-  values.seconds,
+  values.minutes,
   values.events,
   values.interval,
 ].map(Number) as [number, number, number, number]
 
+const seconds = 60 * minutes
+const PROCESSES = 4
+const KINDS = ['tidegate', 'json', 'tidegate', 'gateway', 'tidegate', 'prometheus'] as const
+const kindOf = (index: number): (typeof KINDS)[number] => KINDS[index % KINDS.length] ?? 'tidegate'
 const idOf = (index: number): string => `n${index}`
 const regionOf = (index: number): string => `r${index % 10}`
 
@@ -92,6 +98,31 @@ const simulate = async (): Promise<void> => {
       },
       process: { rssBytes: 9e7, eventLoopDelayP99Ms: 3, openFds: 90, cpuSeconds: 4.2 },
     })
+  const turn = (): number => Math.floor((Date.now() - began) / 1_000)
+  const status = (): string =>
+    JSON.stringify({
+      ok: true,
+      uptime_seconds: turn(),
+      stats: { open: 12 + (turn() % 5), asked: 40 * turn() },
+    })
+  const gateway = (): string =>
+    JSON.stringify({
+      ok: true,
+      total_tokens: 900,
+      last_event_received_at: new Date().toISOString(),
+      uptime_seconds: turn(),
+      apns: {
+        received: 9 * turn(),
+        sendOk: 9 * turn(),
+        sendRejected: { Unregistered: 3 },
+        sendFail: 0,
+        noTokens: 1,
+        sessionAlive: true,
+        lastOkAt: new Date().toISOString(),
+      },
+    })
+  const page = (): string =>
+    `# TYPE app_requests_total counter\n${Array.from({ length: 60 }, (_, series) => `app_requests_total{pod="pod-${series}"} ${series + turn()}\n`).join('')}# TYPE app_open gauge\napp_open 7\nprocess_start_time_seconds ${began / 1_000}\n`
   const tunnels = (index: number): string =>
     JSON.stringify({
       items: Array.from({ length: TUNNELS }, (_, host) => ({
@@ -106,8 +137,11 @@ const simulate = async (): Promise<void> => {
     })
   const server = createServer((request, response) => {
     const path = request.url ?? ''
-    response.setHeader('content-type', 'application/json')
-    if (path.endsWith('/health')) response.end(health(indexOf(path)))
+    response.setHeader('content-type', path.endsWith('/metrics') ? 'text/plain' : 'application/json')
+    if (path.endsWith('/status')) response.end(status())
+    else if (path.endsWith('/gateway')) response.end(gateway())
+    else if (path.endsWith('/metrics')) response.end(page())
+    else if (path.endsWith('/health')) response.end(health(indexOf(path)))
     else if (path.endsWith('/tunnels')) response.end(tunnels(indexOf(path)))
     else response.end(JSON.stringify({ events: [], next: seqs.get(indexOf(path)) ?? 0, oldest: 1 }))
   })
@@ -141,10 +175,57 @@ const simulate = async (): Promise<void> => {
   process.send?.((server.address() as AddressInfo).port)
 }
 
+const targetOf = (index: number, port: number): NodeTarget => {
+  const url = `http://127.0.0.1:${port}/${idOf(index)}`
+  const node = { id: idOf(index), region: regionOf(index), embedded: false }
+  switch (kindOf(index)) {
+    case 'json':
+      return {
+        ...node,
+        kind: 'json',
+        url: `${url}/status`,
+        map: {
+          ok: '/ok',
+          uptime_seconds: '/uptime_seconds',
+          connections: '/stats/open',
+          requests: '/stats/asked',
+        },
+      }
+    case 'gateway':
+      return { ...node, kind: 'json', url: `${url}/gateway`, preset: 'push-gateway' }
+    case 'prometheus':
+      return {
+        ...node,
+        kind: 'prometheus',
+        url: `${url}/metrics`,
+        map: { connections: { metric: 'app_open' }, requests: { metric: 'app_requests_total' } },
+      }
+    default:
+      return { ...node, kind: 'tidegate', url, token: TOKEN }
+  }
+}
+
+/** Grows by so many MB an hour: the slope of the least squares. */
+const slopeOf = (points: readonly { at: number; rss: number }[]): number => {
+  const mean = (of: (point: { at: number; rss: number }) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const [at, rss] = [mean((point) => point.at), mean((point) => point.rss)]
+  const spread = points.reduce((sum, point) => sum + (point.at - at) ** 2, 0)
+  const joint = points.reduce((sum, point) => sum + (point.at - at) * (point.rss - rss), 0)
+  return spread === 0 ? 0 : (joint / spread) * 3_600_000
+}
+
 const measure = async (): Promise<void> => {
   const say = (text: string) => process.stdout.write(`${text}\n`)
-  const child = fork(SELF, process.argv.slice(2), { env: { ...process.env, POLL_FLEET_SIMULATES: '1' } })
-  const [port] = (await once(child, 'message')) as [number]
+  const children = Array.from({ length: PROCESSES }, () =>
+    fork(SELF, process.argv.slice(2), { env: { ...process.env, POLL_FLEET_SIMULATES: '1' } }),
+  )
+  process.on('exit', () => {
+    for (const child of children) child.kill('SIGKILL')
+  })
+  const ports = await Promise.all(
+    children.map(async (child) => ((await once(child, 'message')) as [number])[0]),
+  )
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'))
   const log = createLog('bench', 'error')
   const store = new SqliteStore({
@@ -163,14 +244,7 @@ const measure = async (): Promise<void> => {
       id: regionOf(index),
       name: regionOf(index),
     })),
-    nodes: indexes.map((index) => ({
-      id: idOf(index),
-      region: regionOf(index),
-      url: `http://127.0.0.1:${port}/${idOf(index)}`,
-      token: TOKEN,
-      kind: 'tidegate',
-      embedded: false,
-    })),
+    nodes: indexes.map((index) => targetOf(index, ports[index % PROCESSES] ?? 0)),
     polling: { intervalMs, timeoutMs: Math.min(3_000, intervalMs - 100), allow: [] },
     demo: false,
     version: '0.0.0',
@@ -189,13 +263,28 @@ const measure = async (): Promise<void> => {
   const cpu = process.cpuUsage()
   const missedBefore = collector.figures().pollsMissed
   const storedBefore = collector.room().events.stored
-  const overviews: number[] = []
+  const took: Record<'overview' | 'nodes' | 'series', number[]> = { overview: [], nodes: [], series: [] }
+  const memory: { at: number; rss: number }[] = []
+  const time = async (of: keyof typeof took, answer: () => unknown): Promise<void> => {
+    const asked = performance.now()
+    JSON.stringify(await answer())
+    took[of].push(performance.now() - asked)
+  }
   const began = performance.now()
   while (performance.now() - began < seconds * 1_000) {
     await sleep(1_000)
-    const asked = performance.now()
-    collector.overview()
-    overviews.push(performance.now() - asked)
+    memory.push({ at: performance.now() - began, rss: process.memoryUsage().rss / 1e6 })
+    await time('overview', () => collector.overview())
+    await time('nodes', () => collector.nodes())
+    await time('series', () =>
+      store.series({
+        scope: { kind: 'fleet' },
+        metrics: ['connections', 'requests', 'latency_ms'],
+        from: Date.now() - 900_000,
+        to: Date.now(),
+        points: 150,
+      }),
+    )
   }
   const wallMs = performance.now() - began
   const { user, system } = process.cpuUsage(cpu)
@@ -203,28 +292,36 @@ const measure = async (): Promise<void> => {
   const { latenessP99Ms, pollsMissed } = collector.figures()
   const { events, problems } = collector.room()
   const totals = collector.overview().totals
-  const sorted = overviews.sort((a, b) => a - b)
+  const share = (values: readonly number[], of: number): number =>
+    [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * of))] ?? 0
+  // What is read once after the start is no growth.
+  const settled = memory.slice(Math.floor(memory.length / 3))
+  const { bytes } = store.health()
   const ms = (value: number) => `${Math.round(value * 10) / 10} ms`
-  say(`${nodes} nodes every ${intervalMs} ms, ${eventsPerSecond} events/s each, one page open, ${seconds} s`)
+  say(
+    `${nodes} nodes of four kinds every ${intervalMs} ms, ${eventsPerSecond} events/s of each Tidegate node, one page open, ${minutes} min`,
+  )
   say(`  up                    ${totals.up} of ${totals.nodes}, ${totals.tunnels} tunnels`)
   say(`  poll lateness p99     ${ms(latenessP99Ms)}, missed ${pollsMissed - missedBefore}`)
   say(
     `  event-loop delay      p50 ${ms(delay.percentile(50) / 1e6)}, p99 ${ms(delay.percentile(99) / 1e6)}, max ${ms(delay.max / 1e6)}`,
   )
   say(`  CPU of a core         ${Math.round((user + system) / 10 / wallMs)} %`)
-  say(
-    `  one overview          p50 ${ms(sorted[Math.floor(sorted.length / 2)] ?? 0)}, max ${ms(sorted.at(-1) ?? 0)}`,
-  )
+  for (const [name, values] of Object.entries(took))
+    say(`  ${name.padEnd(20)}  p50 ${ms(share(values, 0.5))}, p99 ${ms(share(values, 0.99))}`)
   say(`  events stored         ${events.stored - storedBefore}, waiting ${events.queued}`)
   say(`  sent to the page      ${Math.round(sentBytes / 1024 / (wallMs / 1_000))} KiB/s`)
-  say(`  memory                ${Math.round(process.memoryUsage().rss / 1e6)} MB`)
+  say(
+    `  memory                ${Math.round(process.memoryUsage().rss / 1e6)} MB, ${Math.round(slopeOf(settled))} MB an hour over the last two thirds`,
+  )
+  say(`  disk                  ${Math.round(bytes / 1e6)} MB`)
   say(`  problems              ${problems.map((problem) => problem.text).join('; ') || 'none'}`)
 
   page.close()
   await collector.close()
   hub.close()
   await store.close()
-  child.disconnect()
+  for (const child of children) child.disconnect()
   rmSync(folder, { recursive: true, force: true })
 }
 
