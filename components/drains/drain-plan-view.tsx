@@ -1,6 +1,6 @@
 import type { DrainPlan, PlannedPhase, Strategy } from '@/server/contract/drains.ts'
 import { PROOF_WORDS } from '@/server/contract/state-words.ts'
-import { formatDuration, formatNumber, plural } from '../ui/format.ts'
+import { formatDuration, formatNumber, plural, UNKNOWN } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { NoticeList } from './notice-list.tsx'
 import { PhaseBars } from './phase-bars.tsx'
@@ -101,7 +101,9 @@ export function DrainPlanView({
               <td className="num text-left!">{node}</td>
               <td>{kind}</td>
               <td className={verb === null ? 'text-down' : ''}>{verb ?? 'nothing'}</td>
-              <td className={proof === 'none' ? 'text-degraded' : ''}>{PROOF_WORDS[proof]}</td>
+              <td className={proof === 'none' ? 'text-degraded' : ''}>
+                {verb === null ? UNKNOWN : PROOF_WORDS[proof]}
+              </td>
             </tr>
           ))}
         </PlainTable>

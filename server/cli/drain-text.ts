@@ -22,7 +22,7 @@ export const planText = (id: string, plan: DrainPlan): string =>
             node,
             kind,
             verb ?? 'nothing',
-            PROOF_WORDS[proof],
+            verb === null ? null : PROOF_WORDS[proof],
           ]),
         )}`,
     plan.forecast.length === 0

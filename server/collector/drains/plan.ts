@@ -6,7 +6,7 @@ import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
 import { SETTLE_SECONDS } from './led-steps.ts'
 import { NOTHING_ELSE_SERVES } from './serving-floor.ts'
-import { leavesNobody, successorsOf } from './take-over.ts'
+import { leavesNobody, successorsOf, withoutLike } from './take-over.ts'
 
 /** Seconds that phase 3 may take beyond tunnels ÷ pace. */
 const TUNNEL_SLACK_SECONDS = 10
@@ -58,6 +58,7 @@ export const planDrain = (
       ...overCapacity(expected),
       ...warnings(fleet, subject, receivers, context),
       ...unforced(fleet, subject, strategy),
+      ...unlike(fleet, subject, serving),
     ],
   }
 }
@@ -223,6 +224,19 @@ const noVerbs = (node: Node, { region, nodes }: Pick<DrainSubject, 'region' | 'n
     message: `${node.id} is a ${node.kind} node, which the collector cannot take out of service, also not by force; add drain: { webhook: { url, secret } } to its entry of nodes${instead}`,
   }
 }
+
+/** What takes over is another program: whether it is set up to is known to people alone. */
+const unlike = (
+  fleet: DrainFleet,
+  subject: Pick<DrainSubject, 'nodes'>,
+  serving: readonly Node[],
+): DrainNotice[] =>
+  leavesNobody(fleet.nodes(), idsOf(subject), serving)
+    ? []
+    : withoutLike(fleet.nodes(), idsOf(subject), serving).map((kind) => ({
+        code: 'other_kind',
+        message: `No ${kind} node serves elsewhere; see that what serves there is set up to take over`,
+      }))
 
 /** Asked for force, where nothing can be closed by force. */
 const unforced = (

@@ -8,7 +8,7 @@ import { leavesNobody } from './take-over.ts'
 /** The blocker of the last that serves. */
 export const NOTHING_ELSE_SERVES: DrainNotice = {
   code: 'last_serving_region',
-  message: 'No other region serves now, so nothing could take over',
+  message: 'Nothing else that serves now could take over',
 }
 
 /** Also in maintenance: it may go, and until then it does its job. Within a window of the whole fleet drains must go on. */
@@ -41,10 +41,7 @@ export class ServingFloor {
     return this.#turn.run(work)
   }
 
-  /**
-   * Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. What the collector only watches may be
-   * anything: that it answers is no reason to believe that it would take over.
-   */
+  /** Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. */
   servers(except: string | null): Node[] {
     const taken = new Set<string>()
     for (const drain of this.#active()) {
@@ -53,9 +50,7 @@ export class ServingFloor {
       if (drain.id === except || isForLater(drain)) continue
       for (const step of drain.steps) taken.add(step.node)
     }
-    return this.#fleet
-      .nodes()
-      .filter((node) => isServing(node) && !taken.has(node.id) && this.#fleet.drainVerbs(node.id) !== null)
+    return this.#fleet.nodes().filter((node) => isServing(node) && !taken.has(node.id))
   }
 
   /** What speaks against taking these nodes out; null while another one of each kind would serve. */

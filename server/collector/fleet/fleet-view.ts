@@ -1,3 +1,4 @@
+import { drainStateRule } from '../../contract/drain-rules.ts'
 import type { Drain } from '../../contract/index.ts'
 import { DRAIN_STEP_PHASES, type DrainStepPhase } from '../../contract/states.ts'
 import type { FleetView, NodeView, StepView } from '../signals/rule.ts'
@@ -65,6 +66,11 @@ class LiveNodeView implements NodeView {
 
   get drained(): boolean {
     const { fleet } = this.#sources
+    // Who is being given back takes traffic before that is verified.
+    const isComingBack = this.#sources
+      .activeDrains()
+      .some((drain) => drainStateRule(drain).givesBack && drain.steps.some((step) => step.node === this.id))
+    if (isComingBack) return false
     return this.state === 'drained' || fleet.standing(this.#node)?.state === 'drained'
   }
 

@@ -52,6 +52,8 @@ export const drainResidue = defineRule({
   start: (): Residue | null => null,
   take(before, fact, { fleet }) {
     if (fact.type !== 'reading' || fleet.node(fact.node)?.drained !== true) return null
+    // It says that it serves again; what is judged of it follows a poll or two later.
+    if (fact.facts.state === 'serving' || fact.facts.state === 'starting') return null
     const counted = countOf(fact.facts) ?? 0
     const { at } = fact
     const { epoch } = fact.facts

@@ -122,6 +122,27 @@ describe('drain.residue', () => {
     expect(verdict(stateAfter(looks), now).state).toBe(state)
   })
 
+  it('does not take for residue what comes to a node that says that it serves again, before that is judged', () => {
+    const resumed = [0, 5, 10].reduce<State>(
+      (state, at) =>
+        drainResidue.take(
+          state,
+          {
+            type: 'reading',
+            node: 'fra-1',
+            at: at * 1_000,
+            facts: {
+              ...factsWith({ epoch: 'run1', counters: { connections_accepted: { proxy: at * 10 } } }),
+              state: at === 0 ? 'drained' : 'serving',
+            },
+          },
+          lookAt(drainResidue, out),
+        ),
+      null,
+    )
+    expect(verdict(resumed, 11).state).not.toBe('open')
+  })
+
   it('says how much came and when, from the first that came', () => {
     const state = stateAfter([
       [0, 10],
