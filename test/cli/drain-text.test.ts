@@ -69,7 +69,7 @@ describe('what the command line says of drains', () => {
       'How each node is taken out:',
       'node    kind      by                          proof',
       'fra-1   tidegate  its own drain: POST /drain  its connections are counted',
-      'push-1  json      nothing                     none: ends drained (unproven)',
+      'push-1  json      nothing                     –',
       'BLOCKED  Nobody else serves',
       'warning  iad is slow',
     ])
