@@ -492,7 +492,7 @@ export class Collector implements CollectorHandle {
       log,
       now: this.#now,
       sources: {
-        node: (id) => fleet.node(id),
+        node: (id) => fleet.judged(id),
         document(id) {
           const known = fleet.member(id)?.known
           return known ? { at: known.at, data: known.raw } : null

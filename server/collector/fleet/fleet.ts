@@ -219,6 +219,14 @@ export class Fleet implements DrainFleet {
     }
   }
 
+  /** How a node is judged, without all that its page shows: asked for after every poll. */
+  judged(id: string): Pick<Node, 'state' | 'intent' | 'problems'> | null {
+    const node = this.#nodes.get(id)
+    if (!node) return null
+    const hurt = this.#hurt()
+    return { state: this.#stateOf(node, hurt), intent: this.intent(id), problems: problemsOf(node, hurt) }
+  }
+
   regions(): Region[] {
     const drained = new Set(
       this.#options
@@ -430,11 +438,9 @@ export class Fleet implements DrainFleet {
   }
 
   #view(node: FleetNode, hurt: ReadonlyMap<string, Signal>): Node {
-    const { judgement, reading } = node
+    const { reading } = node
     const away = this.away(node.id)
-    const answers = judgement.state === 'up' || judgement.state === 'degraded'
     const maintenance = this.#maintenance({ regions: [node.region], nodes: [node.id] })
-    const pain = answers && judgement.problems.length === 0 ? hurt.get(node.id)?.sentence : undefined
     return {
       id: node.id,
       region: node.region,
@@ -442,7 +448,7 @@ export class Fleet implements DrainFleet {
       embedded: node.embedded,
       state: this.#stateOf(node, hurt),
       intent: this.intent(node.id),
-      problems: [...(pain === undefined ? judgement.problems : [pain]), ...ownProblems(node)],
+      problems: problemsOf(node, hurt),
       ...(away === null ? {} : { away }),
       ...(maintenance === null ? {} : { maintenance }),
       version: node.facts?.version ?? null,
@@ -466,6 +472,14 @@ export class Fleet implements DrainFleet {
 
 /** A clock that is wrong by more than this is a problem; what is less is corrected without a word. */
 export const CLOCK_PROBLEM_MS = 5_000
+
+/** What is wrong with a node: as its polls found, else as an open signal says, and with what it says of itself. */
+const problemsOf = (node: FleetNode, hurt: ReadonlyMap<string, Signal>): string[] => {
+  const { state, problems } = node.judgement
+  const answers = state === 'up' || state === 'degraded'
+  const pain = answers && problems.length === 0 ? hurt.get(node.id)?.sentence : undefined
+  return [...(pain === undefined ? problems : [pain]), ...ownProblems(node)]
+}
 
 /** What is wrong with what the node says, beside what polls find. */
 const ownProblems = (node: FleetNode): string[] => {
