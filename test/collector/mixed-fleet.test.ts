@@ -206,6 +206,30 @@ describe('a fleet of a Tidegate node and another program', () => {
     expect(gateway.paths.length).toBeGreaterThan(0)
   })
 
+  it('does not say that a program restarted which is merely asked in another way, and says it when its counters began anew', async () => {
+    const { gateway, collector, events } = await start()
+    const restarts = () =>
+      events.filter(({ type, data }) => type === 'signal.opened' && data.kind === 'node.restarted')
+    const polled = async (times: number) => {
+      const before = gateway.paths.length
+      await eventually(() => expect(gateway.paths.length).toBeGreaterThan(before + times))
+    }
+    const node = collector.fleet.require('push-1')
+    const epoch = () => node.facts?.epoch
+    const asItWas = epoch()
+    const webhook = { url: 'http://127.0.0.1:1/drain', secret: '0123456789abcdef', timeoutMs: 5_000 }
+    await polled(2)
+    node.retarget({ ...node.target, drain: { webhook } })
+    await polled(3)
+    expect(epoch()).toBe(asItWas)
+    node.reconnect()
+    await polled(3)
+    expect(epoch()).not.toBe(asItWas)
+    expect(restarts()).toEqual([])
+    gateway.answer = { ok: true, stats: { open: 7, asked: 3 }, apns: { received: 0 } }
+    await eventually(() => expect(restarts()).toHaveLength(1))
+  })
+
   it('says of each verb that this kind of node does not know it, before anything is written or done', async () => {
     const { gateway, collector, store } = await start()
     const before = (await store.auditRows({ limit: 10 })).items.length

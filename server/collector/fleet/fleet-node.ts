@@ -242,10 +242,22 @@ export class FleetNode {
     this.#adapter.forget(this.id)
   }
 
+  /**
+   * Where it is asked. A program that does not name its runs cannot be told from another one once it is asked anew, so that is another
+   * place too; of our own process, which has another port with each start, it never is.
+   */
+  get place(): string {
+    if (this.embedded) return 'embedded'
+    return this.#target.kind === 'tidegate' ? this.#target.url : `${this.#target.url} #${this.#connection}`
+  }
+
   get hasLeft(): boolean {
     return this.#hasLeft
   }
 }
 
-/** What it takes to reach it and to read it; how often it is asked changes neither. */
-const wayOf = ({ intervalMs: _, timeoutMs: __, ...way }: NodeTarget): unknown => way
+/** What it takes to reach it and to read it; how often it is asked, and who takes it out of service, changes neither. */
+const wayOf = (target: NodeTarget): unknown => {
+  const { intervalMs: _, timeoutMs: __, ...way } = target
+  return { ...way, drain: undefined }
+}

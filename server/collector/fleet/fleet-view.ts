@@ -60,8 +60,7 @@ class LiveNodeView implements NodeView {
   }
 
   get place(): string {
-    // One of our own process has another port with each start: that is no other place.
-    return this.#node.embedded ? 'embedded' : this.#node.target.url
+    return this.#node.place
   }
 
   get drained(): boolean {
