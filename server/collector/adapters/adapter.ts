@@ -4,7 +4,7 @@ import type { NodeConnection, NodeDrainRequest, NodeTunnel } from '../../contrac
 import type { NodeKind } from '../../contract/states.ts'
 import type { EventInput } from '../../store/store.ts'
 import type { Facts } from './facts.ts'
-import type { Reading } from './reading.ts'
+import type { PollOutcome, Reading } from './reading.ts'
 import type { Refusal } from './refusals.ts'
 
 /** Where a node answers, and who it should be. Each kind adds what else it needs to be asked. */
@@ -84,6 +84,19 @@ export type Observation =
   | { facts: null; silent: false }
   /** No answer at all. `refused`: nobody listens there, so the machine is up and says that the process is not. */
   | { facts: null; silent: true; refused: boolean }
+
+/** Outcomes of a poll for which nothing at all came back. */
+const UNANSWERED: readonly PollOutcome[] = ['refused', 'timeout', 'dns']
+
+/** What a poll that brought no facts says of a node: a certificate, a status or a body that cannot be used is an answer all the same. */
+export const unread = ({
+  outcome,
+  status,
+  isAbsent,
+}: Pick<Reading, 'outcome' | 'status' | 'isAbsent'>): Observation =>
+  status === null && UNANSWERED.includes(outcome)
+    ? { facts: null, silent: true, refused: isAbsent === true }
+    : { facts: null, silent: false }
 
 /** Of what an adapter has kept with a drain. */
 export const MAX_KEPT_CHARS = 16_384

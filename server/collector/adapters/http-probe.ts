@@ -48,6 +48,7 @@ interface Exchange {
   text?: string
   saidAt?: number
   noRoute?: 'here' | 'beyond'
+  isAbsent?: true
   /** The connection failed before any byte of an answer: a kept-alive one may just have been closed under us. */
   retryable?: boolean
 }
@@ -346,7 +347,7 @@ const NO_ROUTE_BEYOND = ['EHOSTUNREACH', 'EHOSTDOWN']
 export const failureOf = (
   error: unknown,
   party?: TlsParty,
-): Pick<Exchange, 'outcome' | 'reason' | 'noRoute'> => {
+): Pick<Exchange, 'outcome' | 'reason' | 'noRoute' | 'isAbsent'> => {
   const codes: string[] = []
   let message = ''
   // A dual-stack connect fails with an AggregateError whose parts say why.
@@ -382,7 +383,9 @@ export const failureOf = (
   }
   if (party?.tls?.cert !== undefined && message.includes('before secure TLS connection'))
     return { outcome: 'tls', reason: closedByServer(party.tls) }
-  const refused = { outcome: 'refused' as const, reason }
+  // Of several addresses each has to say so: one that is silent may still be served.
+  const isAbsent = codes.length > 0 && codes.every((code) => code === 'ECONNREFUSED')
+  const refused = { outcome: 'refused' as const, reason, ...(isAbsent ? { isAbsent } : {}) }
   if (has(...NO_ROUTE_HERE)) return { ...refused, noRoute: 'here' }
   return has(...NO_ROUTE_BEYOND) ? { ...refused, noRoute: 'beyond' } : refused
 }

@@ -39,4 +39,6 @@ export interface Reading {
   ownLagMs?: number
   /** No way to the address: `here` this machine has no route at all, `beyond` somebody on the way, or the last link, says so. */
   noRoute?: 'here' | 'beyond'
+  /** Nobody listens there (`ECONNREFUSED`): the machine is up, and says that the program is not. */
+  isAbsent?: true
 }

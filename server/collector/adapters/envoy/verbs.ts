@@ -1,5 +1,5 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
-import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
+import { type Asked, type DrainVerbs, type Observation, unread } from '../adapter.ts'
 import type { HttpProbe } from '../http-probe.ts'
 import { type Look, type Looks, pathOf } from './looks.ts'
 import type { EnvoyTarget } from './target.ts'
@@ -56,9 +56,7 @@ export class EnvoyVerbs implements DrainVerbs {
 
   async observe(): Promise<Observation> {
     const { heard, facts } = await this.#look()
-    if (facts !== undefined) return { facts }
-    if (heard.status !== null) return { facts: null, silent: false }
-    return { facts: null, silent: true, refused: /ECONNREFUSED/.test(heard.reason) }
+    return facts === undefined ? unread(heard) : { facts }
   }
 
   #look(): Promise<Look> {

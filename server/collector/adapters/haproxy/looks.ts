@@ -101,7 +101,7 @@ const titleOf = ({ backend, server }: HaproxyTarget): string =>
 
 /** As a poll ends: HAProxy speaks for a server, so one that it cannot reach has not answered. */
 export const readingOf = ({ heard, fault, answer, facts, down }: Look): Reading => {
-  const { text: _, isHeard: __, level: ___, isAbsent: ____, ...reading } = heard
+  const { text: _, isHeard: __, level: ___, ...reading } = heard
   if (fault !== null || answer === undefined || facts === undefined)
     return {
       ...reading,

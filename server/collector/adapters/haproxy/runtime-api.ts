@@ -27,15 +27,13 @@ export interface RuntimePlace {
 /** One exchange; `text` is there when, and only when, the outcome is `ok`. */
 export type RuntimeAnswer = Pick<
   Reading,
-  'at' | 'durationMs' | 'outcome' | 'status' | 'reason' | 'noRoute'
+  'at' | 'durationMs' | 'outcome' | 'status' | 'reason' | 'noRoute' | 'isAbsent'
 > & {
   text?: string
   /** Of the socket; there with `text`. */
   level?: Level
   /** Something came, though perhaps not all of it. */
   isHeard: boolean
-  /** Nobody listens there: the machine is up, and says that HAProxy is not. */
-  isAbsent?: boolean
 }
 
 type Ending = Omit<RuntimeAnswer, 'at' | 'durationMs' | 'status'>
@@ -140,8 +138,8 @@ const answered = (text: string): Omit<Ending, 'isHeard'> => {
 }
 
 const failed = (error: Error & { code?: string }, way: NetConnectOpts): Omit<Ending, 'isHeard'> => {
-  const absent = error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? { isAbsent: true } : {}
-  const failure = { ...failureOf(error), ...absent }
+  // A socket that is gone since it was looked for is one at which nobody listens.
+  const failure = { ...failureOf(error), ...(error.code === 'ENOENT' ? { isAbsent: true as const } : {}) }
   if (!('path' in way)) return failure
   if (error.code === 'EACCES' || error.code === 'EPERM')
     return {

@@ -1,7 +1,15 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import { Backoff } from '../../../time/backoff.ts'
 import { within } from '../../../time/deadline.ts'
-import type { Asked, DrainVerbs, Observation, ResumeOrder, Target, WebhookTarget } from '../adapter.ts'
+import {
+  type Asked,
+  type DrainVerbs,
+  type Observation,
+  type ResumeOrder,
+  type Target,
+  unread,
+  type WebhookTarget,
+} from '../adapter.ts'
 import type { AddressRules } from '../address.ts'
 import type { Reading } from '../reading.ts'
 import { type CallResult, type Deed, placeOf, WebhookCalls } from './call.ts'
@@ -109,12 +117,9 @@ const settle = (wish: Wish, { asked, retryAfterMs }: CallResult): Asked => {
 
 /** The node as its kind reads it. A state that the program names is about verbs of its own, which were not used. */
 const observe = async <T extends Target>(target: T, probe: Probe<T>): Promise<Observation> => {
-  const { facts, outcome, status } = await probe(target)
-  if (facts === undefined) {
-    return status === null
-      ? { facts: null, silent: true, refused: outcome === 'refused' }
-      : { facts: null, silent: false }
-  }
+  const reading = await probe(target)
+  const { facts } = reading
+  if (facts === undefined) return unread(reading)
   const { state: _, ...rest } = facts
   return { facts: { ...rest, drain: null } }
 }
