@@ -11,6 +11,8 @@ export interface RunEvidence {
 }
 
 interface Run {
+  /** When its newest answer was read, epoch ms. */
+  at: number
   epoch: string
   uptimeMs: number | null
   counts: ReadonlyMap<string, number>
@@ -30,12 +32,12 @@ export class Runs {
     const { epoch, uptimeMs } = evidence
     const counts = countsOf(evidence.counters)
     const before = this.#known.get(id)
-    const isNew = before === undefined || hasRestarted(before, uptimeMs, counts)
+    const isNew = before === undefined || hasRestarted(before, evidence, counts)
     const run = epoch ?? (isNew ? `seen-${evidence.at}-${++this.#told}` : before.epoch)
     // What is missing in one answer is compared again when it is back.
     const merged =
       before !== undefined && run === before.epoch ? new Map([...before.counts, ...counts]) : counts
-    this.#known.set(id, { epoch: run, uptimeMs, counts: merged })
+    this.#known.set(id, { at: evidence.at, epoch: run, uptimeMs, counts: merged })
     return run
   }
 
@@ -44,9 +46,19 @@ export class Runs {
   }
 }
 
-const hasRestarted = (before: Run, uptimeMs: number | null, counts: ReadonlyMap<string, number>): boolean => {
-  // Where both answers say how long it runs, that is the whole truth.
-  if (before.uptimeMs !== null && uptimeMs !== null) return uptimeMs < before.uptimeMs
+/** Programs say in whole seconds how long they run. */
+const UPTIME_STEP_MS = 1_000
+
+const hasRestarted = (
+  before: Run,
+  { at, uptimeMs }: RunEvidence,
+  counts: ReadonlyMap<string, number>,
+): boolean => {
+  // Where both answers say how long it runs, that is the whole truth. Of two looks at once the earlier may be done last: it saw less.
+  if (before.uptimeMs !== null && uptimeMs !== null) {
+    const earlierMs = before.at > at ? before.at - at + UPTIME_STEP_MS : 0
+    return uptimeMs < before.uptimeMs - earlierMs
+  }
   let fell = false
   for (const [name, count] of counts) {
     const last = before.counts.get(name)
