@@ -188,7 +188,10 @@ export const advanceNotifications = async (connection: Connection, ms: number): 
   )
 }
 
-/** Gives up what has waited since before `since` (epoch ms) and was tried often enough, or belongs to no channel. */
+/**
+ * Gives up what has waited since before `since` (epoch ms) and was tried often enough, or belongs to no channel: that also where a
+ * silence, or an attempt of which nobody wrote the end, kept it.
+ */
 export const expireNotifications = async (
   connection: Connection,
   options: { since: number; attempts: number; channels: readonly string[]; reason: string },
@@ -196,9 +199,10 @@ export const expireNotifications = async (
   const { since, attempts, channels, reason } = options
   const { changed } = await connection.query(
     `UPDATE "notifications" SET "state" = 'failed', "nextAttemptAt" = NULL, "reason" = ?
-     WHERE "state" = 'waiting' AND "createdAt" < ? AND ("attempts" >= ?${
-       channels.length === 0 ? ' OR 1 = 1' : ` OR "channel" NOT IN (${marks(channels)})`
-     })`,
+     WHERE "state" IN ('waiting', 'silenced', 'sending') AND ("nextAttemptAt" IS NOT NULL OR "state" = 'sending') AND "createdAt" < ?
+       AND (("state" = 'waiting' AND "attempts" >= ?)${
+         channels.length === 0 ? ' OR 1 = 1' : ` OR "channel" NOT IN (${marks(channels)})`
+       })`,
     [reason, since, attempts, ...channels],
   )
   return changed

@@ -411,6 +411,11 @@ export class Courier {
             : null
       return incidentMessage(envelope, row.kind, incident, note)
     }
+    // Its caller could not claim it and is gone: it is still a test, and no summary of nothing.
+    if (row.kind === 'test') {
+      const { kind } = this.#lanes.get(row.channel)?.config ?? { kind: 'webhook' as const }
+      return testMessage(envelope, kind, row.reason.replace(/^test by /, ''))
+    }
     const told = await store.heldBackNotifications(row.channel, heldBackFor(row.id))
     const ids = [...new Set(told.flatMap(({ incidentId }) => incidentId ?? []))].slice(0, 200)
     const incidents = (await Promise.all(ids.map((id) => this.#options.incidentOf(id)))).filter(

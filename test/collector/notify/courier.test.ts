@@ -286,6 +286,44 @@ describe('another configuration while messages wait', () => {
   })
 })
 
+describe('a channel that left the configuration', () => {
+  it('keeps nothing for longer than a day, also what was silenced or on its way', async () => {
+    await start()
+    room.silence = 'maintenance'
+    await room.open(node('fra-1'))
+    await room.deliver()
+    await room.open(node('iad-1'))
+    const { id } = (await room.rows()).at(-1)!
+    const claim = { id, owner: 'killed', now: room.now, leaseMs: 30_000, message: '{}' }
+    expect(await room.store.claimNotification(claim)).toBe(true)
+    expect((await room.rows()).map(({ state }) => state)).toEqual(['silenced', 'sending'])
+    await room.notifications.close()
+    room.notifications = room.more(channels({ kind: 'webhook', name: 'other', url: receiver.url }))
+    room.now += 24 * HOUR
+    await room.notifications.channels()
+    expect((await room.rows()).map(({ state }) => state)).toEqual(['silenced', 'sending'])
+    room.now += 1
+    await room.notifications.channels()
+    expect((await room.rows()).map(({ state, nextAttemptAt }) => [state, nextAttemptAt])).toEqual([
+      ['failed', null],
+      ['failed', null],
+    ])
+  })
+
+  it('of one that is there a silence may last for longer', async () => {
+    await start()
+    room.silence = 'maintenance'
+    await room.open(node('fra-1'))
+    await room.deliver()
+    await room.pass(25 * HOUR)
+    await room.notifications.channels()
+    expect(await room.rows()).toMatchObject([{ state: 'silenced' }])
+    room.silence = null
+    await room.pass(15 * SECOND)
+    expect(receiver.received).toHaveLength(1)
+  })
+})
+
 describe('a test', () => {
   const ana = { name: 'ana@example.com', role: 'admin', address: '127.0.0.1' } as const
 
@@ -324,6 +362,19 @@ describe('a test', () => {
         'test sent',
       ])
     })
+  })
+
+  it('says that it is one also where its caller was gone before it could be sent', async () => {
+    await start()
+    const claim = vi.spyOn(room.store, 'claimNotification').mockRejectedValueOnce(new Error('disk full'))
+    await expect(room.notifications.test('hook', ana)).rejects.toThrow('disk full')
+    claim.mockRestore()
+    await room.deliver()
+    expect(receiver.received.map(({ json }) => [json.kind, json.headline])).toEqual([
+      ['test', 'TEST Tidegate reaches hook (webhook)'],
+    ])
+    expect(receiver.received[0]?.body).toContain(ana.name)
+    expect(await room.rows()).toMatchObject([{ kind: 'test', state: 'sent' }])
   })
 
   it('knows no channel that is not there', async () => {
