@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationWords, plural } from '../../contract/words.ts'
-import { type Facts, totalOf } from '../adapters/facts.ts'
+import { type CounterName, type Facts, totalOf } from '../adapters/facts.ts'
 import { defineRule, everyNode } from './rule.ts'
 import { seconds, threshold, whole } from './threshold.ts'
 
@@ -18,6 +18,8 @@ const thresholds = z.object({
 /** What came to a node since it was out. */
 interface Residue {
   epoch: string
+  /** What is counted: an answer that lacks connections for once counts requests, which are others. */
+  name: CounterName
   counted: number
   /** Since it was out. */
   taken: number
@@ -28,8 +30,13 @@ interface Residue {
 }
 
 /** Connections where the node counts them, else requests; null where it counts neither. */
-const countOf = (facts: Facts): number | null =>
-  totalOf(facts, 'connections_accepted') ?? totalOf(facts, 'requests') ?? null
+const countOf = (facts: Facts): { name: CounterName; counted: number } | null => {
+  for (const name of ['connections_accepted', 'requests'] as const) {
+    const counted = totalOf(facts, name)
+    if (counted !== undefined) return { name, counted }
+  }
+  return null
+}
 
 /** `drain.residue`: a node that is drained, by its own word or its drain's, takes traffic. */
 export const drainResidue = defineRule({
@@ -54,10 +61,13 @@ export const drainResidue = defineRule({
     if (fact.type !== 'reading' || fleet.node(fact.node)?.drained !== true) return null
     // It says that it serves again; what is judged of it follows a poll or two later.
     if (fact.facts.state === 'serving' || fact.facts.state === 'starting') return null
-    const counted = countOf(fact.facts) ?? 0
+    const count = countOf(fact.facts)
+    if (count === null) return before
+    const { name, counted } = count
     const { at } = fact
     const { epoch } = fact.facts
-    if (before === null) return { epoch, counted, taken: 0, firstAt: null, lastAt: null, readAt: at }
+    if (before === null) return { epoch, name, counted, taken: 0, firstAt: null, lastAt: null, readAt: at }
+    if (before.name !== name) return { ...before, epoch, name, counted, readAt: at }
     const risen = Math.max(0, counted - (before.epoch === epoch ? before.counted : 0))
     const seen = risen === 0 ? {} : { firstAt: before.firstAt ?? at, lastAt: at }
     return { ...before, epoch, counted, taken: before.taken + risen, readAt: at, ...seen }

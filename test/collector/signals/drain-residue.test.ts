@@ -30,6 +30,22 @@ const verdict = (state: State, now: number, fleet = out, open: OpenSignal | null
 const openSince = (at: number): OpenSignal => ({ startedAt: at * 1_000, openedAt: at * 1_000, memory: null })
 
 describe('drain.residue', () => {
+  it('takes what one answer counts by another name for no traffic', () => {
+    const read = (state: State, at: number, counters: Record<string, { page: number }>): State =>
+      drainResidue.take(
+        state,
+        { type: 'reading', node: 'fra-1', at: at * 1_000, facts: factsWith({ epoch: 'run1', counters }) },
+        lookAt(drainResidue, out),
+      )
+    const both = { connections_accepted: { page: 10 }, requests: { page: 90_000 } }
+    let state = read(null, 0, both)
+    state = read(state, 5, { requests: { page: 90_000 } })
+    state = read(state, 10, both)
+    expect(verdict(state, 11).state).toBe('closed')
+    state = read(state, 15, { ...both, connections_accepted: { page: 13 } })
+    expect(verdict(state, 16).state).toBe('open')
+  })
+
   it.each<[string, Look[], number, string]>([
     ['what it counted before it was out says nothing', [[0, 1_000]], 1, 'closed'],
     [
