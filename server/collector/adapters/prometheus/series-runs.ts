@@ -32,12 +32,15 @@ interface Run {
   totals: Map<CounterName, number>
   /** The newest value of each series, `name key`. */
   last: Map<string, number>
+  /** Characters in the keys of `last`. */
+  chars: number
 }
 
 /** The kernel's word for when a process began wobbles by a second where its clock is corrected. */
 const WOBBLE_S = 2
-/** Series that are remembered after they left the page. */
+/** Series that are remembered after they left the page, and the characters of their labels: a page may have new ones each time. */
 const MAX_REMEMBERED = 5_000
+const MAX_REMEMBERED_CHARS = 4 * 1024 * 1024
 
 /**
  * Counts what series count, each on its own, so that one that is new, gone, or began anew changes nothing but itself. Tells runs of the process apart; a false restart would add all that was ever counted to one poll, so only
@@ -62,14 +65,13 @@ export class SeriesRuns {
           name,
           total + sum([...series].map(([key, count]) => risen(run.last.get(`${name} ${key}`), count))),
         )
-      for (const [key, count] of series) run.last.set(`${name} ${key}`, count)
+      remember(run, name, series)
     }
-    if (run.last.size > MAX_REMEMBERED)
-      run.last = new Map(
-        [...evidence.counters].flatMap(([name, series]) =>
-          [...series].map(([key, count]) => [`${name} ${key}`, count] as const),
-        ),
-      )
+    if (run.last.size > MAX_REMEMBERED || run.chars > MAX_REMEMBERED_CHARS) {
+      run.last = new Map()
+      run.chars = 0
+      for (const [name, series] of evidence.counters) remember(run, name, series)
+    }
     run.polls += 1
     run.saidS = evidence.saidS
     run.named = evidence.epoch ?? run.named
@@ -100,7 +102,16 @@ export class SeriesRuns {
       writerStartedS,
       totals: new Map(),
       last: new Map(),
+      chars: 0,
     }
+  }
+}
+
+const remember = (run: Run, name: CounterName, series: ReadonlyMap<string, number>): void => {
+  for (const [label, count] of series) {
+    const key = `${name} ${label}`
+    if (!run.last.has(key)) run.chars += key.length
+    run.last.set(key, count)
   }
 }
 
