@@ -112,6 +112,16 @@ export interface ResumeOrder {
   readonly kept?: string | undefined
 }
 
+/** A node that is one of several behind the same proxy, which alone decides who gets what it would have got. */
+export interface Pool {
+  /** The same for all that stand in for each other. */
+  readonly name: string
+  /** This one's name in it. */
+  readonly member: string
+  /** The others that took new sessions when the proxy was last looked at, watched or not; null before the first look. */
+  readonly others: readonly string[] | null
+}
+
 /** How one node is taken out of service and given back. Each verb may be asked again; none rejects. */
 export interface DrainVerbs {
   /** What taking it out does, for people, for example "set server web/web-1 state drain". */
@@ -120,6 +130,8 @@ export interface DrainVerbs {
   readonly hindrance?: string | undefined
   /** True where a drain may end its process (`mode: exit`). */
   readonly exits?: boolean
+  /** Absent where the node stands behind no proxy that we know of. */
+  readonly pool?: Pool
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */
   cordon?(order: { drainId: string; reason: string }): Promise<Asked>
   drain(order: NodeDrainRequest): Promise<Asked>

@@ -34,7 +34,7 @@ export const planDrain = (
   context: PlanContext,
 ): DrainPlan => {
   // A drain of one node leaves its neighbours to take over; a regional one leaves only other regions.
-  const receivers = successorsOf(fleet.nodes(), idsOf(subject)).filter(
+  const receivers = successorsOf(fleet, idsOf(subject)).filter(
     (node) => node.region !== subject.region,
   )
   const moves = subject.nodes.map((node) => movesOf(fleet, node))
@@ -172,7 +172,7 @@ const blockers = (
   }
   // What cannot be taken out needs nobody to take over.
   const going = subject.nodes.filter(({ id }) => fleet.drainVerbs(id) !== null).map(({ id }) => id)
-  if (going.length > 0 && leavesNobody(fleet.nodes(), going, serving)) {
+  if (going.length > 0 && leavesNobody(fleet, going, serving)) {
     found.push(NOTHING_ELSE_SERVES)
   } else if (going.length > 0 && !serving.some((node) => hasFreshData(fleet, node, now))) {
     found.push({
@@ -231,9 +231,9 @@ const unlike = (
   subject: Pick<DrainSubject, 'nodes'>,
   serving: readonly Node[],
 ): DrainNotice[] =>
-  leavesNobody(fleet.nodes(), idsOf(subject), serving)
+  leavesNobody(fleet, idsOf(subject), serving)
     ? []
-    : withoutLike(fleet.nodes(), idsOf(subject), serving).map((kind) => ({
+    : withoutLike(fleet, idsOf(subject), serving).map((kind) => ({
         code: 'other_kind',
         message: `No ${kind} node serves elsewhere; see that what serves there is set up to take over`,
       }))

@@ -55,6 +55,6 @@ export class ServingFloor {
 
   /** What speaks against taking these nodes out; null while another one of each kind would serve. */
   refusal(leaving: readonly string[], except: string | null = null): DrainNotice | null {
-    return leavesNobody(this.#fleet.nodes(), leaving, this.servers(except)) ? NOTHING_ELSE_SERVES : null
+    return leavesNobody(this.#fleet, leaving, this.servers(except)) ? NOTHING_ELSE_SERVES : null
   }
 }

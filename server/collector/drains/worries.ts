@@ -19,13 +19,13 @@ export const receiverWorries = (
   leaving: readonly string[],
   region: string | null,
 ): Worry[] => {
-  const successors = successorsOf(fleet.nodes(), leaving)
+  const successors = successorsOf(fleet, leaving)
   const able = successors.filter(
     ({ intent, state }) => intent !== 'drain' && (state === 'up' || state === 'degraded'),
   )
   const isReceiving = (id: string): boolean => successors.some((node) => node.region === id)
   return [
-    ...(leavesNobody(fleet.nodes(), leaving, able)
+    ...(leavesNobody(fleet, leaving, able)
       ? [{ code: 'no_receiver', sentence: 'no receiving node is up' }]
       : []),
     ...fleet

@@ -21,7 +21,7 @@ const soon = { timeout: 20_000, interval: 20 }
 const of = (id: string) => ({ reason: 'kernel update', confirm: id })
 
 /** The mixed fleet with an HAProxy in each region, whose servers are nodes beside the process itself. */
-const start = async (socket = 'admin.sock') => {
+const start = async (socket = 'admin.sock', both = false) => {
   const [one, two] = [await startOrigin('one'), await startOrigin('two')]
   closers.push(one.close, two.close)
   const ports = [await freePort(), await freePort()]
@@ -58,6 +58,7 @@ backend web
     nodes: [
       node('edge-1', 'fra', fra),
       node('server-1', 'fra', fra, 'web-1'),
+      ...(both ? [node('server-3', 'fra', fra, 'web-2')] : []),
       node('edge-2', 'iad', iad),
       node('server-2', 'iad', iad, 'web-2'),
     ],
@@ -110,6 +111,32 @@ describe.skipIf(!hasHaproxy)('a drain of what stands behind a real HAProxy', () 
       'backends',
       'servers',
     ])
+  })
+
+  it('never takes both servers of a backend, also where two operators press at once', {
+    timeout: 60_000,
+  }, async () => {
+    const { rig, port, fra, served } = await start('admin.sock', true)
+    const { collector } = rig
+    await expect.poll(() => collector.node('server-3')?.state, soon).toBe('up')
+    const both = await Promise.allSettled(
+      ['server-1', 'server-3'].map((node) => collector.drains.create({ node, ...of(node) }, ana)),
+    )
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const won = both.find((each) => each.status === 'fulfilled')?.value
+    const lost = both.find((each) => each.status === 'rejected')?.reason
+    expect(lost).toMatchObject({ facts: { blockers: [{ code: 'last_serving_region' }] } })
+    const drained = await rig.until(won?.id ?? '', 'drained')
+    expect((await served()).length).toBe(1)
+    expect(await ask(port)).not.toContain('503')
+    await collector.drains.act(drained.id, 'resume', { version: drained.version }, bo)
+    await rig.until(drained.id, 'resumed')
+    // Somebody else's word takes a server away just as well.
+    await fra.type('set server web/web-2 state maint')
+    await expect.poll(() => collector.node('server-3')?.state, soon).toBe('drained')
+    await expect
+      .poll(async () => (await collector.drains.preview({ node: 'server-1' })).blockers, soon)
+      .toMatchObject([{ code: 'last_serving_region' }])
   })
 
   it('drains a region with our relay, others and a whole HAProxy, over a reload in the middle', {

@@ -32,6 +32,13 @@ export const serverFacts = (answer: HaproxyAnswer, backend: string, server: stri
   return state.kind === 'down' ? { down: state.why, facts } : { facts }
 }
 
+/** Other servers of a backend to which HAProxy gives new sessions. */
+export const takersBeside = (answer: HaproxyAnswer, backend: string, server: string): string[] =>
+  answer.rows
+    .filter(({ sort, proxy, name }) => sort === 'server' && proxy === backend && name !== server)
+    .filter((row) => serverState(row, answer.admin.get(row.name)).kind === 'up' && row.numbers.weight !== 0)
+    .map(({ name }) => name)
+
 const serverProblems = (row: StatRow, state: ServerState): string[] => {
   if (state.kind === 'down') return [state.why]
   if (state.kind === 'out')

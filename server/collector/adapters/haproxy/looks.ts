@@ -2,7 +2,7 @@ import type { Facts } from '../facts.ts'
 import { Orders } from '../orders.ts'
 import type { Reading } from '../reading.ts'
 import { type HaproxyAnswer, questionFor, readAnswer } from './answer.ts'
-import { type NodeFacts, processFacts, serverFacts } from './facts.ts'
+import { type NodeFacts, processFacts, serverFacts, takersBeside } from './facts.ts'
 import { Frontends } from './frontends.ts'
 import { Lives } from './lives.ts'
 import type { Level, RuntimeAnswer, RuntimeApi } from './runtime-api.ts'
@@ -28,6 +28,7 @@ export class Looks {
   readonly orders = new Orders()
   readonly #lives = new Lives()
   readonly #levels = new Map<string, Level>()
+  readonly #others = new Map<string, readonly string[]>()
   readonly #api: RuntimeApi
 
   constructor(api: RuntimeApi) {
@@ -37,6 +38,11 @@ export class Looks {
   /** How much the socket of a node allows; null before it has said so. */
   levelOf(id: string): Level | null {
     return this.#levels.get(id) ?? null
+  }
+
+  /** Servers beside this one that take new sessions; null before it has been seen. */
+  othersBeside(id: string): readonly string[] | null {
+    return this.#others.get(id) ?? null
   }
 
   /** Asks once; never rejects. */
@@ -53,6 +59,7 @@ export class Looks {
     }
     const read = serverFacts(answer, backend, target.server ?? '')
     if ('fault' in read) return { heard, fault: read.fault, answer }
+    this.#others.set(id, takersBeside(answer, backend, target.server ?? ''))
     const facts = this.#whole(target, heard.at, answer, read.facts)
     return { heard, fault: null, answer, facts, ...('down' in read ? { down: read.down } : {}) }
   }
@@ -60,6 +67,7 @@ export class Looks {
   forget(id: string): void {
     this.#lives.forget(id)
     this.#levels.delete(id)
+    this.#others.delete(id)
     this.orders.forget(id)
     this.frontends.forget(id)
   }

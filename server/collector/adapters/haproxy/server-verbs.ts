@@ -1,5 +1,5 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
-import type { Asked, DrainVerbs, Observation } from '../adapter.ts'
+import type { Asked, DrainVerbs, Observation, Pool } from '../adapter.ts'
 import { ACCEPTED, refused, Telling, type VerbParts } from './telling.ts'
 
 /**
@@ -21,6 +21,12 @@ export class ServerVerbs implements DrainVerbs {
 
   get hindrance(): string | undefined {
     return this.#telling.known
+  }
+
+  get pool(): Pool {
+    const { id, socket, address, backend = '', server = '' } = this.#telling.target
+    const name = `${socket ?? address} ${backend}`
+    return { name, member: server, others: this.#parts.looks.othersBeside(id) }
   }
 
   async drain(_order: NodeDrainRequest): Promise<Asked> {

@@ -44,7 +44,7 @@ const gone = async (): Promise<string> => {
   return `http://127.0.0.1:${port}`
 }
 
-const verbsOf = (url: string | (() => string)): Required<Omit<DrainVerbs, 'hindrance'>> => {
+const verbsOf = (url: string | (() => string)): Required<Omit<DrainVerbs, 'hindrance' | 'pool'>> => {
   const control = createControl(createAddressRules([]))
   closers.push(() => control.close())
   return new TidegateVerbs(control, () => ({

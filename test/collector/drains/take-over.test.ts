@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import type { DrainVerbs } from '../../../server/collector/adapters/adapter.ts'
+import { leavesNobody } from '../../../server/collector/drains/take-over.ts'
+import type { Node } from '../../../server/contract/fleet.ts'
+
+const node = (id: string, region = 'fra', kind = 'haproxy') => ({ id, region, kind }) as Node
+
+/** A fleet by its nodes; those that `others` names stand behind one HAProxy, with who else it would give sessions to. */
+const fleetOf = (nodes: Node[], others: Record<string, string[] | null> = {}) => ({
+  nodes: () => nodes,
+  drainVerbs: (id: string) =>
+    (id in others
+      ? { pool: { name: 'admin.sock web', member: id, others: others[id] ?? null } }
+      : {}) as DrainVerbs,
+})
+
+describe('who takes over', () => {
+  it('is never a server behind an HAProxy where the process itself goes', () => {
+    const nodes = [node('edge'), node('web-1'), node('web-2')]
+    const fleet = fleetOf(nodes, { 'web-1': ['web-2'], 'web-2': ['web-1'] })
+    expect(leavesNobody(fleet, ['edge'], nodes)).toBe(true)
+    expect(leavesNobody(fleet, ['web-1'], nodes)).toBe(false)
+  })
+
+  it('is nobody where the other servers of a backend are out, and never its process or another region', () => {
+    const nodes = [node('edge'), node('web-1'), node('web-2'), node('far', 'iad')]
+    const fleet = fleetOf(nodes, { 'web-1': ['web-2'], 'web-2': ['web-1'] })
+    const beside = nodes.filter(({ id }) => id !== 'web-1')
+    expect(leavesNobody(fleet, ['web-2'], beside)).toBe(true)
+  })
+
+  it('may be a server that is no node, as long as HAProxy gives it sessions', () => {
+    const nodes = [node('edge'), node('web-1')]
+    expect(leavesNobody(fleetOf(nodes, { 'web-1': ['web-9'] }), ['web-1'], nodes)).toBe(false)
+    expect(leavesNobody(fleetOf(nodes, { 'web-1': [] }), ['web-1'], nodes)).toBe(true)
+  })
+
+  it('is another region where a whole one goes', () => {
+    const nodes = [node('edge'), node('web-1'), node('web-2'), node('far', 'iad')]
+    const fleet = fleetOf(nodes, { 'web-1': ['web-2'], 'web-2': ['web-1'] })
+    expect(leavesNobody(fleet, ['edge', 'web-1', 'web-2'], nodes)).toBe(false)
+    expect(leavesNobody(fleet, ['web-1', 'web-2'], nodes)).toBe(true)
+  })
+})
