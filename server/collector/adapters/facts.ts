@@ -95,6 +95,13 @@ export interface Facts {
   readonly drain: DrainFacts | null
 }
 
+/** Above that a number counts nothing that there is; below it all that is added up stays a number. */
+const LARGEST_NUMBER = 1e24
+
+/** Whether a number that somebody else wrote counts anything. */
+export const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= LARGEST_NUMBER
+
 /** The sum over the parts that count it; undefined where none does. */
 export const totalOf = (facts: Pick<Facts, 'counters'>, name: CounterName): number | undefined => {
   const parts = facts.counters[name]

@@ -34,9 +34,7 @@ export const planDrain = (
   context: PlanContext,
 ): DrainPlan => {
   // A drain of one node leaves its neighbours to take over; a regional one leaves only other regions.
-  const receivers = successorsOf(fleet, idsOf(subject)).filter(
-    (node) => node.region !== subject.region,
-  )
+  const receivers = successorsOf(fleet, idsOf(subject)).filter((node) => node.region !== subject.region)
   const moves = subject.nodes.map((node) => movesOf(fleet, node))
   const tunnelsMoving = moves.reduce((sum, move) => sum + (move.tunnels ?? 0), 0)
   const phases = subject.nodes.flatMap((node) => phasesOf(fleet, node, strategy, tunnelsOf(fleet, node.id)))

@@ -1,4 +1,5 @@
 import type { NodeTable } from '../../../contract/answers/node-table.ts'
+import { isCount } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 
 /** A server behind Caddy, as `/reverse_proxy/upstreams` lists it (https://caddyserver.com/docs/api). */
@@ -68,5 +69,4 @@ const stateOf = ({ healthy, fails }: Upstream) => {
   return healthy === true ? { tone: 'up' as const, word: 'healthy' } : null
 }
 
-const countOf = (value: unknown): number | null =>
-  typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null
+const countOf = (value: unknown): number | null => (isCount(value) ? value : null)

@@ -1,4 +1,5 @@
 import { countWords, listWords } from '../../../contract/words.ts'
+import { isCount } from '../facts.ts'
 import { cleanText, readJson } from '../untrusted-json.ts'
 
 /** One host of a cluster, as `envoy.admin.v3.HostStatus` tells it. */
@@ -105,7 +106,7 @@ const addressOf = (address: Part): string => {
 /** 64-bit numbers are text in proto3 JSON, and zero is left out. */
 const numberOf = (value: unknown): number => {
   const number = Number(value ?? 0)
-  return Number.isFinite(number) && number >= 0 ? number : 0
+  return isCount(number) ? number : 0
 }
 
 const partOf = (value: unknown): Part => (typeof value === 'object' && value !== null ? (value as Part) : {})

@@ -1,4 +1,4 @@
-import type { CountByPart, CounterName, Counters, Gauges } from '../facts.ts'
+import { type CountByPart, type CounterName, type Counters, type Gauges, isCount } from '../facts.ts'
 import { cleanText, readJson } from '../untrusted-json.ts'
 
 /** The listener and the connection manager of the administration interface itself: we, and whoever else looks. */
@@ -65,7 +65,7 @@ export const readStatistics = (
     // Histograms have neither.
     if (typeof entry?.name !== 'string') continue
     const value = typeof entry.value === 'string' ? Number(entry.value) : entry.value
-    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) values.set(entry.name, value)
+    if (isCount(value)) values.set(entry.name, value)
   }
   // What was never touched is not sent: without this one nobody could tell that from an answer that holds nothing.
   if (!values.has('server.live')) return { fault: 'the statistics lack server.live, which every Envoy has' }

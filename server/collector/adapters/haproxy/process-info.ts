@@ -1,3 +1,4 @@
+import { isCount } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 
 /** What `show info` says of one HAProxy process. */
@@ -32,7 +33,7 @@ export const readInfo = (text: string): ProcessInfo | null => {
   }
   const number = (name: string): number | null => {
     const value = Number(lines[name] === undefined || lines[name] === '' ? Number.NaN : lines[name])
-    return Number.isFinite(value) && value >= 0 ? value : null
+    return isCount(value) ? value : null
   }
   const uptime = number('Uptime_sec')
   return {

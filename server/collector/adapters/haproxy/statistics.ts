@@ -1,3 +1,4 @@
+import { isCount } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 
 /** Rows of `show stat` are of these sorts (`type` of the management guide, "CSV format"). */
@@ -86,7 +87,7 @@ export const readStatistics = (text: string): Statistics => {
       const field = record[index]
       if (field === undefined || field === '') continue
       const number = Number(field)
-      if (Number.isFinite(number) && number >= 0) numbers[name] = number
+      if (isCount(number)) numbers[name] = number
     }
     rows.push({
       sort,

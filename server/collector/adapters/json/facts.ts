@@ -5,7 +5,7 @@ import {
   type JsonMapName,
 } from '../../../contract/json-map.ts'
 import { SERIES_METRICS } from '../../../contract/series.ts'
-import type { CountByPart, CounterName, GaugeName } from '../facts.ts'
+import { type CountByPart, type CounterName, type GaugeName, isCount } from '../facts.ts'
 import { valueAt } from './pointer.ts'
 
 /** What an answer says by its map. What it does not say, or not as it should, is absent, with a sentence in `missing`. */
@@ -71,7 +71,7 @@ export const faultOf = (value: unknown, sort: Sort): string | null => {
   if (sort === 'text')
     return typeof value === 'string' || Number.isFinite(value) ? null : `${sortOf(value)} instead of text`
   if (typeof value !== 'number') return `${sortOf(value)} instead of a number`
-  return Number.isFinite(value) && value >= 0 ? null : `${value}, which counts nothing,`
+  return isCount(value) ? null : `${value}, which counts nothing,`
 }
 
 const sortOf = (value: unknown): string => {

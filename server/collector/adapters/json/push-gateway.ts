@@ -1,6 +1,6 @@
 import type { NodeTable } from '../../../contract/answers/node-table.ts'
 import type { JsonMap } from '../../../contract/json-map.ts'
-import type { CountByPart, CounterName } from '../facts.ts'
+import { type CountByPart, type CounterName, isCount } from '../facts.ts'
 import { faultOf, standing } from './facts.ts'
 import { valueAt } from './pointer.ts'
 
@@ -77,9 +77,6 @@ const countOf = (value: unknown): number | null => {
   const reasons = reasonsOf(value)
   return reasons === null ? null : reasons.reduce((sum, [, count]) => sum + count, 0)
 }
-
-const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isFinite(value) && value >= 0
 
 const reasonsOf = (value: unknown): [string, number][] | null => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null

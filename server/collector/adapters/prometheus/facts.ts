@@ -1,6 +1,6 @@
 import { JSON_METRIC_NAMES, type JsonMetricName } from '../../../contract/json-map.ts'
 import { SERIES_METRICS } from '../../../contract/series.ts'
-import type { CounterName, GaugeName } from '../facts.ts'
+import { type CounterName, type GaugeName, isCount } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 import { keyOf, type Page } from './page-reader.ts'
 import type { Source, SourceMap } from './preset.ts'
@@ -93,7 +93,7 @@ class MapReader {
     }
     const samples = this.#matched(name)
     if (samples === undefined) return
-    const bad = samples.find(({ value }) => !(Number.isFinite(value) && value >= 0))
+    const bad = samples.find(({ value }) => !isCount(value))
     if (bad !== undefined) {
       this.#miss(
         `${bad.value}, which counts nothing, at ${written(nameOf(this.#page, source), bad.labels)} (mapped to ${name})`,
@@ -116,7 +116,7 @@ class MapReader {
   #number(name: 'uptime_seconds' | 'started_seconds'): number | undefined {
     const [sample, ...others] = this.#matched(name) ?? []
     if (sample === undefined || !this.#isOne(name, others)) return undefined
-    if (Number.isFinite(sample.value) && sample.value >= 0) return sample.value
+    if (isCount(sample.value)) return sample.value
     this.#miss(`${sample.value}, which is no time, at ${this.#text(this.#map[name])} (mapped to ${name})`)
     return undefined
   }

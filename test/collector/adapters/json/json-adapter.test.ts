@@ -186,6 +186,7 @@ describe('a poll of a node of kind json', () => {
     ['is an object', { stats: { open: {} } }, 'an object instead of a number at /stats/open'],
     ['is true', { stats: { open: true } }, 'true instead of a number at /stats/open'],
     ['is negative', { stats: { open: -1 } }, '-1, which counts nothing, at /stats/open'],
+    ['counts more than there is', raw('{"stats":{"open":1.7e308}}'), '1.7e+308, which counts nothing, at'],
     ['is beyond all numbers', raw('{"stats":{"open":1e999}}'), 'Infinity, which counts nothing, at'],
     ['lies in plain text', 'fine', 'the answer has no number at /stats/open (mapped to connections)'],
     ['lies in null', null, 'the answer has no number at /stats/open (mapped to connections)'],

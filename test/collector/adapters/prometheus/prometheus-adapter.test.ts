@@ -198,6 +198,11 @@ describe('a poll of a node of kind prometheus', () => {
     ],
     ['is not a number', 'conns{state="on"} NaN\nup 1\n', 'NaN, which counts nothing, at conns{state="on"}'],
     ['is infinite', 'conns{state="on"} +Inf\nup 1\n', 'Infinity, which counts nothing, at conns{state="on"}'],
+    [
+      'counts more than there is',
+      'conns{state="on"} 1.7e308\nup 1\n',
+      '1.7e+308, which counts nothing, at conns',
+    ],
     ['is negative', 'conns{state="on"} -1\nup 1\n', '-1, which counts nothing, at conns{state="on"}'],
     ['is there twice', 'conns{state="on"} 1\nconns{state="on"} 2\nup 1\n', 'line 2 says a series again'],
     [
