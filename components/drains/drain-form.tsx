@@ -3,7 +3,7 @@
 import { useRouter } from 'next/navigation'
 import { useEffect, useMemo } from 'react'
 import { useWatch } from 'react-hook-form'
-import type { DrainCreateRequest, DrainPreviewRequest } from '@/server/contract/drains.ts'
+import { type DrainCreateRequest, type DrainPreviewRequest, isForceable } from '@/server/contract/drains.ts'
 import { useDrainPlan, useStartDrain } from '../data/drains.ts'
 import { problemsByPath } from '../data/error-text.ts'
 import { useMay, useMe } from '../data/me.ts'
@@ -59,7 +59,8 @@ export function DrainForm() {
   }, [choice.id, choice.kind, wanted, may])
   const plan = useDrainPlan(request)
   const blocked = (plan.data?.blockers.length ?? 0) > 0
-  const about = { id: choice.id, planned: Boolean(plan.data), blocked }
+  const stuck = plan.data?.blockers.some((blocker) => !isForceable(blocker)) ?? false
+  const about = { id: choice.id, planned: Boolean(plan.data), blocked, stuck }
   const problemsOf = (all: Values): Problems => {
     const asked = strategyOf(all)
     return { ...drainProblems({ ...about, ...all }), ...('problems' in asked ? asked.problems : {}) }
@@ -162,7 +163,7 @@ export function DrainForm() {
                 field={register('confirm')}
                 problem={problemOf('confirm')}
               />
-              {blocked && mayForce && (
+              {blocked && !stuck && mayForce && (
                 <label className="flex min-h-8 items-center gap-2">
                   <input type="checkbox" {...register('force')} />
                   Override the blockers. This is written to the audit log.

@@ -19,6 +19,31 @@ const limitWords = (phases: readonly PlannedPhase[], onDeadline: Strategy['onDea
 
 const heldWords = (held: number | null): string => (held === null ? 'unknown' : formatNumber(held))
 
+/** What a plan counts, in the order of its columns. */
+const COUNTED = [
+  ['tunnels', 'Tunnels'],
+  ['connections', 'Connections'],
+  ['requests', 'Requests'],
+  ['pushes', 'Pushes'],
+] as const
+
+/** What these nodes may hold: of programs that never count tunnels or pushes nobody has to know how many. */
+const countedBy = ({ moves, nodes }: DrainPlan) =>
+  COUNTED.filter(
+    ([key]) =>
+      key === 'connections' ||
+      moves.some((move) => move[key] !== null) ||
+      nodes.some(({ kind }) => kind === 'tidegate'),
+  )
+
+/** `12 tunnels and at least 3 connections move off 2 nodes`, in one line. */
+const movesWords = (plan: DrainPlan): string => {
+  const hasTunnels = countedBy(plan).some(([key]) => key === 'tunnels')
+  const sums = [...(hasTunnels ? [sumWords(plan.moves, 'tunnel')] : []), sumWords(plan.moves, 'connection')]
+  const text = `${sums.join(' and ')} ${sums.join('') === '1 connection' ? 'moves' : 'move'} off ${plural(plan.moves.length, 'node')}, within ${formatDuration(plan.totalSeconds * 1000)}.`
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+}
+
 /** `12 tunnels`, `at least 12 tunnels` where a node does not say how many, `an unknown number of tunnels` where none does. */
 const sumWords = (moves: DrainPlan['moves'], one: 'tunnel' | 'connection'): string => {
   const known = moves.flatMap((move) => move[`${one}s`] ?? [])
@@ -39,11 +64,12 @@ export function DrainPlanView({
   onDeadline?: Strategy['onDeadline'] | undefined
 }) {
   const nodes = [...new Set(plan.phases.map((phase) => phase.node))]
+  const counted = countedBy(plan)
+  const hasTunnels = counted.some(([key]) => key === 'tunnels')
   return (
-    <div className="grid gap-5">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
       <p className="font-medium text-base">
-        {sumWords(plan.moves, 'tunnel')} and {sumWords(plan.moves, 'connection')} move off{' '}
-        {plural(plan.moves.length, 'node')}, within {formatDuration(plan.totalSeconds * 1000)}.{' '}
+        {movesWords(plan)}{' '}
         <span className="font-normal text-soft">{limitWords(plan.phases, onDeadline)}</span>
       </p>
       <NoticeList blockers={plan.blockers} warnings={plan.warnings} />
@@ -52,43 +78,46 @@ export function DrainPlanView({
           <h3 className="mb-1 text-faint text-xs">What moves</h3>
           <PlainTable
             label="What moves"
-            head={['Node', 'Tunnels', 'Connections', 'Requests', 'Pushes']}
-            numeric={[1, 2, 3, 4]}
+            head={['Node', ...counted.map(([, label]) => label)]}
+            numeric={counted.map((_, index) => index + 1)}
           >
             {plan.moves.map((move) => (
               <tr key={move.node}>
                 <td className="num text-left!">{move.node}</td>
-                <td className="num">{heldWords(move.tunnels)}</td>
-                <td className="num">{heldWords(move.connections)}</td>
-                <td className="num">{heldWords(move.requests)}</td>
-                <td className="num">{heldWords(move.pushes)}</td>
+                {counted.map(([key]) => (
+                  <td key={key} className="num">
+                    {heldWords(move[key])}
+                  </td>
+                ))}
               </tr>
             ))}
           </PlainTable>
         </div>
-        <div className="min-w-0">
-          <h3 className="mb-1 text-faint text-xs">Where to, as far as is known</h3>
-          <PlainTable
-            label="Where to"
-            head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}
-            numeric={[1, 2, 3, 4]}
-          >
-            {plan.forecast.map((entry) => {
-              const over = entry.capacity !== undefined && entry.tunnelsAfter > entry.capacity
-              return (
-                <tr key={entry.region}>
-                  <td className="num text-left!">{entry.region}</td>
-                  <td className="num">{formatNumber(entry.tunnelsNow)}</td>
-                  <td className={`num ${over ? 'text-down' : ''}`}>{formatNumber(entry.tunnelsAfter)}</td>
-                  <td className="num">
-                    {entry.capacity === undefined ? 'not set' : formatNumber(entry.capacity)}
-                  </td>
-                  <td className="num">{formatNumber(entry.reconnectsPerSecond)}</td>
-                </tr>
-              )
-            })}
-          </PlainTable>
-        </div>
+        {hasTunnels && plan.forecast.length > 0 && (
+          <div className="min-w-0">
+            <h3 className="mb-1 text-faint text-xs">Where to, as far as is known</h3>
+            <PlainTable
+              label="Where to"
+              head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}
+              numeric={[1, 2, 3, 4]}
+            >
+              {plan.forecast.map((entry) => {
+                const over = entry.capacity !== undefined && entry.tunnelsAfter > entry.capacity
+                return (
+                  <tr key={entry.region}>
+                    <td className="num text-left!">{entry.region}</td>
+                    <td className="num">{formatNumber(entry.tunnelsNow)}</td>
+                    <td className={`num ${over ? 'text-down' : ''}`}>{formatNumber(entry.tunnelsAfter)}</td>
+                    <td className="num">
+                      {entry.capacity === undefined ? 'not set' : formatNumber(entry.capacity)}
+                    </td>
+                    <td className="num">{formatNumber(entry.reconnectsPerSecond)}</td>
+                  </tr>
+                )
+              })}
+            </PlainTable>
+          </div>
+        )}
       </div>
       <div>
         <h3 className="mb-1 text-faint text-xs">How each node is taken out, and what will be proved</h3>

@@ -6,6 +6,8 @@ export const drainProblems = (form: {
   /** The plan has been read. */
   planned: boolean
   blocked: boolean
+  /** Some of what blocks it nobody can override. */
+  stuck: boolean
   force: boolean
 }): { reason?: string; confirm?: string; plan?: string } => ({
   ...(form.reason.trim() ? {} : { reason: 'Say why; others see it.' }),
@@ -17,10 +19,12 @@ export const drainProblems = (form: {
           : `Type ${form.id} here, so that nobody drains by mistake.`,
       }),
   ...(form.planned
-    ? form.blocked && !form.force
-      ? {
-          plan: 'The plan above names what blocks this drain. Clear it, or let an administrator override it.',
-        }
-      : {}
+    ? form.stuck
+      ? { plan: 'The plan above names what blocks this drain. Clear it; nobody can override it.' }
+      : form.blocked && !form.force
+        ? {
+            plan: 'The plan above names what blocks this drain. Clear it, or let an administrator override it.',
+          }
+        : {}
     : { plan: 'The plan is not ready yet. Wait for it, or read above why there is none.' }),
 })

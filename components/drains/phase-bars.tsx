@@ -9,8 +9,8 @@ export interface PhaseBarRow {
 const tone = (percent: number) => `color-mix(in srgb, var(--ink-soft) ${percent}%, var(--canvas))`
 
 const FILL: Record<string, string> = {
-  'pre-drain': tone(25),
-  pre_drain: tone(25),
+  'pre-drain': tone(48),
+  pre_drain: tone(48),
   connections: tone(85),
   tunnels: tone(60),
   cleanup: tone(40),

@@ -167,7 +167,7 @@ export const smokeCommand = async (
   answer(json, { ok, ...seen, wanted: region }, () =>
     ok
       ? `ok: ${url} answers 200 from ${region}`
-      : `failed: ${url} answers ${seen.status} from region ${String(seen.region)}; wanted 200 from ${region}`,
+      : `failed: ${url} answers ${seen.status} ${seen.region === null ? 'without a region' : `from region ${String(seen.region)}`}; wanted 200 from ${region}`,
   )
   return ok ? EXIT.ok : EXIT.failed
 }

@@ -25,7 +25,9 @@ const probeText = (found: NodeProbeAnswer): string => {
   if (kind === null) parts.push('Nothing was recognised; name its kind with --kind.')
   if (reading)
     parts.push(
-      `${reading.outcome === 'ok' ? 'Answered' : reading.outcome} in ${Math.round(reading.durationMs)} ms${reading.outcome === 'ok' ? '' : `: ${reading.reason}`}`,
+      reading.outcome === 'ok'
+        ? `Answered in ${Math.round(reading.durationMs)} ms`
+        : `No good answer within ${Math.round(reading.durationMs)} ms, ${reading.outcome}: ${reading.reason}`,
     )
   if (understood.length > 0)
     parts.push(
@@ -34,8 +36,9 @@ const probeText = (found: NodeProbeAnswer): string => {
         understood.map(({ name, value, unit }) => [name, String(value), unit]),
       )}`,
     )
-  if (notUnderstood.length > 0)
-    parts.push(`\nNot understood:\n${notUnderstood.map((each) => `  ${each}`).join('\n')}`)
+  // Why there is no answer stands above already.
+  const unread = notUnderstood.filter((each) => each !== reading?.reason)
+  if (unread.length > 0) parts.push(`\nNot understood:\n${unread.map((each) => `  ${each}`).join('\n')}`)
   if (problems.length > 0) parts.push(`\nIts problems:\n${problems.map((each) => `  ${each}`).join('\n')}`)
   for (const each of tables) parts.push(tableText(each))
   if (choices.length > 0) {
@@ -47,6 +50,10 @@ const probeText = (found: NodeProbeAnswer): string => {
       )}${more > 0 ? `\n  and ${more} more (--json lists them all)` : ''}`,
     )
   }
+  if (choices.length > 0 && understood.length === 0)
+    parts.push(
+      `\nNothing of it is mapped yet: add map: { NAME: … } to the entry, with what stands under "at".`,
+    )
   if (kind !== null) parts.push(`\nDrain: ${verbs.words}`)
   if (entry !== '') parts.push(`\nThe entry for \`nodes\` of tidegate.yaml:\n\n${entry}`)
   return parts.join('\n')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { DrainNotice } from './answers/drain-plan.ts'
 import { strategySchema } from './strategy.ts'
 import { line } from './text.ts'
 
@@ -15,6 +16,10 @@ export type {
 } from './answers/drain.ts'
 export type { DrainNotice, DrainPlan } from './answers/drain-plan.ts'
 export { type Strategy, strategySchema } from './strategy.ts'
+
+/** Whether an administrator may override it: not what cannot be done, whatever the risk that somebody takes. */
+export const isForceable = ({ code }: DrainNotice): boolean =>
+  code !== 'cannot_drain' && code !== 'cannot_exit'
 
 const subject = {
   region: z.string().min(1).max(63).optional(),

@@ -105,6 +105,7 @@ export const DEED_WORDS: Words = {
   'config.reload': 'loaded the configuration again',
   'connection.close': 'closed a connection',
   'drain.create': 'started a drain',
+  'drain.force': 'started a drain against its blockers',
   'drain.pause': 'paused a drain',
   'drain.continue': 'continued a drain',
   'drain.abort': 'aborted a drain',

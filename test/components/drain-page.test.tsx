@@ -161,6 +161,11 @@ describe('the form of a new drain', () => {
       expect(wordsOf(shown(role))).toContain('iad would hold 8 tunnels, above its capacity of 5')
   })
 
+  it('offers nobody to override what nobody can', () => {
+    const blockers = [...blockedPlan.blockers, { code: 'cannot_drain', message: 'fra-1 is a json node' }]
+    expect(wordsOf(shown('admin', { ...blockedPlan, blockers }))).not.toContain('Override the blockers')
+  })
+
   it('counts one of each in its own form', () => {
     expect(wordsOf(shown('operator'))).toContain('1 tunnel and 1 connection move off 1 node')
   })
@@ -169,12 +174,17 @@ describe('the form of a new drain', () => {
     const unknown = { connections: null, tunnels: null, requests: null, pushes: null }
     const moves = [...blockedPlan.moves, { node: 'fra-2', ...unknown }] as never
     const words = wordsOf(shown('operator', { ...blockedPlan, moves }))
-    expect(words).toContain('at least 1 tunnel and at least 1 connection move off 2 nodes')
+    expect(words).toContain('At least 1 tunnel and at least 1 connection move off 2 nodes')
     expect(words).toMatch(/fra-2\s*unknown/)
-    const nothing = [{ node: 'fra-2', ...unknown }] as never
-    expect(wordsOf(shown('operator', { ...blockedPlan, moves: nothing }))).toContain(
-      'an unknown number of tunnels and an unknown number of connections move off 1 node',
+    const nothing = { ...blockedPlan, moves: [{ node: 'fra-2', ...unknown }] as never }
+    const ours = { node: 'fra-2', kind: 'tidegate', verb: 'its own drain: POST /drain', proof: 'counted' }
+    expect(wordsOf(shown('operator', { ...nothing, nodes: [ours] }))).toContain(
+      'An unknown number of tunnels and an unknown number of connections move off 1 node',
     )
+    // What never counts tunnels is not asked for them.
+    const others = wordsOf(shown('operator', nothing))
+    expect(others).toContain('An unknown number of connections move off 1 node')
+    expect(others).not.toMatch(/NodeTunnels|Node Tunnels|number of tunnels/)
   })
 
   it('offers a viewer nothing to press, and says whom to ask', () => {

@@ -190,15 +190,15 @@ const blockers = (
   return found
 }
 
+/** `an nginx node`, `a json node`: as it is said. */
+const kindWords = (kind: string): string =>
+  `${/^(?:envoy|haproxy|http|nginx)$/.test(kind) ? 'an' : 'a'} ${kind} node`
+
 /** It answered, and has no drain of its own: this one leads it out. */
 const isLed = (fleet: DrainFleet, { id }: Node): boolean => fleet.known(id)?.facts?.drain === null
 
-/** What cannot be done, whatever the risk that somebody takes. */
 const CANNOT_DRAIN = 'cannot_drain'
 const CANNOT_EXIT = 'cannot_exit'
-
-/** An administrator may override it. */
-export const isForceable = ({ code }: DrainNotice): boolean => code !== CANNOT_DRAIN && code !== CANNOT_EXIT
 
 const impossible = (
   fleet: DrainFleet,
@@ -210,7 +210,7 @@ const impossible = (
     if (verbs === null) return [noVerbs(node, subject)]
     if (verbs.hindrance !== undefined) return [{ code: CANNOT_DRAIN, message: verbs.hindrance }]
     if (mode !== 'exit' || verbs.exits === true) return []
-    const message = `${node.id} is a ${node.kind} node, whose process a drain cannot end, also not by force; use mode hold`
+    const message = `${node.id} is ${kindWords(node.kind)}, whose process a drain cannot end, also not by force; use mode hold`
     return [{ code: CANNOT_EXIT, message }]
   })
 
@@ -219,7 +219,7 @@ const noVerbs = (node: Node, { region, nodes }: Pick<DrainSubject, 'region' | 'n
     region === null || nodes.length === 1 ? '' : `, or drain the other nodes of ${region} one by one`
   return {
     code: CANNOT_DRAIN,
-    message: `${node.id} is a ${node.kind} node, which the collector cannot take out of service, also not by force; add drain: { webhook: { url, secret } } to its entry of nodes${instead}`,
+    message: `${node.id} is ${kindWords(node.kind)}, which the collector cannot take out of service, also not by force; add drain: { webhook: { url, secret } } to its entry of nodes${instead}`,
   }
 }
 
@@ -271,7 +271,7 @@ const warnings = (
     if (fleet.drainVerbs(node.id) !== null && fleet.drainProof(node.id) === 'none') {
       found.push({
         code: 'unproven',
-        message: `${node.id} is a ${node.kind} node that does not count what is open, so nobody can prove that it is empty: it ends drained (unproven)`,
+        message: `${node.id} is ${kindWords(node.kind)} that does not count what is open, so nobody can prove that it is empty: it ends drained (unproven)`,
       })
     }
     if (node.state === 'unknown' || node.state === 'down') {

@@ -113,8 +113,12 @@ export class NodeProbe {
       ],
       problems: [...(reading.facts?.problems ?? [])],
       // Who has a preset, or a map of their own, has chosen.
-      choices: entry.preset === undefined ? sniffed.choices : [],
-      verbs: { drain: verbs?.verb ?? null, proof, words: verbWords(verbs?.verb ?? null, proof) },
+      choices: entry.preset === undefined && isMapped(kind) ? sniffed.choices : [],
+      verbs: {
+        drain: verbs?.verb ?? null,
+        proof,
+        words: reading.facts === undefined ? NOTHING.verbs.words : verbWords(verbs?.verb ?? null, proof),
+      },
       tables: [...(reading.facts?.tables ?? [])],
       entry: entryText(entry),
     }

@@ -29,8 +29,8 @@ const PRESETS: readonly (readonly [RegExp, string])[] = [
   [/^nginx_/m, 'nginx'],
 ]
 
-const SERIES_LINE =
-  /^(?:# (?:TYPE|HELP) [a-zA-Z_:]|[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{[^\n]*\})? [-+]?(?:\d|Inf|NaN))/m
+const SERIES_COMMENT = /^# (?:TYPE|HELP) [a-zA-Z_:]/m
+const SERIES_LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?\s+[-+]?(?:\d|Inf|NaN)\S*(?:\s+-?\d+)?\s*$/
 const ENVOY_STATES = ['LIVE', 'DRAINING', 'PRE_INITIALIZING', 'INITIALIZING']
 
 /** What an answer with status 200 looks like, the likeliest first. Anything at all is a page that can be checked. */
@@ -40,7 +40,7 @@ export const signsOf = (text: string, path: string): Sign[] => {
   if (/^Active connections: \d+\s+server accepts/.test(trimmed))
     signs.push({ kind: 'nginx', why: 'it answers as stub_status does', strong: true })
   if (/^[[{n]/.test(trimmed)) signs.push(...jsonSigns(text, path))
-  else if (!trimmed.startsWith('<') && SERIES_LINE.test(text)) signs.push(seriesSign(text))
+  else if (!trimmed.startsWith('<') && hasSeries(text)) signs.push(seriesSign(text))
   const what = trimmed.startsWith('<')
     ? 'a web page'
     : trimmed === ''
@@ -53,6 +53,15 @@ export const signsOf = (text: string, path: string): Sign[] => {
       strong: false,
     })
   return signs
+}
+
+/** Series say so by their comments, or by most of the lines; a word and a number alone are the answer of many a page. */
+const hasSeries = (text: string): boolean => {
+  if (SERIES_COMMENT.test(text)) return true
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'))
+  const series = lines.flatMap((line) => [SERIES_LINE.exec(line) ?? []].filter(({ length }) => length > 0))
+  const isNamed = series.some(([, name = '', labels]) => name.includes('_') || labels !== undefined)
+  return 2 * series.length > lines.length && (isNamed || series.length > 1)
 }
 
 const seriesSign = (text: string): Sign => {

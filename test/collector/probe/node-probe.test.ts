@@ -101,6 +101,20 @@ describe('A look at a system that is not watched', () => {
     expect(found.entry).toContain('kind: json')
   })
 
+  it('offers nothing to map of a kind that has no map, and says of what did not answer that its drain is not known', async () => {
+    const text =
+      'Active connections: 2 \nserver accepts handled requests\n 9 9 12 \nReading: 0 Writing: 1 Waiting: 1 \n'
+    const { url } = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end(text)
+    })
+    const found = await look({ url })
+    expect(found).toMatchObject({ kind: 'nginx', guesses: [{ kind: 'nginx' }], choices: [] })
+    expect(found.guesses).toHaveLength(1)
+    const silent = await look({ socket: '/nowhere/at/all.sock' })
+    expect(silent).toMatchObject({ kind: 'haproxy', understood: [] })
+    expect(silent.verbs.words).toBe('Nothing is known of how it could be drained.')
+  })
+
   it('says in one sentence why there is nothing: nobody listens, a password, a redirect, silence, too much', async () => {
     const gone = await startPage({})
     await gone.node.close()

@@ -42,6 +42,10 @@ const TABLE: readonly (readonly [what: string, text: string, path: string, kind:
     ['a relay', JSON.stringify({ ok: true, region: 'fra' }), '/health', 'json', 'relay'],
     ['any JSON', JSON.stringify({ status: 'fine', open: 3 }), '/status', 'json'],
     ['a web page', '<!doctype html><title>Hello</title>', '/', 'http'],
+    ['a word and a number', 'ok 8080', '/', 'http'],
+    ['a text with a number in it', 'hello\nvisitors 3\nbye\nsee you', '/', 'http'],
+    ['series of no program, without comments', 'jobs_done 3\n', '/metrics', 'prometheus'],
+    ['series by their labels', 'up{job="a"} 1 1700000000000\n', '/metrics', 'prometheus'],
     ['an empty answer', '', '/', 'http'],
     ['a list that is not Caddy’s', '[1,2,3]', '/list', 'http'],
   ]
@@ -51,6 +55,12 @@ describe('An answer is recognised', () => {
     const [first] = signsOf(text ?? '', path ?? '')
     expect({ kind: first?.kind, preset: first?.preset }).toEqual({ kind, preset })
     expect(first?.why).toMatch(/^it answers/)
+  })
+
+  it('as stub_status alone, though one of its lines has a word and a number', () => {
+    const text =
+      'Active connections: 2 \nserver accepts handled requests\n 9 9 12 \nReading: 0 Writing: 1 Waiting: 1 \n'
+    expect(signsOf(text, '/stub_status').map(({ kind }) => kind)).toEqual(['nginx'])
   })
 
   it('as nothing more than a page where it is nested too deep', () => {

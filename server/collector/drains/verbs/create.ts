@@ -1,6 +1,12 @@
 import { ulid } from 'ulid'
 import type { Actor } from '../../../contract/access.ts'
-import type { Drain, DrainCreateRequest, DrainNotice, Strategy } from '../../../contract/drains.ts'
+import {
+  type Drain,
+  type DrainCreateRequest,
+  type DrainNotice,
+  isForceable,
+  type Strategy,
+} from '../../../contract/drains.ts'
 import { AppError } from '../../../contract/errors.ts'
 import { roleAllows } from '../../../contract/states.ts'
 import { drainAudit } from '../drain-audit.ts'
@@ -8,7 +14,6 @@ import { newProgress } from '../drain-progress.ts'
 import type { DrainRun } from '../drain-run.ts'
 import { type DrainSubject, subjectOf } from '../drain-subject.ts'
 import { movesAtStart } from '../moves.ts'
-import { isForceable } from '../plan.ts'
 import { moveWorries, receiverWorries } from '../worries.ts'
 import type { DeskRoom } from './desk-room.ts'
 import { planOf, strategyOf } from './preview.ts'
