@@ -88,7 +88,7 @@ describe('A look at a system that is not watched', () => {
     const { url } = await startPage({ ok: 'yes', stats: { open: [] } })
     const found = await look({ url, kind: 'json', map: { ok: '/ok', connections: '/stats/open' } })
     expect(found.notUnderstood).toEqual([
-      'the answer has text instead of true or false at /ok (mapped to ok)',
+      'the answer has text instead of true or false at /ok (mapped to ok; it says "yes")',
       'the answer has a list instead of a number at /stats/open (mapped to connections)',
     ])
   })
