@@ -58,6 +58,8 @@ export class MaintenanceWindows implements MaintenanceDesk {
   readonly #options: MaintenanceOptions
   readonly #turn = new Turn()
   #known = new Map<string, StoredMaintenance>()
+  /** Those that are active from one moment (epoch ms) until the next of all begins or ends: every page asks for every node. */
+  #active: { from: number; until: number; windows: readonly StoredMaintenance[] } | null = null
   /** Ids of those that were active when everybody was last told. */
   #told = new Set<string>()
 
@@ -71,6 +73,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
       const { store, now } = this.#options
       const stored = await store.maintenanceSince(now() - KEPT_PAST_MS)
       this.#known = new Map(stored.map((window) => [window.id, window]))
+      this.#active = null
       this.look()
     })
   }
@@ -78,7 +81,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
   /** Tells those who show it where a window has begun or ended since the last look. */
   look(): void {
     const at = this.#options.now()
-    const active = new Set([...this.#known.values()].filter((window) => isActive(window, at)).map(idOf))
+    const active = new Set(this.#activeAt(at).map(idOf))
     const changed = [...active.symmetricDifference(this.#told)]
     if (changed.length === 0) return
     this.#told = active
@@ -87,8 +90,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
 
   /** The active window that explains what happens to these at a moment (epoch ms), or null; see {@link coveringOf}. */
   covering(whom: Whom, at: number): MaintenanceWindow | null {
-    if (this.#known.size === 0) return null
-    const window = coveringOf(this.#known.values(), whom, at, this.#options.fleet.regionOf)
+    const window = coveringOf(this.#activeAt(at), whom, at, this.#options.fleet.regionOf)
     return window && this.#shown(window)
   }
 
@@ -145,6 +147,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
       }
       await store.addMaintenance(window, auditOf(actor, 'add', at, window.id, null, window, reason))
       this.#known.set(window.id, window)
+      this.#active = null
       await this.#acted(actor, 'add', window, reason)
       return this.#shown(window)
     })
@@ -168,6 +171,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
       await store.endMaintenance(window, ended, auditOf(actor, verb, at, id, window, ended, null))
       if (ended === null) this.#known.delete(id)
       else this.#known.set(id, ended)
+      this.#active = null
       await this.#acted(actor, verb, window, window.title)
     })
   }
@@ -203,6 +207,18 @@ export class MaintenanceWindows implements MaintenanceDesk {
         `${MAX_OPEN_WINDOWS} maintenance windows are planned or active, which is the most there may be; end one first`,
         { limit: MAX_OPEN_WINDOWS },
       )
+  }
+
+  #activeAt(at: number): readonly StoredMaintenance[] {
+    if (this.#active !== null && this.#active.from <= at && at < this.#active.until) return this.#active.windows
+    const all = [...this.#known.values()]
+    const until = all
+      .flatMap(({ from, to }) => [Date.parse(from), Date.parse(to)])
+      .filter((bound) => bound > at)
+      .reduce((first, bound) => Math.min(first, bound), Number.POSITIVE_INFINITY)
+    const windows = all.filter((window) => isActive(window, at))
+    this.#active = { from: at, until, windows }
+    return windows
   }
 
   async #acted(actor: Actor, verb: string, window: StoredMaintenance, reason: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MaintenanceWindows } from '../../../server/collector/maintenance/windows.ts'
 import {
   type Actor,
@@ -227,6 +227,30 @@ describe('maintenance windows', () => {
     expect(windows.covering(node('fra-1'), now)?.id).toBe(id)
     now = start - HOUR
     expect((await windows.list({})).items[0]?.state).toBe('planned')
+  })
+
+  it('are looked through once from one beginning or end to the next, however many nodes ask', async () => {
+    const windows = await started()
+    await windows.create(request(), ana)
+    for (let hour = 2; hour < 190; hour += 1)
+      await windows.create(
+        request({ from: iso(start + hour * HOUR), to: iso(start + (hour + 1) * HOUR), regions: ['iad'] }),
+        ana,
+      )
+    const parse = vi.spyOn(Date, 'parse')
+    try {
+      for (let asked = 0; asked < 1_000; asked += 1) windows.mark(node('iad-1'))
+      expect(parse.mock.calls.length).toBeLessThan(10_000)
+    } finally {
+      parse.mockRestore()
+    }
+    expect([windows.mark(node('fra-1'))?.title, windows.mark(node('iad-1'))]).toEqual(['Kernel update', null])
+    now = start + HOUR
+    expect(windows.mark(node('fra-1'))).toBeNull()
+    now = start + 2 * HOUR
+    expect(windows.mark(node('iad-1'))?.until).toBe(iso(start + 3 * HOUR))
+    now = start
+    expect(windows.mark(node('fra-1'))?.until).toBe(iso(start + HOUR))
   })
 
   it('go on as known while the store is away, and say so to who would change them', async () => {
