@@ -111,7 +111,15 @@ export class DrainedNodes {
     if (drain.strategy.mode !== 'exit') return false
     const asked = progress.asked[node]
     if (asked === undefined) return false
-    return facts === null ? this.driver(node).isGone() : facts.epoch !== asked.epoch
+    if (facts === null) return this.driver(node).isGone()
+    return facts.epoch !== asked.epoch && !(asked.led === true && this.#ranBefore(node, facts))
+  }
+
+  /** A program that does not name its runs gets another name from each process of the collector; that it ran before it was asked tells. */
+  #ranBefore(node: string, { uptimeMs }: Facts): boolean {
+    const { clock, record } = this.#context
+    const askedAt = Date.parse(record.drain.steps.find((step) => step.node === node)?.startedAt ?? '')
+    return uptimeMs !== null && clock.now() - uptimeMs < askedAt
   }
 
   /** Its process has ended; `last` is what it said before that, for the report. */

@@ -210,7 +210,8 @@ export class MaintenanceWindows implements MaintenanceDesk {
   }
 
   #activeAt(at: number): readonly StoredMaintenance[] {
-    if (this.#active !== null && this.#active.from <= at && at < this.#active.until) return this.#active.windows
+    if (this.#active !== null && this.#active.from <= at && at < this.#active.until)
+      return this.#active.windows
     const all = [...this.#known.values()]
     const until = all
       .flatMap(({ from, to }) => [Date.parse(from), Date.parse(to)])

@@ -70,3 +70,25 @@ it('lets go of the listeners of an Envoy that is to exit, and sees it end', { ti
   const drained = await rig.until(id, 'drained')
   expect(['empty', 'exited']).toContain(drained.steps[0]?.outcome)
 })
+
+it('takes a restart of the collector in the middle of an exit for no exit of the Envoy', {
+  timeout: 90_000,
+}, async () => {
+  const { rig, admin } = await start()
+  const { id } = await rig.collector.drains.create({ ...ORDER, strategy: { mode: 'exit' as const } }, ana)
+  await expect
+    .poll(async () => (await rig.drain(id)).note, soon)
+    .toBe('Waiting for 5 connections of envoy-1 to end')
+  await rig.restart()
+  const before = admin.calls.length
+  // Polls and looks of the drain: several of both.
+  await expect.poll(() => admin.calls.length - before, soon).toBeGreaterThan(60)
+  expect(await rig.drain(id)).toMatchObject({
+    state: 'running',
+    note: 'Waiting for 5 connections of envoy-1 to end',
+  })
+  // Another process at that address is one that began after it was asked.
+  admin.restart(1, '0s')
+  const drained = await rig.until(id, 'drained')
+  expect(drained.steps).toMatchObject([{ node: 'envoy-1', outcome: 'exited' }])
+})
