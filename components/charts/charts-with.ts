@@ -1,4 +1,5 @@
 import type { Measures } from '@/server/contract/answers/node.ts'
+import type { Node } from '@/server/contract/fleet.ts'
 import type { ChartSpec } from './chart-specs.ts'
 
 /** The numbers that tell whether somebody has what a chart draws; a chart without any is about the poll itself. */
@@ -15,9 +16,21 @@ const NEEDS: Readonly<Record<string, Measures>> = {
   event_loop_delay_ms: ['eventLoopDelayMs'],
 }
 
+/** Kinds that are looked at from outside: they never say a number. */
+const OUTSIDE: readonly Node['kind'][] = ['http', 'tcp', 'tls']
+
+/** What these nodes measure; undefined while that is not known, because one of them that may have numbers never answered. */
+export const measuresOf = (
+  measures: Readonly<Measures>,
+  nodes: readonly Pick<Node, 'kind' | 'lastAnswerAt'>[],
+): Readonly<Measures> | undefined => {
+  const isKnown = nodes.every(({ kind, lastAnswerAt }) => lastAnswerAt !== null || OUTSIDE.includes(kind))
+  return measures.length > 0 || (nodes.length > 0 && isKnown) ? measures : undefined
+}
+
 /** Whether this number is among what is measured; true while that is not known. */
 export const isMeasured = (measures: Readonly<Measures> | undefined, name: Measures[number]): boolean =>
-  measures === undefined || measures.length === 0 || measures.includes(name)
+  measures === undefined || measures.includes(name)
 
 /**
  * Charts of what there is: who has no pushes has no empty chart of pushes. Of those who have not answered yet it is not known what they

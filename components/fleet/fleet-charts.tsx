@@ -2,6 +2,7 @@
 
 import { useMemo } from 'react'
 import { FLEET_CHARTS } from '../charts/chart-specs.ts'
+import { measuresOf } from '../charts/charts-with.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
@@ -17,7 +18,11 @@ export function FleetCharts() {
   const { connections, tunnels } = data?.totals ?? {}
   const specs = useCharts(
     FLEET_CHARTS,
-    data?.regions.flatMap(({ measures }) => measures ?? []),
+    data &&
+      measuresOf(
+        data.regions.flatMap(({ measures }) => measures ?? []),
+        data.nodes,
+      ),
   )
   const current = useMemo(() => ({ connections, tunnels }), [connections, tunnels])
   return (

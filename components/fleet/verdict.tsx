@@ -1,7 +1,7 @@
 'use client'
 
 import type { Node } from '@/server/contract/fleet.ts'
-import { isMeasured } from '../charts/charts-with.ts'
+import { isMeasured, measuresOf } from '../charts/charts-with.ts'
 import { errorText } from '../data/error-text.ts'
 import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
@@ -37,7 +37,10 @@ export function Verdict() {
   const { text, shape, tone, level } = headlineOf(data, known, zone)
   const { totals } = data
   const uncounted = notCounted(data.nodes)
-  const measures = data.regions.flatMap((region) => region.measures ?? [])
+  const measures = measuresOf(
+    data.regions.flatMap((region) => region.measures ?? []),
+    data.nodes,
+  )
   return (
     <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-4">
       <div className="grid min-w-0 gap-1">

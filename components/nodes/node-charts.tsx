@@ -2,6 +2,7 @@
 
 import { useMemo } from 'react'
 import { NODE_CHARTS } from '../charts/chart-specs.ts'
+import { measuresOf } from '../charts/charts-with.ts'
 import { useNode } from '../data/nodes.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
@@ -14,7 +15,7 @@ export function NodeCharts({ node }: { node: string }) {
   const scopes = useMemo(() => [{ scope: `node:${node}`, label: node }], [node])
   const { data } = useNode(node)
   const { connections, tunnels } = data?.numbers ?? {}
-  const specs = useCharts(NODE_CHARTS, data?.measures)
+  const specs = useCharts(NODE_CHARTS, data && measuresOf(data.measures, [data]))
   const current = useMemo(() => ({ connections, tunnels }), [connections, tunnels])
   return (
     <Panel title="Charts" aside={<RangePicker />}>

@@ -13,15 +13,13 @@ export function NodeParts({ node: id }: { node: string }) {
   const node = useNode(id)
   const health = tidegateHealth(node.data)
   const answered = node.data?.lastAnswerAt != null
+  const facts = health ? partsOf(health) : node.data ? numbersOf(node.data) : []
+  const nothing = answered
+    ? facts.length === 0 && 'It says no numbers: that it answers, and how fast, is what is watched.'
+    : 'This node has not answered a poll yet, so nothing is known of it.'
   return (
-    <NodePanel
-      node={id}
-      title="Now"
-      nowTitle="Now"
-      reserve={86}
-      empty={node.data && !answered && 'This node has not answered a poll yet, so nothing is known of it.'}
-    >
-      <Facts items={health ? partsOf(health) : node.data ? numbersOf(node.data) : []} />
+    <NodePanel node={id} title="Now" nowTitle="Now" reserve={86} empty={node.data && nothing}>
+      <Facts items={facts} />
       {health?.relay?.cordoned && (
         <p className="mt-3 text-draining">New tunnels are refused here while a drain of the region runs.</p>
       )}

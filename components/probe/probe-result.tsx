@@ -11,7 +11,7 @@ import { PlainTable } from '../ui/plain-table.tsx'
 export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
   const { guesses, reading, understood, notUnderstood, problems, choices, verbs, tables, entry, kind } = found
   return (
-    <div className="mt-5 grid gap-5" aria-live="polite">
+    <div className="mt-5 grid grid-cols-[minmax(0,1fr)] gap-5" aria-live="polite">
       <div className="grid max-w-prose gap-1">
         <p className="font-semibold">{verdictOf(found)}</p>
         {guesses.slice(1).map((guess) => (
@@ -35,7 +35,7 @@ export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
                 <td>{label}</td>
                 <td className="num">{wordsOf(value)}</td>
                 <td className="text-soft">{unit}</td>
-                <td className="num text-faint">{name}</td>
+                <td className="num text-left! text-faint">{name}</td>
               </tr>
             ))}
           </PlainTable>
@@ -88,6 +88,8 @@ export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
 const verdictOf = ({ kind, guesses, reading }: NodeProbeAnswer): string => {
   const [best] = guesses
   const preset = best?.preset === undefined ? '' : ` (${best.preset})`
+  if (kind === null && reading !== null && reading.outcome !== 'ok' && reading.status === null)
+    return 'There is no answer from there.'
   if (kind === null) return 'Nothing was recognised there. Choose its kind if you know it.'
   if (best) return `It looks like ${best.kind}${preset}: ${best.why}.`
   return reading?.outcome === 'ok' ? `It answers as ${kind} should.` : `It does not answer as ${kind} should.`

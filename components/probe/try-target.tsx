@@ -65,7 +65,8 @@ export function TryTarget() {
       <form
         className="grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_11rem_auto]"
         noValidate
-        onSubmit={handleSubmit(look)}
+        // What was found elsewhere says nothing of an address that is none.
+        onSubmit={handleSubmit(look, () => probe.reset())}
       >
         <TextField
           label="Where it answers"

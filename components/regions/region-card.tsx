@@ -1,6 +1,6 @@
 import Link from 'next/link'
 import type { Node, Region } from '@/server/contract/fleet.ts'
-import { isMeasured } from '../charts/charts-with.ts'
+import { isMeasured, measuresOf } from '../charts/charts-with.ts'
 import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
 import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
@@ -18,6 +18,7 @@ export function RegionCard({
   strip: Strip | undefined
 }) {
   const full = region.capacity?.tunnels
+  const measures = measuresOf(region.measures ?? [], nodes)
   return (
     <li className="grid min-w-0 gap-2" data-region={region.id}>
       <div className="flex items-baseline justify-between gap-3">
@@ -31,14 +32,14 @@ export function RegionCard({
       </div>
       <dl className="flex flex-wrap gap-x-6">
         <Figure name="Up" value={`${region.up} of ${region.nodes}`} />
-        {isMeasured(region.measures, 'tunnels') && (
+        {isMeasured(measures, 'tunnels') && (
           <Figure
             name="Tunnels"
             value={formatNumber(region.tunnels)}
             {...(full ? { note: `of ${formatNumber(full)}` } : {})}
           />
         )}
-        {isMeasured(region.measures, 'connections') && (
+        {isMeasured(measures, 'connections') && (
           <Figure name="Connections" value={formatNumber(region.connections)} />
         )}
       </dl>

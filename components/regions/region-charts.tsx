@@ -2,6 +2,7 @@
 
 import { useMemo } from 'react'
 import { REGION_CHARTS } from '../charts/chart-specs.ts'
+import { measuresOf } from '../charts/charts-with.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
 import { ChartPlaces, ScopeCharts } from '../panels/scope-charts.tsx'
@@ -15,7 +16,7 @@ const MAX_LINES = 6
 export function RegionCharts({ region: id }: { region: string }) {
   const { range, zoom } = useRange()
   const { overview, region, nodes } = useRegion(id)
-  const specs = useCharts(REGION_CHARTS, region?.measures)
+  const specs = useCharts(REGION_CHARTS, region?.measures && measuresOf(region.measures, nodes))
   const ids = nodes
     .slice(0, MAX_LINES)
     .map((node) => node.id)

@@ -8,7 +8,7 @@ import { IncidentLinks } from '../incidents/incident-links.tsx'
 import { concerning } from '../incidents/worst-first.ts'
 import { MaintenanceLink } from '../maintenance/maintenance-link.tsx'
 import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
-import { formatNumber } from '../ui/format.ts'
+import { plural } from '../ui/format.ts'
 import { PageHeading } from '../ui/page-heading.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 import { useRegion } from './use-region.ts'
@@ -43,12 +43,8 @@ export function RegionHeading({ region: id }: { region: string }) {
                 <span>
                   {region.up} of {region.nodes} up
                 </span>
-                <span>
-                  <span className="num">{formatNumber(region.tunnels)}</span> tunnels
-                </span>
-                <span>
-                  <span className="num">{formatNumber(region.connections)}</span> connections
-                </span>
+                {region.tunnels !== null && <span>{plural(region.tunnels, 'tunnel')}</span>}
+                {region.connections !== null && <span>{plural(region.connections, 'connection')}</span>}
                 {drain && (
                   <Link href={`/drains/${drain.id}`} className="text-accent underline underline-offset-2">
                     Drain {drain.state}: {drain.reason}

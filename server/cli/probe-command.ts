@@ -22,7 +22,8 @@ const probeText = (found: NodeProbeAnswer): string => {
     parts.push(`It looks like ${best.kind}${preset === undefined ? '' : ` (${preset})`}: ${best.why}.`)
   for (const other of others)
     parts.push(`It could also be ${other.kind}: ${other.why}. Try it with --kind ${other.kind}`)
-  if (kind === null) parts.push('Nothing was recognised; name its kind with --kind.')
+  if (kind === null && (reading === null || reading.status !== null))
+    parts.push('Nothing was recognised; name its kind with --kind.')
   if (reading)
     parts.push(
       reading.outcome === 'ok'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NODE_CHARTS } from '@/components/charts/chart-specs.ts'
-import { chartsWith } from '@/components/charts/charts-with.ts'
+import { chartsWith, measuresOf } from '@/components/charts/charts-with.ts'
 import { NO_STRATEGY, strategyOf, strategyPaths, strategyWords } from '@/components/drains/strategy-values.ts'
 import { matchNodes } from '@/components/nodes/match-nodes.ts'
 import { isCurrent, PAGES } from '@/components/shell/pages.ts'
@@ -86,7 +86,15 @@ describe('charts', () => {
 
   it('are all there while it is not known what is measured', () => {
     expect(ids(undefined)).toHaveLength(8)
-    expect(ids([])).toHaveLength(8)
+    const never = { kind: 'nginx', lastAnswerAt: null } as const
+    expect(ids(measuresOf([], [never]))).toHaveLength(8)
+    expect(ids(measuresOf([], []))).toHaveLength(8)
+  })
+
+  it('of what says no number are that of the poll alone, whether or not it ever answered', () => {
+    const never = { kind: 'tls', lastAnswerAt: null } as const
+    const answered = { kind: 'json', lastAnswerAt: '2026-01-01T00:00:00.000Z' } as const
+    expect(ids(measuresOf([], [never, answered]))).toEqual(['latency_ms'])
   })
 })
 
