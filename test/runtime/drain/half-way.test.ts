@@ -238,7 +238,7 @@ describe('a request between relays', () => {
   it('waits for a host whose registration is under way at the relay that owns it', async () => {
     const { connect } = sharedDirectory()
     const directory = connect()
-    const register = directory.register
+    const register = directory.register.bind(directory)
     const relay = await startRelay({ directory, node: 'fra-1', config: { tokens: tokensOf(['host-a']) } })
     // The directory has it; this relay hears of that a little later.
     directory.register = async (...given: Parameters<typeof register>) => {
