@@ -30,6 +30,28 @@ describe('what a drain explains', () => {
     expect(explainedByDrain(lost(), [running()])).toEqual({ reason: 'drain d1 (kernel update)' })
   })
 
+  it.each([
+    ['pre_drain', undefined, true],
+    ['done', 'empty', true],
+    ['done', 'held', true],
+    // It serves, and nobody meant it to go: whoever is on call has to hear of it.
+    ['waiting', undefined, false],
+    ['done', 'kept_serving', false],
+    ['done', 'back', false],
+  ] as const)(
+    'is that a node goes down only while it has it in hand: %s, %s',
+    (phase, outcome, isExplained) => {
+      const down = lost({
+        signals: [
+          { kind: 'node.down', scope: 'node:fra-1', openedAt: iso(start + 1_000), sentence: 'fra-1 is down' },
+        ],
+      })
+      const its = { ...step('fra-1'), phase, ...(outcome === undefined ? {} : { outcome }) }
+      const drains = [running({ steps: [its, step('fra-2')] as unknown as Drain['steps'] })]
+      expect(explainedByDrain(down, drains) !== null).toBe(isExplained)
+    },
+  )
+
   it.each<[string, Incident, Drain[]]>([
     ['no drain', lost(), []],
     ['a drain that is planned for later', lost(), [running({ state: 'planned' })]],
