@@ -91,6 +91,7 @@ export class HttpProbe {
   readonly #options: HttpProbeOptions
   readonly #now: () => number
   readonly #lines = new Map<string, Line>()
+  #isClosed = false
 
   constructor(options: HttpProbeOptions) {
     this.#options = options
@@ -110,10 +111,12 @@ export class HttpProbe {
     const timeoutMs = target.timeoutMs ?? this.#options.timeoutMs
     const refusal = rules.refusesUrl(target.url, target.embedded)
     if (refusal !== null) return answered({ outcome: 'blocked_address', status: null, reason: refusal })
+    // Nobody would close what is opened now; who goes on asking was given up.
+    if (this.#isClosed) return answered({ outcome: 'refused', status: null, reason: 'the collector ends' })
 
     let exchange = await this.#exchange(target, path, options, timeoutMs)
     // The node closed an idle connection in the moment we used it (RFC 9112 §9.5): once more on a new one, same deadline.
-    if (exchange.retryable && exchange.outcome === 'refused') {
+    if (exchange.retryable && exchange.outcome === 'refused' && !this.#isClosed) {
       exchange = await this.#exchange(target, path, options, timeoutMs - (performance.now() - began))
     }
     return answered(exchange)
@@ -130,6 +133,7 @@ export class HttpProbe {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const id of [...this.#lines.keys()]) this.forget(id)
   }
 

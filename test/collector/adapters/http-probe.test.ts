@@ -37,8 +37,20 @@ const peer = async (answers: readonly (readonly string[])[]) => {
     () => probe.close(),
   )
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { ask: () => probe.ask({ id: 'a', url, embedded: false }, '/'), connections: () => connections }
+  return {
+    ask: () => probe.ask({ id: 'a', url, embedded: false }, '/'),
+    connections: () => connections,
+    close: () => probe.close(),
+  }
 }
+
+it('opens nothing more once it is closed, for whoever goes on asking', async () => {
+  const { ask, connections, close } = await peer([[FINAL]])
+  expect((await ask()).outcome).toBe('ok')
+  await close()
+  expect(await ask()).toMatchObject({ outcome: 'refused', reason: 'the collector ends' })
+  expect(connections()).toBe(1)
+})
 
 describe('an answer that begins with interim answers', () => {
   it.each([
