@@ -33,7 +33,7 @@ const mapOf = ({ preset, map }: JsonTarget): JsonMap => ({
 
 /**
  * Programs that say how they are as JSON, whatever its shape: the configuration maps their values to names by JSON Pointers. They are
- * polled and drawn; they have no events, and nobody can drain them.
+ * polled and drawn; they have no events, and no drain of their own.
  */
 export class JsonAdapter implements Adapter<JsonTarget> {
   readonly kind = 'json'
