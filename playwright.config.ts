@@ -13,8 +13,13 @@ const rootFlags = [
   '--no-first-run',
 ]
 
-/** Stories without a page, or with hardly any. */
-const PROCESSES = ['**/survive.spec.ts', '**/command-line.spec.ts']
+/** Stories that wait for processes, receivers and drains most of their time, with few pages or none. */
+const WAITING = [
+  '**/survive.spec.ts',
+  '**/command-line.spec.ts',
+  '**/notify.spec.ts',
+  '**/mixed-drain.spec.ts',
+]
 
 export default defineConfig({
   testDir: 'e2e',
@@ -25,8 +30,8 @@ export default defineConfig({
   workers: 3,
   fullyParallel: false,
   projects: [
-    { name: 'pages', testIgnore: PROCESSES, workers: 1 },
-    { name: 'processes', testMatch: PROCESSES, fullyParallel: true, workers: 2 },
+    { name: 'pages', testIgnore: WAITING, workers: 1 },
+    { name: 'waiting', testMatch: WAITING, fullyParallel: true, workers: 2 },
   ],
   // A test that passes the second time has found a race, and a race is what these tests are for.
   retries: 0,
