@@ -45,6 +45,8 @@ const startElsewhere = async (): Promise<Elsewhere> => {
 }
 
 test.describe('a region of three kinds', () => {
+  // They share one fleet.
+  test.describe.configure({ mode: 'serial' })
   let folder: string
   let elsewhere: Elsewhere
   let tidegate: Tidegate

@@ -30,6 +30,8 @@ const startProgram = (): Server =>
   })
 
 test.describe('people who are told', () => {
+  // They share one fleet.
+  test.describe.configure({ mode: 'serial' })
   const received: Hook[] = []
   let folder: string
   let program: Server
