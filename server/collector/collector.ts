@@ -37,6 +37,7 @@ import { loadKnown } from './known-before.ts'
 import { MaintenanceWindows } from './maintenance/windows.ts'
 import { Notifications } from './notify/notifications.ts'
 import { explainedByDrain } from './notify/silence.ts'
+import { lookedAt } from './probe/looked-at.ts'
 import { adaptersForOneLook, NodeProbe } from './probe/node-probe.ts'
 import { Recurring } from './recurring.ts'
 import type { DetectOptions } from './signals/detect.ts'
@@ -391,14 +392,12 @@ export class Collector implements CollectorHandle {
   }
 
   async probe(request: NodeProbeRequest, actor: Actor): Promise<NodeProbeAnswer> {
-    const { url, socket, address } = request
     await this.#options.store.audit({
       at: new Date(this.#now()).toISOString(),
       actor: actor.name,
       address: actor.address,
       action: 'node.probe',
-      // A query may hold a secret.
-      object: `address:${(url ?? socket ?? address ?? '').replace(/[?#].*$/s, '')}`,
+      object: `address:${lookedAt(request)}`,
       before: null,
       after: null,
       reason: null,
