@@ -9,9 +9,13 @@ export const drainSentence = (drain: Drain): string => {
   const subject = subjectOf(drain)
   const left = leftOf(drain)
   const tunnels = drain.moves.filter((move) => moveState(drain, move) !== 'moved').length
+  // Of tunnels is spoken where there are some: most programs hold none, and do not count what they cannot hold.
+  const hasTunnels = drain.moves.length > 0 || (left !== null && left.tunnels > 0)
   const rest = left
-    ? `${plural(left.tunnels, 'tunnel')} and ${plural(left.connections, 'connection')} left`
-    : `${plural(tunnels, 'tunnel')} left; connections are not known`
+    ? `${hasTunnels ? `${plural(left.tunnels, 'tunnel')} and ` : ''}${plural(left.connections, 'connection')} left`
+    : hasTunnels
+      ? `${plural(tunnels, 'tunnel')} left; connections are not known`
+      : 'How many connections are left is not known'
   const unproven = drain.steps.flatMap(({ node, outcome }) => (outcome === 'unproven' ? [node] : []))
   switch (drain.state) {
     case 'planned':

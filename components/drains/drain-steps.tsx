@@ -6,14 +6,32 @@ import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { stepLook } from './drain-left.ts'
 
+const COUNTED = [
+  ['tunnels', 'Tunnels left'],
+  ['connections', 'Connections'],
+  ['requests', 'Requests'],
+  ['pushes', 'Pushes'],
+] as const
+
+/** Tunnels and pushes only where there are any: most programs have neither, and a 0 would say that somebody counted. */
+const countedIn = ({ steps, moves }: Drain) =>
+  COUNTED.filter(
+    ([name]) =>
+      name === 'connections' ||
+      name === 'requests' ||
+      (name === 'tunnels' && moves.length > 0) ||
+      steps.some(({ remaining }) => (remaining?.[name] ?? 0) > 0),
+  )
+
 /** Node by node: the phase and what is left, as observed. */
 export function DrainSteps({ drain, query }: { drain: Drain; query: PanelQuery }) {
+  const counted = countedIn(drain)
   return (
     <Panel title="Nodes" query={query}>
       <PlainTable
         label="Nodes of the drain"
-        head={['Node', 'Phase', 'Tunnels left', 'Connections', 'Requests', 'Pushes', 'Took']}
-        numeric={[2, 3, 4, 5, 6]}
+        head={['Node', 'Phase', ...counted.map(([, label]) => label), 'Took']}
+        numeric={[...counted, 'Took'].map((_, index) => index + 2)}
       >
         {drain.steps.map((step) => {
           const phase = stepLook(drain, step)
@@ -26,10 +44,11 @@ export function DrainSteps({ drain, query }: { drain: Drain; query: PanelQuery }
                   {phase.word}
                 </span>
               </td>
-              <td className="num">{formatNumber(step.remaining?.tunnels)}</td>
-              <td className="num">{formatNumber(step.remaining?.connections)}</td>
-              <td className="num">{formatNumber(step.remaining?.requests)}</td>
-              <td className="num">{formatNumber(step.remaining?.pushes)}</td>
+              {counted.map(([name]) => (
+                <td key={name} className="num">
+                  {formatNumber(step.remaining?.[name])}
+                </td>
+              ))}
               <td className="num">
                 {step.endedAt && step.startedAt ? (
                   formatDuration(Date.parse(step.endedAt) - Date.parse(step.startedAt))

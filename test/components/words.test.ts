@@ -165,6 +165,19 @@ describe('a drain in words', () => {
       '1 tunnel left; connections are not known; 0 of 2 nodes empty.',
     )
   })
+  it('speaks of tunnels only where there are some', () => {
+    const left = { ...none, connections: 2 }
+    expect(drainSentence(drain({ steps: [step('nginx-1', 'connections', left)] }))).toBe(
+      '2 connections left; 0 of 1 node empty.',
+    )
+    expect(drainSentence(drain({ steps: [step('caddy-1', 'pre_drain', null)] }))).toBe(
+      'How many connections are left is not known; 0 of 1 node empty.',
+    )
+    const holding = step('fra-1', 'tunnels', { ...left, tunnels: 1 })
+    expect(drainSentence(drain({ steps: [holding] }))).toBe(
+      '1 tunnel and 2 connections left; 0 of 1 node empty.',
+    )
+  })
   it.each([
     ['waiting', 'running', 'here'],
     ['tunnels', 'running', 'between'],
