@@ -25,6 +25,18 @@ const isSmtp = (value: string): boolean => {
   )
 }
 
+/** User and password are taken as the URL escapes them (RFC 3986 §2.1). */
+const isEscaped = (value: string): boolean => {
+  const { username = '', password = '' } = URL.parse(value) ?? {}
+  try {
+    decodeURIComponent(username)
+    decodeURIComponent(password)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** `name@host`, or `Name <name@host>`. */
 const mailAddress = z
   .string()
@@ -168,6 +180,9 @@ const emailSchema = z
       .refine(isSmtp, {
         message:
           'must be smtp:// or smtps:// with a host, for example smtps://user:password@mail.example.com:465',
+      })
+      .refine(isEscaped, {
+        message: 'has a % in its user or password that escapes nothing; write %25 for it',
       })
       .meta({
         description:

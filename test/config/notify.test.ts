@@ -81,6 +81,11 @@ describe('notify in tidegate.yaml', () => {
     ],
     ['- { kind: webhook, url: "https://a", repeatHour: 4 }', 'notify[0].repeatHour is not a known key here'],
     ['- { kind: webhook, url: "https://a" }\n  - { kind: webhook, url: "https://b" }', 'notify[1].name '],
+    [
+      '- { kind: email, smtp: "smtps://tide:mail-secret%@a.b", from: a@b, to: [a@b] }',
+      'notify[0].smtp is [redacted]; has a % in its user or password that escapes nothing; write %25 for it',
+    ],
+    ['- { kind: email, smtp: "smtps://tide:mail-secret%ff@a.b", from: a@b, to: [a@b] }', 'write %25 for it'],
     ['- { kind: email, smtp: "smtp://a", from: "a@b\\r\\nBcc: c@d", to: [a@b] }', 'notify[0].from is "a@b'],
     [
       '- { kind: pigeon, url: "https://a" }',
