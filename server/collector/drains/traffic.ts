@@ -5,6 +5,8 @@ import type { DrainClock } from './drain-clock.ts'
 /** Rates are of the last so many milliseconds; less says nothing. */
 const WINDOW_MS = 10_000
 const LEAST_MS = 4_000
+/** Requests for each new connection above which they say more than connections do. */
+const KEPT_ALIVE_FROM = 3
 
 interface Look {
   readonly at: number
@@ -33,11 +35,13 @@ export class Traffic {
     this.#looks = [...kept, look]
   }
 
-  /** `takes 2.5 connections/s`; null where nothing new comes in, or that is not known (yet). */
+  /** `takes 2.5 connections/s`, or `answers 10 requests/s`; null where nothing new comes in, or that is not known (yet). */
   words(): string | null {
     const accepted = this.#rateOf('accepted')
-    if (accepted > 0) return `takes ${rateWords(accepted, 'connection')}`
     const requests = this.#rateOf('requests')
+    // Connections that are kept alive carry what comes: a new one now and then is the least of it.
+    if (accepted > 0 && requests <= accepted * KEPT_ALIVE_FROM)
+      return `takes ${rateWords(accepted, 'connection')}`
     return requests > 0 ? `answers ${rateWords(requests, 'request')}` : null
   }
 

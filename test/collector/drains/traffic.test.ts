@@ -152,3 +152,19 @@ describe('the proof that another program is empty', () => {
     ).toEqual([false, false, false, false])
   })
 })
+
+describe('a node with connections that are kept alive', () => {
+  it('says the requests that it answers, not the one connection that is new', () => {
+    let now = 0
+    const traffic = new Traffic({ monotonic: () => now })
+    for (const [at, accepted, requests] of [
+      [0, 10, 100],
+      [5, 11, 150],
+    ] as const) {
+      now = at * 1_000
+      const counters = { connections_accepted: { nginx: accepted }, requests: { nginx: requests } }
+      traffic.see(factsWith({ epoch: 'run1', counters }))
+    }
+    expect(traffic.words()).toBe('answers 10 requests/s')
+  })
+})
