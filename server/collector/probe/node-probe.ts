@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { NodeProbeAnswer, ProbeChoice, ProbeGuess } from '../../contract/answers/node-probe.ts'
 import { AppError } from '../../contract/errors.ts'
+import { checkValue } from '../../contract/issue-words.ts'
 import { nodeEntrySchema } from '../../contract/kinds/node-entry.ts'
 import type { NodeProbeRequest } from '../../contract/probe.ts'
 import { problemsOf } from '../../contract/problems.ts'
@@ -84,10 +85,10 @@ export class NodeProbe {
     if (kind === null)
       return { ...NOTHING, guesses, reading: sniffed.reading, notUnderstood: sniffed.hints ?? [], entry: '' }
     const entry = this.#entryOf(kind, given, guess, sniffed.choices)
-    const parsed = nodeEntrySchema.safeParse(entry)
+    const parsed = checkValue(nodeEntrySchema, entry)
     // Of a JSON answer that nobody has mapped yet there is nothing to read; what can be chosen is told all the same.
     const isUnmapped = isMapped(kind) && entry.map === undefined && entry.preset === undefined
-    if (!parsed.success && !(isUnmapped && sniffed.choices.length > 0)) throw mistakesIn(parsed.error)
+    if (!parsed.success && !(isUnmapped && sniffed.choices.length > 0)) throw mistakesIn(parsed.error, entry)
     if (!parsed.success)
       return {
         ...NOTHING,
@@ -252,8 +253,8 @@ const NOTHING: Omit<NodeProbeAnswer, 'guesses' | 'reading' | 'entry'> = {
   tables: [],
 }
 
-const mistakesIn = (error: z.ZodError): AppError => {
-  const problems = problemsOf(error)
+const mistakesIn = (error: z.ZodError, entry: Entry): AppError => {
+  const problems = problemsOf(error, { schema: nodeEntrySchema, value: entry })
   const words = problems.map(({ path, message }) => `${path} ${message}`).join('; ')
   return new AppError('ERR_INVALID', `That is no entry of nodes: ${words}`, { problems })
 }

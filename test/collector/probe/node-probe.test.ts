@@ -157,6 +157,14 @@ describe('A look at a system that is not watched', () => {
     await expect(probeOf().run({ url: 'ftp://127.0.0.1/' })).rejects.toMatchObject({ code: 'ERR_INVALID' })
   })
 
+  it('says what is wrong with an entry in plain words', async () => {
+    await expect(
+      probeOf().run({ kind: 'http', url: 'http://127.0.0.1/', method: 'POST', intervalMs: 1e99 }),
+    ).rejects.toMatchObject({
+      message: expect.not.stringMatching(/Invalid|Too big|expected/),
+    })
+  })
+
   it('is one of four at most, and a place is free again when one has ended', async () => {
     const silent = await startBytes(() => undefined)
     const probe = probeOf()
