@@ -1,9 +1,12 @@
 // What it costs to watch a fleet: N nodes of mixed kinds on loopback, in four other processes, polled every 5 s by a real collector with a
 // real database, while one page is open. Every second one is a Tidegate node with an open event stream and 10 tunnels; of the others a third
 // each answers with JSON, with a push gateway's document, and with a page for Prometheus. Printed are how late polls began, how late the event
-// loop was, what of a core it took, how the memory went, how long answers of the API took, and what the disk holds.
+// loop was, what of a core it took, how the memory went minute by minute, how long answers of the API took, and what the disk holds.
 //
-// npm run bench -- fleet [--minutes 3] [--nodes 1000] [--events 0] [--interval 5000]     (--events: a second and Tidegate node)
+// npm run bench -- fleet [--minutes 3] [--nodes 1000] [--events 0] [--interval 5000] [--gc]
+//
+// --events: a second and Tidegate node. --gc: the heap is collected at the end of each minute, so that the table shows what is held; without
+// it, what a collector takes.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,10 +15,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Worker } from 'node:worker_threads'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { createSnapshots } from '../server/api/snapshots.ts'
 import type { NodeTarget } from '../server/collector/adapters/registry.ts'
@@ -34,6 +40,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '3' },
     events: { type: 'string', default: '0' },
     interval: { type: 'string', default: '5000' },
+    gc: { type: 'boolean', default: false },
   },
 })
 const [nodes, minutes, eventsPerSecond, intervalMs] = [
@@ -135,7 +142,8 @@ const simulate = async (): Promise<void> => {
         gapMs: null,
       })),
     })
-  const server = createServer((request, response) => {
+  // Longer than an interval, as of a node and of most proxies: else every poll would meet a connection that has just been closed.
+  const server = createServer({ keepAliveTimeout: 30_000 }, (request, response) => {
     const path = request.url ?? ''
     response.setHeader('content-type', path.endsWith('/metrics') ? 'text/plain' : 'application/json')
     if (path.endsWith('/status')) response.end(status())
@@ -205,6 +213,53 @@ const targetOf = (index: number, port: number): NodeTarget => {
   }
 }
 
+/** Where the memory is, minute by minute, in MB: of the main thread, and of the threads that hold the database. */
+class MemoryTable {
+  readonly #threads = new Set<Worker>()
+  readonly #lines: string[] = []
+  readonly #collect: (() => void) | null
+  #pausedMs = 0
+  #longestPauseMs = 0
+
+  constructor(collects: boolean) {
+    if (collects) setFlagsFromString('--expose-gc')
+    this.#collect = collects ? (runInNewContext('gc') as () => void) : null
+    process.on('worker', (thread: Worker) => {
+      this.#threads.add(thread)
+      thread.once('exit', () => this.#threads.delete(thread))
+    })
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) {
+        this.#pausedMs += duration
+        this.#longestPauseMs = Math.max(this.#longestPauseMs, duration)
+      }
+    }).observe({ entryTypes: ['gc'] })
+  }
+
+  async add(minute: number): Promise<void> {
+    const [pausedMs, longestPauseMs] = [this.#pausedMs, this.#longestPauseMs]
+    this.#collect?.()
+    const { heapUsed, heapTotal, external, arrayBuffers, rss } = process.memoryUsage()
+    const threads = await Promise.all([...this.#threads].map((thread) => thread.getHeapStatistics()))
+    const ofThreads = threads.reduce((sum, { total_heap_size }) => sum + total_heap_size, 0)
+    const megabytes = [heapUsed, heapTotal, external, arrayBuffers, ofThreads, rss].map((bytes) =>
+      Math.round(bytes / 1e6),
+    )
+    this.#lines.push(
+      [minute, ...megabytes, Math.round(pausedMs), Math.round(longestPauseMs)]
+        .map((number) => String(number).padStart(9))
+        .join(''),
+    )
+    this.#pausedMs = 0
+    this.#longestPauseMs = 0
+  }
+
+  get text(): string {
+    const heads = ['minute', 'heap', 'reserved', 'external', 'buffers', 'threads', 'RSS', 'gc ms', 'longest']
+    return [heads.map((head) => head.padStart(9)).join(''), ...this.#lines].join('\n  ')
+  }
+}
+
 /** Grows by so many MB an hour: the slope of the least squares. */
 const slopeOf = (points: readonly { at: number; rss: number }[]): number => {
   const mean = (of: (point: { at: number; rss: number }) => number) =>
@@ -226,6 +281,7 @@ const measure = async (): Promise<void> => {
   const ports = await Promise.all(
     children.map(async (child) => ((await once(child, 'message')) as [number])[0]),
   )
+  const table = new MemoryTable(values.gc)
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'))
   const log = createLog('bench', 'error')
   const store = new SqliteStore({
@@ -270,9 +326,15 @@ const measure = async (): Promise<void> => {
     JSON.stringify(await answer())
     took[of].push(performance.now() - asked)
   }
+  let minutesTold = 0
   const began = performance.now()
   while (performance.now() - began < seconds * 1_000) {
     await sleep(1_000)
+    const minute = Math.floor((performance.now() - began) / 60_000)
+    if (minute > minutesTold) {
+      minutesTold = minute
+      await table.add(minute)
+    }
     memory.push({ at: performance.now() - began, rss: process.memoryUsage().rss / 1e6 })
     await time('overview', () => collector.overview())
     await time('nodes', () => collector.nodes())
@@ -314,6 +376,7 @@ const measure = async (): Promise<void> => {
   say(
     `  memory                ${Math.round(process.memoryUsage().rss / 1e6)} MB, ${Math.round(slopeOf(settled))} MB an hour over the last two thirds`,
   )
+  say(`  ${table.text}`)
   say(`  disk                  ${Math.round(bytes / 1e6)} MB`)
   say(`  problems              ${problems.map((problem) => problem.text).join('; ') || 'none'}`)
 

@@ -16,7 +16,7 @@ export class WatchedRecord {
   readonly #name: string
   readonly #store: Pick<Store, 'setting' | 'setSetting'>
   readonly #log: Log
-  #saved: string | null = null
+  #saved: ReadonlySet<string> | null = null
   #isLoaded = false
 
   /** @param name the same in each run of this collector, another one for every other collector on the store */
@@ -38,15 +38,18 @@ export class WatchedRecord {
 
   /** Writes down what is watched now, where that has changed. Nothing before `load`: it would forget what is still to be ended. */
   async save(scopes: readonly string[]): Promise<void> {
-    const text = JSON.stringify([...scopes].sort())
-    if (!this.#isLoaded || text === this.#saved) return
+    const saved = this.#saved
+    // Asked every second, of a thousand nodes: nothing is put together where nothing changed.
+    const isSame = saved?.size === scopes.length && scopes.every((scope) => saved.has(scope))
+    if (!this.#isLoaded || isSame) return
     const { [this.#name]: _, ...others } = await this.#read()
     const kept = Object.entries(others).slice(1 - MAX_COLLECTORS)
+    const watched = [...scopes].sort()
     await this.#store.setSetting(
       WATCHED_KEY,
-      JSON.stringify(Object.fromEntries([...kept, [this.#name, JSON.parse(text)]])),
+      JSON.stringify(Object.fromEntries([...kept, [this.#name, watched]])),
     )
-    this.#saved = text
+    this.#saved = new Set(watched)
   }
 
   async #read(): Promise<Record<string, string[]>> {

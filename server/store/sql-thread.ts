@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { AppError } from '../contract/errors.ts'
 import type { ReadTools } from './read-tools.ts'
@@ -85,36 +85,85 @@ const rowsOf = (found: Iterable<unknown[]>): unknown[][] => {
   return rows
 }
 
-const execute = (sql: string, args: unknown): SqlTable => {
-  try {
-    const statement = opened().prepare(sql)
-    statement.setReturnArrays(true)
-    const columns = statement.columns()
-    const values = ((args ?? []) as unknown[]).map(toSql)
-    if (columns.length === 0) {
-      const { changes, lastInsertRowid } = statement.run(...values)
-      return {
-        columns: [],
-        columnTypes: [],
-        rows: [],
-        rowsAffected: Number(changes),
-        lastInsertRowid: BigInt(lastInsertRowid),
-      }
-    }
+/** Statements that stay prepared: of those the same text comes again and again, for every node of a chart for example. */
+const maxPrepared = 64
+/** Longer ones list rows or names, and hardly come twice. */
+const maxPreparedLength = 2_000
+const prepared = new Map<string, Statement>()
+
+/** `close` is there since Node.js 26, and its types do not know it yet. */
+type Statement = StatementSync & { close(): void }
+
+const prepare = (sql: string): Statement => {
+  const known = prepared.get(sql)
+  if (known !== undefined) {
+    // Not in two hands, and gone where it fails.
+    prepared.delete(sql)
+    return known
+  }
+  const statement = opened().prepare(sql) as Statement
+  statement.setReturnArrays(true)
+  return statement
+}
+
+/** What a statement holds is no part of the heap: without a word it would be held until that is collected, which may take minutes. */
+const putBack = (sql: string, statement: Statement): void => {
+  if (sql.length > maxPreparedLength) {
+    statement.close()
+    return
+  }
+  prepared.set(sql, statement)
+  for (const [oldest, unused] of prepared) {
+    if (prepared.size <= maxPrepared) break
+    prepared.delete(oldest)
+    unused.close()
+  }
+}
+
+const forgetPrepared = (): void => {
+  for (const statement of prepared.values()) statement.close()
+  prepared.clear()
+}
+
+const answerOf = (statement: Statement, args: unknown): SqlTable => {
+  const columns = statement.columns()
+  const values = ((args ?? []) as unknown[]).map(toSql)
+  if (columns.length === 0) {
+    const { changes, lastInsertRowid } = statement.run(...values)
     return {
-      columns: columns.map(({ name }) => name),
-      columnTypes: columns.map(({ type }) => type ?? ''),
-      rows: rowsOf(statement.iterate(...values) as unknown as Iterable<unknown[]>),
-      rowsAffected: 0,
-      lastInsertRowid: undefined,
+      columns: [],
+      columnTypes: [],
+      rows: [],
+      rowsAffected: Number(changes),
+      lastInsertRowid: BigInt(lastInsertRowid),
     }
+  }
+  return {
+    columns: columns.map(({ name }) => name),
+    columnTypes: columns.map(({ type }) => type ?? ''),
+    rows: rowsOf(statement.iterate(...values) as unknown as Iterable<unknown[]>),
+    rowsAffected: 0,
+    lastInsertRowid: undefined,
+  }
+}
+
+const execute = (sql: string, args: unknown): SqlTable => {
+  let statement: Statement | null = null
+  try {
+    statement = prepare(sql)
+    const table = answerOf(statement, args)
+    putBack(sql, statement)
+    return table
   } catch (error) {
+    statement?.close()
     throw named(error)
   }
 }
 
 /** A script brings its own transaction; one that failed in the middle leaves none open. */
 const script = (sql: string): void => {
+  // It may change what tables look like.
+  forgetPrepared()
   try {
     opened().exec(sql)
   } catch (error) {
@@ -139,6 +188,7 @@ const open = (path: string, readOnly: boolean): void => {
 }
 
 const close = (): void => {
+  forgetPrepared()
   database?.close()
   database = null
 }

@@ -5,6 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SqlClient } from '../../server/store/sql-client.ts'
+import type { SqlTable } from '../../server/store/sql-message.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../../server/store/sqlite-store.ts'
 import { event, iso, log, start } from './fixtures.ts'
 
@@ -245,4 +246,61 @@ describe('a thread that holds a connection', () => {
     expect(ends).toEqual([])
     rmSync(folder, { recursive: true, force: true })
   }, 30_000)
+
+  describe('keeps statements prepared', () => {
+    let folder: string
+    let client: SqlClient
+    const ask = async (sql: string, args: unknown[] = []) =>
+      (await client.call<SqlTable>({ op: 'execute', sql, args })).rows
+
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'tidegate-thread-'))
+      client = new SqlClient('test', () => undefined)
+      await client.call({ op: 'open', path: join(folder, 'a.db'), readOnly: false })
+      await ask('CREATE TABLE "things" ("id" INTEGER PRIMARY KEY, "name" TEXT NOT NULL)')
+    })
+    afterEach(async () => {
+      await client.end()
+      rmSync(folder, { recursive: true, force: true })
+    })
+
+    it('and answers each time by what was asked then', async () => {
+      for (const id of [1, 2, 3]) await ask('INSERT INTO "things" VALUES (?, ?)', [id, `thing ${id}`])
+      for (const id of [3, 1, 4, 2])
+        expect(await ask('SELECT "name" FROM "things" WHERE "id" = ?', [id])).toEqual(
+          id === 4 ? [] : [[`thing ${id}`]],
+        )
+    })
+
+    it('of which one that was refused works the next time', async () => {
+      const insert = 'INSERT INTO "things" VALUES (?, ?)'
+      await ask(insert, [1, 'a'])
+      await expect(ask(insert, [1, 'b'])).rejects.toMatchObject({ code: 'SQLITE_CONSTRAINT' })
+      await expect(ask(insert, [2, null])).rejects.toMatchObject({ code: 'SQLITE_CONSTRAINT' })
+      await ask(insert, [2, 'b'])
+      expect(await ask('SELECT "name" FROM "things" ORDER BY "id"')).toEqual([['a'], ['b']])
+    })
+
+    it('and knows the columns of a table that was changed', async () => {
+      const all = { op: 'execute', sql: 'SELECT * FROM "things"', args: [] } as const
+      await ask('INSERT INTO "things" VALUES (1, ?)', ['a'])
+      expect((await client.call<SqlTable>(all)).columns).toEqual(['id', 'name'])
+      await client.call({ op: 'script', sql: 'ALTER TABLE "things" ADD COLUMN "size" INTEGER' })
+      expect(await client.call<SqlTable>(all)).toMatchObject({
+        columns: ['id', 'name', 'size'],
+        rows: [[1, 'a', null]],
+      })
+    })
+
+    it('of any number and length, and none holds up a checkpoint', async () => {
+      for (let turn = 0; turn < 300; turn++) expect(await ask(`SELECT ${turn}`)).toEqual([[turn]])
+      const long = `SELECT '${'x'.repeat(5_000)}'`
+      for (let turn = 0; turn < 3; turn++) expect(await ask(long)).toEqual([['x'.repeat(5_000)]])
+      await ask('PRAGMA journal_mode = WAL')
+      await ask('INSERT INTO "things" VALUES (1, ?)', ['a'])
+      await ask('SELECT * FROM "things"')
+      // Busy, pages in the log, pages brought back.
+      expect(await ask('PRAGMA wal_checkpoint(TRUNCATE)')).toEqual([[0, 0, 0]])
+    })
+  })
 })

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { HeldBack } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
+import { Slices } from '../slices.ts'
 import { type DetectOptions, thresholdsFor } from './detect.ts'
 import { SIGNAL_RULES } from './registry.ts'
 import type {
@@ -146,7 +147,10 @@ export class Detector {
     }
   }
 
-  /** One look at everything. Rejects with the first fault of the book, after everything else was looked at. */
+  /**
+   * One look at everything, in slices: a thousand nodes by every rule are more than the event loop may be held for. Rejects with the first
+   * fault of the book, after everything else was looked at.
+   */
   async evaluate(now: number): Promise<void> {
     const faults: unknown[] = []
     // What cannot be written of one condition must not hide all others.
@@ -159,8 +163,9 @@ export class Detector {
     ])
     for (const scope of there) this.#own.add(scope)
     const looked = new Map<string, RuleScope>()
-    const heldBefore = this.#heldBack
-    this.#heldBack = new Map()
+    // Who asks in the middle of the look is told of the last one.
+    const heldBack = new Map<string, HeldBack & { window: string }>()
+    const slices = new Slices()
     const fallen = new Set<string>()
     const held = new Set(this.#book.held().map(({ kind, scope }) => keyOf(kind, scope)))
     for (const rule of this.#rules) {
@@ -168,26 +173,32 @@ export class Detector {
       // Who cannot say what it is about has not given anything up.
       if (scopes === undefined) fallen.add(rule.kind)
       for (const scope of scopes ?? []) {
+        if (slices.isOver) await slices.rest()
         const key = keyOf(rule.kind, scope.id)
         looked.set(key, scope)
         const verdict = this.#verdictOf(rule, scope, now)
         // Nearly all signals are closed nearly always: that costs the book nothing.
-        const heldBack = heldBefore.get(key)
+        const before = this.#heldBack.get(key)
         // Who throws has not said that it is over.
-        if (heldBack && (verdict === undefined || verdict.state === 'hold')) this.#heldBack.set(key, heldBack)
+        if (before && (verdict === undefined || verdict.state === 'hold')) heldBack.set(key, before)
         if (verdict === undefined || (verdict.state === 'closed' && !held.has(key))) continue
-        await attempt(this.#report(rule, scope, verdict, now))
+        await attempt(this.#report(rule, scope, verdict, now, heldBack))
       }
     }
+    this.#heldBack = heldBack
     for (const each of this.#book.held()) {
       if (looked.has(keyOf(each.kind, each.scope)) || fallen.has(each.kind)) continue
       // Another collector on the same store watches it, and closes it.
       if (!this.#ownsAll && !this.#own.has(each.scope)) continue
       await attempt(this.#book.observe(each, { state: 'closed', because: this.#whyLeft(each) }, now))
     }
-    const kindOf = (key: string): string => key.slice(0, key.indexOf('|'))
-    for (const key of this.#states.keys())
-      if (!looked.has(key) && !fallen.has(kindOf(key))) this.#states.delete(key)
+    for (const key of this.#states.keys()) {
+      const [kind, scope] = [key.slice(0, key.indexOf('|')), key.slice(key.indexOf('|') + 1)]
+      if (looked.has(key) || fallen.has(kind)) continue
+      // What came while this look was under way is looked at by the next one.
+      const isNew = !there.has(scope) && this.#scopeOf(scope) !== null
+      if (!isNew) this.#states.delete(key)
+    }
     this.#scopes = looked
     const drains = this.#drains().map(({ id, region, steps }) => ({
       id,
@@ -212,7 +223,14 @@ export class Detector {
     })
   }
 
-  async #report(rule: SignalRule, scope: RuleScope, verdict: SignalVerdict, now: number): Promise<void> {
+  /** @param heldBack takes what maintenance holds back */
+  async #report(
+    rule: SignalRule,
+    scope: RuleScope,
+    verdict: SignalVerdict,
+    now: number,
+    heldBack: Map<string, HeldBack & { window: string }>,
+  ): Promise<void> {
     const { id, region } = scope
     const wasOpen = this.#book.signal(rule.kind, id) !== null
     const nodes = verdict.state === 'open' ? (verdict.nodes ?? scope.nodes) : scope.nodes
@@ -226,7 +244,7 @@ export class Detector {
         await this.#book.observe(signal, verdict, now, explained)
       } else {
         const since = new Date(verdict.startedAt).toISOString()
-        this.#heldBack.set(keyOf(rule.kind, id), {
+        heldBack.set(keyOf(rule.kind, id), {
           ...{ kind: rule.kind, scope: id, sentence: verdict.sentence, since },
           window: window.id,
         })

@@ -281,6 +281,56 @@ describe('the detector', () => {
     ])
   })
 
+  describe('a look that takes long', () => {
+    const nodes = Array.from({ length: 30 }, (_, index) => ({ id: `fra-${index}` }))
+    /** Every node costs some milliseconds, as a slow machine would make them. */
+    const slow = defineRule({
+      ...busy,
+      verdict(count, context) {
+        const until = performance.now() + 3
+        while (performance.now() < until) Math.sqrt(until)
+        return busy.verdict(count, context)
+      },
+    })
+    const turns = () => {
+      let count = 0
+      const timer = setInterval(() => {
+        count += 1
+      }, 1)
+      return {
+        get count() {
+          return count
+        },
+        stop: () => clearInterval(timer),
+      }
+    }
+
+    it('lets everybody else have turns in between', async () => {
+      const { detector } = detectorOf([slow], scriptedView({ nodes }))
+      const others = turns()
+      await detector.evaluate(1_000)
+      others.stop()
+      expect(others.count).toBeGreaterThan(2)
+    })
+
+    it('takes in what happens in between, also to a node that came in between', async () => {
+      const fleet = { ...scriptedView({ nodes }) }
+      const { book, detector } = detectorOf([slow], fleet, { 'push.stuck': { received: 1 } })
+      const looking = detector.evaluate(1_000)
+      await new Promise((resolve) => setImmediate(resolve))
+      Object.assign(fleet, scriptedView({ nodes: [...nodes, { id: 'fra-new' }] }))
+      detector.take(reading('fra-0'))
+      detector.take(reading('fra-new'))
+      await looking
+      await detector.evaluate(2_000)
+      // By which of the two looks the first is seen is a matter of the machine.
+      expect(book.lines).toEqual([
+        expect.stringContaining('push.stuck node:fra-0 opened: node:fra-0 counts 1'),
+        '2000 push.stuck node:fra-new opened: node:fra-new counts 1',
+      ])
+    })
+  })
+
   it('closes what a node that left had open', async () => {
     const nodes = [{ id: 'fra-1' }, { id: 'fra-2' }]
     const fleet = { ...scriptedView({ nodes }) }
