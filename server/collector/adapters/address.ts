@@ -6,6 +6,8 @@ import { type Lookup, Names, type NamesFigures } from './names.ts'
 /** Cloud metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure's wire server. */
 const METADATA = new Set(['fd00:ec2::254', '100.100.100.200', '168.63.129.16'])
 const NEVER = new Set(['linkLocal', 'unspecified', 'broadcast', 'multicast'])
+/** URLs of which it is remembered whether they may be asked. */
+const MAX_ASKED = 10_000
 /** Names that mean this machine by what they are (RFC 6761 §6.3); any other that leads here may be somebody's trick. */
 const LOCAL_NAME = /^(?:.+\.)?localhost\.?$/i
 
@@ -38,6 +40,8 @@ export interface AdjustableRules extends AddressRules {
 class PollRules implements AdjustableRules {
   readonly #names: Names
   #ranges: readonly AddressRange[]
+  /** What is asked with every poll, and changes with the ranges alone: by URL, of those that somebody wrote and of those made here. */
+  readonly #asked = [new Map<string, string | null>(), new Map<string, string | null>()] as const
 
   constructor(allow: readonly string[], names: Names) {
     this.#names = names
@@ -46,6 +50,7 @@ class PollRules implements AdjustableRules {
 
   setAllow(allow: readonly string[]): void {
     this.#ranges = allow.map(parseRange)
+    for (const asked of this.#asked) asked.clear()
   }
 
   get names(): NamesFigures {
@@ -74,6 +79,16 @@ class PollRules implements AdjustableRules {
   }
 
   refusesUrl(url: string, embedded: boolean): string | null {
+    const asked = this.#asked[embedded ? 1 : 0]
+    const known = asked.get(url)
+    if (known !== undefined) return known
+    const refusal = this.#judgeUrl(url, embedded)
+    if (asked.size >= MAX_ASKED) asked.clear()
+    asked.set(url, refusal)
+    return refusal
+  }
+
+  #judgeUrl(url: string, embedded: boolean): string | null {
     if (!URL.canParse(url)) return 'the address is not a URL'
     const parsed = new URL(url)
     if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {

@@ -107,3 +107,22 @@ export const totalOf = (facts: Pick<Facts, 'counters'>, name: CounterName): numb
   const parts = facts.counters[name]
   return parts && Object.values(parts).reduce((sum, count) => sum + count, 0)
 }
+
+/** Counters as read last, with those that the newest answer lacks as they were before. */
+export const withNewer = (before: Counters, newest: Counters): Counters => {
+  if (covers(newest, before)) return newest
+  const counters: Partial<Record<CounterName, CountByPart>> = { ...before }
+  for (const [name, parts] of Object.entries(newest) as [CounterName, CountByPart][])
+    counters[name] = { ...counters[name], ...parts }
+  return counters
+}
+
+/** Whether every part of every counter in `before` is in `newest` too: nearly always, so that nothing has to be put together. */
+const covers = (newest: Counters, before: Counters): boolean => {
+  for (const name in before) {
+    const parts = newest[name as CounterName]
+    if (parts === undefined) return false
+    for (const part in before[name as CounterName]) if (typeof parts[part] !== 'number') return false
+  }
+  return true
+}

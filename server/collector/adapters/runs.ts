@@ -1,4 +1,4 @@
-import type { Counters } from './facts.ts'
+import { type CounterName, type Counters, withNewer } from './facts.ts'
 
 /** What one answer says about which run of the process gave it. */
 export interface RunEvidence {
@@ -15,7 +15,7 @@ interface Run {
   at: number
   epoch: string
   uptimeMs: number | null
-  counts: ReadonlyMap<string, number>
+  counters: Counters
 }
 
 /**
@@ -29,15 +29,14 @@ export class Runs {
 
   /** The epoch of the run that gave this answer. */
   epochOf(id: string, evidence: RunEvidence): string {
-    const { epoch, uptimeMs } = evidence
-    const counts = countsOf(evidence.counters)
+    const { epoch, uptimeMs, counters } = evidence
     const before = this.#known.get(id)
-    const isNew = before === undefined || hasRestarted(before, evidence, counts)
+    const isNew = before === undefined || hasRestarted(before, evidence)
     const run = epoch ?? (isNew ? `seen-${evidence.at}-${++this.#told}` : before.epoch)
+    const isSame = before !== undefined && run === before.epoch
     // What is missing in one answer is compared again when it is back.
-    const merged =
-      before !== undefined && run === before.epoch ? new Map([...before.counts, ...counts]) : counts
-    this.#known.set(id, { at: evidence.at, epoch: run, uptimeMs, counts: merged })
+    const known = isSame ? withNewer(before.counters, counters) : counters
+    this.#known.set(id, { at: evidence.at, epoch: run, uptimeMs, counters: known })
     return run
   }
 
@@ -49,30 +48,24 @@ export class Runs {
 /** Programs say in whole seconds how long they run. */
 const UPTIME_STEP_MS = 1_000
 
-const hasRestarted = (
-  before: Run,
-  { at, uptimeMs }: RunEvidence,
-  counts: ReadonlyMap<string, number>,
-): boolean => {
+const hasRestarted = (before: Run, { at, uptimeMs, counters }: RunEvidence): boolean => {
   // Where both answers say how long it runs, that is the whole truth. Of two looks at once the earlier may be done last: it saw less.
   if (before.uptimeMs !== null && uptimeMs !== null) {
     const earlierMs = before.at > at ? before.at - at + UPTIME_STEP_MS : 0
     return uptimeMs < before.uptimeMs - earlierMs
   }
   let fell = false
-  for (const [name, count] of counts) {
-    const last = before.counts.get(name)
-    if (last === undefined) continue
-    // One that goes up and down is no counter, whatever it was mapped to: the others say that the process goes on.
-    if (count > last) return false
-    fell ||= count < last
+  for (const name of Object.keys(counters) as CounterName[]) {
+    const then = before.counters[name]
+    const now = counters[name]
+    if (then === undefined || now === undefined) continue
+    for (const [part, count] of Object.entries(now)) {
+      const last = then[part]
+      if (typeof last !== 'number') continue
+      // One that goes up and down is no counter, whatever it was mapped to: the others say that the process goes on.
+      if (count > last) return false
+      fell ||= count < last
+    }
   }
   return fell
 }
-
-const countsOf = (counters: Counters): Map<string, number> =>
-  new Map(
-    Object.entries(counters).flatMap(([name, parts]) =>
-      Object.entries(parts).map(([part, count]) => [`${name} ${part}`, count] as const),
-    ),
-  )

@@ -108,6 +108,8 @@ const stepIn = (drain: Drain, node: string): StepView | null => {
 /** The fleet as the rules of signals see it: always of now. */
 export class LiveFleetView implements FleetView {
   readonly #sources: FleetViewSources
+  /** Rules ask for every node with every reading and every look; what they get is always of now. */
+  readonly #views = new WeakMap<FleetNode, LiveNodeView>()
 
   constructor(sources: FleetViewSources) {
     this.#sources = sources
@@ -118,16 +120,16 @@ export class LiveFleetView implements FleetView {
   }
 
   nodes(): readonly NodeView[] {
-    return this.#views(this.#sources.fleet.members())
+    return this.#sources.fleet.members().map((node) => this.#viewOf(node))
   }
 
   node(id: string): NodeView | null {
     const node = this.#sources.fleet.member(id)
-    return node && new LiveNodeView(node, this.#sources)
+    return node && this.#viewOf(node)
   }
 
   nodesOf(region: string): readonly NodeView[] {
-    return this.#views(this.#sources.fleet.nodesOf(region))
+    return this.#sources.fleet.nodesOf(region).map((node) => this.#viewOf(node))
   }
 
   unreachableSince(region: string): number | null {
@@ -138,7 +140,11 @@ export class LiveFleetView implements FleetView {
     return this.#sources.fleet.hosts.registeredHosts(region)
   }
 
-  #views(nodes: readonly FleetNode[]): NodeView[] {
-    return nodes.map((node) => new LiveNodeView(node, this.#sources))
+  #viewOf(node: FleetNode): NodeView {
+    const known = this.#views.get(node)
+    if (known !== undefined) return known
+    const view = new LiveNodeView(node, this.#sources)
+    this.#views.set(node, view)
+    return view
   }
 }

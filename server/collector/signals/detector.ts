@@ -64,12 +64,12 @@ export class Detector {
   readonly #drains: () => readonly RelatedDrain[]
   readonly #log: Log
   readonly #rules: readonly SignalRule[]
-  /** What was looked at last, by rule and scope: a burst of events is about few of them. */
-  #scopes = new Map<string, RuleScope>()
-  /** What each rule holds of each scope. */
-  readonly #states = new Map<string, unknown>()
-  /** As merged for each scope: it is asked for with every fact. */
-  readonly #thresholds = new Map<string, Record<string, unknown>>()
+  /** What was looked at last, by rule and then scope: a burst of events is about few of them. */
+  #scopes = new Map<string, Map<string, RuleScope>>()
+  /** What each rule holds of each scope. Every fact and look asks for it: no key is put together of two names for that. */
+  readonly #states = new Map<string, Map<string, unknown>>()
+  /** As merged for each scope, by rule: it is asked for with every fact. */
+  readonly #thresholds = new Map<string, Map<string, { region: string; merged: Record<string, unknown> }>>()
   /** What is watched, or was and is not finished with: `node:fra-1`, `region:fra`. */
   readonly #own = new Set<string>()
   /** Whatever the book holds is ours, until it was looked at once. */
@@ -139,10 +139,10 @@ export class Detector {
       this.#guarded(rule, `what happened (${fact.type})`, () => {
         const id = rule.about(fact, this.#fleet)
         if (id === null) return
-        const scope = this.#scopes.get(keyOf(rule.kind, id)) ?? this.#scopeOf(id)
+        const scope = this.#scopes.get(rule.kind)?.get(id) ?? this.#scopeOf(id)
         if (scope === null) return
         const state = rule.take(this.#stateOf(rule, scope.id), fact, this.#contextOf(rule, scope))
-        this.#states.set(keyOf(rule.kind, scope.id), state)
+        this.#statesOf(rule).set(scope.id, state)
       })
     }
   }
@@ -162,7 +162,7 @@ export class Detector {
       ...this.#fleet.regions().map((id) => `region:${id}`),
     ])
     for (const scope of there) this.#own.add(scope)
-    const looked = new Map<string, RuleScope>()
+    const looked = new Map<string, Map<string, RuleScope>>()
     // Who asks in the middle of the look is told of the last one.
     const heldBack = new Map<string, HeldBack & { window: string }>()
     const slices = new Slices()
@@ -172,11 +172,14 @@ export class Detector {
       const scopes = this.#guarded(rule, 'its scopes', () => rule.scopes(this.#fleet))
       // Who cannot say what it is about has not given anything up.
       if (scopes === undefined) fallen.add(rule.kind)
+      const lookedHere = new Map<string, RuleScope>()
+      looked.set(rule.kind, lookedHere)
       for (const scope of scopes ?? []) {
         if (slices.isOver) await slices.rest()
-        const key = keyOf(rule.kind, scope.id)
-        looked.set(key, scope)
+        lookedHere.set(scope.id, scope)
         const verdict = this.#verdictOf(rule, scope, now)
+        if (verdict?.state === 'closed' && held.size === 0) continue
+        const key = keyOf(rule.kind, scope.id)
         // Nearly all signals are closed nearly always: that costs the book nothing.
         const before = this.#heldBack.get(key)
         // Who throws has not said that it is over.
@@ -187,17 +190,19 @@ export class Detector {
     }
     this.#heldBack = heldBack
     for (const each of this.#book.held()) {
-      if (looked.has(keyOf(each.kind, each.scope)) || fallen.has(each.kind)) continue
+      if (looked.get(each.kind)?.has(each.scope) || fallen.has(each.kind)) continue
       // Another collector on the same store watches it, and closes it.
       if (!this.#ownsAll && !this.#own.has(each.scope)) continue
       await attempt(this.#book.observe(each, { state: 'closed', because: this.#whyLeft(each) }, now))
     }
-    for (const key of this.#states.keys()) {
-      const [kind, scope] = [key.slice(0, key.indexOf('|')), key.slice(key.indexOf('|') + 1)]
-      if (looked.has(key) || fallen.has(kind)) continue
-      // What came while this look was under way is looked at by the next one.
-      const isNew = !there.has(scope) && this.#scopeOf(scope) !== null
-      if (!isNew) this.#states.delete(key)
+    for (const [kind, states] of this.#states) {
+      if (fallen.has(kind)) continue
+      for (const scope of states.keys()) {
+        if (looked.get(kind)?.has(scope)) continue
+        // What came while this look was under way is looked at by the next one.
+        const isNew = !there.has(scope) && this.#scopeOf(scope) !== null
+        if (!isNew) states.delete(scope)
+      }
     }
     this.#scopes = looked
     const drains = this.#drains().map(({ id, region, steps }) => ({
@@ -215,11 +220,16 @@ export class Detector {
 
   #verdictOf(rule: SignalRule, scope: RuleScope, now: number): SignalVerdict | undefined {
     return this.#guarded(rule, scope.id, () => {
-      if (rule.forget) {
-        const left = rule.forget(this.#stateOf(rule, scope.id), now)
-        this.#states.set(keyOf(rule.kind, scope.id), left)
-      }
-      return rule.verdict(this.#stateOf(rule, scope.id), { ...this.#contextOf(rule, scope), now })
+      const state = this.#stateOf(rule, scope.id)
+      const left = rule.forget ? rule.forget(state, now) : state
+      if (left !== state) this.#statesOf(rule).set(scope.id, left)
+      return rule.verdict(left, {
+        scope,
+        thresholds: this.thresholdsOf(rule, scope),
+        fleet: this.#fleet,
+        open: this.#book.signal(rule.kind, scope.id),
+        now,
+      })
     })
   }
 
@@ -252,7 +262,7 @@ export class Detector {
     }
     if (!wasOpen || verdict.state !== 'closed') return
     this.#guarded(rule, id, () => {
-      if (rule.afterClose) this.#states.set(keyOf(rule.kind, id), rule.afterClose(this.#stateOf(rule, id)))
+      if (rule.afterClose) this.#statesOf(rule).set(id, rule.afterClose(this.#stateOf(rule, id)))
     })
   }
 
@@ -269,12 +279,20 @@ export class Detector {
   }
 
   #stateOf(rule: SignalRule, scope: string): unknown {
-    const key = keyOf(rule.kind, scope)
-    const known = this.#states.get(key)
+    const states = this.#statesOf(rule)
+    const known = states.get(scope)
     if (known !== undefined) return known
     const state = rule.start()
-    this.#states.set(key, state)
+    states.set(scope, state)
     return state
+  }
+
+  #statesOf({ kind }: SignalRule): Map<string, unknown> {
+    const known = this.#states.get(kind)
+    if (known !== undefined) return known
+    const states = new Map<string, unknown>()
+    this.#states.set(kind, states)
+    return states
   }
 
   #contextOf(rule: SignalRule, scope: RuleScope): RuleContext<Record<string, unknown>> {
@@ -291,13 +309,17 @@ export class Detector {
     rule: Pick<SignalRule<unknown, Thresholds>, 'kind' | 'of' | 'thresholds'>,
     { id, region, nodes }: RuleScope,
   ): z.output<Thresholds> {
-    const key = keyOf(rule.kind, `${region}|${id}`)
-    const known = this.#thresholds.get(key)
-    if (known) return known as z.output<Thresholds>
+    let ofRule = this.#thresholds.get(rule.kind)
+    if (ofRule === undefined) {
+      ofRule = new Map()
+      this.#thresholds.set(rule.kind, ofRule)
+    }
+    const known = ofRule.get(id)
+    if (known?.region === region) return known.merged as z.output<Thresholds>
     const node = rule.of === 'node' ? nodes[0] : undefined
-    const thresholds = thresholdsFor(this.#options, rule, { region, node })
-    this.#thresholds.set(key, thresholds)
-    return thresholds
+    const merged = thresholdsFor(this.#options, rule, { region, node })
+    ofRule.set(id, { region, merged })
+    return merged
   }
 
   /** Nobody looks at what left the configuration any more: what was open of it would be open for ever. */

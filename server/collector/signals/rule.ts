@@ -171,5 +171,15 @@ export const nodeScope = ({ id, region }: Pick<NodeView, 'id' | 'region'>): Rule
   nodes: [id],
 })
 
+/** Who a node is never changes: its scope is put together once, for all rules and looks. */
+const scopes = new WeakMap<NodeView, RuleScope>()
+
 /** A scope a node. */
-export const everyNode = (fleet: FleetView): RuleScope[] => fleet.nodes().map(nodeScope)
+export const everyNode = (fleet: FleetView): RuleScope[] =>
+  fleet.nodes().map((node) => {
+    const known = scopes.get(node)
+    if (known !== undefined) return known
+    const scope = nodeScope(node)
+    scopes.set(node, scope)
+    return scope
+  })

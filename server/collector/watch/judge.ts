@@ -192,9 +192,11 @@ export const judge = (
   const flapping = badOnes >= (previous.flapping ? flapEnds : flapBegins)
   problems.push(...flapWords({ recent, flapping }))
   if (losses.lossy) problems.push(`lossy: ${Math.round(losses.lossRate * 100)} % of its polls get lost`)
-  const median = medianOf(previous.baseline)
   const tookMs = Math.max(0, reading.durationMs - (reading.ownLagMs ?? 0))
-  const slow = isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
+  // Nearly every poll is quick enough whatever is usual: nothing is sorted for those.
+  const mayBeSlow = tookMs > Math.min(thresholds.slowMs, thresholds.slowAlwaysMs)
+  const median = mayBeSlow ? medianOf(previous.baseline) : null
+  const slow = mayBeSlow && isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
   if (slow)
     problems.push(
       `slow: ${Math.round(tookMs)} ms${median === null ? '' : ` against a median of ${Math.round(median)} ms`}`,

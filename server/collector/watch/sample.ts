@@ -1,5 +1,5 @@
 import { type MetricName, SERIES_METRICS } from '../../contract/series.ts'
-import type { CountByPart, CounterName, Facts } from '../adapters/facts.ts'
+import { type CountByPart, type CounterName, type Facts, withNewer } from '../adapters/facts.ts'
 
 /** Values of one poll by the names of `/series`; what the node does not say is absent here, not zero. */
 export type SampleValues = Partial<Record<MetricName, number>>
@@ -45,10 +45,16 @@ const isShown = (name: string): name is MetricName => name in SERIES_METRICS
  * till now counted at a time that is not known.
  */
 const increase = (now: CountByPart, then: CountByPart | undefined): number | null => {
-  const known = Object.keys(now).filter((part) => then?.[part] !== undefined)
-  if (known.length === 0) return null
-  const rose = known.reduce((sum, part) => sum + (now[part] ?? 0) - (then?.[part] ?? 0), 0)
-  return Math.max(0, rose)
+  if (then === undefined) return null
+  let isKnown = false
+  let rose = 0
+  for (const part in now) {
+    const last = then[part]
+    if (typeof last !== 'number') continue
+    isKnown = true
+    rose += (now[part] ?? 0) - last
+  }
+  return isKnown ? Math.max(0, rose) : null
 }
 
 const sumOf = (parts: CountByPart): number => Object.values(parts).reduce((sum, count) => sum + count, 0)
@@ -58,10 +64,7 @@ const sumOf = (parts: CountByPart): number => Object.values(parts).reduce((sum, 
  * part that is missing once does not come back as everything it ever counted.
  */
 export const countedBase = (base: CountedBase | null, current: CountedBase): CountedBase => {
-  const { epoch } = current
-  if (base === null || base.epoch !== epoch) return { epoch, counters: current.counters }
-  const counters = { ...base.counters }
-  for (const [name, parts] of Object.entries(current.counters) as [CounterName, CountByPart][])
-    counters[name] = { ...counters[name], ...parts }
-  return { epoch, counters }
+  const { epoch, counters } = current
+  if (base === null || base.epoch !== epoch) return { epoch, counters }
+  return { epoch, counters: withNewer(base.counters, counters) }
 }

@@ -31,6 +31,12 @@ const mapOf = ({ preset, map }: JsonTarget): JsonMap => ({
   ...map,
 })
 
+/** What a target is asked for, and where in its answer what stands. */
+interface Question {
+  readonly path: string
+  readonly map: JsonMap
+}
+
 /**
  * Programs that say how they are as JSON, whatever its shape: the configuration maps their values to names by JSON Pointers. They are
  * polled and drawn; they have no events, and no drain of their own.
@@ -40,17 +46,19 @@ export class JsonAdapter implements Adapter<JsonTarget> {
   readonly #probe: HttpProbe
   readonly #runs = new Runs()
   readonly #intake = new Intake()
+  /** A target is never changed, only taken the place of: its question is put together once. */
+  readonly #questions = new WeakMap<JsonTarget, Question>()
 
   constructor(options: HttpProbeOptions) {
     this.#probe = new HttpProbe(options)
   }
 
   async probe(target: JsonTarget): Promise<Reading> {
-    const { text, saidAt, ...answer } = await this.#probe.ask(target, pathOf(target.url))
+    const { path, map } = this.#questionOf(target)
+    const { text, saidAt, ...answer } = await this.#probe.ask(target, path)
     if (text === undefined) return answer
     const read = readJson(text)
     if (!read.ok) return { ...answer, outcome: 'bad_body', reason: read.reason }
-    const map = mapOf(target)
     const { ok, region, version, epoch, uptimeMs, gauges, missing, ...mapped } = readFacts(read.value, map)
     if (map.region !== undefined && region !== target.region) {
       const said = region === undefined ? `no region at ${map.region}` : `region ${region}`
@@ -104,6 +112,14 @@ export class JsonAdapter implements Adapter<JsonTarget> {
 
   close(): Promise<void> {
     return this.#probe.close()
+  }
+
+  #questionOf(target: JsonTarget): Question {
+    const known = this.#questions.get(target)
+    if (known !== undefined) return known
+    const question = { path: pathOf(target.url), map: mapOf(target) }
+    this.#questions.set(target, question)
+    return question
   }
 
   /** What came in, of a gateway that says only when it last did. */
