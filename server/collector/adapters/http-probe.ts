@@ -1,9 +1,10 @@
 import { isIP, type Socket } from 'node:net'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import { buildConnector } from 'undici'
 import type { TlsMaterial } from '../../contract/kinds/entry.ts'
 import { type AddressRules, BlockedAddressError } from './address.ts'
 import { Charset } from './charset.ts'
-import { ContinueFilter } from './continue-filter.ts'
+import type { AnswerFields } from './http-answer.ts'
+import { GivenUpError, HttpLine, type LineTaker } from './http-line.ts'
 import type { PollOutcome, Reading } from './reading.ts'
 import { closedByServer, type TlsParty, tlsFailure } from './tls-failure.ts'
 
@@ -57,11 +58,10 @@ interface Exchange {
 interface Line {
   url: string
   tls: TlsMaterial | undefined
-  client: Client
+  http: HttpLine
   used: boolean
-  /** Of the connection that is open. */
-  filter: ContinueFilter | null
-  socket: Socket | null
+  /** As `url` says. */
+  host: string
   /** The newest connection over which an answer came. */
   answeredOn: Socket | null
   /** The name in its address, and null for a literal address, which leads nowhere else. */
@@ -84,8 +84,7 @@ export interface HttpProbeOptions {
 }
 
 /**
- * Polls nodes by GET over one kept-alive connection each. `Dispatcher.dispatch` is used as it is: streams and promises around it cost
- * several times as much as the poll itself.
+ * Polls nodes by GET over one kept-alive connection each.
  */
 export class HttpProbe {
   readonly #options: HttpProbeOptions
@@ -127,9 +126,7 @@ export class HttpProbe {
     const line = this.#lines.get(id)
     if (!line) return
     this.#lines.delete(id)
-    line.client.destroy().catch(() => {
-      // Destroying twice rejects; the connection is gone either way.
-    })
+    line.http.destroy()
   }
 
   async close(): Promise<void> {
@@ -143,7 +140,7 @@ export class HttpProbe {
       known &&
       known.url === target.url &&
       known.tls === target.tls &&
-      !known.client.destroyed &&
+      !known.http.isDestroyed &&
       !known.isStale
     ) {
       this.#lookUpAgain(known, target)
@@ -151,48 +148,35 @@ export class HttpProbe {
     }
     this.forget(target.id)
     const lookup = this.#options.rules.lookup(target.embedded)
-    const host = new URL(target.url).hostname
-    const dial = buildConnector({
-      ...target.tls,
-      // What is read is HTTP/1.1: bounds of heads and bodies hold for that.
-      allowH2: false,
-      timeout: target.timeoutMs ?? this.#options.timeoutMs,
-      lookup: (name, options, done) => {
-        line.isLookingUp = true
-        lookup(name, options, (...found) => {
-          line.isLookingUp = false
-          line.lookedUpAt = performance.now()
-          done(...found)
-        })
-      },
-    })
+    const url = new URL(target.url)
+    const dial = (landing: object) =>
+      buildConnector({
+        ...target.tls,
+        ...landing,
+        // What is read is HTTP/1.1: bounds of heads and bodies hold for that.
+        allowH2: false,
+        timeout: target.timeoutMs ?? this.#options.timeoutMs,
+        lookup: (name, options, done) => {
+          line.isLookingUp = true
+          lookup(name, options, (...found) => {
+            line.isLookingUp = false
+            line.lookedUpAt = performance.now()
+            done(...found)
+          })
+        },
+      })
     const line: Line = {
       url: target.url,
       tls: target.tls,
+      host: url.host,
       used: false,
-      socket: null,
-      filter: null,
       answeredOn: null,
-      name: isIP(host.replace(/^\[|\]$/g, '')) === 0 ? host : null,
+      name: isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : null,
       isLookingUp: false,
       lookedUpAt: 0,
       underWay: 0,
       isStale: false,
-      client: new Client(new URL(target.url).origin, {
-        pipelining: 1,
-        keepAliveTimeout: 30_000,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        maxHeaderSize: 16_384,
-        allowH2: false,
-        connect: (options, made) =>
-          dial(options, (...[error, socket]) => {
-            if (error !== null) return made(error, null)
-            line.socket = socket
-            line.filter = new ContinueFilter(socket)
-            made(null, socket)
-          }),
-      }),
+      http: new HttpLine(url, dial),
     }
     this.#lines.set(target.id, line)
     return line
@@ -203,9 +187,10 @@ export class HttpProbe {
    * address has left the answer, or may not be asked any more, the connection is given up.
    */
   #lookUpAgain(line: Line, target: ProbeTarget): void {
-    const address = line.socket?.remoteAddress
+    if (line.name === null) return
+    const address = line.http.socket?.remoteAddress
     const { lookUpAgainMs = LOOK_UP_AGAIN_MS, rules } = this.#options
-    if (line.name === null || address === undefined || line.isLookingUp) return
+    if (address === undefined || line.isLookingUp) return
     if (performance.now() - line.lookedUpAt < lookUpAgainMs) return
     line.lookedUpAt = performance.now()
     rules.lookup(target.embedded)(line.name, { all: true }, (error, found) => {
@@ -253,41 +238,44 @@ export class HttpProbe {
         Math.max(1, remainingMs),
       )
 
-      const handler: Dispatcher.DispatchHandler = {
-        onRequestStart() {
+      const taker: LineTaker = {
+        onStart() {
           line.used = true
-          line.filter?.expect()
         },
-        onResponseStart(_controller, statusCode, answered) {
-          if (statusCode < 200) return
+        onHead(statusCode, fields) {
           status = statusCode
-          line.answeredOn = line.socket
-          saidAt = typeof answered.date === 'string' ? Date.parse(answered.date) : Number.NaN
-          const refusal = headerRefusal(statusCode, answered, maxBytes)
+          line.answeredOn = line.http.socket
+          saidAt = fields.date === undefined ? Number.NaN : Date.parse(fields.date)
+          const refusal = headerRefusal(statusCode, fields, maxBytes)
           if (refusal) refuse(refusal.outcome, refusal.reason)
-          charset = new Charset(String(answered['content-type'] ?? ''))
+          else charset = new Charset(fields['content-type'] ?? '')
         },
-        onResponseData(_controller, chunk) {
+        onBody(landed) {
           if (settled) return
-          bytes += chunk.length
+          bytes += landed.length
           if (bytes > maxBytes) return refuse('too_large', `the answer is larger than ${maxBytes} bytes`)
+          const chunk = Buffer.from(landed)
           const fault = charset.take(chunk)
           if (fault === null) take(chunk)
           else refuse('bad_body', `the answer ${fault}`)
         },
-        onResponseEnd() {
+        onEnd() {
           const fault = charset.end()
           if (fault !== null)
             return settle({ outcome: 'bad_body', status, reason: `the answer ${fault}` }, true)
-          const text = withoutMark(Buffer.concat(chunks).toString('utf8'))
+          const [first] = chunks
+          const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
+          const text = withoutMark(whole.toString('utf8'))
           const said = Number.isFinite(saidAt) ? { saidAt } : {}
           settle({ outcome: 'ok', status, reason: 'answered', text, ...said }, true)
         },
-        onResponseError(_controller, error) {
+        onError(error) {
+          if (settled) return
           // One that we closed is no reason to go there once more.
-          const isOurs = line.client.destroyed
+          const isOurs = error instanceof GivenUpError
           const failure = failureOf(error, target)
-          const isFirst = line.socket !== null && line.socket !== line.answeredOn
+          const { socket } = line.http
+          const isFirst = socket !== null && socket !== line.answeredOn
           if (isFirst && !isOurs && failure.outcome === 'refused' && /^https:/i.test(target.url))
             return settle({ outcome: 'tls', status, reason: closedByServer(target.tls) }, false)
           if (status !== null && failure.outcome === 'refused')
@@ -295,19 +283,38 @@ export class HttpProbe {
           settle({ ...failure, status, retryable: wasUsed && status === null && !isOurs }, false)
         },
       }
-      const asked = {
-        accept: options.accept ?? 'application/json',
-        'accept-encoding': 'identity',
-        'user-agent': 'tidegate-collector',
-        ...options.headers,
-      }
       try {
-        line.client.dispatch({ method: options.method ?? 'GET', path, headers: asked }, handler)
+        const isLast = options.headers?.connection === 'close'
+        line.http.ask(requestOf(line.host, path, options), taker, isLast)
       } catch (error) {
         settle({ ...failureOf(error, target), status: null }, false)
       }
     })
   }
+}
+
+const UNSENDABLE_PATH = /[^\x21-\x7e]/
+const UNSENDABLE_FIELD = /[^\t\x20-\x7e\x80-\xff]/
+
+/** The head of a request that has no body. Throws where something in it cannot be sent as it is. */
+const requestOf = (host: string, path: string, { method = 'GET', accept, headers }: AskOptions): string => {
+  if (!path.startsWith('/') || UNSENDABLE_PATH.test(path)) throw new Error('the path cannot be sent')
+  const fields: Record<string, string> = {
+    host,
+    connection: 'keep-alive',
+    accept: accept ?? 'application/json',
+    'accept-encoding': 'identity',
+    'user-agent': 'tidegate-collector',
+    ...(method === 'POST' ? { 'content-length': '0' } : {}),
+    ...headers,
+  }
+  let head = `${method} ${path} HTTP/1.1\r\n`
+  for (const name in fields) {
+    const value = fields[name] ?? ''
+    if (UNSENDABLE_FIELD.test(value)) throw new Error(`the header ${name} cannot be sent`)
+    head += `${name}: ${value}\r\n`
+  }
+  return `${head}\r\n`
 }
 
 /** An IPv4 address is the same one in the form of IPv6. */
@@ -318,14 +325,14 @@ const withoutMark = (text: string): string => (text.charCodeAt(0) === 0xfeff ? t
 
 const headerRefusal = (
   statusCode: number,
-  headers: Record<string, string | string[] | undefined>,
+  headers: AnswerFields,
   maxBytes: number,
 ): Pick<Exchange, 'outcome' | 'reason'> | null => {
   if (statusCode >= 300 && statusCode < 400 && statusCode !== 304) {
     return { outcome: 'redirect', reason: `answered ${statusCode}; redirects are not followed` }
   }
   if (statusCode !== 200) return { outcome: 'bad_status', reason: `answered ${statusCode}` }
-  const encoding = String(headers['content-encoding'] ?? 'identity').toLowerCase()
+  const encoding = (headers['content-encoding'] ?? 'identity').toLowerCase()
   // Nothing is ever inflated: a kilobyte of gzip can be a gigabyte of zeros.
   if (encoding !== 'identity')
     return { outcome: 'bad_body', reason: `content encoding ${encoding.slice(0, 20)} is not accepted` }

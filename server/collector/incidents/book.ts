@@ -81,6 +81,8 @@ export class IncidentBook {
 
   /** The open signal of this kind and scope, with when its evidence began and when it was noticed. */
   signal(kind: string, scope: string): OpenSignal | null {
+    // Asked for every rule and scope once a second, nearly always with nothing open.
+    if (!this.#kept.holdsAny) return null
     const kept = this.#kept.holding(keyOf(kind, scope))
     const signal = kept && openSignal(kept.incident, kind, scope)
     if (!signal) return null

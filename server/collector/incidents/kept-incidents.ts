@@ -126,6 +126,11 @@ export class KeptIncidents {
     return this.#kept.get(id) ?? null
   }
 
+  /** False where no signal is open: nobody has to ask for one by name. */
+  get holdsAny(): boolean {
+    return this.#holders.size > 0
+  }
+
   /** The incident in which a signal is open. */
   holding(key: string): KeptIncident | null {
     const id = this.#holders.get(key)

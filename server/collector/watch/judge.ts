@@ -196,7 +196,8 @@ export const judge = (
   // Nearly every poll is quick enough whatever is usual: nothing is sorted for those.
   const mayBeSlow = tookMs > Math.min(thresholds.slowMs, thresholds.slowAlwaysMs)
   const median = mayBeSlow ? medianOf(previous.baseline) : null
-  const slow = mayBeSlow && isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
+  const slow =
+    mayBeSlow && isSlow(tookMs, previous.baseline.length < BASELINE_NEEDED ? null : median, thresholds)
   if (slow)
     problems.push(
       `slow: ${Math.round(tookMs)} ms${median === null ? '' : ` against a median of ${Math.round(median)} ms`}`,
