@@ -117,7 +117,7 @@ export class AnswerReader {
       // What does not begin as an answer never becomes one.
       if (!'HTTP/1.'.startsWith(whole.toString('latin1', 0, Math.min(7, whole.length))))
         throw new AnswerError('HPE_INVALID_VERSION', 'it does not begin with HTTP/1')
-      if (/(?:^|[^\r])\n/.test(whole.toString('latin1', Math.max(0, before - 1))))
+      if (/[^\r]\n/.test(whole.toString('latin1', Math.max(0, before - 1))))
         throw new AnswerError('HPE_CR_EXPECTED', 'a line of its head does not end with CRLF')
       this.#held = Buffer.from(whole)
       return bytes.length
