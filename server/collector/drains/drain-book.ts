@@ -128,10 +128,14 @@ export class DrainBook {
 
   /** What is out of service because of a drain that ended or holds, oldest first. */
   held(): HeldPart[] {
-    const known = new Set(this.#options.fleet.nodes().map((node) => node.id))
+    let known: ReadonlySet<string> | null = null
     return heldParts(
       this.runs.map((run) => run.drain),
-      known,
+      (node) => {
+        // Every overview asks, and nearly always nothing is out: the whole fleet is not put together for that.
+        known ??= new Set(this.#options.fleet.nodes().map(({ id }) => id))
+        return known.has(node)
+      },
     )
   }
 

@@ -3,15 +3,15 @@ import type { Drain, HeldPart } from '../../contract/drains.ts'
 
 /**
  * What is out of service and waits for somebody's Resume, oldest first. What a newer drain has taken over is that one's, and what
- * is not configured any more (`known`) is nobody's.
+ * is not configured any more is nobody's.
  */
-export const heldParts = (drains: readonly Drain[], known: ReadonlySet<string>): HeldPart[] => {
+export const heldParts = (drains: readonly Drain[], isKnown: (node: string) => boolean): HeldPart[] => {
   const active = drains.filter(isActiveDrain)
   const parts: HeldPart[] = []
   for (const drain of drains) {
     const nodes = nodesOut(drain).filter(
       (node) =>
-        known.has(node) &&
+        isKnown(node) &&
         !active.some((other) => other.id !== drain.id && other.steps.some((step) => step.node === node)),
     )
     if (nodes.length === 0) continue

@@ -180,11 +180,12 @@ export class Detector {
         const verdict = this.#verdictOf(rule, scope, now)
         if (verdict?.state === 'closed' && held.size === 0) continue
         const key = keyOf(rule.kind, scope.id)
-        // Nearly all signals are closed nearly always: that costs the book nothing.
         const before = this.#heldBack.get(key)
         // Who throws has not said that it is over.
         if (before && (verdict === undefined || verdict.state === 'hold')) heldBack.set(key, before)
-        if (verdict === undefined || (verdict.state === 'closed' && !held.has(key))) continue
+        // Nearly all signals are closed, or stay as they are, nearly always: that costs the book nothing.
+        if (verdict === undefined || verdict.state === 'hold') continue
+        if (verdict.state === 'closed' && !held.has(key)) continue
         await attempt(this.#report(rule, scope, verdict, now, heldBack))
       }
     }

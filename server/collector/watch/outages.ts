@@ -33,8 +33,7 @@ export const announce = (
   const announcements: Announcement[] = []
   const next: Announced = { nodes: new Map(announced.nodes), regions: new Map(announced.regions) }
 
-  for (const region of new Set(nodes.map((node) => node.region))) {
-    const members = nodes.filter((node) => node.region === region)
+  for (const [region, members] of Map.groupBy(nodes, (node) => node.region)) {
     const alive = members.filter((node) => isAlive(node.judgement))
     if (alive.length > 0) next.regions.delete(region)
     for (const node of alive) {
