@@ -3,7 +3,15 @@ import { type Operator, seriousFindings, signIn } from './operator.ts'
 import { test } from './story.ts'
 import type { Tidegate } from './tidegate.ts'
 
-const CHARTS = ['connections', 'tunnels', 'pushes', 'reconnects', 'session_invalidations', 'tokens_pruned']
+const CHARTS = [
+  'connections',
+  'tunnels',
+  'pushes',
+  'requests',
+  'reconnects',
+  'session_invalidations',
+  'tokens_pruned',
+]
 
 test.describe('an operator who watches', () => {
   let operator: Operator

@@ -300,7 +300,7 @@ export class Collector implements CollectorHandle {
   ): Promise<FleetChange> {
     const { change, added, removed } = await this.drains.decide(async () => {
       const change = this.fleet.compare(regions, nodes)
-      this.#refuseHeld(change)
+      this.#refuseHeld(change, nodes)
       await commit(change)
       return { change, ...this.fleet.setTargets(regions, nodes) }
     })
@@ -532,20 +532,30 @@ export class Collector implements CollectorHandle {
   }
 
   /** A node that leaves while a drain has it would stay out of service, and no page would have its way back. */
-  #refuseHeld({ removed }: FleetChange): void {
+  #refuseHeld({ removed, changed }: FleetChange, targets: readonly NodeTarget[]): void {
     const leaving = new Set(removed.map((node) => node.id))
+    const next = new Map(targets.map((target) => [target.id, target]))
+    const isLost = ({ id }: { id: string }): boolean => {
+      const target = next.get(id)
+      return target !== undefined && this.#adapters.drains(() => target) === null
+    }
+    const told = new Set<string>()
+    /** Whoever took it out could not give it back any more. */
+    const losing = new Set(changed.filter(isLost).map(({ id }) => id))
     const problems = this.#drainHolds().flatMap(({ id, state, nodes }) =>
       nodes
-        .filter((node) => leaving.delete(node))
+        .filter((node) => (leaving.has(node) || losing.has(node)) && !told.has(node) && told.add(node))
         .map((node) => ({
           path: 'nodes',
-          message: `lacks ${node} in its region, which drain ${id} (${state}) has; bring it back, or end the drain: the file is then read again by itself`,
+          message: losing.has(node)
+            ? `has no drain webhook for ${node} any more, by which drain ${id} (${state}) gives it back; bring it back, or end the drain: the file is then read again by itself`
+            : `lacks ${node} in its region, which drain ${id} (${state}) has; bring it back, or end the drain: the file is then read again by itself`,
         })),
     )
     if (problems.length === 0) return
     throw new AppError('ERR_CONFLICT', `Nodes of drains that are under way would leave the configuration`, {
       problems,
-      nodes: this.drained(removed.map(({ id }) => id)),
+      nodes: this.drained([...leaving, ...losing]),
     })
   }
 

@@ -132,6 +132,29 @@ describe('a drain of a region of three kinds', () => {
 })
 
 describe('a webhook', () => {
+  it('that a drain needs to give its node back does not leave the configuration before that', {
+    timeout: 60_000,
+  }, async () => {
+    rig = await startMixedRig()
+    const { collector } = rig
+    const { id } = await collector.drains.create(GATEWAY, ana)
+    const regions = collector.regions().map(({ id: region, name }) => ({ id: region, name }))
+    const targets = collector.fleet.members().map(({ target }) => target)
+    const bare = targets.map(({ drain: _, ...target }) => target as (typeof targets)[number])
+    await expect(collector.setTargets(regions, bare)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      facts: {
+        nodes: ['gw-1'],
+        problems: [{ message: expect.stringContaining('no drain webhook for gw-1') }],
+      },
+    })
+    const { version } = await rig.drain(id)
+    await collector.drains.act(id, 'abort', { version, end: 'serving' }, ana)
+    await rig.until(id, 'aborted')
+    await collector.setTargets(regions, bare)
+    expect(collector.node('gw-1')?.drains).toBeNull()
+  })
+
   it('that is away is asked until it hears, with one key, and the drain says why it waits', {
     timeout: 60_000,
   }, async () => {
