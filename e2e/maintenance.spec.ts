@@ -49,7 +49,7 @@ test.describe('an operator who announces maintenance', () => {
     const card = viewer.page.locator('li[data-region="fra"]')
     await expect(card.getByRole('link', { name: 'maintenance' })).toBeVisible()
     await viewer.page.goto('/maintenance')
-    await expect(viewer.page.getByText('you are viewer')).toBeVisible()
+    await expect(viewer.page.getByText('yours is viewer')).toBeVisible()
     await expect(viewer.page.getByRole('button', { name: /^End/ })).toHaveCount(0)
     await viewer.page.goto('/nodes/fra-1')
     await expect(viewer.page.getByText('Kernel update (CVE-2026-1234)')).toBeVisible()
