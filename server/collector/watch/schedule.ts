@@ -31,11 +31,15 @@ const SLICE_MINIMUM = 4
 /** Runs at once: what a thousand silent nodes may hold open until their deadlines. */
 const MAX_UNDER_WAY = 256
 
+/** Turns begin at whole multiples of this: those of one moment cost the process one awakening, and their answers come together. */
+const GRAIN_MS = 20
+
 /** A place in [0, intervalMs) that a target keeps for ever (FNV-1a), so that a thousand of them do not fire at once. */
 export const offsetOf = (id: string, intervalMs: number): number => {
   let hash = 0x811c9dc5
   for (let i = 0; i < id.length; i += 1) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193) >>> 0
-  return hash % intervalMs
+  const place = hash % intervalMs
+  return place - (place % GRAIN_MS)
 }
 
 /** One target with its turns. */
