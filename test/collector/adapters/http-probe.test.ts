@@ -87,3 +87,25 @@ describe('an answer that begins with interim answers', () => {
     expect(await ask()).toMatchObject({ outcome: 'ok', text: CONTINUE })
   })
 })
+
+describe('one connection to a node', () => {
+  it('carries one question after the other, also where they are asked at once', async () => {
+    const answers = ['1', '22', '333'].map((text) => [
+      `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+    ])
+    const { ask, connections } = await peer(answers)
+    const read = await Promise.all([ask(), ask(), ask()])
+    expect(read.map(({ text }) => text)).toEqual(['1', '22', '333'])
+    expect(connections()).toBe(1)
+  })
+
+  it('is not used again where the node keeps it for a moment only, or says that it closes it', async () => {
+    const { ask, connections } = await peer([
+      ['HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 2\r\n\r\n{}'],
+      ['HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}'],
+      [FINAL],
+    ])
+    for (let poll = 0; poll < 4; poll += 1) expect(await ask()).toMatchObject({ outcome: 'ok', text: '{}' })
+    expect(connections()).toBe(3)
+  })
+})
