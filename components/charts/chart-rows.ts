@@ -19,7 +19,9 @@ export type Measure = 'value' | 'per_second' | 'per_step'
 export interface LineSource {
   key: string
   /** `to`: epoch ms at which the answer ends. */
-  data: (Pick<SeriesAnswer, 'series' | 'step'> & { to: number }) | undefined
+  data:
+    | (Pick<SeriesAnswer, 'series' | 'step'> & Partial<Pick<SeriesAnswer, 'gaps'>> & { to: number })
+    | undefined
   metric: MetricName
 }
 
@@ -49,6 +51,8 @@ export const chartRows = (lines: readonly LineSource[], measure: Measure): Chart
       []) {
       // The newest step is still filling up: a rate, or a sum over nodes, would always dip at the end.
       if (measure !== 'per_step' && t + step > data.to - SETTLE_MS) continue
+      // What was counted in the little of a step that was measured is no rate of the whole: after a restart it would be a dip to zero.
+      if (measure === 'per_second' && unmeasuredIn(data.gaps ?? [], t, t + step) > step / 2) continue
       if (previous !== null && t - previous > HOLE_STEPS * step) row(previous + step)
       const here = row(t)
       here[key] = measure === 'per_second' ? average / (step / 1000) : average
@@ -64,6 +68,20 @@ export const chartRows = (lines: readonly LineSource[], measure: Measure): Chart
     [...rows.values()].sort((a, b) => a.t - b.t),
     lines,
   )
+}
+
+/** Milliseconds of a span in which the collector itself measured nothing. */
+const unmeasuredIn = (gaps: SeriesAnswer['gaps'], from: number, to: number): number => {
+  let covered = 0
+  let until = from
+  for (const gap of gaps.filter(({ node }) => node === undefined).sort((a, b) => a.from - b.from)) {
+    const begin = Math.max(gap.from, until)
+    const end = Math.min(gap.to, to)
+    if (end <= begin) continue
+    covered += end - begin
+    until = end
+  }
+  return covered
 }
 
 /** A line that has no point at an instant which only another line has is joined over it, unless its own hole is real. */

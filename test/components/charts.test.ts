@@ -60,6 +60,21 @@ describe('chartRows', () => {
   it('turns an increase into a rate by the length of its step', () => {
     expect(rowsOf([point(0, 12)], 'per_second', { step: 4_000 })[0]?.a).toBe(3)
   })
+  it('draws no rate of a step of which the collector missed more than half, and none is lost of the others', () => {
+    const points = [point(0, 10), point(1_000, 0), point(2_000, 10)]
+    const missed = (from: number, to: number, node?: string) => ({
+      gaps: [{ from, to, reason: 'collector stopped', ...(node === undefined ? {} : { node }) }],
+    })
+    const rates = (over: object) => rowsOf(points, 'per_second', over).map(({ t, a }) => [t, a])
+    expect(rates(missed(1_000, 1_600))).toEqual([
+      [0, 10],
+      [2_000, 10],
+    ])
+    // Half of it is enough, and so is what one node of many missed.
+    expect(rates(missed(1_000, 1_500))).toContainEqual([1_000, 0])
+    expect(rates(missed(1_000, 2_000, 'fra-1'))).toContainEqual([1_000, 0])
+  })
+
   it('joins lines by time and leaves a line null where it was not measured', () => {
     const rows = chartRows(
       [
