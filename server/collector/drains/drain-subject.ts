@@ -21,7 +21,16 @@ export const subjectOf = (
     .filter((each) => (node === undefined ? each.region === region : each.id === node))
   if (nodes.length === 0) {
     const what = node === undefined ? `region ${region}` : `node ${node}`
-    throw new AppError('ERR_NOT_FOUND', `There is no ${what} in this fleet`, {})
+    const isOther = fleet
+      .nodes()
+      .some((each) => (node === undefined ? each.id === region : each.region === node))
+    const other =
+      node === undefined ? `a node of that name (tidegate drain ${region} --node)` : 'a region of that name'
+    throw new AppError(
+      'ERR_NOT_FOUND',
+      `There is no ${what} in this fleet${isOther ? `, but ${other}` : ''}`,
+      {},
+    )
   }
   return { region: region ?? null, node: node ?? null, nodes }
 }

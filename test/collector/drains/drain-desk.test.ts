@@ -178,6 +178,10 @@ describe('the drain desk', () => {
     expect(await codeOf(desk.create({ ...request, region: 'ams', confirm: 'ams' }, ana))).toBe(
       'ERR_NOT_FOUND',
     )
+    // Who takes a node for a region is told that it is one.
+    await expect(desk.create({ ...request, region: 'fra-1', confirm: 'fra-1' }, ana)).rejects.toThrow(
+      'There is no region fra-1 in this fleet, but a node of that name (tidegate drain fra-1 --node)',
+    )
     expect(fleet.order).toEqual([])
   })
 
