@@ -1,4 +1,3 @@
-import { Suspense } from 'react'
 import { MaintenanceForm } from '@/components/maintenance/maintenance-form.tsx'
 import { MaintenanceLists } from '@/components/maintenance/maintenance-lists.tsx'
 import { PageHeading } from '@/components/ui/page-heading.tsx'
@@ -11,9 +10,7 @@ export default function MaintenancePage() {
         intro="What is announced here opens no incident while it lasts. What still holds when it ends opens one in the next second."
       />
       <MaintenanceLists />
-      <Suspense>
-        <MaintenanceForm />
-      </Suspense>
+      <MaintenanceForm />
     </>
   )
 }
