@@ -10,7 +10,7 @@ import type { Reading } from '../server/collector/adapters/reading.ts'
 import { Adapters } from '../server/collector/adapters/registry.ts'
 import { Fleet } from '../server/collector/fleet/fleet.ts'
 import { overviewOf } from '../server/collector/fleet/overview.ts'
-import { judge } from '../server/collector/watch/judge.ts'
+import { judge } from '../server/collector/judgement/judge.ts'
 import { createLog } from '../server/observe/log.ts'
 
 const { values } = parseArgs({

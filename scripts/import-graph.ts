@@ -1,4 +1,5 @@
-// Circles in the import graph, type imports included: two files that need each other cannot be read, moved or tested alone.
+// Circles in the import graph, type imports included: two files that need each other cannot be read, moved or tested alone, and nor can
+// two folders.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix, sep } from 'node:path'
@@ -46,6 +47,38 @@ export const importGraph = (base = root): ReadonlyMap<string, readonly string[]>
 }
 
 /**
+ * What one part of a folder imports of another: a part is a file of the folder's own, or a folder in it with all that is below. A file
+ * counts for itself, so the words that a folder's parts share may stand below them, and the file that puts them together above.
+ */
+export const partGraphs = (
+  graph: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> => {
+  const folders = new Map<string, Map<string, Set<string>>>()
+  for (const [file, imported] of graph) {
+    for (const other of imported) {
+      if (other === file) continue
+      const [from, to] = [file.split('/'), other.split('/')]
+      const depth = from.findIndex((name, index) => name !== to[index])
+      const partOf = (path: string[]): string => path.slice(0, depth + 1).join('/')
+      const parts = folders.getOrInsertComputed(from.slice(0, depth).join('/'), () => new Map())
+      parts.getOrInsertComputed(partOf(from), () => new Set()).add(partOf(to))
+    }
+  }
+  return new Map(
+    [...folders].map(([folder, parts]) => [
+      folder,
+      new Map([...parts].map(([part, others]) => [part, [...others]])),
+    ]),
+  )
+}
+
+/** The circles between parts of one folder, where at least one is a folder; those between files alone are `circles`. */
+export const folderCircles = (graph: ReadonlyMap<string, readonly string[]>): string[][] =>
+  [...partGraphs(graph).values()]
+    .flatMap((parts) => circles(parts))
+    .filter((circle) => circle.some((part) => !graph.has(part)))
+
+/**
  * The groups of files that reach each other (Tarjan's strongly connected components), each as its shortest circle: of `[a, b]`
  * a imports b, and b imports a.
  */
@@ -86,12 +119,31 @@ const shortest = (graph: ReadonlyMap<string, readonly string[]>, group: Readonly
   return [start]
 }
 
+/** Who imports whom where one part leans on another, one line each: the first is the one to look at. */
+const importsBetween = (graph: ReadonlyMap<string, readonly string[]>, part: string, other: string): string[] => {
+  const isIn = (folder: string, file: string): boolean => file === folder || file.startsWith(`${folder}/`)
+  return [...graph].flatMap(([file, imported]) =>
+    isIn(part, file) ? imported.filter((to) => isIn(other, to)).map((to) => `${file} imports ${to}`) : [],
+  )
+}
+
 if (import.meta.main) {
-  const found = circles(importGraph())
+  const graph = importGraph()
+  const found = circles(graph)
   for (const circle of found) {
     process.stderr.write(
       `${[...circle, circle[0]].join('\n  → ')}\n  Move what both need into a file of its own, or hand it in as an argument.\n`,
     )
   }
-  process.exitCode = found.length === 0 ? 0 : 1
+  const folders = folderCircles(graph)
+  for (const circle of folders) {
+    const arrows = circle.map((part, index) => {
+      const other = circle[(index + 1) % circle.length] ?? part
+      return [`${part} → ${other}`, ...importsBetween(graph, part, other)].join('\n    ')
+    })
+    process.stderr.write(
+      `${arrows.join('\n')}\n  Move what both need into a folder of its own, or into a file beside them.\n`,
+    )
+  }
+  process.exitCode = found.length + folders.length === 0 ? 0 : 1
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { circles, importGraph } from '../scripts/import-graph.ts'
+import { circles, folderCircles, importGraph } from '../scripts/import-graph.ts'
 
 const folders: string[] = []
 const treeOf = (files: Record<string, string>): string => {
@@ -56,5 +56,55 @@ describe('the import graph', () => {
       'server/b.ts': "// import './a.ts'\n/* import './a.ts' */\nexport const url = 'http://x'",
     })
     expect(circles(importGraph(tree))).toEqual([])
+  })
+})
+
+describe('the folders of the product', () => {
+  it('have no circle, type imports included', () => {
+    expect(folderCircles(importGraph())).toEqual([])
+  })
+
+  it('are in one where two lean on each other by different files', () => {
+    const tree = treeOf({
+      'server/fleet/node.ts': "import type { Judgement } from '../watch/judge.ts'",
+      'server/fleet/fleet.ts': "import './node.ts'",
+      'server/watch/judge.ts': '',
+      'server/watch/watch.ts': "import '../fleet/fleet.ts'",
+    })
+    expect(circles(importGraph(tree))).toEqual([])
+    expect(folderCircles(importGraph(tree))).toEqual([['server/fleet', 'server/watch']])
+  })
+
+  it('are in one also where the way back leads through a file beside them', () => {
+    const tree = treeOf({
+      'server/notify/outbox.ts': "import '../incidents/book.ts'",
+      'server/incidents/desk.ts': "import '../handle.ts'",
+      'server/incidents/book.ts': '',
+      'server/handle.ts': "import './notify/message.ts'",
+      'server/notify/message.ts': '',
+    })
+    expect(folderCircles(importGraph(tree))).toEqual([
+      ['server/handle.ts', 'server/notify', 'server/incidents'],
+    ])
+  })
+
+  it('are seen at every depth', () => {
+    const tree = treeOf({
+      'server/a/x/one.ts': "import '../y/two.ts'",
+      'server/a/y/two.ts': '',
+      'server/a/y/three.ts': "import '../x/four.ts'",
+      'server/a/x/four.ts': '',
+    })
+    expect(folderCircles(importGraph(tree))).toEqual([['server/a/x', 'server/a/y']])
+  })
+
+  it('may share words that stand beside them, and be put together by a registry beside them', () => {
+    const tree = treeOf({
+      'server/adapters/registry.ts': "import './caddy/adapter.ts'\nimport './nginx/adapter.ts'",
+      'server/adapters/caddy/adapter.ts': "import '../reading.ts'",
+      'server/adapters/nginx/adapter.ts': "import '../reading.ts'",
+      'server/adapters/reading.ts': '',
+    })
+    expect(folderCircles(importGraph(tree))).toEqual([])
   })
 })

@@ -70,7 +70,7 @@ const forbidden: Forbidden[] = [
     'stays in its adapter',
   ],
   [
-    'server/collector/watch/judge.ts',
+    'server/collector/judgement/judge.ts',
     "import type { JsonTarget } from '../adapters/json/adapter.ts'",
     'stays in its adapter',
   ],
@@ -185,7 +185,7 @@ const allowed: [file: string, statement: string][] = [
     "import type { Health } from '../../../contract/health.ts'",
   ],
   ['server/collector/collector.ts', "import { Adapters } from './adapters/registry.ts'"],
-  ['server/collector/watch/judge.ts', "import type { Reading } from '../adapters/reading.ts'"],
+  ['server/collector/judgement/judge.ts', "import type { Reading } from '../adapters/reading.ts'"],
   ['server/collector/drains/plan.ts', "import type { Node } from '../../contract/index.ts'"],
   ['server/collector/drains/run.ts', "import type { Store } from '../../store/store.ts'"],
   ['server/collector/drains/run.ts', "import { open } from '../incidents/open.ts'"],

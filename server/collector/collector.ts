@@ -46,7 +46,7 @@ import { nodeDown } from './signals/node-down.ts'
 import { nodeScope } from './signals/rule.ts'
 import { ControlRoom } from './watch/control-room.ts'
 import { HeartbeatRings } from './watch/heartbeats.ts'
-import { JUDGE_DEFAULTS } from './watch/judge.ts'
+import { JUDGE_DEFAULTS } from './judgement/judge.ts'
 import { Watch } from './watch/watch.ts'
 import { WatchedRecord } from './watched-record.ts'
 

@@ -18,6 +18,9 @@ import type {
   Node,
   NodeConnection,
   NodeDetail,
+  Notification,
+  NotificationChannel,
+  NotificationTest,
   Overview,
   Page,
   Region,
@@ -28,7 +31,6 @@ import type {
   Tunnel,
 } from '../contract/index.ts'
 import type { NodeProbeRequest } from '../contract/probe.ts'
-import type { NotificationDesk } from './notify/notifications.ts'
 
 /** What the API may ask of the collector. Methods that change something write their audit row first and reject with an `AppError`. */
 export interface CollectorHandle {
@@ -99,4 +101,30 @@ export interface MaintenanceDesk {
   create(request: MaintenanceCreateRequest, actor: Actor): Promise<MaintenanceWindow>
   /** Ends an active window now, and removes a planned one. */
   end(id: string, actor: Actor): Promise<void>
+}
+
+export interface ChannelCounts {
+  channel: string
+  sent: number
+  retried: number
+  failed: number
+  heldBack: number
+  waiting: number
+  failing: boolean
+}
+
+/** What the API may ask of notifications. */
+export interface NotificationDesk {
+  list(filter: {
+    channel?: string
+    incident?: string
+    state?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<Notification>>
+  channels(): Promise<NotificationChannel[]>
+  /** Rejects with `ERR_NOT_FOUND`, and with `ERR_CONFLICT` where a message is on its way by that channel. */
+  test(channel: string, actor: Actor): Promise<NotificationTest>
+  /** For metrics. */
+  counts(): ChannelCounts[]
 }

@@ -3,7 +3,7 @@ import type { Fleet } from './fleet/fleet.ts'
 import type { Recorder } from './history/recorder.ts'
 import type { IncidentBook } from './incidents/book.ts'
 import type { Detector } from './signals/detector.ts'
-import type { Announced } from './watch/outages.ts'
+import type { Announced } from './judgement/outages.ts'
 import type { Watch } from './watch/watch.ts'
 import type { WatchedRecord } from './watched-record.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isoTime, pageSchema } from './answers/parts.ts'
+import { isoTime, pageSchema } from './parts.ts'
 import { DRAIN_PHASES, NODE_STATES } from './states.ts'
 
 const text = z.string().max(1024)

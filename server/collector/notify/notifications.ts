@@ -13,6 +13,7 @@ import {
 import { listWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { OutboxPlan, Store, StoredNotification } from '../../store/store.ts'
+import type { ChannelCounts, NotificationDesk } from '../handle.ts'
 import type { IncidentTeller } from '../incidents/kept-incidents.ts'
 import { Recurring } from '../recurring.ts'
 import { changeBetween, planOf, repeatsOf } from './conversation.ts'
@@ -43,32 +44,6 @@ export interface NotificationsOptions {
   /** Address of the pages, without a slash at its end. */
   url: string
   times?: Partial<CourierTimes>
-}
-
-export interface ChannelCounts {
-  channel: string
-  sent: number
-  retried: number
-  failed: number
-  heldBack: number
-  waiting: number
-  failing: boolean
-}
-
-/** What the API may ask of notifications. */
-export interface NotificationDesk {
-  list(filter: {
-    channel?: string
-    incident?: string
-    state?: string
-    limit?: number
-    cursor?: string
-  }): Promise<Page<Notification>>
-  channels(): Promise<NotificationChannel[]>
-  /** Rejects with `ERR_NOT_FOUND`, and with `ERR_CONFLICT` where a message is on its way by that channel. */
-  test(channel: string, actor: Actor): Promise<NotificationTest>
-  /** For metrics. */
-  counts(): ChannelCounts[]
 }
 
 const isoOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())

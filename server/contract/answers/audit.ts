@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, isoTime, pageSchema } from './parts.ts'
+import { count, isoTime, pageSchema } from '../parts.ts'
 
 export const auditRowSchema = z
   .object({

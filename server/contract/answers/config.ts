@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isoTime } from './parts.ts'
+import { isoTime } from '../parts.ts'
 
 /** One mistake of a configuration: where, and what to write instead. */
 export const configProblemSchema = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nodeConnectionSchema } from '../node-api.ts'
-import { count, pageSchema } from './parts.ts'
+import { count, pageSchema } from '../parts.ts'
 
 /** `GET /connections`: of one node, or of the fleet. */
 export const connectionListSchema = pageSchema(nodeConnectionSchema)

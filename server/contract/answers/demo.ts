@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { SCENARIOS } from '../demo.ts'
-import { isoTime, pageSchema } from './parts.ts'
+import { isoTime, pageSchema } from '../parts.ts'
 
 export const scenarioSchema = z
   .object({

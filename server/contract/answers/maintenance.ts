@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isoTime, pageSchema } from './parts.ts'
+import { isoTime, pageSchema } from '../parts.ts'
 
 export const MAINTENANCE_STATES = ['planned', 'active', 'past'] as const
 export type MaintenanceState = (typeof MAINTENANCE_STATES)[number]

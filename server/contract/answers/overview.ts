@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { drainSchema, heldPartSchema } from './drain.ts'
 import { incidentSchema } from './incident.ts'
 import { nodeSchema } from './node.ts'
-import { count, isoTime, milliseconds } from './parts.ts'
+import { count, isoTime, milliseconds } from '../parts.ts'
 import { regionSchema } from './region.ts'
 import { roomProblemSchema } from './room.ts'
 

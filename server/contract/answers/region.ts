@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
 import { maintenanceMarkSchema } from './maintenance.ts'
 import { measuresSchema, nodeSchema } from './node.ts'
-import { count } from './parts.ts'
+import { count } from '../parts.ts'
 
 export const regionSchema = z
   .object({

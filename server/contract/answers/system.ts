@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, isoTime, milliseconds } from './parts.ts'
+import { count, isoTime, milliseconds } from '../parts.ts'
 import { roomCheckSchema } from './room.ts'
 
 const storeSchema = z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isoTime, pageSchema } from './parts.ts'
+import { isoTime, pageSchema } from '../parts.ts'
 import { seriesGapSchema } from './series.ts'
 
 export const TIMELINE_KINDS = [

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isoTime, milliseconds, pageSchema } from './parts.ts'
+import { isoTime, milliseconds, pageSchema } from '../parts.ts'
 
 export const tunnelSchema = z
   .object({

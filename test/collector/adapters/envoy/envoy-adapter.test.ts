@@ -4,7 +4,7 @@ import { createAddressRules } from '../../../../server/collector/adapters/addres
 import { EnvoyAdapter } from '../../../../server/collector/adapters/envoy/adapter.ts'
 import { readServerInfo } from '../../../../server/collector/adapters/envoy/server-info.ts'
 import type { EnvoyTarget } from '../../../../server/collector/adapters/envoy/target.ts'
-import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/watch/sample.ts'
+import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/judgement/sample.ts'
 import { nodeTableSchema } from '../../../../server/contract/answers/node-table.ts'
 import { startJsonNode } from '../json/json-node.ts'
 import { startEnvoyAdmin } from './envoy-admin.ts'

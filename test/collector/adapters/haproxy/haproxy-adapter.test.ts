@@ -10,7 +10,7 @@ import { readAnswer } from '../../../../server/collector/adapters/haproxy/answer
 import { serverState } from '../../../../server/collector/adapters/haproxy/server-state.ts'
 import { readStatistics, type StatRow } from '../../../../server/collector/adapters/haproxy/statistics.ts'
 import type { HaproxyTarget } from '../../../../server/collector/adapters/haproxy/target.ts'
-import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/watch/sample.ts'
+import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/judgement/sample.ts'
 import { nodeTableSchema } from '../../../../server/contract/answers/node-table.ts'
 import { ask, freePort, hasHaproxy, preamble, startHaproxy, startOrigin } from './haproxy.ts'
 

@@ -5,8 +5,8 @@ import { createAddressRules } from '../../../../server/collector/adapters/addres
 import { JsonAdapter, type JsonTarget } from '../../../../server/collector/adapters/json/adapter.ts'
 import { readFacts } from '../../../../server/collector/adapters/json/facts.ts'
 import { valueAt } from '../../../../server/collector/adapters/json/pointer.ts'
-import { judge, unknownJudgement } from '../../../../server/collector/watch/judge.ts'
-import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/watch/sample.ts'
+import { judge, unknownJudgement } from '../../../../server/collector/judgement/judge.ts'
+import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/judgement/sample.ts'
 import type { JsonMap } from '../../../../server/contract/json-map.ts'
 import { type JsonNode, startJsonNode } from './json-node.ts'
 

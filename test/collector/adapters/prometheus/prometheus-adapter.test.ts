@@ -8,8 +8,8 @@ import {
   type PrometheusTarget,
 } from '../../../../server/collector/adapters/prometheus/adapter.ts'
 import type { Reading } from '../../../../server/collector/adapters/reading.ts'
-import { judge, unknownJudgement } from '../../../../server/collector/watch/judge.ts'
-import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/watch/sample.ts'
+import { judge, unknownJudgement } from '../../../../server/collector/judgement/judge.ts'
+import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/judgement/sample.ts'
 import { nodeTableSchema } from '../../../../server/contract/answers/node-table.ts'
 import {
   PROMETHEUS_PRESETS,

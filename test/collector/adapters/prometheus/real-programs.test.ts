@@ -4,7 +4,7 @@ import {
   PrometheusAdapter,
   type PrometheusTarget,
 } from '../../../../server/collector/adapters/prometheus/adapter.ts'
-import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/watch/sample.ts'
+import { type CountedBase, countedBase, sampleOf } from '../../../../server/collector/judgement/sample.ts'
 import type { PrometheusMap } from '../../../../server/contract/prometheus-map.ts'
 import { freePort, hasProgram, startProgram } from '../program.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { failureOf } from '../../../server/collector/adapters/http-probe.ts'
 import type { Reading } from '../../../server/collector/adapters/reading.ts'
-import { type DoubtNode, networkDoubt } from '../../../server/collector/watch/network-doubt.ts'
+import { type DoubtNode, networkDoubt } from '../../../server/collector/judgement/network-doubt.ts'
 
 const failed = (code: string, at = 10_000): Reading => {
   const cause = Object.assign(new Error(`connect ${code}`), { code })

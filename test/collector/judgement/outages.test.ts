@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Judgement, unknownJudgement } from '../../../server/collector/watch/judge.ts'
-import { type Announced, announce } from '../../../server/collector/watch/outages.ts'
+import { type Judgement, unknownJudgement } from '../../../server/collector/judgement/judge.ts'
+import { type Announced, announce } from '../../../server/collector/judgement/outages.ts'
 
 const window = () => 8_000
 const none = (): Announced => ({ nodes: new Map(), regions: new Map() })

@@ -7,7 +7,7 @@ import {
   judgeStall,
   pollsToFall,
   unknownJudgement,
-} from '../../../server/collector/watch/judge.ts'
+} from '../../../server/collector/judgement/judge.ts'
 import type { Health } from '../../../server/contract/index.ts'
 import { healthDocument } from '../adapters/tidegate/health-document.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { factsOf } from '../../../server/collector/adapters/tidegate/facts.ts'
-import { countedBase, sampleOf } from '../../../server/collector/watch/sample.ts'
+import { countedBase, sampleOf } from '../../../server/collector/judgement/sample.ts'
 import { healthDocument } from '../adapters/tidegate/health-document.ts'
 
 const facts = (...parts: Parameters<typeof healthDocument>) => factsOf(healthDocument(...parts))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Reading } from '../../../server/collector/adapters/reading.ts'
-import { JUDGE_DEFAULTS, judge, unknownJudgement } from '../../../server/collector/watch/judge.ts'
-import { judgeNode } from '../../../server/collector/watch/judge-node.ts'
+import { JUDGE_DEFAULTS, judge, unknownJudgement } from '../../../server/collector/judgement/judge.ts'
+import { judgeNode } from '../../../server/collector/judgement/judge-node.ts'
 import { factsWith } from '../signals/scripted-view.ts'
 
 const reading = (at: number, outcome: Reading['outcome'] = 'ok'): Reading => ({
