@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { afterEach, expect, it, vi } from 'vitest'
-import { Collector, type CollectorOptions } from '../../server/collector/collector.ts'
+import { Collector } from '../../server/collector/collector.ts'
+import type { CollectorOptions } from '../../server/collector/collector-options.ts'
 import { nodeDetailSchema } from '../../server/contract/answers/node.ts'
 import type { LivePublisher, SamplePoint } from '../../server/contract/index.ts'
 import { log, sqlite } from '../store/fixtures.ts'
