@@ -14,12 +14,11 @@ import {
 import type { Log } from '../observe/log.ts'
 import { addApiToken, readApiTokens, removeApiToken, touchApiToken } from './api-tokens.ts'
 import { readAudit, writeAudit } from './audit.ts'
-import { Connection, databasePath } from './connection.ts'
+import { Database } from './database.ts'
 import { createDrain, readDrain, readDrains, saveDrain } from './drains.ts'
-import { EmergencyLog } from './emergency-log.ts'
+import type { EmergencyLog } from './emergency-log.ts'
 import { appendEvents, readEvents, readPosition } from './events.ts'
-import { remedyOf } from './faults.ts'
-import { PrismaClient } from './generated/client.ts'
+import type { PrismaClient } from './generated/client.ts'
 import { readDocumentAt, readStatesAt, writeHistory } from './history.ts'
 import {
   addAnnotation,
@@ -40,7 +39,6 @@ import {
   readMaintenanceSince,
   readOneMaintenance,
 } from './maintenance.ts'
-import { applyMigrations } from './migrations.ts'
 import {
   addNotification,
   advanceNotifications,
@@ -56,7 +54,6 @@ import {
   settleNotification,
   writeOutbox,
 } from './notifications.ts'
-import { Reader } from './reader.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
 import { RoomFigures, type StoreMeasure } from './room-figures.ts'
 import { HOLE_INTERVALS, SampleWriter } from './samples.ts'
@@ -83,7 +80,6 @@ import type {
   WatchedNode,
 } from './store.ts'
 import { forgetTunnels, readTunnels, saveTunnels } from './tunnels.ts'
-import { UnreadableRows } from './unreadable-rows.ts'
 
 export type { PrismaClient } from './generated/client.ts'
 export type { StoreMeasure } from './room-figures.ts'
@@ -103,127 +99,52 @@ export interface SqliteStoreOptions {
   now?: () => number
 }
 
-const HEAL_EVERY_MS = 1_000
-
 /** The store on SQLite: Prisma for what is read and written whole, raw batches for samples and events; one connection writes, one reads. */
 export class SqliteStore implements Store {
-  /** For what has a Prisma adapter of its own. Its statements take their turn on the store's one connection. */
-  readonly prisma: PrismaClient
-  /** What was written while the store could not be; replayed into the audit by itself. */
-  readonly emergency: EmergencyLog
+  readonly #database: Database
   readonly #log: Log
-  readonly #now: () => number
-  readonly #path: string
   readonly #searchLimitMs: number
   readonly #retention: Retention
-  readonly #connection: Connection
-  readonly #reader: Reader
   readonly #samples: SampleWriter
   readonly #series: SeriesReader
   readonly #pruner: Pruner
   readonly #figures: RoomFigures
-  readonly #unreadable: UnreadableRows
-  #healing: NodeJS.Timeout | null = null
-  #state: 'new' | 'open' | 'closed' = 'new'
-  #openFault: string | null = null
-  #openFaultSince: number | null = null
 
   constructor(options: SqliteStoreOptions) {
-    const now = options.now ?? Date.now
-    const pollIntervalMs = options.expectedIntervalMs ?? 5_000
-    const holeMs = HOLE_INTERVALS * pollIntervalMs
-    const path = databasePath(options.url)
-    this.#log = options.log
-    this.#now = now
-    this.#path = path
+    const { url, log, readLimitMs, now = Date.now, expectedIntervalMs: pollIntervalMs = 5_000 } = options
+    this.#log = log
     this.#searchLimitMs = options.searchLimitMs ?? 2_000
     this.#retention = { ...defaultRetention, ...options.retention }
-    const reader = new Reader({
-      path,
-      ...(options.readLimitMs === undefined ? {} : { readLimitMs: options.readLimitMs }),
-      onError: (error) => this.#connection.noteOther(error),
-      onEnd: (error) =>
-        this.#log.error(
-          { err: error },
-          'the reading thread of the store ended; the next read starts another',
-        ),
-    })
-    this.#reader = reader
-    this.#connection = new Connection(
-      options.url,
-      (reason) => this.#failed(reason),
-      (sql, args) => reader.lookUp(sql, args),
-    )
-    this.prisma = new PrismaClient({
-      adapter: this.#connection.adapter,
-      errorFormat: 'minimal',
-      log: [],
-    })
-    this.#samples = new SampleWriter(this.#connection, this.#log, holeMs, () => reader.forget())
+    this.#database = new Database({ url, log, readLimitMs, now, whenBack: () => this.#samples.flush() })
+    const { connection, reader, path } = this.#database
+    this.#samples = new SampleWriter(connection, log, HOLE_INTERVALS * pollIntervalMs, () => reader.forget())
     const { known } = this.#samples
     this.#series = new SeriesReader({ reader, samples: this.#samples, pollIntervalMs, now })
     const retention = this.#retention
-    this.#pruner = new Pruner({
-      connection: this.#connection,
-      reader,
-      nodes: () => [...known.keys()],
-      retention,
-      now,
-    })
+    this.#pruner = new Pruner({ connection, reader, nodes: () => [...known.keys()], retention, now })
     this.#figures = new RoomFigures({ reader, path, retention, nodes: () => known.keys(), now })
-    this.#unreadable = new UnreadableRows(this.#log)
-    this.emergency = new EmergencyLog(`${path}.emergency.jsonl`, this.#log)
   }
 
-  async open(): Promise<void> {
-    if (this.#state !== 'new') return
-    try {
-      await this.#connection.open()
-      await applyMigrations(this.#connection, this.#log)
-      await this.#guard(() => this.#samples.load())
-    } catch (error) {
-      const known = this.#connection.translate(error)
-      this.#openFault =
-        known instanceof AppError ? String(known.facts.reason ?? known.message) : String(error)
-      this.#openFaultSince ??= this.#now()
-      throw known
-    }
-    this.#state = 'open'
-    // What failed before and works now is no fault any more, and what went wrong since is watched from here on.
-    if (!(await this.#connection.heal())) this.#watch()
-    await this.#replay()
+  /** For what has a Prisma adapter of its own. Its statements take their turn on the store's one connection. */
+  get prisma(): PrismaClient {
+    return this.#database.prisma
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
-    if (this.#healing) clearTimeout(this.#healing)
-    await this.#samples.close()
-    await this.prisma.$disconnect()
-    // The last connection folds the log in, so the one that reads goes first.
-    await this.#reader.close()
-    await this.#connection.close()
+  /** What was written while the store could not be; replayed into the audit by itself. */
+  get emergency(): EmergencyLog {
+    return this.#database.emergency
+  }
+
+  open(): Promise<void> {
+    return this.#database.open(() => this.#samples.load())
+  }
+
+  close(): Promise<void> {
+    return this.#database.close(() => this.#samples.close())
   }
 
   health(): StoreHealth {
-    const reason =
-      this.#state === 'open'
-        ? this.#connection.fault
-        : this.#state === 'new'
-          ? (this.#openFault ?? 'the store is not open yet')
-          : 'the store is closed'
-    const since = this.#state === 'open' ? this.#connection.faultSince : this.#openFaultSince
-    return {
-      ok: reason === null,
-      reason,
-      bytes: this.#connection.bytes,
-      samplesDropped: this.#samples.dropped,
-      path: this.#path,
-      remedy: reason === null ? null : remedyOf(reason),
-      since: since === null ? null : new Date(since).toISOString(),
-      reads: this.#reader.figures,
-      unreadable: this.#unreadable.figures,
-    }
+    return { ...this.#database.health(), samplesDropped: this.#samples.dropped }
   }
 
   rowCounts(): Promise<Record<string, number>> {
@@ -273,19 +194,19 @@ export class SqliteStore implements Store {
   }
 
   appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]> {
-    return appendEvents(this.#connection, events)
+    return appendEvents(this.#database.connection, events)
   }
 
   events(filter: EventFilter): Promise<EventPage> {
-    return this.#guard(() => readEvents(this.#reader, filter, this.#searchLimitMs))
+    return this.#guard(() => readEvents(this.#database.reader, filter, this.#searchLimitMs))
   }
 
   position(origin: string): Promise<{ epoch: string; seq: number } | null> {
-    return this.#guard(() => readPosition(this.#reader, origin))
+    return this.#guard(() => readPosition(this.#database.reader, origin))
   }
 
   async addGap(gap: SeriesGap): Promise<void> {
-    await this.#connection.query('INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)', [
+    await this.#database.connection.query('INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)', [
       Math.trunc(gap.from),
       Math.trunc(gap.to),
       gap.reason,
@@ -301,105 +222,105 @@ export class SqliteStore implements Store {
     states: readonly (HistoryState | HistoryEnd)[],
     documents: readonly HistoryDocument[],
   ): Promise<void> {
-    return writeHistory(this.#connection, states, documents)
+    return writeHistory(this.#database.connection, states, documents)
   }
 
   statesAt(at: number): Promise<HistoryState[]> {
-    return this.#guard(() => readStatesAt(this.#reader, at))
+    return this.#guard(() => readStatesAt(this.#database.reader, at))
   }
 
   documentAt(node: string, at: number): Promise<HistoryDocument | null> {
-    return this.#guard(() => readDocumentAt(this.#reader, node, at))
+    return this.#guard(() => readDocumentAt(this.#database.reader, node, at))
   }
 
   saveTunnels(rows: readonly Tunnel[]): Promise<void> {
-    return saveTunnels(this.#connection, rows)
+    return saveTunnels(this.#database.connection, rows)
   }
 
   forgetTunnels(hostIds: readonly string[]): Promise<void> {
-    return forgetTunnels(this.#connection, hostIds)
+    return forgetTunnels(this.#database.connection, hostIds)
   }
 
   tunnels(): Promise<Tunnel[]> {
-    return this.#guard(() => readTunnels(this.prisma, this.#unreadable))
+    return this.#guard(() => readTunnels(this.prisma, this.#database.unreadable))
   }
 
   saveIncident(stored: StoredIncident, expectedVersion: number, outbox?: OutboxPlan): Promise<void> {
-    return saveIncident(this.#connection, stored, expectedVersion, async (run) => {
+    return saveIncident(this.#database.connection, stored, expectedVersion, async (run) => {
       if (outbox !== undefined) await writeOutbox(run, stored.incident.id, outbox)
     })
   }
 
   storedIncident(id: string): Promise<StoredIncident | null> {
-    return this.#guard(() => readStoredIncident(this.#connection, id, this.#unreadable))
+    return this.#guard(() => readStoredIncident(this.#database.connection, id, this.#database.unreadable))
   }
 
   unsettledIncidents(since: number): Promise<StoredIncident[]> {
-    return this.#guard(() => readUnsettled(this.#connection, since, this.#unreadable))
+    return this.#guard(() => readUnsettled(this.#database.connection, since, this.#database.unreadable))
   }
 
   unmuteSignal(key: string): Promise<void> {
-    return this.#guard(() => unmuteSignal(this.#connection, key))
+    return this.#guard(() => unmuteSignal(this.#database.connection, key))
   }
 
   incident(id: string): Promise<Incident | null> {
-    return this.#guard(() => readIncident(this.prisma, id, this.#unreadable))
+    return this.#guard(() => readIncident(this.prisma, id, this.#database.unreadable))
   }
 
   incidents(filter: Parameters<Store['incidents']>[0]): Promise<Page<Incident>> {
-    return this.#guard(() => readIncidents(this.prisma, filter, this.#unreadable))
+    return this.#guard(() => readIncidents(this.prisma, filter, this.#database.unreadable))
   }
 
   addTimelineItem(incidentId: string, item: TimelineItem): Promise<void> {
-    return addTimelineItem(this.#connection, incidentId, item)
+    return addTimelineItem(this.#database.connection, incidentId, item)
   }
 
   timelineItems(incidentId: string): Promise<TimelineItem[]> {
-    return this.#guard(() => readTimelineItems(this.prisma, incidentId, this.#unreadable))
+    return this.#guard(() => readTimelineItems(this.prisma, incidentId, this.#database.unreadable))
   }
 
   planNotifications(incidentId: string, plan: OutboxPlan): Promise<void> {
-    return planNotifications(this.#connection, incidentId, plan)
+    return planNotifications(this.#database.connection, incidentId, plan)
   }
 
   addNotification(row: StoredNotification): Promise<void> {
-    return addNotification(this.#connection, row)
+    return addNotification(this.#database.connection, row)
   }
 
   dueNotifications(...[channels, now, leaseMs, limit]: Parameters<Store['dueNotifications']>) {
-    return readDue(this.#connection, channels, now, leaseMs, limit)
+    return readDue(this.#database.connection, channels, now, leaseMs, limit)
   }
 
   claimNotification(claim: Parameters<Store['claimNotification']>[0]): Promise<boolean> {
-    return claimNotification(this.#connection, claim)
+    return claimNotification(this.#database.connection, claim)
   }
 
   settleNotification(...[owner, change, item]: Parameters<Store['settleNotification']>): Promise<boolean> {
-    return settleNotification(this.#connection, owner, change, item)
+    return settleNotification(this.#database.connection, owner, change, item)
   }
 
   conversations(incidentIds: readonly string[]): Promise<StoredNotification[]> {
-    return readConversations(this.#connection, incidentIds)
+    return readConversations(this.#database.connection, incidentIds)
   }
 
   heldBackNotifications(channel: string, reason: string): Promise<StoredNotification[]> {
-    return readHeldBack(this.#connection, channel, reason)
+    return readHeldBack(this.#database.connection, channel, reason)
   }
 
   hurryNotifications(channel: string, now: number): Promise<void> {
-    return hurryNotifications(this.#connection, channel, now)
+    return hurryNotifications(this.#database.connection, channel, now)
   }
 
   advanceNotifications(ms: number): Promise<void> {
-    return advanceNotifications(this.#connection, ms)
+    return advanceNotifications(this.#database.connection, ms)
   }
 
   expireNotifications(options: Parameters<Store['expireNotifications']>[0]): Promise<number> {
-    return expireNotifications(this.#connection, options)
+    return expireNotifications(this.#database.connection, options)
   }
 
   channelFigures(now: number): Promise<Map<string, ChannelFigures>> {
-    return readChannelFigures(this.#connection, now)
+    return readChannelFigures(this.#database.connection, now)
   }
 
   notifications(filter: Parameters<Store['notifications']>[0]): Promise<Page<StoredNotification>> {
@@ -411,31 +332,31 @@ export class SqliteStore implements Store {
   }
 
   annotations(filter: { from: string; to: string }): Promise<Annotation[]> {
-    return this.#guard(() => readAnnotations(this.prisma, filter, this.#unreadable))
+    return this.#guard(() => readAnnotations(this.prisma, filter, this.#database.unreadable))
   }
 
   addMaintenance(window: StoredMaintenance, audit: Omit<AuditRow, 'id'>): Promise<void> {
-    return addMaintenance(this.#connection, window, audit)
+    return addMaintenance(this.#database.connection, window, audit)
   }
 
   endMaintenance(...change: Parameters<Store['endMaintenance']>): Promise<void> {
-    return endMaintenance(this.#connection, ...change)
+    return endMaintenance(this.#database.connection, ...change)
   }
 
   maintenanceWindow(id: string): Promise<StoredMaintenance | null> {
-    return this.#guard(() => readOneMaintenance(this.prisma, id, this.#unreadable))
+    return this.#guard(() => readOneMaintenance(this.prisma, id, this.#database.unreadable))
   }
 
   maintenanceSince(at: number): Promise<StoredMaintenance[]> {
-    return this.#guard(() => readMaintenanceSince(this.prisma, at, this.#unreadable))
+    return this.#guard(() => readMaintenanceSince(this.prisma, at, this.#database.unreadable))
   }
 
   maintenance(filter: MaintenanceFilter): Promise<Page<StoredMaintenance>> {
-    return this.#guard(() => readMaintenance(this.prisma, filter, this.#unreadable))
+    return this.#guard(() => readMaintenance(this.prisma, filter, this.#database.unreadable))
   }
 
   createDrain(stored: StoredDrain, audit?: readonly Omit<AuditRow, 'id'>[]): Promise<void> {
-    return createDrain(this.#connection, stored, audit)
+    return createDrain(this.#database.connection, stored, audit)
   }
 
   saveDrain(
@@ -443,7 +364,7 @@ export class SqliteStore implements Store {
     expectedVersion: number,
     audit?: readonly Omit<AuditRow, 'id'>[],
   ): Promise<void> {
-    return saveDrain(this.#connection, stored, expectedVersion, audit)
+    return saveDrain(this.#database.connection, stored, expectedVersion, audit)
   }
 
   drain(id: string): Promise<StoredDrain | null> {
@@ -501,52 +422,7 @@ export class SqliteStore implements Store {
     })
   }
 
-  /** Turns a fault of the store, however it was wrapped, into `ERR_STORE_UNAVAILABLE`. */
-  async #guard<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      throw this.#connection.translate(error)
-    }
-  }
-
-  #failed(reason: string): void {
-    if (this.#state !== 'open') return
-    this.#log.error({ reason, path: this.#path, remedy: remedyOf(reason) }, 'the store cannot be used')
-    this.#watch()
-  }
-
-  #watch(): void {
-    if (this.#state === 'open') this.#healing ??= setTimeout(() => void this.#heal(), HEAL_EVERY_MS)
-  }
-
-  async #heal(): Promise<void> {
-    this.#healing = null
-    if (this.#state !== 'open') return
-    if (!(await this.#connection.heal())) {
-      this.#watch()
-      return
-    }
-    this.#log.info('the store can be written again')
-    try {
-      await this.#samples.flush()
-    } catch (error) {
-      this.#log.warn({ err: error }, 'the store failed again while the spool was written')
-      return
-    }
-    await this.#replay()
-  }
-
-  async #replay(): Promise<void> {
-    try {
-      const replayed = await this.emergency.replay(this.#connection)
-      if (replayed > 0)
-        this.#log.warn({ rows: replayed }, 'what the emergency log held was put into the audit')
-    } catch (error) {
-      this.#log.error(
-        { err: error, path: this.emergency.path },
-        'the emergency log stays: it could not be replayed',
-      )
-    }
+  #guard<T>(work: () => Promise<T>): Promise<T> {
+    return this.#database.guard(work)
   }
 }
