@@ -120,7 +120,11 @@ const shortest = (graph: ReadonlyMap<string, readonly string[]>, group: Readonly
 }
 
 /** Who imports whom where one part leans on another, one line each: the first is the one to look at. */
-const importsBetween = (graph: ReadonlyMap<string, readonly string[]>, part: string, other: string): string[] => {
+const importsBetween = (
+  graph: ReadonlyMap<string, readonly string[]>,
+  part: string,
+  other: string,
+): string[] => {
   const isIn = (folder: string, file: string): boolean => file === folder || file.startsWith(`${folder}/`)
   return [...graph].flatMap(([file, imported]) =>
     isIn(part, file) ? imported.filter((to) => isIn(other, to)).map((to) => `${file} imports ${to}`) : [],

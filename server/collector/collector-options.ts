@@ -3,7 +3,7 @@ import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import type { NodeTarget } from './adapters/registry.ts'
 import type { DrainDeskOptions } from './drains/drain-desk.ts'
-import type { RegionConfig } from './fleet/fleet.ts'
+import type { RegionConfig } from './fleet/members.ts'
 import type { DetectOptions } from './signals/detect.ts'
 
 /** What a collector watches, where it keeps what it saw, and whom it tells. */

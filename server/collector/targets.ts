@@ -2,8 +2,9 @@ import { AppError, type LivePublisher } from '../contract/index.ts'
 import type { Store } from '../store/store.ts'
 import type { Adapters, NodeTarget } from './adapters/registry.ts'
 import type { RunningDrainDesk } from './drains/drain-desk.ts'
-import type { Fleet, FleetChange, RegionConfig } from './fleet/fleet.ts'
+import type { Fleet } from './fleet/fleet.ts'
 import type { FleetNode } from './fleet/fleet-node.ts'
+import type { FleetChange, RegionConfig } from './fleet/members.ts'
 
 export interface TargetsOptions {
   fleet: Fleet

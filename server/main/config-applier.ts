@@ -1,5 +1,5 @@
 import type { Collector } from '../collector/collector.ts'
-import type { FleetChange } from '../collector/fleet/fleet.ts'
+import type { FleetChange } from '../collector/fleet/members.ts'
 import type { Config } from '../config/schema.ts'
 import type { EmbeddedFleet } from '../runtime/embed/embedded-fleet.ts'
 import type { SqliteStore } from '../store/sqlite-store.ts'

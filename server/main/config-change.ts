@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { FleetChange } from '../collector/fleet/fleet.ts'
+import type { FleetChange } from '../collector/fleet/members.ts'
 import type { Config } from '../config/schema.ts'
 
 /** What another configuration means for the one that is in force. */

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { ConfigHandle } from '../api/context.ts'
-import type { FleetChange } from '../collector/fleet/fleet.ts'
+import type { FleetChange } from '../collector/fleet/members.ts'
 import { FileWatch } from '../config/file-watch.ts'
 import { checkConfigText, problemsOfError, readConfig } from '../config/load.ts'
 import { redacted } from '../config/redact.ts'

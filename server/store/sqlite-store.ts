@@ -206,12 +206,10 @@ export class SqliteStore implements Store {
   }
 
   async addGap(gap: SeriesGap): Promise<void> {
-    await this.#database.connection.query('INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)', [
-      Math.trunc(gap.from),
-      Math.trunc(gap.to),
-      gap.reason,
-      gap.node ?? null,
-    ])
+    await this.#database.connection.query(
+      'INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)',
+      [Math.trunc(gap.from), Math.trunc(gap.to), gap.reason, gap.node ?? null],
+    )
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {

@@ -1,8 +1,8 @@
 import { drainStateRule } from '../../contract/drain-rules.ts'
 import type { Drain } from '../../contract/index.ts'
 import { DRAIN_STEP_PHASES, type DrainStepPhase } from '../../contract/states.ts'
-import type { FleetView, NodeView, StepView } from '../signals/rule.ts'
 import type { Announced } from '../judgement/outages.ts'
+import type { FleetView, NodeView, StepView } from '../signals/rule.ts'
 import type { Fleet } from './fleet.ts'
 import type { FleetNode } from './fleet-node.ts'
 

@@ -1,3 +1,5 @@
+/** A clock that is wrong by more than this is a problem; what is less is corrected without a word. */
+export const CLOCK_PROBLEM_MS = 5_000
 /** A smaller difference is not corrected: it is within what delivery and a header of whole seconds leave open. */
 const CORRECTED_MS = 1_000
 /** Two readings of `Date` that differ by more than this, one before and one after a live event, mean that a clock was set. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { plannedPhaseSchema } from './drain.ts'
 import { count } from '../parts.ts'
+import { plannedPhaseSchema } from './drain.ts'
 
 export const drainNoticeSchema = z
   .object({ code: z.string(), message: z.string() })

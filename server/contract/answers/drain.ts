@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { count, isoTime, milliseconds, pageSchema } from '../parts.ts'
 import { DRAIN_PHASES, DRAIN_STATES, DRAIN_STEP_PHASES } from '../states.ts'
 import { strategySchema } from '../strategy.ts'
-import { count, isoTime, milliseconds, pageSchema } from '../parts.ts'
 
 export const remainingSchema = z
   .object({ connections: count, requests: count, tunnels: count, pushes: count })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { OBSERVED_STATES } from '../states.ts'
 import { epochMs, isoTime, milliseconds } from '../parts.ts'
+import { OBSERVED_STATES } from '../states.ts'
 
 /** The worst that one node's polls, or one region's, said within a span. */
 export const heartbeatCellSchema = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { incidentSchema } from './incident.ts'
 import { isoTime } from '../parts.ts'
+import { incidentSchema } from './incident.ts'
 import { seriesGapSchema } from './series.ts'
 import { timelineItemSchema } from './timeline.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { INCIDENT_STATES, SEVERITIES } from '../states.ts'
 import { isoTime, pageSchema } from '../parts.ts'
+import { INCIDENT_STATES, SEVERITIES } from '../states.ts'
 
 export const signalSchema = z
   .object({

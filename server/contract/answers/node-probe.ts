@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { isoTime, milliseconds } from '../parts.ts'
 import { NODE_KINDS } from '../states.ts'
 import { nodeTableSchema } from './node-table.ts'
-import { isoTime, milliseconds } from '../parts.ts'
 
 const guessSchema = z
   .object({

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { healthSchema } from '../health.ts'
+import { count, isoTime, milliseconds } from '../parts.ts'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
 import { maintenanceMarkSchema } from './maintenance.ts'
 import { nodeTableSchema } from './node-table.ts'
-import { count, isoTime, milliseconds } from '../parts.ts'
 
 /** Newest measured numbers of a node; an absent part is absent, and `unknown` is never zero. */
 export const nodeNumbersSchema = z

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { CHANNEL_KINDS, NOTIFICATION_KINDS, NOTIFICATION_STATES } from '../notifications.ts'
-import { SEVERITIES } from '../states.ts'
 import { count, isoTime, pageSchema } from '../parts.ts'
+import { SEVERITIES } from '../states.ts'
 
 export const notificationSchema = z
   .object({

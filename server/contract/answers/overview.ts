@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { count, isoTime, milliseconds } from '../parts.ts'
 import { drainSchema, heldPartSchema } from './drain.ts'
 import { incidentSchema } from './incident.ts'
 import { nodeSchema } from './node.ts'
-import { count, isoTime, milliseconds } from '../parts.ts'
 import { regionSchema } from './region.ts'
 import { roomProblemSchema } from './room.ts'
 

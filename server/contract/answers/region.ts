@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { count } from '../parts.ts'
 import { INTENTS, OBSERVED_STATES } from '../states.ts'
 import { maintenanceMarkSchema } from './maintenance.ts'
 import { measuresSchema, nodeSchema } from './node.ts'
-import { count } from '../parts.ts'
 
 export const regionSchema = z
   .object({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { ROOM_PROBLEM_CODES } from '../room.ts'
 import { count, isoTime, milliseconds } from '../parts.ts'
+import { ROOM_PROBLEM_CODES } from '../room.ts'
 
 /** Something that is wrong with the control room itself, or with what it can know: a banner on every page. */
 export const roomProblemSchema = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { METRIC_NAMES, type MetricName } from '../series.ts'
 import { epochMs, milliseconds } from '../parts.ts'
+import { METRIC_NAMES, type MetricName } from '../series.ts'
 
 export const metricName = z.enum(METRIC_NAMES as [MetricName, ...MetricName[]])
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { ROLES } from '../states.ts'
 import { isoTime } from '../parts.ts'
+import { ROLES } from '../states.ts'
 
 /** `POST /api/auth/sign-in/email`; the session itself is in the cookies. */
 export const signedInSchema = z

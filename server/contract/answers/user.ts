@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { ROLES } from '../states.ts'
 import { isoTime, pageSchema } from '../parts.ts'
+import { ROLES } from '../states.ts'
 
 export const userSchema = z
   .object({ id: z.string(), email: z.string(), role: z.enum(ROLES), createdAt: isoTime })
