@@ -18,6 +18,8 @@ export interface HttpPost {
 /** Of an answer so much is read; it is for people. */
 const MAX_ANSWER_BYTES = 4_096
 const MAX_ANSWER_SHOWN = 300
+/** So long the text of an answer may take, ms. What counts, its status, is known by then. */
+const ANSWER_MS = 2_000
 const MAX_HEADER_BYTES = 16_384
 
 /** Statuses after which the same message would be refused again. */
@@ -63,7 +65,14 @@ const readAnswer = (response: IncomingMessage): Promise<string> =>
   new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
-    const done = (): void => resolve(Buffer.concat(chunks).toString('utf8').slice(0, MAX_ANSWER_BYTES))
+    const done = (): void => {
+      clearTimeout(timer)
+      resolve(Buffer.concat(chunks).toString('utf8').slice(0, MAX_ANSWER_BYTES))
+    }
+    const timer = setTimeout(() => {
+      done()
+      response.destroy()
+    }, ANSWER_MS)
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       chunks.push(chunk)
@@ -74,7 +83,10 @@ const readAnswer = (response: IncomingMessage): Promise<string> =>
     })
     response.on('end', done)
     response.on('error', reject)
-    response.on('close', () => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' })))
+    response.on('close', () => {
+      clearTimeout(timer)
+      reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))
+    })
   })
 
 const send = async (post: HttpPost): Promise<{ response: IncomingMessage; answer: string }> => {
@@ -104,7 +116,7 @@ const send = async (post: HttpPost): Promise<{ response: IncomingMessage; answer
   return { response, answer: await answer }
 }
 
-/** Posts once: no redirect is followed, little of the answer is read, and nothing secret is repeated. Never rejects. */
+/** Posts once, over a connection that ends with it: no redirect is followed, little of the answer is read, and nothing secret is repeated. Never rejects. */
 export const httpPost = async (post: HttpPost): Promise<Outcome> => {
   const clean = (text: string): string => scrubbed(text, post.secrets)
   const { host } = new URL(post.url)

@@ -1,12 +1,14 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openChannel } from '../../../server/collector/notify/channels/registry.ts'
-import { incidentMessage, type Message } from '../../../server/collector/notify/message.ts'
+import { incidentMessage, type Message, testMessage } from '../../../server/collector/notify/message.ts'
 import type { Outcome } from '../../../server/collector/notify/outcome.ts'
 import type { Incident, NotificationKind } from '../../../server/contract/index.ts'
 import { incident } from '../../store/fixtures.ts'
@@ -255,6 +257,43 @@ describe('PagerDuty', () => {
     else expect(json.payload).toBeUndefined()
   })
 
+  const test = testMessage(
+    { id: ID, channel: 'team', now: T, url: 'https://gate.example.com' },
+    'pagerduty',
+    'ana',
+  )
+  const events = () => receiver.received.map(({ json }) => [json.event_action, json.dedup_key])
+  const [opens, closes] = (['trigger', 'resolve'] as const).map((action) => [action, `tidegate-test-${ID}`])
+
+  it('gets a test as an alert that is closed again', async () => {
+    expect(await send(pager(), test)).toMatchObject({ state: 'sent' })
+    expect(events()).toEqual([opens, closes])
+  })
+
+  it('is asked once more to close the alert of a test, and what is left open is said', async () => {
+    receiver.next = [{ status: 202 }, { status: 429 }]
+    expect(await send(pager(), test)).toMatchObject({
+      state: 'sent',
+      answer: expect.not.stringContaining('closed'),
+    })
+    expect(events()).toEqual([opens, closes, closes])
+    receiver.next = [{ status: 202 }, { status: 429 }, { status: 500, body: 'oh no' }]
+    expect(await send(pager(), test)).toMatchObject({
+      state: 'sent',
+      answer: expect.stringMatching(/^202; its alert tidegate-test-\w+ could not be closed, .*500 oh no$/),
+    })
+  })
+
+  it('is asked to close the alert of a test that may have arrived without an answer, not of one that was refused', async () => {
+    receiver.next = [(response) => void response.destroy()]
+    expect((await send(pager(), test)).state).toBe('failed')
+    expect(events()).toEqual([opens, closes])
+    receiver.received.length = 0
+    receiver.next = [{ status: 400, body: 'wrong key' }]
+    expect((await send(pager(), test)).state).toBe('failed')
+    expect(events()).toEqual([opens])
+  })
+
   it.each([
     [400, '{"status":"invalid event","errors":["bad"]}', true],
     [429, '', false],
@@ -386,6 +425,116 @@ describe('e-mail', () => {
   it('ends where nothing listens', async () => {
     expect(failed(await send(mail('smtp://127.0.0.1:1'))).error).toContain('nothing listens')
   })
+})
+
+describe('a receiver that says a little for ever', () => {
+  /** Says `before` at once, and from then on a byte every 20 ms; counts who is connected. */
+  const startDripping = async (answer: (socket: Socket, said: string) => string | null) => {
+    const open = new Set<Socket>()
+    let came = 0
+    const server = createServer((socket) => {
+      came += 1
+      open.add(socket)
+      let drip: NodeJS.Timeout | undefined
+      const say = (said: string): void => {
+        const text = answer(socket, said)
+        if (text === null) drip ??= setInterval(() => socket.write('x'), 20)
+        else if (text !== '') socket.write(text)
+      }
+      socket.on('data', (chunk: Buffer) => say(chunk.toString('latin1')))
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        clearInterval(drip)
+        open.delete(socket)
+      })
+      say('')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    closers.push(() => {
+      for (const socket of open) socket.destroy()
+      server.close()
+    })
+    return { port: (server.address() as AddressInfo).port, open, came: () => came }
+  }
+  const fifty = <T>(work: () => Promise<T>): Promise<T[]> => Promise.all(Array.from({ length: 50 }, work))
+
+  const mailServer = (drips: string) => (_socket: Socket, said: string) => {
+    const verb = said === '' ? 'greeting' : said.slice(0, 4).trim().toUpperCase()
+    if (verb === drips) return null
+    if (verb === 'greeting') return '220 mail\r\n'
+    if (verb === 'EHLO') return '250 mail\r\n'
+    if (verb === 'DATA') return '354 go\r\n'
+    if (verb === 'MAIL' || verb === 'RCPT') return '250 ok\r\n'
+    return /\r\n\.\r\n$/.test(said) ? '250 taken\r\n' : ''
+  }
+  it.each([
+    ['greeting', 'failed'],
+    ['EHLO', 'failed'],
+    ['DATA', 'failed'],
+    ['QUIT', 'sent'],
+  ])('keeps no socket where it is a mail server that never ends its %s', async (verb, state) => {
+    const { port, open, came } = await startDripping(mailServer(verb))
+    const entry = {
+      kind: 'email',
+      smtp: `smtp://127.0.0.1:${port}`,
+      from: 'a@example.com',
+      to: ['b@example.com'],
+    }
+    const outcomes = await fifty(() => send(entry, message(), 1_000))
+    expect(new Set(outcomes.map((outcome) => outcome.state))).toEqual(new Set([state]))
+    expect(came()).toBe(50)
+    await vi.waitFor(() => expect(open.size).toBe(0), { timeout: 4_000 })
+  })
+
+  const entries = (port: number) => {
+    const url = `http://127.0.0.1:${port}/path`
+    return [
+      { kind: 'webhook', url },
+      { kind: 'slack', url },
+      { kind: 'ntfy', url },
+      { kind: 'pagerduty', url, routingKey: 'R0123456789ABCDEF' },
+    ]
+  }
+  it.each([
+    ['webhook', 0],
+    ['slack', 1],
+    ['ntfy', 2],
+    ['pagerduty', 3],
+  ])('keeps no socket of %s where its head never ends', async (_, index) => {
+    const { port, open } = await startDripping((socket, said) => {
+      if (said === '') return ''
+      socket.write('HTTP/1.1 200 OK\r\nX-Slow: ')
+      return null
+    })
+    const outcomes = await fifty(() => send(entries(port)[index]!, message(), 1_000))
+    expect(outcomes.map((outcome) => failed(outcome).error)[0]).toContain('did not answer in time')
+    await vi.waitFor(() => expect(open.size).toBe(0), { timeout: 4_000 })
+  })
+
+  it.each([
+    ['webhook', 0, 200],
+    ['slack', 1, 200],
+    ['ntfy', 2, 200],
+    ['pagerduty', 3, 202],
+    ['webhook', 0, 400],
+  ])(
+    'is believed by its status where the text of %s %i never ends (%i), and keeps no socket',
+    async (_, index, status) => {
+      const dripping = await startDripping((socket, said) => {
+        if (said === '') return ''
+        socket.write(`HTTP/1.1 ${status} Word\r\nContent-Type: text/plain\r\n\r\nthanks `)
+        return null
+      })
+      const outcomes = await fifty(() => send(entries(dripping.port)[index]!, message(), 12_000))
+      for (const outcome of outcomes) {
+        if (status === 400) expect(failed(outcome).isFinal).toBe(true)
+        else expect(outcome.state).toBe('sent')
+        expect(outcome.answer).toContain(`${status} thanks`)
+      }
+      await vi.waitFor(() => expect(dripping.open.size).toBe(0), { timeout: 4_000 })
+    },
+  )
 })
 
 describe('what a lock screen shows', () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { createTransport } from 'nodemailer'
 import { type ChannelConfig, plainLine } from '../../../contract/index.ts'
 import type { Channel } from '../channel.ts'
@@ -11,6 +11,8 @@ type Config = Extract<ChannelConfig, { kind: 'email' }>
 
 const CONNECT_MS = 6_000
 const SILENCE_MS = 10_000
+/** How long a server may take to say goodbye to a message that it took, ms. */
+const GOODBYE_MS = 1_000
 const MAX_SAID = 300
 
 interface Server {
@@ -64,7 +66,10 @@ export class EmailChannel implements Channel {
     } catch (error) {
       return failure(`the file of ca cannot be read (${(error as NodeJS.ErrnoException).code})`)
     }
+    // The library forgets a connection that it closes, but ends it only with the server's consent: the socket is ours to destroy.
+    const socket = new Socket()
     const transport = createTransport({
+      socket,
       host,
       port,
       secure,
@@ -79,8 +84,10 @@ export class EmailChannel implements Channel {
       disableFileAccess: true,
       disableUrlAccess: true,
     })
-    const stop = (): void => transport.close()
+    const stop = (): void => void socket.destroy()
     signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    let isTaken = false
     try {
       const sent = await transport.sendMail({
         from,
@@ -95,6 +102,7 @@ export class EmailChannel implements Channel {
           ...threadOf(message),
         },
       })
+      isTaken = true
       const refused = sent.rejected.map(String)
       const answer = clean(sent.response ?? '')
       return {
@@ -115,9 +123,18 @@ export class EmailChannel implements Channel {
       })
     } finally {
       signal.removeEventListener('abort', stop)
+      if (isTaken) letGo(socket)
+      else socket.destroy()
       transport.close()
     }
   }
+}
+
+/** Leaves the server a moment to answer `QUIT`, and no more. */
+const letGo = (socket: Socket): void => {
+  if (socket.destroyed) return
+  const timer = setTimeout(() => socket.destroy(), GOODBYE_MS)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 /** The library hides the socket's own code behind one of its own. */

@@ -7,6 +7,9 @@ import type { Outcome } from '../outcome.ts'
 type Config = Extract<ChannelConfig, { kind: 'pagerduty' }>
 type Action = 'trigger' | 'acknowledge' | 'resolve'
 
+/** What the first half of a test may take, ms. */
+const TRIGGER_MS = 5_000
+
 const actionOf = ({ kind }: Message): Action =>
   kind === 'recovered' ? 'resolve' : kind === 'acknowledged' ? 'acknowledge' : 'trigger'
 
@@ -24,11 +27,26 @@ export class PagerDutyChannel implements Channel {
     this.target = new URL(config.url).host
   }
 
-  async send(message: Message, signal: AbortSignal): Promise<Outcome> {
-    const outcome = await this.#event(actionOf(message), message, signal)
-    // A test must not stay open; whether it could be closed is not what was tried.
-    if (message.kind === 'test' && outcome.state === 'sent') await this.#event('resolve', message, signal)
-    return outcome
+  send(message: Message, signal: AbortSignal): Promise<Outcome> {
+    return message.kind === 'test'
+      ? this.#test(message, signal)
+      : this.#event(actionOf(message), message, signal)
+  }
+
+  /** Opens an alert and closes it. A trigger without an answer may have arrived all the same, so half of the time is for closing it. */
+  async #test(message: Message, signal: AbortSignal): Promise<Outcome> {
+    const opened = await this.#event(
+      'trigger',
+      message,
+      AbortSignal.any([signal, AbortSignal.timeout(TRIGGER_MS)]),
+    )
+    if (opened.state === 'failed' && opened.answer !== null) return opened
+    let closed = await this.#event('resolve', message, signal)
+    if (closed.state === 'failed' && !signal.aborted) closed = await this.#event('resolve', message, signal)
+    if (opened.state === 'failed' || closed.state === 'sent') return opened
+    // That the channel works was shown; what is left behind is said.
+    const left = `its alert ${keyOf(message)} could not be closed, resolve it in PagerDuty: ${closed.error}`
+    return { ...opened, answer: `${opened.answer ?? ''}; ${left}` }
   }
 
   #event(action: Action, message: Message, signal: AbortSignal): Promise<Outcome> {
