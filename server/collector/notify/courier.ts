@@ -180,10 +180,16 @@ export class Courier {
     }
   }
 
+  /** Reads how the channels do, and nothing else. */
+  async refresh(): Promise<void> {
+    const { store, now } = this.#options
+    this.#stored = await store.channelFigures(now())
+  }
+
   /** Figures of the store, and an end to what has waited for too long. */
   async tidy(): Promise<void> {
     const { store, now } = this.#options
-    this.#stored = await store.channelFigures(now())
+    await this.refresh()
     const expired = await store.expireNotifications({
       since: now() - GIVE_UP_MS,
       attempts: GIVE_UP_ATTEMPTS,

@@ -83,7 +83,7 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   start(): void {
     this.#recurring.every(LOOK_MS, 'the look at notifications', () => this.look())
     this.#recurring.every(REPEATS_MS, 'repeating notifications', () => this.repeat())
-    this.#recurring.every(TIDY_MS, 'tidying notifications', () => this.#courier.tidy())
+    this.#recurring.every(TIDY_MS, 'tidying notifications', () => this.tidy())
   }
 
   /** Begins nothing new; what is on its way gets some seconds. */
@@ -121,6 +121,11 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   /** Lets every channel that is ready take what is due. */
   look(): Promise<void> {
     return this.#courier.look()
+  }
+
+  /** Ends what has waited for too long. */
+  tidy(): Promise<void> {
+    return this.#courier.tidy()
   }
 
   /** Resolves when nothing is on its way. */
@@ -173,7 +178,7 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   }
 
   async channels(): Promise<NotificationChannel[]> {
-    await this.#courier.tidy()
+    await this.#courier.refresh()
     return this.#courier.lanes().map((lane) => this.#channelOf(lane))
   }
 

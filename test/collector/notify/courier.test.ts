@@ -300,10 +300,10 @@ describe('a channel that left the configuration', () => {
     await room.notifications.close()
     room.notifications = room.more(channels({ kind: 'webhook', name: 'other', url: receiver.url }))
     room.now += 24 * HOUR
-    await room.notifications.channels()
+    await room.notifications.tidy()
     expect((await room.rows()).map(({ state }) => state)).toEqual(['silenced', 'sending'])
     room.now += 1
-    await room.notifications.channels()
+    await room.notifications.tidy()
     expect((await room.rows()).map(({ state, nextAttemptAt }) => [state, nextAttemptAt])).toEqual([
       ['failed', null],
       ['failed', null],
@@ -316,11 +316,29 @@ describe('a channel that left the configuration', () => {
     await room.open(node('fra-1'))
     await room.deliver()
     await room.pass(25 * HOUR)
-    await room.notifications.channels()
+    await room.notifications.tidy()
     expect(await room.rows()).toMatchObject([{ state: 'silenced' }])
     room.silence = null
     await room.pass(15 * SECOND)
     expect(receiver.received).toHaveLength(1)
+  })
+})
+
+describe('the list of channels', () => {
+  it('says how they do, and writes nothing', async () => {
+    await start()
+    await room.open(node('fra-1'))
+    room.notifications.setChannels([])
+    await room.pass(25 * HOUR)
+    const before = await room.rows()
+    expect(before).toMatchObject([{ state: 'waiting' }])
+    const writes = vi.spyOn(room.store, 'expireNotifications')
+    room.notifications.setChannels(channels({ kind: 'webhook', name: 'other', url: receiver.url }))
+    expect(await room.notifications.channels()).toMatchObject([{ name: 'other', state: 'unused' }])
+    expect(writes).not.toHaveBeenCalled()
+    expect(await room.rows()).toEqual(before)
+    await room.notifications.tidy()
+    expect(await room.rows()).toMatchObject([{ state: 'failed' }])
   })
 })
 
