@@ -12,6 +12,8 @@ export const MAX_WINDOW_MS = 30 * DAY_MS
 export const MAX_WINDOW_AHEAD_MS = 366 * DAY_MS
 /** Windows that are planned or active at a time. */
 export const MAX_OPEN_WINDOWS = 200
+/** With those that ended within a day: all of them are in memory, because their ends explain what is noticed later. */
+export const MAX_KNOWN_WINDOWS = 2_000
 
 const time = z.iso.datetime('must be an ISO 8601 time, for example 2026-04-27T18:00:00Z')
 const names = z.array(z.string().max(63).overwrite(plainLine))

@@ -7,8 +7,8 @@ import type { MaintenanceFilter, StoredMaintenance } from './store.ts'
 import { epochMs } from './time.ts'
 import type { UnreadableRows } from './unreadable-rows.ts'
 
-/** Windows that are planned or active are few; with those of a day this is more than there can be. */
-const maxSince = 2_000
+/** Windows that are read in one go. */
+const pageOfSince = 500
 
 type Audit = Omit<AuditRow, 'id'>
 
@@ -54,20 +54,29 @@ export const endMaintenance = (
       throw new AppError('ERR_CONFLICT', `Somebody else has ended the maintenance window ${id} first`, { id })
   })
 
-/** Windows that end after `at` (epoch ms), by their beginning. */
+/** All windows that end after `at` (epoch ms), by their end: one that was left out would cover nothing, and nobody would know. */
 export const readMaintenanceSince = async (
   prisma: PrismaClient,
   at: number,
   unreadable: UnreadableRows,
 ): Promise<StoredMaintenance[]> => {
-  const rows = await prisma.maintenanceWindow.findMany({
-    where: { to: { gt: BigInt(Math.trunc(at)) } },
-    orderBy: [{ from: 'asc' }, { id: 'asc' }],
-    take: maxSince,
-  })
-  return rows
-    .map((row) => unreadable.read('maintenance_windows', row.id, () => parsed(row.data)))
-    .filter((window) => window !== null)
+  const windows: StoredMaintenance[] = []
+  let where: Prisma.MaintenanceWindowWhereInput = { to: { gt: BigInt(Math.trunc(at)) } }
+  for (;;) {
+    const rows = await prisma.maintenanceWindow.findMany({
+      where,
+      orderBy: [{ to: 'asc' }, { id: 'asc' }],
+      take: pageOfSince,
+    })
+    for (const row of rows) {
+      const window = unreadable.read('maintenance_windows', row.id, () => parsed(row.data))
+      if (window !== null) windows.push(window)
+    }
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < pageOfSince) return windows
+    // One that is ended meanwhile moves back, to before this place: it was read with its later end, until the next time.
+    where = { OR: [{ to: { gt: last.to } }, { to: last.to, id: { gt: last.id } }] }
+  }
 }
 
 export const readOneMaintenance = async (

@@ -16,7 +16,7 @@ import {
   TOLD_TYPES,
   timelineSpan,
 } from '../../contract/index.ts'
-import type { EventFilter, Store } from '../../store/store.ts'
+import type { EventFilter, Store, StoredMaintenance } from '../../store/store.ts'
 import { maintenanceItems, touchesIncident } from './maintenance-items.ts'
 
 const PAGE = 1_000
@@ -41,8 +41,9 @@ export interface TimelineFilter {
 
 type TimelineStore = Pick<Store, 'events' | 'timelineItems' | 'annotations' | 'gaps' | 'maintenance'>
 
-/** Maintenance windows on one timeline. */
-const MAX_WINDOWS = 200
+/** Maintenance windows that are looked at for one timeline, in one answer of the store and in all. */
+const WINDOWS_PAGE = 200
+const MAX_WINDOWS = 5_000
 
 /** Everything that happened around an incident, in order, not folded. */
 export const gatherTimeline = async (
@@ -65,7 +66,7 @@ export const gatherTimeline = async (
     store.timelineItems(incident.id),
     store.annotations({ from, to }),
     store.gaps({ from: fromMs, to: toMs }),
-    store.maintenance({ now, from: fromMs, to: toMs, limit: MAX_WINDOWS }),
+    readWindows(store, { now, from: fromMs, to: toMs }),
   ])
 
   const events = new Map<number, FleetEvent>()
@@ -85,11 +86,30 @@ export const gatherTimeline = async (
       data: { kind: mark.kind, regions: mark.regions },
     })
   }
-  for (const window of maintenance.items)
+  for (const window of maintenance)
     if (touchesIncident(window, incident)) items.push(...maintenanceItems(window, now))
   const known = gaps.filter((gap) => gap.node === undefined || nodes.has(gap.node))
   for (const hole of [own.hole, returns.hole]) if (hole !== null) known.push(hole)
   return { items: items.sort(inTimelineOrder), gaps: known, from, to }
+}
+
+/** Windows of a time, all of them: most are of others, and of those that are left out nobody would know. */
+const readWindows = async (
+  store: Pick<Store, 'maintenance'>,
+  span: { now: number; from: number; to: number },
+): Promise<StoredMaintenance[]> => {
+  const windows: StoredMaintenance[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.maintenance({
+      ...span,
+      limit: WINDOWS_PAGE,
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    windows.push(...page.items)
+    cursor = page.nextCursor ?? undefined
+  } while (cursor !== undefined && windows.length < MAX_WINDOWS)
+  return windows
 }
 
 /** One page of the folded timeline. */

@@ -7,6 +7,7 @@ import {
   type Incident,
   isWholeFleet,
   type LivePublisher,
+  MAX_KNOWN_WINDOWS,
   MAX_OPEN_WINDOWS,
   MAX_WINDOW_AHEAD_MS,
   type MaintenanceCreateRequest,
@@ -92,6 +93,14 @@ export class MaintenanceWindows implements MaintenanceDesk {
   covering(whom: Whom, at: number): MaintenanceWindow | null {
     const window = coveringOf(this.#activeAt(at), whom, at, this.#options.fleet.regionOf)
     return window && this.#shown(window)
+  }
+
+  /** Whether a node was in maintenance at a moment (epoch ms), which may be past: what happened to it then was announced. */
+  inMaintenance(node: string, at: number): boolean {
+    // Asked for every event: nearly always nothing was announced at all.
+    if (this.#known.size === 0) return false
+    const whom = { regions: [], nodes: [node] }
+    return coveringOf(this.#activeAt(at), whom, at, this.#options.fleet.regionOf) !== null
   }
 
   /** Until when these were last explained since a moment (both epoch ms), where that is over; null where they were not. */
@@ -206,6 +215,12 @@ export class MaintenanceWindows implements MaintenanceDesk {
         'ERR_CAPACITY',
         `${MAX_OPEN_WINDOWS} maintenance windows are planned or active, which is the most there may be; end one first`,
         { limit: MAX_OPEN_WINDOWS },
+      )
+    if (this.#known.size >= MAX_KNOWN_WINDOWS)
+      throw new AppError(
+        'ERR_CAPACITY',
+        `${MAX_KNOWN_WINDOWS} maintenance windows were planned or ended within a day, which is the most there may be; wait until older ones are a day past, and announce longer windows`,
+        { limit: MAX_KNOWN_WINDOWS },
       )
   }
 

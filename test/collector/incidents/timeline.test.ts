@@ -16,6 +16,23 @@ describe('the timeline of a long incident', () => {
   })
   afterEach(() => place.remove())
 
+  it('has the window of its own region, however many others there were in that time', async () => {
+    const window = (id: string, region: string, from: number) => ({
+      ...{ id, title: id, reason: 'r', from: iso(from), to: iso(start + hour), regions: [region], nodes: [] },
+      ...{ createdAt: iso(start), createdBy: 'ana' },
+    })
+    const audit = {
+      ...{ at: iso(start), actor: 'ana', address: '', action: 'maintenance.add', object: 'x' },
+      ...{ before: null, after: null, reason: null },
+    }
+    await store.addMaintenance(window('first', 'fra', start), audit)
+    for (let count = 0; count < 250; count += 1)
+      await store.addMaintenance(window(`other-${count}`, 'iad', start + 1_000), audit)
+    const open = incident('i1', { startedAt: iso(start), regions: ['fra'] })
+    const { items } = await gatherTimeline(store, open, start + 2 * hour)
+    expect(items.map(({ id }) => id)).toEqual(['maintenance:first:begun', 'maintenance:first:ended'])
+  })
+
   it('tells how six hours of failing pushes began and how they ended, and what it leaves out', async () => {
     const end = start + 6 * hour
     const told = (seq: number, at: number, more: Partial<EventInput>) =>

@@ -201,6 +201,50 @@ describe('maintenance windows', () => {
     expect(await codeOf(windows.create(request({ to: iso(now + HOUR) }), ana))).toBe('done')
   })
 
+  it('are known whole, however many there are: those that were ended in the last day never push an open one out', async () => {
+    const windows = await started()
+    const ended = { ...(await windows.create(request({ nodes: ['fra-1'], regions: [] }), ana)) }
+    const audit = {
+      at: iso(start),
+      actor: ana.name,
+      address: '',
+      action: 'x',
+      object: 'y',
+      before: null,
+      after: null,
+      reason: null,
+    }
+    for (let count = 0; count < 2_100; count += 1)
+      await store.addMaintenance({ ...ended, id: `past-${count}`, to: iso(start + 1 + (count % 7)) }, audit)
+    await store.addMaintenance({ ...ended, id: 'active', from: iso(start + 60_000), nodes: ['iad-1'] }, audit)
+    now += 120_000
+    await windows.refresh()
+    expect(windows.mark(node('iad-1'))?.id).toBe('active')
+    expect((await store.maintenanceSince(0)).length).toBe(2_102)
+    const refused = await windows
+      .create(request({ to: iso(now + HOUR) }), ana)
+      .catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'ERR_CAPACITY', message: expect.stringContaining('within a day') })
+    now += DAY
+    await windows.refresh()
+    expect(await codeOf(windows.create(request({ from: iso(now), to: iso(now + HOUR) }), ana))).toBe('done')
+  })
+
+  it('say of a moment that is past whether a node was in one', async () => {
+    const windows = await started()
+    await windows.create(request(), ana)
+    now += 2 * HOUR
+    await windows.refresh()
+    const was = (at: number, id = 'fra-1') => windows.inMaintenance(id, at)
+    expect([start - 1, start, start + HOUR - 1, start + HOUR].map((at) => was(at))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ])
+    expect(was(start, 'iad-1')).toBe(false)
+  })
+
   it('hold over a restart in the very second in which one begins or ends', async () => {
     const { id } = await (await started()).create(
       request({ from: iso(start + 1_000), to: iso(start + 2_000) }),
