@@ -216,6 +216,7 @@ export class Assembly {
         fleet: this.fleet,
         announced: () => this.watch.announced(),
         activeDrains,
+        inMaintenance: (node, at) => this.maintenance.inMaintenance(node, at),
       }),
       book: this.book,
       detect: detect ?? {},

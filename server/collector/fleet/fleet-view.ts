@@ -10,6 +10,7 @@ export interface FleetViewSources {
   fleet: Fleet
   announced: () => Announced
   activeDrains: () => readonly Drain[]
+  inMaintenance: FleetView['inMaintenance']
 }
 
 /** A node as rules see it; what costs something is asked for only where a rule looks. */
@@ -138,6 +139,10 @@ export class LiveFleetView implements FleetView {
 
   registeredHosts(region: string): ReadonlySet<string> {
     return this.#sources.fleet.hosts.registeredHosts(region)
+  }
+
+  inMaintenance(node: string, at: number): boolean {
+    return this.#sources.inMaintenance(node, at)
   }
 
   #viewOf(node: FleetNode): NodeView {

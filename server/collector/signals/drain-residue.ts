@@ -57,7 +57,7 @@ export const drainResidue = defineRule({
   scopes: everyNode,
   about: (fact) => (fact.type === 'reading' && countOf(fact.facts) !== null ? `node:${fact.node}` : null),
   start: (): Residue | null => null,
-  take(before, fact, { fleet }) {
+  take(before, fact, { fleet, open }) {
     if (fact.type !== 'reading' || fleet.node(fact.node)?.drained !== true) return null
     // It says that it serves again; what is judged of it follows a poll or two later.
     if (fact.facts.state === 'serving' || fact.facts.state === 'starting') return null
@@ -69,8 +69,11 @@ export const drainResidue = defineRule({
     if (before === null) return { epoch, name, counted, taken: 0, firstAt: null, lastAt: null, readAt: at }
     if (before.name !== name) return { ...before, epoch, name, counted, readAt: at }
     const risen = Math.max(0, counted - (before.epoch === epoch ? before.counted : 0))
-    const seen = risen === 0 ? {} : { firstAt: before.firstAt ?? at, lastAt: at }
-    return { ...before, epoch, counted, taken: before.taken + risen, readAt: at, ...seen }
+    // Who comes during maintenance is explained, also when it is over.
+    if (risen === 0 || (open === null && fleet.inMaintenance(fact.node, at)))
+      return { ...before, epoch, counted, readAt: at }
+    const taken = before.taken + risen
+    return { ...before, epoch, counted, taken, readAt: at, firstAt: before.firstAt ?? at, lastAt: at }
   },
   verdict(state, { scope, fleet, thresholds: limits, open, now }) {
     const id = scope.nodes[0] ?? ''

@@ -48,9 +48,14 @@ const endingBy = ({ type, data }: FleetEvent): boolean | null => {
   return data.to === 'draining' || data.to === 'drained' || data.to === 'stopping'
 }
 
-const isExplained = (run: Run, node: NodeView, fleet: FleetView): boolean =>
+const isExplained = (run: Run, node: NodeView, fleet: FleetView, beganAt: number): boolean =>
+  // Its reading may come when the window is over already.
+  fleet.inMaintenance(node.id, beganAt) ||
   // That it had gone was told as an outage: that it comes back is the end of that one, and no other.
-  run.isEnding || node.mayRestart || node.downSince !== null || fleet.unreachableSince(node.region) !== null
+  run.isEnding ||
+  node.mayRestart ||
+  node.downSince !== null ||
+  fleet.unreachableSince(node.region) !== null
 
 const takeReading = (
   restarts: Restarts,
@@ -67,9 +72,9 @@ const takeReading = (
   if (run.epoch === epoch) return { ...restarts, run: next }
   const alternates = past.includes(epoch)
   const remembered = { ...restarts, run: next, past: [...past, run.epoch].slice(-MAX_PAST) }
-  if (!alternates && isExplained(run, node, fleet)) return remembered
   // It began after the last reading of the one before.
   const beganAt = Math.max(run.readAt, at - (uptimeMs ?? 0))
+  if (!alternates && isExplained(run, node, fleet, beganAt)) return remembered
   const isFirst = restarts.lastAt === null
   return {
     ...remembered,

@@ -99,6 +99,8 @@ export interface FleetView {
   unreachableSince(region: string): number | null
   /** Hosts that have a tunnel there now. */
   registeredHosts(region: string): ReadonlySet<string>
+  /** Whether a node was in maintenance at a moment (epoch ms): what happened to it then counts for nothing, also afterwards. */
+  inMaintenance(node: string, at: number): boolean
 }
 
 /**

@@ -5,7 +5,7 @@ export interface TunnelLoss {
   /** Epoch ms. */
   at: number
   code: number | null
-  /** A drain of that node or region was running. */
+  /** A drain of that node or region was running, or it was in maintenance. */
   explained: boolean
 }
 

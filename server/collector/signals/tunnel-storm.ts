@@ -47,7 +47,7 @@ const thresholds = z.object({
 type Thresholds = z.output<typeof thresholds>
 
 /**
- * `tunnel.storm`: more than `share` of a region's tunnels lost within `withinSeconds`, outside a drain. Closes when `quietSeconds`
+ * `tunnel.storm`: more than `share` of a region's tunnels lost within `withinSeconds`, outside a drain and maintenance. Closes when `quietSeconds`
  * passed without a loss.
  */
 export const tunnelStorm = defineRule({
@@ -55,12 +55,12 @@ export const tunnelStorm = defineRule({
   of: 'region',
   thresholds,
   words: ({ share, withinSeconds, minimum, quietSeconds }) => ({
-    opens: `more than ${share * 100} % of a region's tunnels (at least ${plural(minimum, 'host')}) were lost within ${withinSeconds} s, outside a drain`,
+    opens: `more than ${share * 100} % of a region's tunnels (at least ${plural(minimum, 'host')}) were lost within ${withinSeconds} s, outside a drain and maintenance`,
     closes: `no tunnel was lost for ${quietSeconds} s`,
     severity: 'warning',
     why: 'a deployment that rolls too fast, or a relay that dies, takes many hosts at once',
     notes: [
-      '`tunnel.storm` does not count closes 4001 (drain), 4404 (kick), 4408 (moved), 4409 (replaced), nor losses on a node while a drain of it is active. Where a relay died and told nobody, the hosts that come back elsewhere say where they come from.',
+      '`tunnel.storm` does not count closes 4001 (drain), 4404 (kick), 4408 (moved), 4409 (replaced), nor losses on a node while a drain of it is active, or while it is in maintenance: also not when that is over. Where a relay died and told nobody, the hosts that come back elsewhere say where they come from.',
     ],
   }),
   scopes: (fleet) => fleet.regions().map((region) => ({ id: `region:${region}`, region, nodes: [] })),
@@ -79,9 +79,10 @@ export const tunnelStorm = defineRule({
     const at = Date.parse(fact.event.at)
     const { hostId } = data
     if (node === null || typeof hostId !== 'string') return losses
-    const explained = (id: string): boolean => fleet.node(id)?.draining ?? false
+    const explained = (id: string, lostAt: number): boolean =>
+      fleet.node(id)?.draining === true || fleet.inMaintenance(id, lostAt)
     if (type === 'tunnel.lost') {
-      losses.add({ hostId, node, at, code: numberOrNull(data.code), explained: explained(node) })
+      losses.add({ hostId, node, at, code: numberOrNull(data.code), explained: explained(node, at) })
       return losses
     }
     // A relay that died told nobody of its losses; the host that comes back elsewhere does.
@@ -91,7 +92,7 @@ export const tunnelStorm = defineRule({
     if (gapMs === null || gapMs === 0 || code === null) return losses
     const lostAt = at - gapMs
     if (!losses.knows(hostId, lostAt))
-      losses.add({ hostId, node: previous, at: lostAt, code, explained: explained(previous) })
+      losses.add({ hostId, node: previous, at: lostAt, code, explained: explained(previous, lostAt) })
     return losses
   },
   verdict: (losses, context) => verdictOn(losses.all(), context),

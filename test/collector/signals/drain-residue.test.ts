@@ -159,6 +159,30 @@ describe('drain.residue', () => {
     expect(verdict(resumed, 11).state).not.toBe('open')
   })
 
+  it('counts nothing that comes during maintenance, neither in it nor when it is over', () => {
+    const announced = scriptedView({
+      nodes: [{ id: 'fra-1', drained: true }],
+      inMaintenance: (_node, at) => at < 60_000,
+    })
+    const during = stateAfter(
+      [
+        [0, 10],
+        [50, 50],
+        [59, 90],
+      ],
+      announced,
+    )
+    expect(verdict(during, 59, announced).state).toBe('closed')
+    expect(verdict(during, 61, announced).state).toBe('closed')
+    const after = stateAfter([[60, 92]], announced, during)
+    expect(verdict(after, 61, announced).state).toBe('closed')
+    expect(verdict(stateAfter([[61, 93]], announced, after), 62, announced)).toMatchObject({
+      state: 'open',
+      startedAt: 60_000,
+      impact: '3 visitors at a node that is out of service',
+    })
+  })
+
   it('says how much came and when, from the first that came', () => {
     const state = stateAfter([
       [0, 10],

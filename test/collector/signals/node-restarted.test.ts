@@ -56,6 +56,16 @@ describe('node.restarted', () => {
     expect(rule.look(300_000)).toMatchObject({ impact: 'fra-1 restarted 1 time' })
   })
 
+  it('is quiet about one within a maintenance window, also where it is read when that is over', () => {
+    const rule = play()
+    rule.inMaintenance = (node, at) => node === 'fra-1' && at < 12_000
+    rule.take(reading(0, 'run1'))
+    rule.take(reading(15_000, 'run2', { uptimeMs: 4_000 }))
+    expect(rule.look(15_000).state).toBe('closed')
+    rule.take(reading(20_000, 'run3', { uptimeMs: 4_000 }))
+    expect(rule.look(20_000).state).toBe('open')
+  })
+
   it.each<[string, Partial<NodeView>]>([
     ['a drain or maintenance', { mayRestart: true }],
     ['an outage that was told and ends with it', { state: 'down', downSince: 5_000 }],

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type {
+  FleetView,
   NodeView,
   OpenSignal,
   RuleContext,
@@ -15,6 +16,7 @@ export class Play<State, Thresholds extends z.ZodObject> {
   readonly #thresholds: Partial<z.output<Thresholds>>
   node: Partial<NodeView> & { id: string }
   others: (Partial<NodeView> & { id: string })[] = []
+  inMaintenance: FleetView['inMaintenance'] = () => false
   open: OpenSignal | null = null
   state: State
 
@@ -49,7 +51,7 @@ export class Play<State, Thresholds extends z.ZodObject> {
 
   #context(now: number) {
     const { open } = this
-    const fleet = scriptedView({ nodes: [this.node, ...this.others] })
+    const fleet = scriptedView({ nodes: [this.node, ...this.others], inMaintenance: this.inMaintenance })
     const thresholds = this.#rule.thresholds.parse(this.#thresholds)
     return lookAt(this.#rule as unknown as SignalRule, fleet, { now, open, thresholds }) as Parameters<
       SignalRule<State, Thresholds>['verdict']

@@ -7,6 +7,8 @@ export interface ScriptedView {
   nodes?: readonly Partial<NodeView>[]
   unreachableSince?: number | null
   registered?: readonly string[]
+  /** Who was in maintenance, and when. */
+  inMaintenance?: FleetView['inMaintenance']
 }
 
 export const scriptedView = (script: ScriptedView = {}): FleetView => {
@@ -34,6 +36,7 @@ export const scriptedView = (script: ScriptedView = {}): FleetView => {
     node: (id) => nodes.find((node) => node.id === id) ?? null,
     nodesOf: (region) => nodes.filter((node) => node.region === region),
     unreachableSince: () => script.unreachableSince ?? null,
+    inMaintenance: script.inMaintenance ?? (() => false),
     registeredHosts: () => new Set(script.registered ?? []),
   }
 }

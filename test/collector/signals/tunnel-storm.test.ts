@@ -135,6 +135,38 @@ describe('tunnel.storm', () => {
       expect(from(...events)).toEqual(expected.map((part) => expect.objectContaining(part)))
     })
 
+    it.each([
+      ['just before the window', 999, false],
+      ['at its beginning', 1_000, true],
+      ['at its last instant, also where it is read after it', 59_999, true],
+      ['when it is over', 60_000, false],
+    ])('counts a loss in maintenance for nothing, in it and afterwards: %s', (_, at, explained) => {
+      const announced = scriptedView({
+        inMaintenance: (node, when) => node === 'fra-1' && when >= 1_000 && when < 60_000,
+      })
+      const take = (...events: ReturnType<typeof eventOf>[]) =>
+        events.reduce(
+          (state, event) =>
+            tunnelStorm.take(
+              state,
+              { type: 'event', event },
+              lookAt(tunnelStorm, announced, { now: 61_000 }),
+            ),
+          tunnelStorm.start(),
+        )
+      expect(take(lost('fra-1', at)).all()).toMatchObject([{ at, explained }])
+      const burst = hosts(9).map((hostId) =>
+        eventOf('tunnel.lost', at, { hostId, code: 1006, reason: '', heldMs: 1 }, 'fra-1'),
+      )
+      const look = lookAt(tunnelStorm, announced, { now: 61_000 })
+      expect(tunnelStorm.verdict(take(...burst), look).state).toBe(
+        explained || at < 1_000 ? 'closed' : 'open',
+      )
+      // The one that nobody announced makes no storm of those that were.
+      const other = lost('fra-2', 61_000)
+      if (explained) expect(tunnelStorm.verdict(take(...burst, other), look).state).toBe('closed')
+    })
+
     it('counts a loss in the region that lost it', () => {
       const region = (event: ReturnType<typeof eventOf>) => tunnelStorm.about({ type: 'event', event }, view)
       expect(region(lost('fra-1'))).toBe('region:fra')

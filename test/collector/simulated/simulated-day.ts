@@ -65,7 +65,12 @@ export const liveThrough = async (seed: number, weather: Weather, story: Story):
       absence: () => null,
       standing: () => null,
     })
-    const view = new LiveFleetView({ fleet, announced: () => watch.announced(), activeDrains: () => [] })
+    const view = new LiveFleetView({
+      fleet,
+      announced: () => watch.announced(),
+      activeDrains: () => [],
+      inMaintenance: () => false,
+    })
     const detector = new Detector({ fleet: view, book, detect: {}, activeDrains: () => [], log })
     const watch: Watch = new Watch({
       fleet,
