@@ -66,7 +66,7 @@ const forbidden: Forbidden[] = [
   ['server/collector/fleet/streams.ts', "import { WebSocket } from 'ws'", 'speaks to nodes'],
   [
     'server/collector/collector.ts',
-    "import { createControl } from './adapters/tidegate/control.ts'",
+    "import { Control } from './adapters/tidegate/control.ts'",
     'stays in its adapter',
   ],
   [

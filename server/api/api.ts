@@ -5,7 +5,7 @@ import { ulid } from 'ulid'
 import { V1 } from '../contract/api/route.ts'
 import { ROUTES } from '../contract/api/table.ts'
 import { AppError } from '../contract/index.ts'
-import { type Access, createAccess } from './access.ts'
+import { Access } from './access.ts'
 import { configHandlers } from './config.ts'
 import type { ApiApp, ApiOptions, Env } from './context.ts'
 import { demoHandlers } from './demo.ts'
@@ -41,7 +41,7 @@ export interface Api {
 /** The part of the server that programs talk to. Each handler asks for the caller's role before it does anything else. */
 export const createApi = (options: ApiOptions): Api => {
   const app: ApiApp = new Hono<Env>()
-  const access = createAccess(options)
+  const access = new Access(options)
 
   app.use(async (context, next) => {
     const requestId = ulid()
@@ -108,7 +108,7 @@ const methodsOf = (routes: readonly ApiRoute[], path: string): string[] => {
 }
 
 /** What no route took: another method, or no such path. Below `/api/v1` strangers learn neither. */
-const addTheRest = (app: ApiApp, { needs, open }: Access, routes: readonly ApiRoute[]): void => {
+const addTheRest = (app: ApiApp, access: Access, routes: readonly ApiRoute[]): void => {
   const refuse = (path: string, method: string): { allow: string[]; error: AppError | null } => {
     const methods = methodsOf(routes, path)
     if (methods.length === 0)
@@ -131,6 +131,6 @@ const addTheRest = (app: ApiApp, { needs, open }: Access, routes: readonly ApiRo
     if (error) throw error
     return context.body(null, 204)
   }
-  app.all(`${V1}/*`, needs('viewer', answer))
-  app.all('*', open(answer))
+  app.all(`${V1}/*`, access.needs('viewer', answer))
+  app.all('*', access.open(answer))
 }

@@ -28,7 +28,7 @@ export type Handlers<T extends Routes> = { readonly [Name in keyof T]: Handler<T
 /** Binds a table of calls to their handlers. The role is asked for before anything else of the request is read. */
 export const serve = <T extends Routes>(
   app: ApiApp,
-  { needs, open }: Access,
+  access: Access,
   routes: T,
   handlers: Handlers<T>,
 ): void => {
@@ -49,7 +49,9 @@ export const serve = <T extends Routes>(
     app.on(
       route.method,
       route.path,
-      route.role === null ? open((context) => answer(context, null)) : needs(route.role, answer),
+      route.role === null
+        ? access.open((context) => answer(context, null))
+        : access.needs(route.role, answer),
     )
   }
 }

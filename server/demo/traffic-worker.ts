@@ -6,7 +6,7 @@ import { createLog } from '../observe/log.ts'
 import { createHostClient, type HostClient } from '../runtime/host/host-client.ts'
 import { Balancer } from './balancer.ts'
 import { DEMO_HOSTS, relaysOf } from './demo-map.ts'
-import { type LocalApp, startLocalApp } from './local-app.ts'
+import { LocalApp } from './local-app.ts'
 import { PushEndpoint } from './push-endpoint.ts'
 import { Pusher } from './pusher.ts'
 import type { FromTraffic, ToTraffic, TrafficNode, TrafficStart } from './traffic-messages.ts'
@@ -127,7 +127,7 @@ port.on('message', (message: ToTraffic) => {
 })
 
 try {
-  app = await startLocalApp()
+  app = await LocalApp.start()
   await startEndpoints()
   post({
     type: 'ready',

@@ -29,30 +29,72 @@ type ToClient =
 
 /**
  * Serves `directory` to the worker at the other end of `port`. When the port closes (the worker ended or crashed), what was
- * registered through it is removed, so that nobody is sent to a relay that is gone. Answers the function that stops serving.
+ * registered through it is removed, so that nobody is sent to a relay that is gone.
  */
-export const serveDirectory = (directory: Directory, port: MessagePort): (() => void) => {
-  const held = new Map<string, number>()
-  const post = (message: ToClient): void => port.postMessage(message)
+export class DirectoryServer {
+  readonly #directory: Directory
+  readonly #port: MessagePort
+  /** What was registered through this port, with its fence. */
+  readonly #held = new Map<string, number>()
+  readonly #endSubscription: () => void
+  readonly #onMessage = (message: ToServer): void => this.#take(message)
+  readonly #onClose = (): void => this.#clear()
+  #isClosed = false
 
-  const run = async (verb: Verb, args: unknown[]): Promise<unknown> => {
+  constructor(directory: Directory, port: MessagePort) {
+    this.#directory = directory
+    this.#port = port
+    this.#endSubscription = directory.onLost((lost) => this.#tellLost(lost))
+    port.on('message', this.#onMessage)
+    port.on('close', this.#onClose)
+    port.start()
+    // The directory alone does not keep the process alive.
+    port.unref()
+  }
+
+  /** Stops serving and closes the port. What was registered through it stays. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#endSubscription()
+    this.#port.off('message', this.#onMessage)
+    this.#port.off('close', this.#onClose)
+    this.#port.close()
+  }
+
+  #take(message: ToServer): void {
+    const directory = this.#directory
+    if (message.kind === 'hello') {
+      this.#post({ kind: 'hello', passKey: directory.passKey, entries: directory.entries() })
+      return
+    }
+    const { id } = message
+    this.#run(message.verb, message.args).then(
+      (value) => this.#post({ kind: 'answer', id, value, entries: directory.entries() }),
+      (error: unknown) =>
+        this.#post({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) }),
+    )
+  }
+
+  async #run(verb: Verb, args: unknown[]): Promise<unknown> {
+    const directory = this.#directory
     switch (verb) {
       case 'register': {
         const [hostId, owner] = args as Parameters<Directory['register']>
         const answer = await directory.register(hostId, owner)
-        held.set(hostId, answer.fence)
+        this.#held.set(hostId, answer.fence)
         return answer
       }
       case 'refresh':
         return await directory.refresh(args[0] as Holding[])
       case 'unregister': {
         const [hostId, fence] = args as [string, number]
-        if (held.get(hostId) === fence) held.delete(hostId)
+        this.#letGo(hostId, fence)
         return await directory.unregister(hostId, fence)
       }
       case 'removeMany': {
         const holdings = args[0] as Holding[]
-        for (const { hostId, fence } of holdings) if (held.get(hostId) === fence) held.delete(hostId)
+        for (const { hostId, fence } of holdings) this.#letGo(hostId, fence)
         return await directory.removeMany(holdings)
       }
       case 'clearNode':
@@ -66,52 +108,27 @@ export const serveDirectory = (directory: Directory, port: MessagePort): (() => 
     }
   }
 
-  const endSubscription = directory.onLost((lost) => {
-    // A worker that replaced its own registration gets this too: the fence says which one is meant.
-    if (held.get(lost.hostId) === lost.fence) {
-      held.delete(lost.hostId)
-      post({ kind: 'lost', lost })
-    }
-  })
-
-  const onMessage = (message: ToServer): void => {
-    if (message.kind === 'hello') {
-      post({ kind: 'hello', passKey: directory.passKey, entries: directory.entries() })
-      return
-    }
-    run(message.verb, message.args).then(
-      (value) => post({ kind: 'answer', id: message.id, value, entries: directory.entries() }),
-      (error: unknown) =>
-        post({
-          kind: 'failed',
-          id: message.id,
-          message: error instanceof Error ? error.message : String(error),
-        }),
-    )
+  /** Answers whether it was this port's. A worker may have replaced its own registration: the fence says which one is meant. */
+  #letGo(hostId: string, fence: number): boolean {
+    return this.#held.get(hostId) === fence && this.#held.delete(hostId)
   }
 
-  let stopped = false
-  const stop = (): void => {
-    if (stopped) return
-    stopped = true
-    endSubscription()
-    port.off('message', onMessage)
-    port.off('close', onClose)
-    port.close()
+  #tellLost(lost: LostHolding): void {
+    if (this.#letGo(lost.hostId, lost.fence)) this.#post({ kind: 'lost', lost })
   }
-  const onClose = (): void => {
-    const left = [...held].map(([hostId, fence]) => ({ hostId, fence }))
-    held.clear()
-    stop()
+
+  /** The worker is gone, and with it every relay that it registered. */
+  #clear(): void {
+    const left = [...this.#held].map(([hostId, fence]) => ({ hostId, fence }))
+    this.#held.clear()
+    this.close()
     // The memory directory cannot fail; one that can forgets these entries by their age.
-    directory.removeMany(left).catch(() => undefined)
+    this.#directory.removeMany(left).catch(() => undefined)
   }
-  port.on('message', onMessage)
-  port.on('close', onClose)
-  port.start()
-  // The directory alone does not keep the process alive.
-  port.unref()
-  return stop
+
+  #post(message: ToClient): void {
+    this.#port.postMessage(message)
+  }
 }
 
 export interface ConnectDirectoryOptions {

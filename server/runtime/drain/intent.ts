@@ -14,14 +14,6 @@ const intentSchema = z.object({
 /** What an operator wants of this node beyond serving; it outlives the process. */
 export type NodeIntent = z.infer<typeof intentSchema>
 
-/** The durable wish of one node, in `<data>/intent.json` (0600). Written before the node acts on it. */
-export interface IntentFile {
-  /** The wish as last read or written. */
-  readonly current: NodeIntent
-  /** Replaces the wish: temporary file, fsync, rename, fsync of the folder. Throws `ERR_DATA_FOLDER`. */
-  write(intent: NodeIntent): Promise<void>
-}
-
 const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, 'r')
   try {
@@ -49,68 +41,71 @@ const readIntent = async (path: string, log: Log): Promise<NodeIntent> => {
   }
 }
 
-/**
- * Opens the wish of the node whose data folder this is; without a folder (a library user that gave none) the wish lives in
- * memory alone. Throws `ERR_DATA_FOLDER` when the folder cannot be made or read.
- */
-export const openIntentFile = async (dataDir: string | undefined, log: Log): Promise<IntentFile> => {
-  let current: NodeIntent = {}
-  if (dataDir === undefined) {
-    return {
-      get current() {
-        return current
-      },
-      write: async (intent) => {
-        current = intent
-      },
-    }
-  }
-  const path = join(dataDir, 'intent.json')
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw new AppError(
-      'ERR_DATA_FOLDER',
-      `The data folder ${dataDir} cannot be made`,
-      { path: dataDir },
-      { cause: error },
-    )
-  }
-  current = await readIntent(path, log)
+/** The durable wish of one node, in `<data>/intent.json` (0600). Written before the node acts on it. */
+export class IntentFile {
+  readonly #path: string | null
+  // One writer at a time: two renames from one temporary name would lose one of them.
+  readonly #turn = new Turn()
+  #current: NodeIntent
 
-  const replace = async (intent: NodeIntent): Promise<void> => {
-    const temporary = `${path}.${process.pid}.tmp`
+  private constructor(path: string | null, current: NodeIntent) {
+    this.#path = path
+    this.#current = current
+  }
+
+  /**
+   * Opens the wish of the node whose data folder this is; without a folder (a library user that gave none) the wish lives in
+   * memory alone. Throws `ERR_DATA_FOLDER` when the folder cannot be made or read.
+   */
+  static async open(dataDir: string | undefined, log: Log): Promise<IntentFile> {
+    if (dataDir === undefined) return new IntentFile(null, {})
     try {
-      const handle = await open(temporary, 'w', 0o600)
-      try {
-        await handle.writeFile(`${JSON.stringify(intent, null, 2)}\n`)
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await rename(temporary, path)
-      await syncFolder(dirname(path))
+      await mkdir(dataDir, { recursive: true, mode: 0o700 })
     } catch (error) {
-      await unlink(temporary).catch(() => undefined) // It may not exist; the fault below is what matters.
       throw new AppError(
         'ERR_DATA_FOLDER',
-        `The drain wish cannot be written to ${path}`,
-        { path },
+        `The data folder ${dataDir} cannot be made`,
+        { path: dataDir },
         { cause: error },
       )
     }
+    const path = join(dataDir, 'intent.json')
+    return new IntentFile(path, await readIntent(path, log))
   }
 
-  // One writer at a time: two renames from one temporary name would lose one of them.
-  const turn = new Turn()
-  return {
-    get current() {
-      return current
-    },
-    write: (intent) =>
-      turn.run(async () => {
-        await replace(intent)
-        current = intent
-      }),
+  /** The wish as last read or written. */
+  get current(): NodeIntent {
+    return this.#current
+  }
+
+  /** Replaces the wish: temporary file, fsync, rename, fsync of the folder. Throws `ERR_DATA_FOLDER`. */
+  write(intent: NodeIntent): Promise<void> {
+    return this.#turn.run(async () => {
+      if (this.#path !== null) await replace(this.#path, intent)
+      this.#current = intent
+    })
+  }
+}
+
+const replace = async (path: string, intent: NodeIntent): Promise<void> => {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    const handle = await open(temporary, 'w', 0o600)
+    try {
+      await handle.writeFile(`${JSON.stringify(intent, null, 2)}\n`)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined) // It may not exist; the fault below is what matters.
+    throw new AppError(
+      'ERR_DATA_FOLDER',
+      `The drain wish cannot be written to ${path}`,
+      { path },
+      { cause: error },
+    )
   }
 }

@@ -7,7 +7,7 @@ import type { NodeConfig } from '../../contract/node-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { within } from '../../time/deadline.ts'
 import type { Directory } from '../directory/directory.ts'
-import { serveDirectory } from '../directory/shared.ts'
+import { DirectoryServer } from '../directory/shared.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
 
 const START_TIMEOUT_MS = 20_000
@@ -70,8 +70,8 @@ class NodeThread implements EmbeddedNode {
     this.#options = options
     this.#env = definedOf(options.env ?? process.env)
     const channel = directory === undefined ? null : new MessageChannel()
-    const stopServing =
-      directory === undefined || channel === null ? null : serveDirectory(directory, channel.port1)
+    const served =
+      directory === undefined || channel === null ? null : new DirectoryServer(directory, channel.port1)
     const start: WorkerStart = {
       config: { ...config, control: { host: '127.0.0.1', port: 0, token: this.controlToken } },
       dataDir,
@@ -89,7 +89,7 @@ class NodeThread implements EmbeddedNode {
     this.exited = this.#whenExited()
     // The port closes with the thread, and the directory then forgets what was registered through it. To stop before that event
     // would leave the dead node's hosts in it, so this is only for a port that never closes.
-    void this.exited.then(() => setTimeout(() => stopServing?.(), PORT_CLOSE_MS).unref())
+    void this.exited.then(() => setTimeout(() => served?.close(), PORT_CLOSE_MS).unref())
   }
 
   get controlUrl(): string {

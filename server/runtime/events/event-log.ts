@@ -59,6 +59,83 @@ const isTooLarge = (data: Record<string, unknown>): boolean =>
   Object.values(data).some((entry) => typeof entry === 'object' && entry !== null) &&
   Buffer.byteLength(JSON.stringify(data)) > MAX_EVENT_BYTES
 
+/** The newest events in a ring, and who listens. */
+class EventRing implements EventLog {
+  readonly epoch = ulid()
+  readonly faults = { invalid: 0, listeners: 0 }
+  readonly #who: { node: string; region: string }
+  readonly #log: Log
+  readonly #size: number
+  readonly #ring: NodeEvent[]
+  readonly #listeners = new Set<EventListener>()
+  #seq = 0
+
+  constructor(who: { node: string; region: string }, log: Log, size: number) {
+    this.#who = who
+    this.#log = log
+    this.#size = size
+    this.#ring = new Array(size)
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
+  get oldest(): number {
+    return Math.max(1, this.#seq - this.#size + 1)
+  }
+
+  emit<T extends EventType>(type: T, data: EventData<T>): void {
+    const valid = checked(type, data)
+    if (valid === null) {
+      this.faults.invalid += 1
+      this.#log.error({ type }, 'an event was dropped: its data does not match the contract')
+      return
+    }
+    this.#seq += 1
+    const at = new Date().toISOString()
+    const event: NodeEvent = { seq: this.#seq, epoch: this.epoch, ...this.#who, type, at, data: valid }
+    this.#ring[this.#seq % this.#size] = event
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event)
+      } catch (error) {
+        // One listener's fault is neither the emitter's nor the other listeners'.
+        this.faults.listeners += 1
+        this.#log.error({ err: error, type }, 'an event listener threw')
+      }
+    }
+  }
+
+  read(after: number, limit: number): EventSlice {
+    const { oldest, seq } = this
+    const to = Math.min(seq, Math.max(after + 1, oldest) + limit - 1)
+    const events: NodeEvent[] = []
+    for (let at = Math.max(after + 1, oldest); at <= to; at += 1) {
+      const event = this.#ring[at % this.#size]
+      if (event !== undefined) events.push(event)
+    }
+    return { events, next: events.at(-1)?.seq ?? Math.min(Math.max(after, oldest - 1), seq), oldest }
+  }
+
+  subscribe(listener: EventListener): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+}
+
+/** The data as the contract allows it, cut where it must be; null where that is not enough. */
+const checked = <T extends EventType>(type: T, data: EventData<T>): EventData<T> | null => {
+  const schema = EVENT_DATA[type]
+  for (const tried of [() => data, () => cut(data), () => cut(data, FEW_ENTRIES)]) {
+    const { success, data: valid } = schema.safeParse(tried())
+    if (success && !isTooLarge(valid)) return valid as EventData<T>
+  }
+  return null
+}
+
 /**
  * Creates the event log of one node. Data is checked against the contract here, so that a part's overlong text costs its tail
  * and not the whole event at the collector.
@@ -67,72 +144,4 @@ export const createEventLog = (
   who: { node: string; region: string },
   log: Log,
   size: number = EVENT_RING_SIZE,
-): EventLog => {
-  const epoch = ulid()
-  const ring: NodeEvent[] = new Array(size)
-  const listeners = new Set<EventListener>()
-  const faults = { invalid: 0, listeners: 0 }
-  let seq = 0
-
-  const oldest = () => Math.max(1, seq - size + 1)
-
-  const checked = <T extends EventType>(type: T, data: EventData<T>): EventData<T> | null => {
-    const schema = EVENT_DATA[type]
-    for (const tried of [() => data, () => cut(data), () => cut(data, FEW_ENTRIES)]) {
-      const { success, data: valid } = schema.safeParse(tried())
-      if (success && !isTooLarge(valid)) return valid as EventData<T>
-    }
-    return null
-  }
-
-  return {
-    epoch,
-    get seq() {
-      return seq
-    },
-    get oldest() {
-      return oldest()
-    },
-    faults,
-    emit(type, data) {
-      const valid = checked(type, data)
-      if (valid === null) {
-        faults.invalid += 1
-        log.error({ type }, 'an event was dropped: its data does not match the contract')
-        return
-      }
-      seq += 1
-      const event: NodeEvent = { seq, epoch, ...who, type, at: new Date().toISOString(), data: valid }
-      ring[seq % size] = event
-      for (const listener of [...listeners]) {
-        try {
-          listener(event)
-        } catch (error) {
-          // One listener's fault is neither the emitter's nor the other listeners'.
-          faults.listeners += 1
-          log.error({ err: error, type }, 'an event listener threw')
-        }
-      }
-    },
-    read(after, limit) {
-      const from = Math.max(after + 1, oldest())
-      const to = Math.min(seq, from + limit - 1)
-      const events: NodeEvent[] = []
-      for (let at = from; at <= to; at += 1) {
-        const event = ring[at % size]
-        if (event !== undefined) events.push(event)
-      }
-      return {
-        events,
-        next: events.at(-1)?.seq ?? Math.min(Math.max(after, oldest() - 1), seq),
-        oldest: oldest(),
-      }
-    },
-    subscribe(listener) {
-      listeners.add(listener)
-      return () => {
-        listeners.delete(listener)
-      }
-    },
-  }
-}
+): EventLog => new EventRing(who, log, size)

@@ -8,7 +8,7 @@ import type { NodeState } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import { within } from '../../time/deadline.ts'
 import { ControlServer } from '../control/server.ts'
-import { openIntentFile } from '../drain/intent.ts'
+import { IntentFile } from '../drain/intent.ts'
 import { NodeDrain } from '../drain/node-drain.ts'
 import { createEventLog, type EventLog } from '../events/event-log.ts'
 import type { DrainStatus } from '../part/drain-parts.ts'
@@ -17,7 +17,7 @@ import type { NodeParts } from '../part/node-parts.ts'
 import type { PartContext, Readiness, ServingPart } from '../part/part.ts'
 import { fitHealth } from './node-health.ts'
 import { NodeProblems } from './node-problems.ts'
-import { createProcessFigures } from './process-figures.ts'
+import { ProcessFigures } from './process-figures.ts'
 
 const REVIEW_EVERY_MS = 1_000
 /** `close` without a drain gives each part this long before it is destroyed. */
@@ -47,7 +47,7 @@ class BuiltNode implements TidegateNode {
   readonly #serving: ServingPart[]
   readonly #bound = new Set<ServingPart>()
   readonly #problems: NodeProblems
-  readonly #figures = createProcessFigures()
+  readonly #figures = new ProcessFigures()
   readonly #startedAt = new Date().toISOString()
   readonly #startedMs = performance.now()
   #state: NodeState = 'starting'
@@ -89,7 +89,7 @@ class BuiltNode implements TidegateNode {
 
   async #start(): Promise<void> {
     const { dataDir, budget, exit } = this.#options
-    const intent = await openIntentFile(dataDir, this.#log)
+    const intent = await IntentFile.open(dataDir, this.#log)
     const { drain: wish, cordon } = intent.current
     const drain = new NodeDrain({
       context: this.#context,

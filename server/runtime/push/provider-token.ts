@@ -10,71 +10,74 @@ export const PROVIDER_TOKEN_RENEW_MS = 50 * 60_000
 
 type SigningKey = Awaited<ReturnType<typeof importPKCS8>>
 
-export interface ProviderToken {
-  /** The token that may be sent now, or null when `renew` must be awaited first. */
-  current(): string | null
-  /**
-   * Makes a new token, once for all who ask at the same time. `stale` is the token that was refused: where it has been replaced
-   * already nothing is signed, because APNs answers 429 TooManyProviderTokenUpdates to eager renewal.
-   */
-  renew(stale?: string): Promise<string>
-}
-
-/**
- * The ES256 token with which a provider proves itself ("Establishing a token-based connection to APNs"). Throws `ERR_CONFIG`
- * when the key file is missing or not a PKCS #8 key.
- */
-export const createProviderToken = async (options: {
+export interface ProviderTokenOptions {
   keyPath: string
   keyId: string
   teamId: string
   now?: () => number
-}): Promise<ProviderToken> => {
-  const now = options.now ?? Date.now
-  let key: SigningKey
-  try {
-    key = await importPKCS8(await readFile(options.keyPath, 'utf8'), 'ES256')
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new AppError(
-      'ERR_CONFIG',
-      `push.keyPath "${options.keyPath}" is not a readable PKCS #8 key for ES256: ${why}`,
-      { keyPath: options.keyPath },
-      { cause },
-    )
-  }
-  let token: string | null = null
-  let madeAt = 0
-  let signing: Promise<string> | null = null
+}
 
-  const sign = async (): Promise<string> => {
-    const at = now()
-    const fresh = await new SignJWT({})
-      .setProtectedHeader({ alg: 'ES256', kid: options.keyId })
-      .setIssuer(options.teamId)
-      .setIssuedAt(Math.floor(at / 1000))
-      .sign(key)
-    token = fresh
-    madeAt = at
-    return fresh
+/** The ES256 token with which a provider proves itself ("Establishing a token-based connection to APNs"). */
+export class ProviderToken {
+  readonly #options: ProviderTokenOptions
+  readonly #key: SigningKey
+  readonly #now: () => number
+  #token: string | null = null
+  #madeAt = 0
+  #signing: Promise<string> | null = null
+
+  private constructor(options: ProviderTokenOptions, key: SigningKey) {
+    this.#options = options
+    this.#key = key
+    this.#now = options.now ?? Date.now
   }
 
-  const current = (): string | null => {
-    const age = now() - madeAt
+  /** Reads the key; signs nothing yet. Throws `ERR_CONFIG` when the key file is missing or not a PKCS #8 key. */
+  static async open(options: ProviderTokenOptions): Promise<ProviderToken> {
+    const { keyPath } = options
+    try {
+      return new ProviderToken(options, await importPKCS8(await readFile(keyPath, 'utf8'), 'ES256'))
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new AppError(
+        'ERR_CONFIG',
+        `push.keyPath "${keyPath}" is not a readable PKCS #8 key for ES256: ${why}`,
+        { keyPath },
+        { cause },
+      )
+    }
+  }
+
+  /** The token that may be sent now, or null when `renew` must be awaited first. */
+  current(): string | null {
+    const age = this.#now() - this.#madeAt
     // A negative age means that the clock was set back: its `iat` would lie in the future.
-    if (token === null || age < 0) return null
-    return age >= PROVIDER_TOKEN_RENEW_MS ? null : token
+    if (this.#token === null || age < 0) return null
+    return age >= PROVIDER_TOKEN_RENEW_MS ? null : this.#token
   }
 
-  return {
-    current,
-    renew(stale) {
-      if (stale !== undefined && token !== null && token !== stale && current() !== null)
-        return Promise.resolve(token)
-      signing ??= sign().finally(() => {
-        signing = null
-      })
-      return signing
-    },
+  /**
+   * Makes a new token, once for all who ask at the same time. `stale` is the token that was refused: where it has been replaced
+   * already nothing is signed, because APNs answers 429 TooManyProviderTokenUpdates to eager renewal.
+   */
+  renew(stale?: string): Promise<string> {
+    const current = this.current()
+    if (stale !== undefined && current !== null && current !== stale) return Promise.resolve(current)
+    this.#signing ??= this.#sign().finally(() => {
+      this.#signing = null
+    })
+    return this.#signing
+  }
+
+  async #sign(): Promise<string> {
+    const at = this.#now()
+    const fresh = await new SignJWT({})
+      .setProtectedHeader({ alg: 'ES256', kid: this.#options.keyId })
+      .setIssuer(this.#options.teamId)
+      .setIssuedAt(Math.floor(at / 1000))
+      .sign(this.#key)
+    this.#token = fresh
+    this.#madeAt = at
+    return fresh
   }
 }

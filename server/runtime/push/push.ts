@@ -11,7 +11,7 @@ import { within } from '../../time/deadline.ts'
 import { Rate } from '../../time/rate.ts'
 import type { PartContext } from '../part/part.ts'
 import { type ConnectionListener, PushConnection } from './connection.ts'
-import { createProviderToken, type ProviderToken } from './provider-token.ts'
+import { ProviderToken } from './provider-token.ts'
 import type { failureOf, PushAnswer } from './push-answer.ts'
 import { PushCounters } from './push-counters.ts'
 import { type Job, PushQueue } from './push-queue.ts'
@@ -85,7 +85,7 @@ class PushClient implements Push, ConnectionListener {
     if (this.#state !== 'new') return
     const config = this.#config
     const secureContext = await trustedContext(config.ca)
-    this.#provider = await createProviderToken(config)
+    this.#provider = await ProviderToken.open(config)
     this.#tokens = await openTokenStore({
       log: this.#context.log,
       ...(this.#tokenFile === undefined ? {} : { file: this.#tokenFile }),

@@ -1,19 +1,11 @@
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { copyFile, type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '../../contract/errors.ts'
 import type { Page } from '../../contract/ids.ts'
 import type { Log } from '../../observe/log.ts'
-import { Turn } from '../../time/turn.ts'
+import { TokenJournal, TokenTable } from './token-journal.ts'
 
 /** More device tokens than this are refused with `ERR_CAPACITY`. */
 export const MAX_TOKENS = 1_000_000
-/** The file is rewritten when it holds this many lines more than it has live tokens, and at least as many again. */
-const COMPACT_SLACK_LINES = 1_000
-/** Lines written in one go: more would hold up the thread that forwards bytes. */
-const SLICE_LINES = 2_000
 /** Listings that can be continued without walking the tokens from the start. */
 const MAX_LISTINGS = 32
 
@@ -51,309 +43,137 @@ export interface TokenStore {
   close(): Promise<void>
 }
 
-interface Row {
-  key: string
-  at: number
-}
-
-type Line = { t: string; k: string; at: number } | { t: string; gone: true }
-
-const parseLine = (text: string): Line | null => {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return null // a line torn by a crash was never acknowledged
-  }
-  if (typeof value !== 'object' || value === null) return null
-  const { t, k, at, gone } = value as Record<string, unknown>
-  if (typeof t !== 'string') return null
-  if (gone === true) return { t, gone: true }
-  return typeof k === 'string' && typeof at === 'number' && Number.isFinite(at) ? { t, k, at } : null
-}
-
-/** The tokens in memory, with an index by key. */
-class TokenTable {
-  readonly rows = new Map<string, Row>()
-  readonly #byKey = new Map<string, Set<string>>()
-
-  put(token: string, row: Row): void {
-    this.drop(token) // re-inserted, so that iteration order stays the order of registration
-    this.rows.set(token, row)
-    const tokens = this.#byKey.get(row.key)
-    if (tokens) tokens.add(token)
-    else this.#byKey.set(row.key, new Set([token]))
-  }
-
-  drop(token: string): boolean {
-    const row = this.rows.get(token)
-    if (!row) return false
-    this.rows.delete(token)
-    const tokens = this.#byKey.get(row.key)
-    tokens?.delete(token)
-    if (tokens?.size === 0) this.#byKey.delete(row.key)
-    return true
-  }
-
-  ofKey(key: string): string[] {
-    return [...(this.#byKey.get(key) ?? [])]
-  }
-}
-
-/**
- * A journal of JSON lines. Lines of concurrent changes share one write and one fsync; the file is rewritten whole (temporary
- * file, fsync, rename) when most of it is history, and after a failed write, whose torn line must not precede good ones.
- */
-class Journal {
-  readonly #path: string
-  readonly #table: TokenTable
-  readonly #log: Log
-  #file: FileHandle | null = null
-  #lines = 0
-  #torn = false
-  #pending: string[] = []
-  #batch: Promise<void> | null = null
-  readonly #turn = new Turn()
-  #closed = false
-  problem: string | null = null
-
-  constructor(path: string, table: TokenTable, log: Log) {
-    this.#path = path
-    this.#table = table
-    this.#log = log
-  }
-
-  async load(): Promise<void> {
-    let text = ''
-    try {
-      text = await readFile(this.#path, 'utf8')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw this.#unavailable('read', error)
-    }
-    let unreadable = 0
-    const parts = text.split('\n')
-    const last = parts.pop() ?? ''
-    const take = (line: Line): void => {
-      if ('gone' in line) this.#table.drop(line.t)
-      else this.#table.put(line.t, { key: line.k, at: line.at })
-    }
-    for (const part of parts) {
-      if (part === '') continue
-      const line = parseLine(part)
-      if (line) take(line)
-      else unreadable += 1
-    }
-    if (last !== '') {
-      const line = parseLine(last)
-      if (line) take(line)
-      // A line torn by a crash was never acknowledged; where nothing else was readable it is not a torn line.
-      else if (unreadable > 0 || this.#table.rows.size === 0) unreadable += 1
-    }
-    try {
-      await mkdir(dirname(this.#path), { recursive: true })
-      if (unreadable > 0) await this.#keepAside(text, unreadable)
-      await this.#rewrite()
-    } catch (error) {
-      throw this.#unavailable('written', error)
-    }
-  }
-
-  /**
-   * Keeps a copy of a file that holds what this version cannot read (a later version's lines, another format, damage), before it
-   * is rewritten without it: device tokens that are lost cannot be had again.
-   */
-  async #keepAside(text: string, lines: number): Promise<void> {
-    const copy = `${this.#path}.unreadable-${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
-    try {
-      await copyFile(this.#path, copy, constants.COPYFILE_EXCL)
-    } catch (error) {
-      // The same content was kept at an earlier start.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    this.problem = `${lines} ${lines === 1 ? 'line' : 'lines'} of the token file ${this.#path} could not be read; the whole file is kept as ${copy}`
-    this.#log.error({ file: this.#path, copy, lines }, this.problem)
-  }
-
-  /** Resolves when the line is on disk. */
-  append(line: Line): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#unavailable('written', new Error('it is closed')))
-    this.#pending.push(`${JSON.stringify(line)}\n`)
-    // Whoever comes while a write runs waits for the next one, so a burst costs one fsync and not one each.
-    this.#batch ??= this.#turn.run(() => this.#writeBatch())
-    return this.#batch
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#turn.settled()
-    await this.#file?.close()
-    this.#file = null
-  }
-
-  async #writeBatch(): Promise<void> {
-    const lines = this.#pending
-    this.#pending = []
-    this.#batch = null
-    try {
-      if (
-        this.#torn ||
-        !this.#file ||
-        this.#lines + lines.length > 2 * this.#table.rows.size + COMPACT_SLACK_LINES
-      ) {
-        await this.#rewrite()
-        return
-      }
-      await this.#file.appendFile(lines.join(''))
-      await this.#file.datasync()
-      this.#lines += lines.length
-    } catch (error) {
-      this.#torn = true
-      throw this.#unavailable('written', error)
-    }
-  }
-
-  async #rewrite(): Promise<void> {
-    const temporary = `${this.#path}.new`
-    await rm(temporary, { force: true })
-    const file = await open(temporary, 'ax', 0o600)
-    let lines = 0
-    try {
-      // A snapshot, written in slices: what changes meanwhile is appended afterwards, and applying it twice is harmless.
-      const rows = [...this.#table.rows]
-      for (; lines < rows.length; lines += SLICE_LINES) {
-        const slice = rows.slice(lines, lines + SLICE_LINES)
-        await file.appendFile(
-          slice.map(([t, row]) => `${JSON.stringify({ t, k: row.key, at: row.at })}\n`).join(''),
-        )
-        await nextTurn()
-      }
-      lines = rows.length
-      await file.sync()
-      await rename(temporary, this.#path)
-      const folder = await open(dirname(this.#path), 'r')
-      // Without this a crash may undo the rename, and acknowledged tokens with it.
-      await folder.sync().finally(() => folder.close())
-    } catch (error) {
-      await file.close()
-      throw error
-    }
-    await this.#file?.close()
-    this.#file = file
-    this.#lines = lines
-    this.#torn = false
-  }
-
-  #unavailable(verb: string, cause: unknown): AppError {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    return new AppError(
-      'ERR_STORE_UNAVAILABLE',
-      `The token file ${this.#path} cannot be ${verb}: ${why}`,
-      { file: this.#path },
-      { cause },
-    )
-  }
-}
-
-/** Opens the token store: durable where `file` is given, in memory otherwise. Throws `ERR_STORE_UNAVAILABLE`. */
-export const openTokenStore = async (options: {
+interface TokenStoreOptions {
+  /** Durable where it is given, in memory otherwise. */
   file?: string
   log: Log
   now?: () => number
-}): Promise<TokenStore> => {
-  const now = options.now ?? Date.now
-  const table = new TokenTable()
-  const journal = options.file === undefined ? null : new Journal(options.file, table, options.log)
-  await journal?.load()
-  let lastAt = 0
-  for (const row of table.rows.values()) lastAt = Math.max(lastAt, row.at)
+}
 
-  // Each registration gets a time of its own (a microsecond apart at least): comparing times is comparing registrations.
-  const stamp = (): number => {
-    const at = now()
-    lastAt = at > lastAt ? at : lastAt + 0.001
-    return lastAt
-  }
-
+/** The tokens, their times of registration, and where listings stopped. */
+class JournaledTokens implements TokenStore {
+  readonly #table: TokenTable
+  readonly #journal: TokenJournal | null
+  readonly #log: Log
+  readonly #now: () => number
   /**
    * Where listings stopped, by the cursor that they gave: the next page goes on there instead of walking from the start. A Map's
    * iterator stays right while the Map changes.
    */
-  const listings = new Map<string, { head: string; headAt: number; rest: Iterator<string> }>()
+  readonly #listings = new Map<string, { head: string; headAt: number; rest: Iterator<string> }>()
+  #lastAt = 0
 
-  const remember = (cursor: string, head: string, rest: Iterator<string>): void => {
-    listings.set(cursor, { head, headAt: table.rows.get(head)?.at ?? 0, rest })
-    if (listings.size <= MAX_LISTINGS) return
-    const oldest = listings.keys().next().value
-    if (oldest !== undefined) listings.delete(oldest)
+  constructor(table: TokenTable, journal: TokenJournal | null, options: TokenStoreOptions) {
+    this.#table = table
+    this.#journal = journal
+    this.#log = options.log
+    this.#now = options.now ?? Date.now
+    for (const row of table.rows.values()) this.#lastAt = Math.max(this.#lastAt, row.at)
   }
 
-  return {
-    async register(token, key) {
-      if (!table.rows.has(token) && table.rows.size >= MAX_TOKENS) {
-        throw new AppError(
-          'ERR_CAPACITY',
-          `The token store holds ${MAX_TOKENS} tokens, which is its ceiling`,
-          { limit: MAX_TOKENS },
-        )
-      }
-      const at = stamp()
-      table.put(token, { key, at })
-      await journal?.append({ t: token, k: key, at })
-    },
-    async unregister(token) {
-      const known = table.drop(token)
-      if (known) await journal?.append({ t: token, gone: true })
-      return known
-    },
-    byKey: (key) => table.ofKey(key),
-    list({ key, limit = 100, cursor }) {
-      const size = Math.max(1, Math.min(1_000, Math.trunc(limit)))
-      const after = cursor === undefined ? Number.NEGATIVE_INFINITY : Number(cursor)
-      if (Number.isNaN(after))
-        throw new AppError('ERR_INVALID', 'cursor is not one that this list gave', {
-          problems: [{ path: 'cursor', message: 'unknown cursor' }],
-        })
-      const stopped = key === undefined && cursor !== undefined ? listings.get(cursor) : undefined
-      // A cursor may be used twice; the second time walks from the start.
-      if (cursor !== undefined) listings.delete(cursor)
-      // One that registered again meanwhile stands at the end now.
-      const moved = stopped !== undefined && table.rows.get(stopped.head)?.at !== stopped.headAt
-      const rest = stopped?.rest ?? (key === undefined ? table.rows.keys() : table.ofKey(key).values())
-      const items: TokenEntry[] = []
-      let lastListed = after
-      let token = stopped === undefined || moved ? rest.next().value : stopped.head
-      for (; token !== undefined; token = rest.next().value) {
-        const row = table.rows.get(token)
-        if (!row || row.at <= after) continue
-        if (items.length === size) break
-        items.push({
-          token,
-          key: row.key,
-          fingerprint: tokenFingerprint(token),
-          registeredAt: new Date(row.at).toISOString(),
-        })
-        lastListed = row.at
-      }
-      if (token === undefined) return { items, nextCursor: null }
-      const nextCursor = String(lastListed)
-      if (key === undefined) remember(nextCursor, token, rest)
-      return { items, nextCursor }
-    },
-    count: () => table.rows.size,
-    get problem() {
-      return journal?.problem ?? null
-    },
-    registeredAt: (token) => table.rows.get(token)?.at ?? null,
-    pruneIf(token, registeredBefore) {
-      const row = table.rows.get(token)
-      if (!row || row.at > registeredBefore) return false
-      table.drop(token)
-      // Not awaited: if the line is lost in a crash, the next push to this token is answered 410 again.
-      journal
-        ?.append({ t: token, gone: true })
-        .catch((error: unknown) => options.log.warn({ err: error }, 'a pruned token could not be written'))
-      return true
-    },
-    close: async () => journal?.close(),
+  get problem(): string | null {
+    return this.#journal?.problem ?? null
   }
+
+  async register(token: string, key: string): Promise<void> {
+    const { rows } = this.#table
+    if (!rows.has(token) && rows.size >= MAX_TOKENS) {
+      throw new AppError('ERR_CAPACITY', `The token store holds ${MAX_TOKENS} tokens, which is its ceiling`, {
+        limit: MAX_TOKENS,
+      })
+    }
+    const at = this.#stamp()
+    this.#table.put(token, { key, at })
+    await this.#journal?.append({ t: token, k: key, at })
+  }
+
+  async unregister(token: string): Promise<boolean> {
+    const known = this.#table.drop(token)
+    if (known) await this.#journal?.append({ t: token, gone: true })
+    return known
+  }
+
+  byKey(key: string): string[] {
+    return this.#table.ofKey(key)
+  }
+
+  list({ key, limit = 100, cursor }: { key?: string; limit?: number; cursor?: string }): Page<TokenEntry> {
+    const { rows } = this.#table
+    const size = Math.max(1, Math.min(1_000, Math.trunc(limit)))
+    const after = cursor === undefined ? Number.NEGATIVE_INFINITY : Number(cursor)
+    if (Number.isNaN(after))
+      throw new AppError('ERR_INVALID', 'cursor is not one that this list gave', {
+        problems: [{ path: 'cursor', message: 'unknown cursor' }],
+      })
+    const stopped = key === undefined && cursor !== undefined ? this.#listings.get(cursor) : undefined
+    // A cursor may be used twice; the second time walks from the start.
+    if (cursor !== undefined) this.#listings.delete(cursor)
+    // One that registered again meanwhile is at the end now.
+    const moved = stopped !== undefined && rows.get(stopped.head)?.at !== stopped.headAt
+    const rest = stopped?.rest ?? (key === undefined ? rows.keys() : this.byKey(key).values())
+    const items: TokenEntry[] = []
+    let lastListed = after
+    let token = stopped === undefined || moved ? rest.next().value : stopped.head
+    for (; token !== undefined; token = rest.next().value) {
+      const row = rows.get(token)
+      if (!row || row.at <= after) continue
+      if (items.length === size) break
+      items.push({
+        token,
+        key: row.key,
+        fingerprint: tokenFingerprint(token),
+        registeredAt: new Date(row.at).toISOString(),
+      })
+      lastListed = row.at
+    }
+    if (token === undefined) return { items, nextCursor: null }
+    const nextCursor = String(lastListed)
+    if (key === undefined) this.#remember(nextCursor, token, rest)
+    return { items, nextCursor }
+  }
+
+  count(): number {
+    return this.#table.rows.size
+  }
+
+  registeredAt(token: string): number | null {
+    return this.#table.rows.get(token)?.at ?? null
+  }
+
+  pruneIf(token: string, registeredBefore: number): boolean {
+    const row = this.#table.rows.get(token)
+    if (!row || row.at > registeredBefore) return false
+    this.#table.drop(token)
+    // Not awaited: if the line is lost in a crash, the next push to this token is answered 410 again.
+    this.#journal
+      ?.append({ t: token, gone: true })
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'a pruned token could not be written'))
+    return true
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close()
+  }
+
+  // Each registration gets a time of its own (a microsecond apart at least): comparing times is comparing registrations.
+  #stamp(): number {
+    const at = this.#now()
+    this.#lastAt = at > this.#lastAt ? at : this.#lastAt + 0.001
+    return this.#lastAt
+  }
+
+  #remember(cursor: string, head: string, rest: Iterator<string>): void {
+    this.#listings.set(cursor, { head, headAt: this.registeredAt(head) ?? 0, rest })
+    if (this.#listings.size <= MAX_LISTINGS) return
+    const oldest = this.#listings.keys().next().value
+    if (oldest !== undefined) this.#listings.delete(oldest)
+  }
+}
+
+/** Opens the token store: durable where `file` is given, in memory otherwise. Throws `ERR_STORE_UNAVAILABLE`. */
+export const openTokenStore = async (options: TokenStoreOptions): Promise<TokenStore> => {
+  const table = new TokenTable()
+  const journal = options.file === undefined ? null : new TokenJournal(options.file, table, options.log)
+  await journal?.load()
+  return new JournaledTokens(table, journal, options)
 }

@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { createAddressRules } from '../../../server/collector/adapters/address.ts'
 import { JsonAdapter, type JsonTarget } from '../../../server/collector/adapters/json/adapter.ts'
-import { createControl } from '../../../server/collector/adapters/tidegate/control.ts'
+import { Control } from '../../../server/collector/adapters/tidegate/control.ts'
 import { StreamConnection } from '../../../server/collector/adapters/tidegate/stream-connection.ts'
 import { log } from '../../store/fixtures.ts'
 import { type Certificate, issue, makeAuthority } from './certificates.ts'
@@ -174,7 +174,7 @@ describe('the other ways to a Tidegate node', () => {
 
   it('takes the same files for calls, and says the same of what is wrong', async () => {
     const url = await serve(ours, { requestCert: true, rejectUnauthorized: true, ca: authority.cert })
-    const control = createControl(createAddressRules([]))
+    const control = new Control(createAddressRules([]))
     closers.push(() => control.close())
     const tls = { ca: authority.cert, cert: client.cert, key: client.key }
     expect(await control.call(node(url, tls), 'GET', '/health')).toMatchObject({ status: 200 })

@@ -234,7 +234,7 @@ export class ScriptedFleet implements DrainFleet {
     if (node.kind !== 'tidegate') return null
     const target = { id, url: '', token: '', embedded: false }
     const call: Control['call'] = (_target, method, path, body) => this.call(id, method, path, body)
-    return new TidegateVerbs({ call, forget: () => undefined, close: async () => undefined }, () => target)
+    return new TidegateVerbs({ call }, () => target)
   }
 
   drainProof() {

@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Directory, LostHolding } from '../../../server/runtime/directory/directory.ts'
 import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
-import { connectDirectory, serveDirectory } from '../../../server/runtime/directory/shared.ts'
+import { connectDirectory, DirectoryServer } from '../../../server/runtime/directory/shared.ts'
 import { dialRaw, startRelay } from '../relay/fixture.ts'
 
 const fra = { node: 'fra-1', region: 'fra', internalUrl: 'http://127.0.0.1:1' }
@@ -13,11 +13,11 @@ const shared = (): { memory: Directory; one: Directory; two: Directory } => {
   const memory = createMemoryDirectory()
   const connectOne = (): Directory => {
     const { port1, port2 } = new MessageChannel()
-    const stop = serveDirectory(memory, port1)
+    const server = new DirectoryServer(memory, port1)
     const client = connectDirectory(port2)
     onTestFinished(() => {
       client.close()
-      stop()
+      server.close()
     })
     return client
   }
@@ -166,14 +166,14 @@ describe('a shared directory', () => {
     await expect(client.lookup('a')).rejects.toThrow(/did not answer "lookup" within 30 ms/)
     expect(client.reachable()).toBe(false)
     const memory = createMemoryDirectory()
-    const stop = serveDirectory(memory, port1)
+    const server = new DirectoryServer(memory, port1)
     onTestFinished(() => {
-      stop()
+      server.close()
       memory.close()
     })
     await vi.waitFor(async () => expect(await client.lookup('a')).toBeNull())
     expect(client.reachable()).toBe(true)
-    stop()
+    server.close()
     await vi.waitFor(() => expect(client.reachable()).toBe(false))
     await expect(client.lookup('a')).rejects.toThrow(/closed/)
   })

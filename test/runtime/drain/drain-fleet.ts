@@ -5,7 +5,7 @@ import type { DrainBudget } from '../../../server/contract/drain-budget.ts'
 import { type NodeDrainRequest, nodeDrainSchema } from '../../../server/contract/node-api.ts'
 import type { Directory } from '../../../server/runtime/directory/directory.ts'
 import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
-import { connectDirectory, serveDirectory } from '../../../server/runtime/directory/shared.ts'
+import { connectDirectory, DirectoryServer } from '../../../server/runtime/directory/shared.ts'
 import type { RelayTimings } from '../../../server/runtime/relay/relay-timings.ts'
 import { startHost, startRelay, startTarget, type TestHost, type TestRelay } from '../relay/fixture.ts'
 import { type DrainRig, startDrainRig } from './drain-rig.ts'
@@ -20,11 +20,11 @@ export const sharedDirectory = () => {
   onTestFinished(() => memory.close())
   const connect = (): Directory & { vanish(): void } => {
     const { port1, port2 } = new MessageChannel()
-    const stop = serveDirectory(memory, port1)
+    const server = new DirectoryServer(memory, port1)
     const client = connectDirectory(port2)
     onTestFinished(() => {
       client.close()
-      stop()
+      server.close()
     })
     // `passKey` and the like are read as they become known: no copy of them.
     return Object.assign(client, { vanish: () => client.close() })

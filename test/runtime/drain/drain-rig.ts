@@ -8,7 +8,7 @@ import type { NodeState } from '../../../server/contract/states.ts'
 import { createLog } from '../../../server/observe/log.ts'
 import type { Directory } from '../../../server/runtime/directory/directory.ts'
 import { createMemoryDirectory } from '../../../server/runtime/directory/memory.ts'
-import { type IntentFile, openIntentFile } from '../../../server/runtime/drain/intent.ts'
+import { IntentFile } from '../../../server/runtime/drain/intent.ts'
 import { NodeDrain } from '../../../server/runtime/drain/node-drain.ts'
 import type { DrainParts } from '../../../server/runtime/drain/parts.ts'
 import { createEventLog, type EventLog } from '../../../server/runtime/events/event-log.ts'
@@ -140,7 +140,7 @@ export const startDrainRig = async (
     web,
     relay,
     events,
-    intent: await openIntentFile(dataDir, log),
+    intent: await IntentFile.open(dataDir, log),
     states,
     logged,
     exits: 0,

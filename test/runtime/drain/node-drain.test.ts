@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type NodeDrainRequest, nodeDrainSchema } from '../../../server/contract/node-api.ts'
-import { openIntentFile } from '../../../server/runtime/drain/intent.ts'
+import { IntentFile } from '../../../server/runtime/drain/intent.ts'
 import { type DrainRig, eventOf, registerHost, silent, startDrainRig } from './drain-rig.ts'
 
 const ends: (() => Promise<unknown>)[] = []
@@ -120,7 +120,7 @@ describe('a drain', () => {
     await rig.drain.settled()
     expect(rig.drain.status()).toMatchObject({ drainId: null, state: 'serving', phase: null })
     expect((await fetch(`${rig.web.url}/`)).status).toBe(200)
-    expect((await openIntentFile(rig.dataDir, silent)).current).toEqual({})
+    expect((await IntentFile.open(rig.dataDir, silent)).current).toEqual({})
     rig.web.release()
     expect(await answer).toBe('finished')
   })
@@ -193,7 +193,7 @@ describe('a drain', () => {
     await once(squatter, 'listening')
     await expect(rig.drain.resume()).rejects.toMatchObject({ code: 'ERR_PORT_TAKEN' })
     expect(rig.drain.status()).toMatchObject({ state: 'drained', drainId: 'drain-1' })
-    expect((await openIntentFile(rig.dataDir, silent)).current.drain?.drainId).toBe('drain-1')
+    expect((await IntentFile.open(rig.dataDir, silent)).current.drain?.drainId).toBe('drain-1')
     expect(rig.relay?.listeners(), 'nothing stays bound').toEqual([])
     squatter.close()
     await once(squatter, 'close')
@@ -208,7 +208,7 @@ describe('a drain', () => {
     expect(phasesOf(rig)).toEqual(['pre_drain', 'connections', 'tunnels', 'cleanup'])
     expect(rig.exits).toBe(1)
     expect(rig.states).toEqual(['draining', 'stopping'])
-    expect((await openIntentFile(rig.dataDir, silent)).current).toEqual({})
+    expect((await IntentFile.open(rig.dataDir, silent)).current).toEqual({})
 
     const embedded = await rigOf({ embedded: true })
     await expect(embedded.drain.begin(order({ mode: 'exit' }))).rejects.toMatchObject({
@@ -242,7 +242,7 @@ describe('a signal', () => {
     expect(await answer).toBe('cut')
     expect(phasesOf(rig)).toEqual(['pre_drain', 'connections', 'tunnels', 'cleanup'])
     expect(lastLine(rig)?.message).toContain('drain complete with warnings: 1 request was cut')
-    expect((await openIntentFile(rig.dataDir, silent)).current.drain?.drainId, 'the wish survives').toBe(
+    expect((await IntentFile.open(rig.dataDir, silent)).current.drain?.drainId, 'the wish survives').toBe(
       'drain-1',
     )
   })
@@ -313,10 +313,10 @@ describe('tunnels', () => {
     const rig = await rigOf({ hosts: ['host-a'] })
     await rig.drain.cordon({ drainId: 'drain-1', reason: 'region drain' })
     expect(rig.relay?.stats().cordoned).toBe(true)
-    expect((await openIntentFile(rig.dataDir, silent)).current.cordon).toMatchObject({ drainId: 'drain-1' })
+    expect((await IntentFile.open(rig.dataDir, silent)).current.cordon).toMatchObject({ drainId: 'drain-1' })
     await rig.drain.resume()
     expect(rig.relay?.stats().cordoned).toBe(false)
-    expect((await openIntentFile(rig.dataDir, silent)).current).toEqual({})
+    expect((await IntentFile.open(rig.dataDir, silent)).current).toEqual({})
   })
 })
 

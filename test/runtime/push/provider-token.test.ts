@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createProviderToken } from '../../../server/runtime/push/provider-token.ts'
+import { ProviderToken } from '../../../server/runtime/push/provider-token.ts'
 
 let folder: string
 let keyPath: string
 let now = Date.parse('2026-04-27T18:00:00Z')
 const MINUTE_MS = 60_000
-const make = () => createProviderToken({ keyPath, keyId: 'ABC', teamId: 'DEF', now: () => now })
+const make = () => ProviderToken.open({ keyPath, keyId: 'ABC', teamId: 'DEF', now: () => now })
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidegate-key-'))

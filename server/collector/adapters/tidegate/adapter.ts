@@ -7,7 +7,7 @@ import type { AddressRules } from '../address.ts'
 import { HttpProbe } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
 import { cleanText, cleanValue } from '../untrusted-json.ts'
-import { type Control, type ControlAnswer, createControl } from './control.ts'
+import { Control, type ControlAnswer } from './control.ts'
 import { readDocument } from './document.ts'
 import { TidegateStream } from './event-stream.ts'
 import { factsOf } from './facts.ts'
@@ -46,7 +46,7 @@ export class TidegateAdapter implements Adapter<TidegateTarget> {
   constructor(options: TidegateOptions) {
     this.#options = options
     this.#probe = new HttpProbe(options)
-    this.#control = createControl(options.rules)
+    this.#control = new Control(options.rules)
   }
 
   async probe(target: TidegateTarget): Promise<Reading> {

@@ -21,95 +21,99 @@ export interface ControlAnswer {
   body: unknown
 }
 
+export interface ControlLimits {
+  timeoutMs?: number
+  maxBytes?: number
+}
+
 /** Authenticated calls to nodes' control listeners, apart from polls so that neither waits for the other. */
-export interface Control {
+export class Control {
+  readonly #rules: AddressRules
+  readonly #pools = new Map<string, { url: string; tls: TlsMaterial | undefined; pool: Pool }>()
+
+  constructor(rules: AddressRules) {
+    this.#rules = rules
+  }
+
   /** Any HTTP answer but a redirect resolves. Rejects with `ERR_NODE_UNREACHABLE` for everything else; `facts.limit` where it was too large. */
-  call(
+  async call(
     target: ControlTarget,
     method: string,
     path: string,
     body?: unknown,
-    options?: { timeoutMs?: number; maxBytes?: number },
-  ): Promise<ControlAnswer>
-  forget(id: string): void
-  close(): Promise<void>
-}
+    limits: ControlLimits = {},
+  ): Promise<ControlAnswer> {
+    const timeoutMs = limits.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const limit = limits.maxBytes ?? MAX_ANSWER_BYTES
+    const unreachable = (why: string, cause?: unknown) =>
+      new AppError(
+        'ERR_NODE_UNREACHABLE',
+        `${target.id} could not be asked for ${method} ${path.split('?')[0]}: ${why}`,
+        { node: target.id, method, path },
+        { cause },
+      )
+    const refusal = this.#rules.refusesUrl(target.url, target.embedded)
+    if (refusal !== null) throw unreachable(refusal)
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${target.token}`,
+      accept: 'application/json',
+      'accept-encoding': 'identity',
+    }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    try {
+      const answer = await this.#poolOf(target).request({
+        method,
+        path: `${new URL(target.url).pathname.replace(/\/+$/, '')}${path}`,
+        headers,
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      const text = await readText(answer.body, limit)
+      if (text === null) {
+        const refused = unreachable(`the answer is larger than ${limit} bytes`)
+        throw new AppError(refused.code, refused.message, { ...refused.facts, limit })
+      }
+      if (answer.statusCode >= 300 && answer.statusCode < 400) {
+        throw unreachable(`it answered ${answer.statusCode}; redirects are not followed`)
+      }
+      return { status: answer.statusCode, body: parseOrNull(text) }
+    } catch (error) {
+      if (error instanceof AppError) throw error
+      const timedOut = error instanceof Error && error.name === 'TimeoutError'
+      throw unreachable(
+        timedOut ? `no answer within ${timeoutMs} ms` : failureOf(error, target).reason,
+        error,
+      )
+    }
+  }
 
-export const createControl = (rules: AddressRules): Control => {
-  const pools = new Map<string, { url: string; tls: TlsMaterial | undefined; pool: Pool }>()
-
-  const drop = (id: string): void => {
-    const entry = pools.get(id)
-    pools.delete(id)
+  /** Ends the connections to a node that is no longer asked. */
+  forget(id: string): void {
+    const entry = this.#pools.get(id)
+    this.#pools.delete(id)
     entry?.pool.destroy().catch(() => {
       // Already destroyed; its connections are gone either way.
     })
   }
 
-  const poolOf = (target: ControlTarget): Pool => {
-    const known = pools.get(target.id)
+  async close(): Promise<void> {
+    for (const id of [...this.#pools.keys()]) this.forget(id)
+  }
+
+  #poolOf(target: ControlTarget): Pool {
+    const known = this.#pools.get(target.id)
     if (known && known.url === target.url && known.tls === target.tls) return known.pool
-    drop(target.id)
+    this.forget(target.id)
+    const lookup = this.#rules.lookup(target.embedded)
     const pool = new Pool(new URL(target.url).origin, {
       connections: 4,
       pipelining: 1,
       keepAliveTimeout: 4_000,
       allowH2: false,
-      connect: { ...target.tls, timeout: DEFAULT_TIMEOUT_MS, lookup: rules.lookup(target.embedded) },
+      connect: { ...target.tls, timeout: DEFAULT_TIMEOUT_MS, lookup },
     })
-    pools.set(target.id, { url: target.url, tls: target.tls, pool })
+    this.#pools.set(target.id, { url: target.url, tls: target.tls, pool })
     return pool
-  }
-
-  return {
-    async call(target, method, path, body, options = {}) {
-      const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
-      const limit = options.maxBytes ?? MAX_ANSWER_BYTES
-      const unreachable = (why: string, cause?: unknown) =>
-        new AppError(
-          'ERR_NODE_UNREACHABLE',
-          `${target.id} could not be asked for ${method} ${path.split('?')[0]}: ${why}`,
-          { node: target.id, method, path },
-          { cause },
-        )
-      const refusal = rules.refusesUrl(target.url, target.embedded)
-      if (refusal !== null) throw unreachable(refusal)
-      const headers: Record<string, string> = {
-        authorization: `Bearer ${target.token}`,
-        accept: 'application/json',
-        'accept-encoding': 'identity',
-      }
-      if (body !== undefined) headers['content-type'] = 'application/json'
-      try {
-        const answer = await poolOf(target).request({
-          method,
-          path: `${new URL(target.url).pathname.replace(/\/+$/, '')}${path}`,
-          headers,
-          body: body === undefined ? null : JSON.stringify(body),
-          signal: AbortSignal.timeout(timeoutMs),
-        })
-        const text = await readText(answer.body, limit)
-        if (text === null) {
-          const refused = unreachable(`the answer is larger than ${limit} bytes`)
-          throw new AppError(refused.code, refused.message, { ...refused.facts, limit })
-        }
-        if (answer.statusCode >= 300 && answer.statusCode < 400) {
-          throw unreachable(`it answered ${answer.statusCode}; redirects are not followed`)
-        }
-        return { status: answer.statusCode, body: parseOrNull(text) }
-      } catch (error) {
-        if (error instanceof AppError) throw error
-        const timedOut = error instanceof Error && error.name === 'TimeoutError'
-        throw unreachable(
-          timedOut ? `no answer within ${timeoutMs} ms` : failureOf(error, target).reason,
-          error,
-        )
-      }
-    },
-    forget: drop,
-    async close() {
-      for (const id of [...pools.keys()]) drop(id)
-    },
   }
 }
 

@@ -15,11 +15,11 @@ const MAX_WHY = 300
 export class TidegateVerbs implements DrainVerbs {
   readonly verb = 'its own drain: POST /drain'
   readonly exits = true
-  readonly #control: Control
+  readonly #control: Pick<Control, 'call'>
   readonly #target: () => ControlTarget
 
   /** @param target asked for each call: a node may have moved meanwhile */
-  constructor(control: Control, target: () => ControlTarget) {
+  constructor(control: Pick<Control, 'call'>, target: () => ControlTarget) {
     this.#control = control
     this.#target = target
   }

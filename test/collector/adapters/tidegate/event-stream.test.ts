@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { EventSink, StreamGap } from '../../../../server/collector/adapters/adapter.ts'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
-import { createControl } from '../../../../server/collector/adapters/tidegate/control.ts'
+import { Control } from '../../../../server/collector/adapters/tidegate/control.ts'
 import type { EventAllowance } from '../../../../server/collector/adapters/tidegate/event-budget.ts'
 import { TidegateStream } from '../../../../server/collector/adapters/tidegate/event-stream.ts'
 import { NodeClock } from '../../../../server/collector/fleet/node-clock.ts'
@@ -37,7 +37,7 @@ const follow = (
   const liveOnly: Omit<FleetEvent, 'id'>[] = []
   const gaps: StreamGap[] = []
   const rules = createAddressRules([])
-  const control = createControl(rules)
+  const control = new Control(rules)
   const target = { id: node.id, region: node.region, token: node.token, embedded: false }
   const sink: EventSink = {
     clock: new NodeClock(),

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { afterEach, describe, expect, it } from 'vitest'
 import type { DrainVerbs } from '../../../../server/collector/adapters/adapter.ts'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
-import { createControl } from '../../../../server/collector/adapters/tidegate/control.ts'
+import { Control } from '../../../../server/collector/adapters/tidegate/control.ts'
 import { TidegateVerbs } from '../../../../server/collector/adapters/tidegate/verbs.ts'
 import { healthDocument } from './health-document.ts'
 
@@ -45,7 +45,7 @@ const gone = async (): Promise<string> => {
 }
 
 const verbsOf = (url: string | (() => string)): Required<Omit<DrainVerbs, 'hindrance' | 'pool'>> => {
-  const control = createControl(createAddressRules([]))
+  const control = new Control(createAddressRules([]))
   closers.push(() => control.close())
   return new TidegateVerbs(control, () => ({
     id: 'fra-1',
