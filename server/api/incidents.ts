@@ -15,9 +15,9 @@ export const incidentHandlers = ({
   const act =
     (action: 'acknowledge' | 'mitigate' | 'resolve'): Handler<typeof incidentRoutes.acknowledgeIncident> =>
     async ({ params, body, caller }) => {
-      await body()
+      const { reason } = await body()
       const { id } = await known(params.id)
-      return incidents[action](id, caller)
+      return incidents[action](id, caller, reason)
     }
   return {
     listIncidents: ({ query: { from, to, ...rest } }) =>

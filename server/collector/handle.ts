@@ -81,9 +81,10 @@ export interface IncidentDesk {
     filter: { limit?: number; cursor?: string; kinds?: string[]; nodes?: string[]; text?: string },
   ): Promise<Timeline>
   export(id: string, format: 'md' | 'json'): Promise<string>
-  acknowledge(id: string, actor: Actor): Promise<Incident>
-  mitigate(id: string, actor: Actor): Promise<Incident>
-  resolve(id: string, actor: Actor): Promise<Incident>
+  /** `reason`, here and below, is for the audit. */
+  acknowledge(id: string, actor: Actor, reason?: string): Promise<Incident>
+  mitigate(id: string, actor: Actor, reason?: string): Promise<Incident>
+  resolve(id: string, actor: Actor, reason?: string): Promise<Incident>
   note(id: string, text: string, actor: Actor): Promise<TimelineItem>
   patch(id: string, patch: IncidentPatch, actor: Actor): Promise<Incident>
   annotate(request: AnnotationRequest, actor: Actor): Promise<Annotation>

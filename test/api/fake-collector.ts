@@ -177,7 +177,10 @@ export class FakeCollector implements CollectorHandle {
     get: async (id) => this.#incidents.get(id) ?? null,
     timeline: async () => ({ items: [], gaps: [], nextCursor: null }),
     export: async (id, format) => (format === 'md' ? `# ${id}\n` : JSON.stringify({ id })),
-    acknowledge: async (id) => this.#incidents.get(id)!,
+    acknowledge: async (id, _actor, reason) => {
+      this.calls.push(`acknowledge ${id}: ${reason ?? 'no reason'}`)
+      return this.#incidents.get(id)!
+    },
     mitigate: async (id) => this.#incidents.get(id)!,
     resolve: async (id) => this.#incidents.get(id)!,
     note: async (_id, text, actor): Promise<TimelineItem> => {

@@ -137,10 +137,12 @@ describe('the API', () => {
     expect((await server.asAdmin('DELETE', '/api/v1/tunnels/nope')).status).toBe(404)
     expect((await server.asAdmin('DELETE', '/api/v1/connections/fra-1/c1')).status).toBe(204)
     expect((await post('/nodes/fra-1/push/invalidate')).json).toMatchObject({ id: 'fra-1' })
+    expect((await post('/incidents/i1/acknowledge', { reason: 'mine' })).json).toMatchObject({ id: 'i1' })
     expect(server.collector.calls).toEqual([
       'kick host-1: stuck',
       'close fra-1/c1: closed by an operator',
       'invalidate fra-1: closed by an operator',
+      'acknowledge i1: mine',
     ])
   })
 

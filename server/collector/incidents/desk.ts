@@ -81,31 +81,43 @@ export class IncidentDesk implements IncidentHandle {
     return format === 'md' ? exportMarkdown(material) : exportJson(material)
   }
 
-  acknowledge(id: string, actor: Actor): Promise<Incident> {
+  acknowledge(id: string, actor: Actor, reason?: string): Promise<Incident> {
     return this.#turn.run(async () => {
       const incident = await this.#load(id)
       if (incident.state === 'acknowledged') return incident
       if (incident.state !== 'open') throw stateConflict(incident, 'acknowledged')
-      await this.#audit(actor, 'incident.acknowledge', id, { before: incident.state, after: 'acknowledged' })
+      await this.#audit(actor, 'incident.acknowledge', id, {
+        before: incident.state,
+        after: 'acknowledged',
+        reason: reason ?? null,
+      })
       return this.#book.acknowledge(id, actor.name, this.#now())
     })
   }
 
-  mitigate(id: string, actor: Actor): Promise<Incident> {
+  mitigate(id: string, actor: Actor, reason?: string): Promise<Incident> {
     return this.#turn.run(async () => {
       const incident = await this.#load(id)
       if (incident.state === 'mitigated') return incident
       if (incident.state === 'resolved') throw stateConflict(incident, 'mitigated')
-      await this.#audit(actor, 'incident.mitigate', id, { before: incident.state, after: 'mitigated' })
+      await this.#audit(actor, 'incident.mitigate', id, {
+        before: incident.state,
+        after: 'mitigated',
+        reason: reason ?? null,
+      })
       return this.#book.mitigate(id, actor.name, this.#now())
     })
   }
 
-  resolve(id: string, actor: Actor): Promise<Incident> {
+  resolve(id: string, actor: Actor, reason?: string): Promise<Incident> {
     return this.#turn.run(async () => {
       const incident = await this.#load(id)
       if (incident.state === 'resolved') return incident
-      await this.#audit(actor, 'incident.resolve', id, { before: incident.state, after: 'resolved' })
+      await this.#audit(actor, 'incident.resolve', id, {
+        before: incident.state,
+        after: 'resolved',
+        reason: reason ?? null,
+      })
       return this.#book.resolve(id, actor.name, this.#now())
     })
   }

@@ -92,6 +92,14 @@ describe('the desk of incidents', () => {
     },
   )
 
+  it.each(['acknowledge', 'mitigate', 'resolve'] as const)(
+    'keeps the reason that an operator gave in the audit: %s',
+    async (verb) => {
+      await desk[verb](id, ana, 'traffic moved to iad')
+      expect((await store.auditRows({})).items).toMatchObject([{ reason: 'traffic moved to iad' }])
+    },
+  )
+
   it.each([
     ['resolve', 'acknowledge'],
     ['resolve', 'mitigate'],
