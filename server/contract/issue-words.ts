@@ -193,6 +193,8 @@ export const exampleAt = (schema: z.ZodType, path: readonly PropertyKey[], value
     const example = exampleAt(part, rest, partOf(value, key))
     if (example !== undefined) return example
   }
+  // A field without an example has none: another field's would be wrong here, and a password's a bad idea.
+  if (coreOf(schema) instanceof z.ZodObject) return undefined
   // An entry of a list or a record has no name: an example of the whole has an entry too.
   if (rest.length > 0 || typeof whole !== 'object' || whole === null) return undefined
   return Array.isArray(whole) ? whole[0] : Object.values(whole)[0]

@@ -20,12 +20,15 @@ const names = z.array(z.string().max(63).overwrite(plainLine))
 
 export const maintenanceCreateSchema = z
   .strictObject({
-    title: line(200),
-    from: time,
-    to: time,
-    regions: names.max(100).optional(),
-    nodes: names.max(1_000).optional(),
-    reason: line(500),
+    title: line(200).describe('What is done, in a few words'),
+    from: time.describe('When it begins'),
+    to: time.describe('When it ends: at most 30 days after `from`, and at most 366 days from now'),
+    regions: names.max(100).describe('Ids of the regions that it covers').optional(),
+    nodes: names
+      .max(1_000)
+      .describe('Ids of the nodes that it covers; without regions and nodes it covers the whole fleet')
+      .optional(),
+    reason: line(500).describe('Why, for the audit and the timeline'),
   })
   .superRefine(({ from, to }, issues) => {
     const lengthMs = Date.parse(to) - Date.parse(from)
@@ -36,6 +39,18 @@ export const maintenanceCreateSchema = z
           ? `is more than ${MAX_WINDOW_MS / DAY_MS} days after from`
           : null
     if (problem !== null) issues.addIssue({ code: 'custom', path: ['to'], message: problem })
+  })
+  .meta({
+    description: 'A maintenance window',
+    examples: [
+      {
+        title: 'Kernel updates',
+        from: '2026-04-27T18:00:00Z',
+        to: '2026-04-27T20:00:00Z',
+        regions: ['fra'],
+        reason: 'CHG-4711',
+      },
+    ],
   })
 export type MaintenanceCreateRequest = z.infer<typeof maintenanceCreateSchema>
 

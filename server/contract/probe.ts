@@ -7,10 +7,13 @@ import { NODE_KINDS } from './states.ts'
  */
 export const nodeProbeRequestSchema = z
   .looseObject({
-    kind: z.enum(NODE_KINDS, { error: `must be one of ${NODE_KINDS.join(', ')}` }).optional(),
-    url: z.string().max(2_048).optional(),
-    socket: z.string().max(4_096).optional(),
-    address: z.string().max(300).optional(),
+    kind: z
+      .enum(NODE_KINDS, { error: `must be one of ${NODE_KINDS.join(', ')}` })
+      .describe('What it is; guessed, where this is left out')
+      .optional(),
+    url: z.string().max(2_048).describe('Where it answers over HTTP').optional(),
+    socket: z.string().max(4_096).describe('Path of its Unix socket').optional(),
+    address: z.string().max(300).describe('Host and port, where it speaks something else').optional(),
   })
   .refine(
     ({ url, socket, address }) => [url, socket, address].filter((where) => where !== undefined).length === 1,
@@ -19,4 +22,8 @@ export const nodeProbeRequestSchema = z
       path: ['url'],
     },
   )
+  .meta({
+    description: 'A system to look at: an entry of `nodes` as far as it is known',
+    examples: [{ url: 'http://127.0.0.1:9901' }, { kind: 'haproxy', socket: '/run/haproxy/admin.sock' }],
+  })
 export type NodeProbeRequest = z.infer<typeof nodeProbeRequestSchema>

@@ -9,6 +9,18 @@ import { startServer, type TestServer } from './server.ts'
 const routes: [name: string, route: Route][] = Object.entries(ROUTES)
 const pathOf = (route: Route) => route.path.replace(/:(\w+)/g, '{$1}')
 
+interface BodySchema {
+  description?: string
+  examples?: unknown[]
+  properties?: Record<string, BodySchema>
+}
+
+/** The parts of a body that the document leaves without a word. */
+const silentParts = (at: string, { description, properties = {} }: BodySchema): string[] => [
+  ...(description === undefined ? [at] : []),
+  ...Object.entries(properties).flatMap(([key, part]) => silentParts(`${at}.${key}`, part)),
+]
+
 describe('the OpenAPI document', () => {
   let server: TestServer
   let document: OpenApiDocument
@@ -70,6 +82,30 @@ describe('the OpenAPI document', () => {
       if (route.path !== '/healthz/ready') expect(told).toContain(code)
     }
   })
+
+  it.each(routes)('says what each parameter of %s is for', (_, route) => {
+    const operation = document.paths[pathOf(route)]?.[route.method.toLowerCase()] as Record<string, never>
+    for (const { name, description } of (operation.parameters ?? []) as Record<string, unknown>[])
+      expect([name, description]).toEqual([name, expect.stringMatching(/./)])
+  })
+
+  it.each(routes.filter(([, route]) => route.hasBody))(
+    'says what each field of the body of %s is for, and shows a body that the call takes',
+    (_, route) => {
+      const operation = document.paths[pathOf(route)]?.[route.method.toLowerCase()]
+      const { requestBody } = operation as unknown as {
+        requestBody: { content: { 'application/json': { schema: BodySchema } } }
+      }
+      const { schema } = requestBody.content['application/json']
+      expect(silentParts('body', schema)).toEqual([])
+      expect(schema.examples?.length).toBeGreaterThan(0)
+      for (const example of schema.examples ?? [])
+        expect([example, route.body.safeParse(example)]).toEqual([
+          example,
+          expect.objectContaining({ success: true }),
+        ])
+    },
+  )
 
   it('does not make clients refuse fields that answers may gain, and does say which ones a body may have', () => {
     const { schemas } = document.components

@@ -34,4 +34,14 @@ export const configCheckSchema = z
   .meta({ id: 'ConfigCheck' })
 
 /** What is checked: a whole file, as text. */
-export const configCheckRequestSchema = z.object({ text: z.string().max(1_000_000) }).strict()
+export const configCheckRequestSchema = z
+  .object({ text: z.string().max(1_000_000).describe('The file, as YAML') })
+  .strict()
+  .meta({
+    description: 'A configuration to check',
+    examples: [
+      {
+        text: 'regions:\n  - id: fra\nnodes:\n  - { id: fra-1, region: fra, url: "http://10.0.0.7:9460" }\n',
+      },
+    ],
+  })

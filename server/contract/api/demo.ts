@@ -5,7 +5,7 @@ import { pageQuery } from './parameters.ts'
 import { route, V1 } from './route.ts'
 
 const tag = 'Demo'
-const withName = z.object({ name: z.enum(SCENARIOS) })
+const withName = z.object({ name: z.enum(SCENARIOS).describe('Name of the game day') })
 
 /** Game days of the demo fleet; they exist only while it runs. */
 export const demoRoutes = {
@@ -35,7 +35,17 @@ export const demoRoutes = {
     role: 'operator',
     summary: 'Starts a game day',
     params: withName,
-    body: z.object({ node: z.string().min(1).max(63).optional() }).strict(),
+    body: z
+      .object({
+        node: z
+          .string()
+          .min(1)
+          .max(63)
+          .describe('Id of the node that it happens to; left out, the usual one of this game day')
+          .optional(),
+      })
+      .strict()
+      .meta({ description: 'Where it happens', examples: [{ node: 'fra-1' }] }),
     answer: scenarioSchema,
     status: 202,
     errors: ['ERR_CONFLICT'],

@@ -58,7 +58,11 @@ export const drainRoutes = {
     role: 'viewer',
     summary: 'Drains, newest first',
     query: z
-      .object({ ...pageParameters, active: flagParameter.optional(), region: idParameter.optional() })
+      .object({
+        ...pageParameters,
+        active: flagParameter.describe('Only drains that own their region or node now').optional(),
+        region: idParameter.optional(),
+      })
       .strict(),
     answer: drainPageSchema,
   }),

@@ -22,7 +22,7 @@ export const eventRoutes = {
         node: listParameter.optional(),
         type: listParameter.optional(),
         q: z.string().max(200).describe('Text that stands in the event').optional(),
-        order: z.enum(['asc', 'desc']).optional(),
+        order: z.enum(['asc', 'desc']).describe('Oldest or newest first; default `desc`').optional(),
       })
       .strict(),
     answer: eventPageSchema,

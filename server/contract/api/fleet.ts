@@ -13,7 +13,13 @@ import { idParameter, pageParameters, pageQuery } from './parameters.ts'
 import { idParam, route, V1, withId } from './route.ts'
 
 const tag = 'Fleet'
-const reasonSchema = z.object({ reason: line(500).optional() }).strict()
+const reasonSchema = z
+  .object({ reason: line(500).describe('Why, for the audit').optional() })
+  .strict()
+  .meta({
+    description: 'Why, where there is something to say',
+    examples: [{ reason: 'stuck since the update' }],
+  })
 
 /** Overview, regions, nodes, and what runs on them. */
 export const fleetRoutes = {
@@ -116,7 +122,10 @@ export const fleetRoutes = {
         ...pageParameters,
         region: idParameter.optional(),
         node: idParameter.optional(),
-        state: z.enum(['registered', 'lost']).optional(),
+        state: z
+          .enum(['registered', 'lost'])
+          .describe('Only hosts that are registered now, or only those that are lost')
+          .optional(),
       })
       .strict(),
     answer: tunnelPageSchema,
@@ -127,7 +136,7 @@ export const fleetRoutes = {
     tag,
     role: 'operator',
     summary: 'Closes the tunnel of a host, which comes back by itself',
-    params: z.object({ hostId: idParam }),
+    params: z.object({ hostId: idParam.describe('Id of the host') }),
     body: reasonSchema,
     errors: ['ERR_CONFLICT', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
   }),
@@ -139,7 +148,9 @@ export const fleetRoutes = {
     summary: 'Open connections of a node, or of the whole fleet',
     description:
       'Asked of the nodes themselves. There are no further pages: `total` says how many there are. Of the whole fleet, nodes that gave no answer in time are named in `unknown`.',
-    query: z.object({ ...pageParameters, node: z.string().min(1).max(63).optional() }).strict(),
+    query: z
+      .object({ ...pageParameters, node: z.string().min(1).max(63).describe('Only of this node').optional() })
+      .strict(),
     answer: connectionListSchema,
     errors: ['ERR_NOT_FOUND', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
   }),
@@ -149,7 +160,10 @@ export const fleetRoutes = {
     tag,
     role: 'operator',
     summary: 'Closes one connection',
-    params: z.object({ node: idParam, id: idParam }),
+    params: z.object({
+      node: idParam.describe('Id of the node'),
+      id: idParam.describe('Id of the connection'),
+    }),
     body: reasonSchema,
     errors: ['ERR_CONFLICT', 'ERR_UNSUPPORTED', 'ERR_NODE_UNREACHABLE'],
   }),

@@ -84,7 +84,11 @@ export const incidentRoutes = {
     role: 'viewer',
     summary: 'The whole record: a post-mortem to go on writing, or JSON',
     params: withId,
-    query: z.object({ format: z.enum(['md', 'json'], 'must be md or json').default('md') }).strict(),
+    query: z
+      .object({
+        format: z.enum(['md', 'json'], 'must be md or json').describe('Markdown or JSON').default('md'),
+      })
+      .strict(),
     answer: incidentRecordSchema,
     also: { 'text/markdown': 'A post-mortem to go on writing (`format=md`)' },
     errors: ['ERR_TOO_SLOW'],

@@ -17,7 +17,10 @@ export const maintenanceRoutes = {
     query: z
       .object({
         ...pageParameters,
-        status: z.enum(MAINTENANCE_STATES, 'must be planned, active or past').optional(),
+        status: z
+          .enum(MAINTENANCE_STATES, 'must be planned, active or past')
+          .describe('Only windows in this state')
+          .optional(),
         from: timeParameter.describe('Only windows that end after this').optional(),
         to: timeParameter.describe('Only windows that begin before this').optional(),
       })

@@ -21,9 +21,9 @@ export const notificationRoutes = {
     query: z
       .object({
         ...pageParameters,
-        channel: z.string().max(63).optional(),
-        incident: z.string().max(200).optional(),
-        state: z.enum(NOTIFICATION_STATES).optional(),
+        channel: z.string().max(63).describe('Only by the channel of this name').optional(),
+        incident: z.string().max(200).describe('Only about the incident of this id').optional(),
+        state: z.enum(NOTIFICATION_STATES).describe('Only in this state').optional(),
       })
       .strict(),
     answer: notificationPageSchema,
@@ -44,7 +44,10 @@ export const notificationRoutes = {
     role: 'admin',
     summary: 'Sends a test by a channel now, and answers what the receiver said',
     description: 'Tried once. Whether it arrived is said by `state` of the answer: `sent` or `failed`.',
-    body: z.object({ channel: z.string().min(1).max(63) }).strict(),
+    body: z
+      .object({ channel: z.string().min(1).max(63).describe('Name of the channel in the configuration') })
+      .strict()
+      .meta({ description: 'Which channel to try', examples: [{ channel: 'on-call' }] }),
     answer: notificationTestSchema,
     errors: ['ERR_NOT_FOUND', 'ERR_CONFLICT'],
   }),

@@ -55,4 +55,4 @@ export const pageParameters = {
 
 export const pageQuery = z.object(pageParameters).strict()
 /** The id of a region or node in a query. */
-export const idParameter = z.string().max(63)
+export const idParameter = z.string().max(63).describe('Only of the region or node of this id')

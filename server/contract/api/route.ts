@@ -91,5 +91,5 @@ export const route = <
 export const V1 = '/api/v1'
 
 /** An id in a path. What no object could be called is not found, like every id that nobody knows. */
-export const idParam = z.string().min(1).max(200)
+export const idParam = z.string().min(1).max(200).describe('Its id, as lists have it')
 export const withId = z.object({ id: idParam })

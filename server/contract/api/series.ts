@@ -21,6 +21,7 @@ export const seriesRoutes = {
         scope: z
           .string()
           .regex(/^(?:fleet|(?:region|node):[a-z0-9-]{1,63})$/, 'must be fleet, region:ID or node:ID')
+          .describe('Of what: `fleet`, `region:ID` or `node:ID`')
           .default('fleet'),
         metric: z
           .string('name at least one metric')
@@ -39,7 +40,7 @@ export const seriesRoutes = {
           .describe(`Names separated by commas: ${METRIC_NAMES.join(', ')}`),
         from: timeParameter.optional(),
         to: timeParameter.optional(),
-        points: numberParameter().default(DEFAULT_POINTS),
+        points: numberParameter().describe('Points of a series, at most 600').default(DEFAULT_POINTS),
       })
       .strict(),
     answer: seriesAnswerSchema,

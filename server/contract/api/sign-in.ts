@@ -7,10 +7,15 @@ import { route, V1 } from './route.ts'
 const tag = 'Signing in'
 
 /** Not strict: clients of the sign-in library send fields of its own. */
-const signInSchema = z.object({
-  email: z.email('must be an e-mail address').max(254),
-  password: z.string().min(1, 'must not be empty').max(128),
-})
+const signInSchema = z
+  .object({
+    email: z.email('must be an e-mail address').max(254).describe('What the user signs in with'),
+    password: z.string().min(1, 'must not be empty').max(128).describe('Their password'),
+  })
+  .meta({
+    description: 'Who signs in',
+    examples: [{ email: 'ana@example.com', password: 'a long passphrase' }],
+  })
 
 /** What strangers may call to become known. */
 export const signInRoutes = {
