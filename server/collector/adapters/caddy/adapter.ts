@@ -8,6 +8,8 @@ import { CADDY } from '../prometheus/presets/caddy.ts'
 import { SeriesRuns } from '../prometheus/series-runs.ts'
 import { namesOfTables, presetTable } from '../prometheus/tables.ts'
 import type { Reading } from '../reading.ts'
+import { pathBelow } from '../request-path.ts'
+import { withStatusHint } from '../status-hint.ts'
 import { readJson } from '../untrusted-json.ts'
 import { readUpstreams, requestsOf, type Upstream, upstreamTable } from './upstreams.ts'
 
@@ -39,7 +41,7 @@ export class CaddyAdapter implements Adapter<CaddyTarget> {
   }
 
   async probe(target: CaddyTarget): Promise<Reading> {
-    const asked = await this.#probe.ask(target, pathOf(target.url, '/reverse_proxy/upstreams'), {
+    const asked = await this.#probe.ask(target, pathBelow(target.url, '/reverse_proxy/upstreams'), {
       headers: authHeaders(target.auth),
       maxBytes: MAX_UPSTREAMS_BYTES,
     })
@@ -116,7 +118,7 @@ export class CaddyAdapter implements Adapter<CaddyTarget> {
     const names = [...namesOf(CADDY.map), ...namesOfTables(CADDY.tables)]
     let reader = new PageReader([])
     const timeoutMs = Math.max(1, Math.round((target.timeoutMs ?? this.#timeoutMs) - spentMs))
-    const asked = await this.#probe.ask({ ...target, timeoutMs }, pathOf(target.url, '/metrics'), {
+    const asked = await this.#probe.ask({ ...target, timeoutMs }, pathBelow(target.url, '/metrics'), {
       accept: PAGE_ACCEPT,
       headers: authHeaders(target.auth),
       maxBytes: MAX_PAGE_BYTES,
@@ -166,26 +168,16 @@ const rawOf = (upstreams: readonly Upstream[], facts: PageFacts | null) => ({
   ...(facts === null ? {} : { metrics: facts.shown }),
 })
 
-/** What to change at Caddy, where its answer, or that there is none, says so. */
-const withHint = <Answer extends HttpAnswer>(answer: Answer): Answer => {
-  if (answer.status === 403)
-    return {
-      ...answer,
-      reason:
-        'answered 403: the admin endpoint does not take this address as its host; name it in admin { origins … } of Caddy',
-    }
-  if (answer.status === 404)
-    return {
-      ...answer,
-      reason: 'answered 404: this is not the admin endpoint of Caddy, or it is older than 2.0',
-    }
-  if (answer.outcome === 'refused' && answer.noRoute === undefined)
-    return {
-      ...answer,
-      reason: `${answer.reason}; the admin endpoint of Caddy may be off, or listen elsewhere`,
-    }
-  return answer
+/** What to change at Caddy, where its answer says so. */
+const HINTS = {
+  403: 'the admin endpoint does not take this address as its host; name it in admin { origins … } of Caddy',
+  404: 'this is not the admin endpoint of Caddy, or it is older than 2.0',
 }
 
-const pathOf = (url: string, path: string): string =>
-  URL.canParse(url) ? `${new URL(url).pathname.replace(/\/+$/, '')}${path}` : path
+/** What to change at Caddy, where its answer, or that there is none, says so. */
+const withHint = <Answer extends HttpAnswer>(answer: Answer): Answer => {
+  const hinted = withStatusHint(answer, HINTS)
+  return hinted === answer && answer.outcome === 'refused' && answer.noRoute === undefined
+    ? { ...answer, reason: `${answer.reason}; the admin endpoint of Caddy may be off, or listen elsewhere` }
+    : hinted
+}

@@ -2,6 +2,7 @@ import { plural } from '../../../contract/words.ts'
 import type { Facts } from '../facts.ts'
 import type { HttpAnswer, HttpProbe } from '../http-probe.ts'
 import { Orders } from '../orders.ts'
+import { pathBelow } from '../request-path.ts'
 import { Runs } from '../runs.ts'
 import { type Clusters, clusterProblems, readClusters } from './clusters.ts'
 import { readServerInfo, type ServerInfo } from './server-info.ts'
@@ -48,7 +49,7 @@ export class Looks {
     const began = performance.now()
     const ask = (path: string, maxBytes: number): Promise<HttpAnswer> => {
       const remainingMs = Math.max(1, timeoutMs - (performance.now() - began))
-      return probe.ask({ ...target, timeoutMs: remainingMs }, pathOf(target.url, path), { maxBytes })
+      return probe.ask({ ...target, timeoutMs: remainingMs }, pathBelow(target.url, path), { maxBytes })
     }
     const first = await ask('/server_info', MAX_INFO_BYTES)
     if (first.text === undefined) return { heard: first, fault: first.reason }
@@ -149,7 +150,3 @@ export class Looks {
     return `${restartEpoch ?? 'run'}-${this.#runs.epochOf(id, { at, epoch: null, uptimeMs, counters })}`
   }
 }
-
-/** `path` below whatever path the address has. */
-export const pathOf = (url: string, path: string): string =>
-  URL.canParse(url) ? `${new URL(url).pathname.replace(/\/+$/, '')}${path}` : path

@@ -1,7 +1,8 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import { type Asked, type DrainVerbs, type Observation, unread } from '../adapter.ts'
 import type { HttpProbe } from '../http-probe.ts'
-import { type Look, type Looks, pathOf } from './looks.ts'
+import { pathBelow } from '../request-path.ts'
+import type { Look, Looks } from './looks.ts'
 import type { EnvoyTarget } from './target.ts'
 
 /** Of one call, or one look. */
@@ -72,7 +73,7 @@ export class EnvoyVerbs implements DrainVerbs {
     const target = this.#target()
     const { outcome, status, reason } = await this.#probe.ask(
       { ...target, timeoutMs: CALL_TIMEOUT_MS },
-      pathOf(target.url, path),
+      pathBelow(target.url, path),
       { method: 'POST' },
     )
     if (outcome === 'ok') return { kind: 'accepted' }

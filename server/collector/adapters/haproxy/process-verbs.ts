@@ -32,13 +32,12 @@ export class ProcessVerbs implements DrainVerbs {
   }
 
   async drain(_order: NodeDrainRequest): Promise<Asked> {
-    const look = await this.#telling.look()
-    const hindrance = this.#telling.hindrance(look)
-    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    const seen = await this.#telling.see()
+    if (seen.kind !== 'seen') return seen
     const { id } = this.#telling.target
     const { frontends, orders } = this.#parts.looks
-    const { epoch } = look.facts
-    const open = this.#frontendsOf(look)
+    const { epoch } = seen.facts
+    const open = this.#frontendsOf(seen.look)
       .filter((row) => !isDisabled(row))
       .map(({ proxy }) => proxy)
     // Written down before it is done: one that hears us while we do not hear it was disabled by us all the same.
@@ -58,13 +57,12 @@ export class ProcessVerbs implements DrainVerbs {
   }
 
   async resume({ kept }: Pick<ResumeOrder, 'kept'>): Promise<Asked> {
-    const look = await this.#telling.look()
-    const hindrance = this.#telling.hindrance(look)
-    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    const seen = await this.#telling.see()
+    if (seen.kind !== 'seen') return seen
     const { id } = this.#telling.target
-    const { epoch } = look.facts
+    const { epoch } = seen.facts
     if (kept !== undefined) this.#parts.looks.frontends.takeBack(id, epoch, kept)
-    const closed = this.#ours(look)
+    const closed = this.#ours(seen.look)
     const told = await this.#telling.tell(closed.map((name) => `enable frontend ${name}`))
     if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
     const refusals = closed.flatMap((name, index) => {
@@ -79,11 +77,10 @@ export class ProcessVerbs implements DrainVerbs {
   /** It serves from its first open frontend on; it is back when all that were disabled here are open. */
   async ready(): Promise<Asked> {
     const { id } = this.#telling.target
-    const look = await this.#telling.look()
-    const hindrance = this.#telling.hindrance(look)
-    if (hindrance !== null) return hindrance
-    const known = this.#known(look)
-    const closed = this.#closed(look).filter((name) => known?.has(name))
+    const seen = await this.#telling.see()
+    if (seen.kind !== 'seen') return seen
+    const known = this.#known(seen.look)
+    const closed = this.#closed(seen.look).filter((name) => known?.has(name))
     if (closed.length === 0) return ACCEPTED
     const resumed = await this.resume({})
     return resumed.kind === 'accepted'

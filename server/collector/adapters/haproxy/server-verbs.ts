@@ -30,18 +30,16 @@ export class ServerVerbs implements DrainVerbs {
   }
 
   async drain(_order: NodeDrainRequest): Promise<Asked> {
-    const look = await this.#telling.look()
-    const hindrance = this.#telling.hindrance(look)
-    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    const seen = await this.#telling.see()
+    if (seen.kind !== 'seen') return seen
     // One that somebody has put into maintenance is out already, and `drain` would bring its checks back.
-    return look.facts.state === 'serving' ? this.#set('drain', 'out', look.facts.epoch) : ACCEPTED
+    return seen.facts.state === 'serving' ? this.#set('drain', 'out', seen.facts.epoch) : ACCEPTED
   }
 
   async resume(): Promise<Asked> {
-    const look = await this.#telling.look()
-    const hindrance = this.#telling.hindrance(look)
-    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
-    return this.#set('ready', 'back', look.facts.epoch)
+    const seen = await this.#telling.see()
+    if (seen.kind !== 'seen') return seen
+    return this.#set('ready', 'back', seen.facts.epoch)
   }
 
   /** It takes sessions where HAProxy wants it to and its checks agree. */

@@ -1,4 +1,5 @@
 import type { Asked, Observation } from '../adapter.ts'
+import type { Facts } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 import type { Look, Looks } from './looks.ts'
 import type { Level, RuntimeApi } from './runtime-api.ts'
@@ -49,16 +50,12 @@ export class Telling {
     return level === null || level === 'admin' ? undefined : `${id}: ${readOnlyWords(level)}`
   }
 
-  /** Why a look allows nothing to be told, or null where it does. */
-  hindrance({ heard, fault, answer }: Look): Asked | null {
-    const { id } = this.target
-    if (fault !== null || answer === undefined) {
-      const why = `${id}: ${fault ?? heard.reason}`
-      return heard.outcome === 'ok' ? refused(why) : { kind: 'unheard', why }
-    }
-    return heard.level === undefined || heard.level === 'admin'
-      ? null
-      : refused(`${id}: ${readOnlyWords(heard.level)}`)
+  /** What is seen where something can be told; else why nothing can be. */
+  async see(): Promise<{ kind: 'seen'; look: Look; facts: Facts } | Asked> {
+    const look = await this.look()
+    const hindrance = this.#hindrance(look)
+    if (hindrance !== null || look.facts === undefined) return hindrance ?? refused('it cannot be read')
+    return { kind: 'seen', look, facts: look.facts }
   }
 
   /**
@@ -77,6 +74,18 @@ export class Telling {
       answers.push(...spoken)
     }
     return answers
+  }
+
+  /** Why a look allows nothing to be told, or null where it does. */
+  #hindrance({ heard, fault, answer }: Look): Asked | null {
+    const { id } = this.target
+    if (fault !== null || answer === undefined) {
+      const why = `${id}: ${fault ?? heard.reason}`
+      return heard.outcome === 'ok' ? refused(why) : { kind: 'unheard', why }
+    }
+    return heard.level === undefined || heard.level === 'admin'
+      ? null
+      : refused(`${id}: ${readOnlyWords(heard.level)}`)
   }
 }
 

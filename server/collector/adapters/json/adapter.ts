@@ -3,6 +3,7 @@ import type { Adapter, Proof, Target } from '../adapter.ts'
 import type { Counters } from '../facts.ts'
 import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
+import { ownPath } from '../request-path.ts'
 import { Runs } from '../runs.ts'
 import { readJson } from '../untrusted-json.ts'
 import { readFacts } from './facts.ts'
@@ -117,7 +118,7 @@ export class JsonAdapter implements Adapter<JsonTarget> {
   #questionOf(target: JsonTarget): Question {
     const known = this.#questions.get(target)
     if (known !== undefined) return known
-    const question = { path: pathOf(target.url), map: mapOf(target) }
+    const question = { path: ownPath(target.url), map: mapOf(target) }
     this.#questions.set(target, question)
     return question
   }
@@ -127,10 +128,4 @@ export class JsonAdapter implements Adapter<JsonTarget> {
     if (gateway === null || gateway.lastIntakeAt === null || counters.push_received !== undefined) return {}
     return { pushes_seen: { answer: this.#intake.countOf(id, run, gateway.lastIntakeAt) } }
   }
-}
-
-const pathOf = (url: string): string => {
-  if (!URL.canParse(url)) return '/'
-  const { pathname, search } = new URL(url)
-  return `${pathname}${search}`
 }

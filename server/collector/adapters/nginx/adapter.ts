@@ -2,9 +2,11 @@ import type { NodeTable } from '../../../contract/answers/node-table.ts'
 import type { Adapter, Proof, Target } from '../adapter.ts'
 import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import type { Counters } from '../facts.ts'
-import { type HttpAnswer, HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
+import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
+import { ownPath } from '../request-path.ts'
 import { Runs } from '../runs.ts'
+import { withStatusHint } from '../status-hint.ts'
 import { readStubStatus, type StubStatus } from './stub-status.ts'
 
 /** An nginx that shows its `stub_status`. */
@@ -37,11 +39,11 @@ export class NginxAdapter implements Adapter<NginxTarget> {
   }
 
   async probe(target: NginxTarget): Promise<Reading> {
-    const asked = await this.#probe.ask(target, pathOf(target.url), {
+    const asked = await this.#probe.ask(target, ownPath(target.url), {
       accept: 'text/plain',
       headers: { ...authHeaders(target.auth), connection: 'close' },
     })
-    const { text, saidAt, ...answer } = withHint(explained(asked, target.auth))
+    const { text, saidAt, ...answer } = withStatusHint(explained(asked, target.auth), HINTS)
     if (text === undefined) return answer
     const status = readStubStatus(text)
     if (typeof status === 'string') return { ...answer, outcome: 'bad_body', reason: status }
@@ -113,19 +115,7 @@ const tableOf = ({ reading, writing, waiting }: StubStatus): NodeTable => ({
 })
 
 /** What to change at nginx, where its answer says so. */
-const withHint = <Answer extends HttpAnswer>(answer: Answer): Answer => {
-  if (answer.status === 403)
-    return {
-      ...answer,
-      reason: 'answered 403: nginx lets others ask here; allow the address of the collector',
-    }
-  if (answer.status === 404)
-    return { ...answer, reason: 'answered 404: there is no location with stub_status at this address' }
-  return answer
-}
-
-const pathOf = (url: string): string => {
-  if (!URL.canParse(url)) return '/'
-  const { pathname, search } = new URL(url)
-  return `${pathname}${search}`
+const HINTS = {
+  403: 'nginx lets others ask here; allow the address of the collector',
+  404: 'there is no location with stub_status at this address',
 }

@@ -3,6 +3,7 @@ import type { Adapter, Proof, Target } from '../adapter.ts'
 import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import { type HttpAnswer, HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
+import { ownPath } from '../request-path.ts'
 import { cleanText } from '../untrusted-json.ts'
 import { namesOf, type PageFacts, PROCESS_START, readFacts } from './facts.ts'
 import { type Page, PageReader } from './page-reader.ts'
@@ -51,7 +52,7 @@ export class PrometheusAdapter implements Adapter<PrometheusTarget> {
       PROCESS_START,
     ]
     let reader = new PageReader([])
-    const asked = await this.#probe.ask(target, pathOf(target.url), {
+    const asked = await this.#probe.ask(target, ownPath(target.url), {
       accept: PAGE_ACCEPT,
       headers: authHeaders(target.auth),
       maxBytes: MAX_PAGE_BYTES,
@@ -177,9 +178,3 @@ const badLinesOf = ({ told, badLines }: Page): string[] =>
     : [
         `${told.map(({ line, why }) => `line ${line} ${why}`).join('; ')}${badLines > told.length ? `; and ${badLines - told.length} more` : ''}`,
       ]
-
-const pathOf = (url: string): string => {
-  if (!URL.canParse(url)) return '/'
-  const { pathname, search } = new URL(url)
-  return `${pathname}${search}`
-}

@@ -6,6 +6,7 @@ import type { Adapter, DrainVerbs, EventSink, EventStream, Target, TunnelsAnswer
 import type { AddressRules } from '../address.ts'
 import { HttpProbe } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
+import { pathBelow } from '../request-path.ts'
 import { cleanText, cleanValue } from '../untrusted-json.ts'
 import { Control, type ControlAnswer } from './control.ts'
 import { readDocument } from './document.ts'
@@ -50,7 +51,7 @@ export class TidegateAdapter implements Adapter<TidegateTarget> {
   }
 
   async probe(target: TidegateTarget): Promise<Reading> {
-    const { text, ...answer } = await this.#probe.ask(target, pathOf(target.url, '/health'))
+    const { text, ...answer } = await this.#probe.ask(target, pathBelow(target.url, '/health'))
     if (text === undefined) return answer
     const { saidAt, ...rest } = answer
     const read = readDocument(text)
@@ -147,10 +148,6 @@ export class TidegateAdapter implements Adapter<TidegateTarget> {
     if (answer.status >= 300) throw errorOf(target.id, answer)
   }
 }
-
-/** `path` below whatever path the address has. */
-const pathOf = (url: string, path: string): string =>
-  URL.canParse(url) ? `${new URL(url).pathname.replace(/\/+$/, '')}${path}` : path
 
 const malformed = (part: string): string => `the ${part} part of the health document is malformed`
 
