@@ -5,10 +5,12 @@ import { OBSERVED_WORDS } from '@/server/contract/state-words.ts'
 import { OBSERVED_STATES } from '@/server/contract/states.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
-import { controlClass } from '../ui/control-class.ts'
-import { formatNumber } from '../ui/format.ts'
+import { ListFilter } from '../ui/list-filter.tsx'
+import { ShownOf } from '../ui/shown-of.tsx'
 import { matchNodes } from './match-nodes.ts'
 import { FleetNodeTable } from './node-table.tsx'
+
+const STATES = OBSERVED_STATES.map((state) => [state, OBSERVED_WORDS[state]] as const)
 
 /** Every node of every region: how it is, since when, and what is wrong with it. */
 export function NodeBoard() {
@@ -21,40 +23,22 @@ export function NodeBoard() {
   const shown = matchNodes(all, filter.q, filter.state)
   return (
     <>
-      <div className="grid grid-cols-[1fr_auto] gap-2 sm:flex">
-        <input
-          data-filter
-          type="search"
-          aria-label="Filter nodes"
-          placeholder="Node, region, kind, version or problem  /"
-          className={`${controlClass} sm:w-80`}
-          value={filter.q}
-          onChange={(event) => void setFilter({ q: event.target.value || null })}
-        />
-        <select
-          aria-label="State"
-          className={`${controlClass} w-36!`}
-          value={filter.state ?? ''}
-          onChange={(event) =>
-            void setFilter({ state: OBSERVED_STATES.find((state) => state === event.target.value) ?? null })
-          }
-        >
-          <option value="">All states</option>
-          {OBSERVED_STATES.map((state) => (
-            <option key={state} value={state}>
-              {OBSERVED_WORDS[state]}
-            </option>
-          ))}
-        </select>
-      </div>
+      <ListFilter
+        label="Filter nodes"
+        placeholder="Node, region, kind, version or problem"
+        text={filter.q}
+        onText={(q) => void setFilter({ q })}
+        state={filter.state}
+        states={STATES}
+        onState={(state) => void setFilter({ state })}
+      />
       <Panel
         title="All nodes"
         query={overview}
         reserve={160}
         aside={
           <span className="text-faint">
-            <span className="num">{formatNumber(shown.length)}</span> of{' '}
-            <span className="num">{formatNumber(all.length)}</span>
+            <ShownOf shown={shown.length} all={all.length} />
           </span>
         }
         empty={

@@ -3,10 +3,13 @@
 import { parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { useTunnels } from '../data/tunnels.ts'
 import { Panel } from '../panels/panel.tsx'
-import { controlClass } from '../ui/control-class.ts'
 import { formatNumber } from '../ui/format.ts'
+import { ListFilter } from '../ui/list-filter.tsx'
+import { ShownOf } from '../ui/shown-of.tsx'
 import { matchTunnels, TUNNEL_STATES } from './match-tunnels.ts'
 import { TunnelTable } from './tunnel-table.tsx'
+
+const STATES = TUNNEL_STATES.map((state) => [state, state] as const)
 
 /** Every host: where it is, since when, and what its last loss was. */
 export function TunnelBoard() {
@@ -20,37 +23,21 @@ export function TunnelBoard() {
   const lost = all.filter((tunnel) => tunnel.state === 'lost').length
   return (
     <>
-      <div className="grid grid-cols-[1fr_auto] gap-2 sm:flex">
-        <input
-          data-filter
-          type="search"
-          aria-label="Filter tunnels"
-          placeholder="Host, node, region or close code  /"
-          className={`${controlClass} sm:w-80`}
-          value={filter.q}
-          onChange={(event) => void setFilter({ q: event.target.value || null })}
-        />
-        <select
-          aria-label="State"
-          className={`${controlClass} w-36!`}
-          value={filter.state ?? ''}
-          onChange={(event) =>
-            void setFilter({ state: TUNNEL_STATES.find((state) => state === event.target.value) ?? null })
-          }
-        >
-          <option value="">All states</option>
-          {TUNNEL_STATES.map((state) => (
-            <option key={state}>{state}</option>
-          ))}
-        </select>
-      </div>
+      <ListFilter
+        label="Filter tunnels"
+        placeholder="Host, node, region or close code"
+        text={filter.q}
+        onText={(q) => void setFilter({ q })}
+        state={filter.state}
+        states={STATES}
+        onState={(state) => void setFilter({ state })}
+      />
       <Panel
         title="Hosts"
         query={tunnels}
         aside={
           <span className="text-faint">
-            <span className="num">{formatNumber(shown.length)}</span> of{' '}
-            <span className="num">{formatNumber(all.length)}</span>
+            <ShownOf shown={shown.length} all={all.length} />
             {lost > 0 && <span className="text-down"> · {formatNumber(lost)} lost</span>}
           </span>
         }
