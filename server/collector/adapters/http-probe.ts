@@ -36,6 +36,8 @@ export interface AskOptions {
   readonly take?: (chunk: Buffer) => void
   /** Called before each attempt: the body is taken from its beginning. */
   readonly begin?: () => void
+  /** Called when the request leaves: whoever is asked may count it from then on, whatever becomes of the answer. */
+  readonly sent?: () => void
 }
 
 /** One answer, not read yet: `text` is there when, and only when, the outcome is `ok`. */
@@ -241,6 +243,7 @@ export class HttpProbe {
       const taker: LineTaker = {
         onStart() {
           line.used = true
+          options.sent?.()
         },
         onHead(statusCode, fields) {
           status = statusCode

@@ -3,6 +3,7 @@ import type { Adapter, Proof, Target } from '../adapter.ts'
 import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import type { Counters } from '../facts.ts'
 import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
+import { OwnPolls } from '../own-polls.ts'
 import type { Reading } from '../reading.ts'
 import { ownPath } from '../request-path.ts'
 import { Runs } from '../runs.ts'
@@ -15,6 +16,14 @@ export interface NginxTarget extends Target {
   /** The whole address of the page, with path and query. */
   readonly url: string
   readonly auth?: BasicAuth | undefined
+}
+
+/** Our own polls of one nginx. */
+interface Polls {
+  /** The run that has counted them; null before the first answer. */
+  epoch: string | null
+  readonly accepts: OwnPolls
+  readonly requests: OwnPolls
 }
 
 /**
@@ -31,27 +40,40 @@ export class NginxAdapter implements Adapter<NginxTarget> {
   readonly kind = 'nginx'
   readonly #probe: HttpProbe
   readonly #runs = new Runs()
-  /** Our own polls that each run has counted. */
-  readonly #polls = new Map<string, { epoch: string; count: number }>()
+  /** Our own polls, by what nginx counts of them. */
+  readonly #polls = new Map<string, Polls>()
 
   constructor(options: HttpProbeOptions) {
     this.#probe = new HttpProbe(options)
   }
 
   async probe(target: NginxTarget): Promise<Reading> {
+    const polls = this.#pollsOf(target.id)
+    let isSent = false
     const asked = await this.#probe.ask(target, ownPath(target.url), {
       accept: 'text/plain',
       headers: { ...authHeaders(target.auth), connection: 'close' },
+      sent: () => {
+        isSent = true
+        polls.accepts.ask()
+        polls.requests.ask()
+      },
     })
+    // A handshake that failed was a connection.
+    if (!isSent && asked.outcome === 'tls') polls.accepts.ask()
     const { text, saidAt, ...answer } = withStatusHint(explained(asked, target.auth), HINTS)
     if (text === undefined) return answer
     const status = readStubStatus(text)
     if (typeof status === 'string') return { ...answer, outcome: 'bad_body', reason: status }
-    const run = { at: answer.at, epoch: null, uptimeMs: null, counters: countersOf(status, 0) }
+    const none = { accepts: 0, requests: 0 }
+    const run = { at: answer.at, epoch: null, uptimeMs: null, counters: countersOf(status, none) }
     const epoch = this.#runs.epochOf(target.id, run)
-    const before = this.#polls.get(target.id)
-    const polls = (before?.epoch === epoch ? before.count : 0) + OURS
-    this.#polls.set(target.id, { epoch, count: polls })
+    if (epoch !== polls.epoch) {
+      polls.epoch = epoch
+      polls.accepts.begin()
+      polls.requests.begin()
+    }
+    const ours = { accepts: polls.accepts.of(status.accepts), requests: polls.requests.of(status.requests) }
     return {
       ...answer,
       facts: {
@@ -66,7 +88,7 @@ export class NginxAdapter implements Adapter<NginxTarget> {
           connections: Math.max(0, status.active - OURS),
           requests_pending: Math.max(0, status.reading + status.writing - OURS),
         },
-        counters: countersOf(status, polls),
+        counters: countersOf(status, ours),
         listeners: [],
         lastDeliveryAt: null,
         tables: [tableOf(status)],
@@ -90,13 +112,24 @@ export class NginxAdapter implements Adapter<NginxTarget> {
   close(): Promise<void> {
     return this.#probe.close()
   }
+
+  #pollsOf(id: string): Polls {
+    const known = this.#polls.get(id)
+    if (known !== undefined) return known
+    const polls = { epoch: null, accepts: new OwnPolls(), requests: new OwnPolls() }
+    this.#polls.set(id, polls)
+    return polls
+  }
 }
 
 /** What it has counted, without our own polls. */
-const countersOf = ({ accepts, handled, requests }: StubStatus, polls: number): Counters => ({
-  connections_accepted: { nginx: Math.max(0, accepts - polls) },
+const countersOf = (
+  { accepts, handled, requests }: StubStatus,
+  ours: { accepts: number; requests: number },
+): Counters => ({
+  connections_accepted: { nginx: Math.max(0, accepts - ours.accepts) },
   connections_refused: { nginx: Math.max(0, accepts - handled) },
-  requests: { nginx: Math.max(0, requests - polls) },
+  requests: { nginx: Math.max(0, requests - ours.requests) },
 })
 
 const tableOf = ({ reading, writing, waiting }: StubStatus): NodeTable => ({

@@ -52,6 +52,7 @@ export class PrometheusAdapter implements Adapter<PrometheusTarget> {
       PROCESS_START,
     ]
     let reader = new PageReader([])
+    let isSent = false
     const asked = await this.#probe.ask(target, ownPath(target.url), {
       accept: PAGE_ACCEPT,
       headers: authHeaders(target.auth),
@@ -60,7 +61,11 @@ export class PrometheusAdapter implements Adapter<PrometheusTarget> {
         reader = new PageReader(wanted, !this.#found.has(target.id))
       },
       take: (chunk) => reader.take(chunk),
+      sent: () => {
+        isSent = true
+      },
     })
+    if (isSent) this.#runs.ask(target.id)
     const { text: _, saidAt, ...answer } = explained(asked, target.auth)
     if (answer.outcome !== 'ok') return answer
     const page = reader.end()

@@ -1,4 +1,5 @@
 import type { CountByPart, CounterName } from '../facts.ts'
+import { OwnPolls } from '../own-polls.ts'
 import type { SeriesCounts } from './facts.ts'
 
 /** What one answer says about which run of the process gave it, and what that has counted. */
@@ -20,8 +21,8 @@ export interface SeriesEvidence {
 }
 
 interface Run {
-  /** Our own polls that it has answered. */
-  polls: number
+  /** Our own polls, by the counters that count them. */
+  polls: Map<CounterName, OwnPolls>
   epoch: string
   named: string | null
   saidS: number
@@ -48,7 +49,14 @@ const MAX_REMEMBERED_CHARS = 4 * 1024 * 1024
  */
 export class SeriesRuns {
   readonly #runs = new Map<string, Run>()
+  /** Polls that were sent since the last answer. */
+  readonly #asked = new Map<string, number>()
   #told = 0
+
+  /** The program was asked, whatever becomes of the answer. */
+  ask(id: string): void {
+    this.#asked.set(id, (this.#asked.get(id) ?? 0) + 1)
+  }
 
   take(
     id: string,
@@ -72,28 +80,32 @@ export class SeriesRuns {
       run.chars = 0
       for (const [name, series] of evidence.counters) remember(run, name, series)
     }
-    run.polls += 1
     run.saidS = evidence.saidS
     run.named = evidence.epoch ?? run.named
     run.uptimeMs = evidence.uptimeMs ?? run.uptimeMs
     run.startedS = evidence.startedS ?? run.startedS
     run.writerStartedS = evidence.writerStartedS ?? run.writerStartedS
     this.#runs.set(id, run)
+    // What was asked of the process before this one, it does not count.
+    const asked = run === before ? (this.#asked.get(id) ?? 1) : 1
+    this.#asked.delete(id)
     const counters: Partial<Record<CounterName, CountByPart>> = {}
     for (const name of evidence.counters.keys()) {
-      const own = run.polls * (evidence.owned?.[name] ?? 0)
-      counters[name] = { page: Math.max(0, (run.totals.get(name) ?? 0) - own) }
+      const total = run.totals.get(name) ?? 0
+      const each = evidence.owned?.[name] ?? 0
+      counters[name] = { page: Math.max(0, total - (each === 0 ? 0 : oursIn(run, name, total, asked, each))) }
     }
     return { epoch: run.epoch, counters }
   }
 
   forget(id: string): void {
     this.#runs.delete(id)
+    this.#asked.delete(id)
   }
 
   #begin({ at, saidS, epoch, uptimeMs, startedS, writerStartedS }: SeriesEvidence): Run {
     return {
-      polls: 0,
+      polls: new Map(),
       epoch: epoch ?? `seen-${at}-${++this.#told}`,
       named: epoch,
       saidS,
@@ -105,6 +117,14 @@ export class SeriesRuns {
       chars: 0,
     }
   }
+}
+
+/** How much of a total is our own polls, of which each adds so much. */
+const oursIn = (run: Run, name: CounterName, total: number, asked: number, each: number): number => {
+  const polls = run.polls.get(name) ?? new OwnPolls()
+  run.polls.set(name, polls)
+  polls.ask(asked)
+  return polls.of(total, each)
 }
 
 const remember = (run: Run, name: CounterName, series: ReadonlyMap<string, number>): void => {

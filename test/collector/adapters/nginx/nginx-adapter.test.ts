@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -160,10 +161,11 @@ http {
       answersAt: `http://127.0.0.1:${port}/`,
     })
     closers.push(() => program.stop())
-    const adapter = makeAdapter()
+    const adapter = makeAdapter(500)
     let base: CountedBase | null = null
+    const ask = (path = '/stub_status') => adapter.probe(target(`http://127.0.0.1:${port}${path}`))
     const poll = async () => {
-      const reading = await adapter.probe(target(`http://127.0.0.1:${port}/stub_status`))
+      const reading = await ask()
       const { facts } = reading
       if (!facts) throw new Error(reading.reason)
       const rose = sampleOf(base, facts, { latencyMs: 1, gapMs: null, freshProcess: false })
@@ -174,7 +176,7 @@ http {
       for (let more = 0; more < times; more += 1)
         await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text()
     }
-    return { port, guarded, program, poll, visit }
+    return { port, guarded, program, ask, poll, visit }
   }
   const open = async (port: number): Promise<Socket> => {
     const socket = connect(port, '127.0.0.1')
@@ -201,6 +203,27 @@ http {
       connections_refused: 0,
       requests: 0,
     })
+  })
+
+  it('counts no poll of ours as traffic, whatever became of its answer', async () => {
+    const { program, ask, poll, visit } = await start()
+    await poll()
+    for (const path of ['/', '/', '/']) expect((await ask(path)).reason).toMatch(/is no stub_status page/)
+    expect((await poll()).rose).toMatchObject({ connections_accepted: 0, requests: 0 })
+    const workers = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .map(Number)
+    // Connections are taken by the kernel meanwhile, and counted once somebody works again.
+    for (const worker of workers) process.kill(worker, 'SIGSTOP')
+    for (let more = 0; more < 3; more += 1) expect((await ask()).outcome).toBe('timeout')
+    for (const worker of workers) process.kill(worker, 'SIGCONT')
+    await visit(4)
+    const [first, second] = [await poll(), await poll()]
+    const sum = (name: 'requests' | 'connections_accepted') =>
+      (first.rose[name] ?? 0) + (second.rose[name] ?? 0)
+    expect([sum('connections_accepted'), sum('requests')]).toEqual([4, 4])
+    expect((await poll()).rose).toMatchObject({ connections_accepted: 0, requests: 0 })
   })
 
   it('goes on counting over a reload under traffic, also what old workers still hold', async () => {

@@ -308,6 +308,8 @@ describe('runs of a program by its series', () => {
     for (const answer of answers) {
       node.answer = page(answer, { date: new Date((START + 100 + epochs.length * 5) * 1_000).toUTCString() })
       const { facts, reason } = await adapter.probe(target(node.url, { map }))
+      // A poll that brought nothing was sent all the same.
+      if (!facts && answer === NO_PAGE) continue
       if (!facts) throw new Error(reason)
       epochs.push(facts.epoch)
       rose.push(sampleOf(base, facts, { latencyMs: 1, gapMs: null, freshProcess: false }).requests)
@@ -315,6 +317,7 @@ describe('runs of a program by its series', () => {
     }
     return { rose, runs: new Set(epochs).size }
   }
+  const NO_PAGE = '<html>\n'
   const two = (a: number, b: number) => `n{x="1"} ${a}\nn{x="2"} ${b}\n`
   const MAP: PrometheusMap = { requests: { metric: 'n' } }
   const OWN: PrometheusMap = { ...MAP, started_seconds: { metric: 'process_start_time_seconds' } }
@@ -385,6 +388,13 @@ describe('runs of a program by its series', () => {
       ['n 100', 'n 101', 'n 105', 'n 1', 'n 4'],
       [undefined, 0, 3, 0, 2],
       2,
+    ],
+    [
+      'takes off what our own polls count, also those that brought no page',
+      { requests: { metric: 'n', own: 1 } },
+      ['n 100', NO_PAGE, NO_PAGE, 'n 103', 'n 104', 'n 110'],
+      [undefined, 0, 0, 5],
+      1,
     ],
     [
       'trusts the name of a run where one is mapped',
