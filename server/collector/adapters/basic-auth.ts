@@ -1,4 +1,4 @@
-import type { HttpAnswer } from './http-probe.ts'
+import type { Reading } from './reading.ts'
 
 /** Whom a program wants to know before it answers. */
 export interface BasicAuth {
@@ -13,8 +13,11 @@ export const authHeaders = (auth: BasicAuth | undefined): Readonly<Record<string
     : { authorization: `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}` }
 
 /** The same answer, saying what to configure where the program asked for a password, or refused the one it got. */
-export const explained = <Answer extends HttpAnswer>(answer: Answer, auth: BasicAuth | undefined): Answer => {
-  if (answer.status !== 401) return answer
+export const explained = <Answer extends Pick<Reading, 'outcome' | 'status' | 'reason'>>(
+  answer: Answer,
+  auth: BasicAuth | undefined,
+): Answer => {
+  if (answer.status !== 401 || answer.outcome !== 'bad_status') return answer
   return {
     ...answer,
     reason:

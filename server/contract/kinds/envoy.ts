@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
+import { authFields, drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
 
 /** An Envoy by its administration interface. */
 export const envoyEntrySchema = z
@@ -25,6 +25,7 @@ export const envoyEntrySchema = z
           'Listeners and connection managers that are not counted, and that a drain does not wait for, by the prefix of their statistics',
         examples: [['health', '0.0.0.0_10001']],
       }),
+    ...authFields,
     ...tlsFields,
     ...drainFields,
   })

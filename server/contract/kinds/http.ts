@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
+import { authFields, drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
 
 const status = z.number().int().min(200).max(599)
 
@@ -51,6 +51,7 @@ export const httpEntrySchema = z
       description: 'What the answer has to be like; default any 2xx',
       examples: [{ status: 200, body: 'ok' }],
     }),
+    ...authFields,
     ...tlsFields,
     ...drainFields,
   })

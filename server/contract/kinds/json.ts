@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { JSON_PRESETS, jsonMapSchema } from '../json-map.ts'
-import { drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
+import { authFields, drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
 
 /** Anything that answers a GET with JSON. */
 export const jsonEntrySchema = z
@@ -23,6 +23,7 @@ export const jsonEntrySchema = z
         'Where in the answer each name stands: JSON Pointers (RFC 6901) by the names of docs/adapters.md; needed without preset',
       examples: [{ ok: '/ok', connections: '/stats/open' }],
     }),
+    ...authFields,
     ...tlsFields,
     ...drainFields,
   })

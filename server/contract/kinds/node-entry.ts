@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { NODE_KINDS } from '../states.ts'
+import { NODE_KINDS, type NodeKind } from '../states.ts'
 import { caddyEntrySchema } from './caddy.ts'
 import { envoyEntrySchema } from './envoy.ts'
 import { haproxyEntrySchema } from './haproxy.ts'
@@ -33,3 +33,9 @@ export const nodeEntrySchema = z.discriminatedUnion(
         : undefined,
   },
 )
+
+/** The keys that entries of a kind may have. */
+export const entryKeysOf = (kind: NodeKind): ReadonlySet<string> => {
+  const schema = nodeEntrySchema.options.find(({ shape }) => shape.kind.value === kind)
+  return new Set(Object.keys(schema?.shape ?? {}))
+}

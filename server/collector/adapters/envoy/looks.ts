@@ -1,4 +1,5 @@
 import { plural } from '../../../contract/words.ts'
+import { authHeaders, explained } from '../basic-auth.ts'
 import type { Facts } from '../facts.ts'
 import type { HttpAnswer, HttpProbe } from '../http-probe.ts'
 import { Orders } from '../orders.ts'
@@ -47,9 +48,14 @@ export class Looks {
   /** Asks over `probe` for all that is needed, within `timeoutMs`; never rejects. */
   async at(target: EnvoyTarget, probe: HttpProbe, timeoutMs: number): Promise<Look> {
     const began = performance.now()
-    const ask = (path: string, maxBytes: number): Promise<HttpAnswer> => {
+    const headers = authHeaders(target.auth)
+    const ask = async (path: string, maxBytes: number): Promise<HttpAnswer> => {
       const remainingMs = Math.max(1, timeoutMs - (performance.now() - began))
-      return probe.ask({ ...target, timeoutMs: remainingMs }, pathBelow(target.url, path), { maxBytes })
+      const place = { ...target, timeoutMs: remainingMs }
+      return explained(
+        await probe.ask(place, pathBelow(target.url, path), { maxBytes, headers }),
+        target.auth,
+      )
     }
     const first = await ask('/server_info', MAX_INFO_BYTES)
     if (first.text === undefined) return { heard: first, fault: first.reason }

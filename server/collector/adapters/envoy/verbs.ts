@@ -1,5 +1,6 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import { type Asked, type DrainVerbs, type Observation, unread } from '../adapter.ts'
+import { authHeaders, explained } from '../basic-auth.ts'
 import type { HttpProbe } from '../http-probe.ts'
 import { pathBelow } from '../request-path.ts'
 import type { Look, Looks } from './looks.ts'
@@ -71,11 +72,12 @@ export class EnvoyVerbs implements DrainVerbs {
 
   async #post(path: string): Promise<Asked> {
     const target = this.#target()
-    const { outcome, status, reason } = await this.#probe.ask(
+    const answer = await this.#probe.ask(
       { ...target, timeoutMs: CALL_TIMEOUT_MS },
       pathBelow(target.url, path),
-      { method: 'POST' },
+      { method: 'POST', headers: authHeaders(target.auth) },
     )
+    const { outcome, status, reason } = explained(answer, target.auth)
     if (outcome === 'ok') return { kind: 'accepted' }
     const hint =
       status === 403 || status === 404 ? '; its administration interface does not allow that path' : ''

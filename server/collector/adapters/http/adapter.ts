@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { HttpExpect } from '../../../contract/kinds/http.ts'
 import type { Adapter, Target } from '../adapter.ts'
 import type { AddressRules } from '../address.ts'
+import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import { shownBy } from '../dial/certificate.ts'
 import { check, type Found } from '../dial/check.ts'
 import { dial, dialTls, type Place, type Timings } from '../dial/dial.ts'
@@ -20,6 +21,7 @@ export interface HttpTarget extends Target {
   readonly url: string
   readonly method?: 'GET' | 'HEAD' | undefined
   readonly expect?: HttpExpect | undefined
+  readonly auth?: BasicAuth | undefined
 }
 
 /** What came of one request. */
@@ -35,6 +37,7 @@ interface Answer {
 export class HttpAdapter implements Adapter<HttpTarget> {
   readonly kind = 'http'
   readonly #options: { timeoutMs: number; rules: AddressRules }
+  readonly #closed = new AbortController()
 
   constructor(options: { timeoutMs: number; rules: AddressRules }) {
     this.#options = options
@@ -44,7 +47,7 @@ export class HttpAdapter implements Adapter<HttpTarget> {
     const isTls = /^https:/i.test(target.url)
     const timeoutMs = target.timeoutMs ?? this.#options.timeoutMs
     const steps = ['connect', ...(isTls ? ['tls' as const] : []), 'firstByte'] as const
-    return check({ timeoutMs, party: target, steps }, (timings, signal) =>
+    return check({ timeoutMs, party: target, steps, closed: this.#closed.signal }, (timings, signal) =>
       this.#look(target, timings, signal),
     )
   }
@@ -58,7 +61,7 @@ export class HttpAdapter implements Adapter<HttpTarget> {
   }
 
   async close(): Promise<void> {
-    // Each look ends by itself.
+    this.#closed.abort(new Error('the collector ends'))
   }
 
   async #look(target: HttpTarget, timings: Timings, signal: AbortSignal): Promise<Found> {
@@ -74,13 +77,13 @@ export class HttpAdapter implements Adapter<HttpTarget> {
     }
     const secured = isTls ? await dialTls(rules, place, { material: target.tls }, timings, signal) : null
     const socket = secured ?? (await dial(rules, place, timings, signal))
-    const { message, body } = await exchange(socket, url, target.method ?? 'GET', timings)
+    const { message, body } = await exchange(socket, url, target, timings)
     const status = message.statusCode ?? null
     const fault = faultOf(target, message, body)
     const saidAt = Date.parse(message.headers.date ?? '')
     const said = Number.isFinite(saidAt) ? { saidAt } : {}
     const certificate = secured && shownBy(secured)
-    if (fault !== null) return { ...fault, status, certificate, ...said }
+    if (fault !== null) return explained({ ...fault, status, certificate, ...said }, target.auth)
     const type = message.headers['content-type']
     const raw = { status, ...(type === undefined ? {} : { type: cleanText(type) }) }
     return { outcome: 'ok', status, reason: `answered ${status}`, certificate, raw, ...said }
@@ -88,7 +91,12 @@ export class HttpAdapter implements Adapter<HttpTarget> {
 }
 
 /** One request over a connection of its own. Rejects with what the connection, or the parser, says. */
-const exchange = (socket: Socket, url: URL, method: 'GET' | 'HEAD', timings: Timings): Promise<Answer> =>
+const exchange = (
+  socket: Socket,
+  url: URL,
+  { method = 'GET', auth }: HttpTarget,
+  timings: Timings,
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const began = performance.now()
     const asked = request({
@@ -101,6 +109,7 @@ const exchange = (socket: Socket, url: URL, method: 'GET' | 'HEAD', timings: Tim
         'accept-encoding': 'identity',
         'user-agent': 'tidegate-collector',
         connection: 'close',
+        ...authHeaders(auth),
       },
       maxHeaderSize: MAX_HEAD_BYTES,
     })

@@ -1,7 +1,8 @@
 import type { JsonMap, JsonPreset } from '../../../contract/json-map.ts'
 import type { Adapter, Proof, Target } from '../adapter.ts'
+import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import type { Counters } from '../facts.ts'
-import { HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
+import { type AskOptions, HttpProbe, type HttpProbeOptions } from '../http-probe.ts'
 import type { Reading } from '../reading.ts'
 import { ownPath } from '../request-path.ts'
 import { Runs } from '../runs.ts'
@@ -19,6 +20,7 @@ export interface JsonTarget extends Target {
   readonly preset?: JsonPreset | undefined
   /** Where in the answer each name stands; beside a preset more of them, or other places. */
   readonly map?: JsonMap | undefined
+  readonly auth?: BasicAuth | undefined
 }
 
 /** What each preset maps. */
@@ -35,6 +37,7 @@ const mapOf = ({ preset, map }: JsonTarget): JsonMap => ({
 /** What a target is asked for, and where in its answer what stands. */
 interface Question {
   readonly path: string
+  readonly options: AskOptions
   readonly map: JsonMap
 }
 
@@ -55,8 +58,9 @@ export class JsonAdapter implements Adapter<JsonTarget> {
   }
 
   async probe(target: JsonTarget): Promise<Reading> {
-    const { path, map } = this.#questionOf(target)
-    const { text, saidAt, ...answer } = await this.#probe.ask(target, path)
+    const { path, options, map } = this.#questionOf(target)
+    const asked = await this.#probe.ask(target, path, options)
+    const { text, saidAt, ...answer } = explained(asked, target.auth)
     if (text === undefined) return answer
     const read = readJson(text)
     if (!read.ok) return { ...answer, outcome: 'bad_body', reason: read.reason }
@@ -118,7 +122,8 @@ export class JsonAdapter implements Adapter<JsonTarget> {
   #questionOf(target: JsonTarget): Question {
     const known = this.#questions.get(target)
     if (known !== undefined) return known
-    const question = { path: ownPath(target.url), map: mapOf(target) }
+    const options = { headers: authHeaders(target.auth) }
+    const question = { path: ownPath(target.url), options, map: mapOf(target) }
     this.#questions.set(target, question)
     return question
   }
