@@ -25,6 +25,7 @@ import {
   maintenanceCommand,
 } from './cli/maintenance-commands.ts'
 import { print } from './cli/output.ts'
+import type { ProbeFlags } from './cli/probe-command.ts'
 import type { NodeProbeAnswer } from './contract/answers/node-probe.ts'
 import { AppError } from './contract/errors.ts'
 import { NODE_KINDS } from './contract/states.ts'
@@ -242,24 +243,24 @@ program
   )
   .addOption(new Option('--kind <kind>', 'what it is, where that is known').choices([...NODE_KINDS]))
   .option('--preset <preset>', 'its preset, for json and prometheus')
+  .option('--ca <file>', 'authorities that are trusted instead of the public ones, PEM')
+  .option('--cert <file>', 'client certificate that is shown, PEM; with --key')
+  .option('--key <file>', 'its key, PEM')
+  .option(
+    '--auth <user:password>',
+    "basic auth; the password better as a reference, 'ops:${NAME}' or 'ops:${file:/path}'",
+  )
+  .option('--token <token>', "control token of a Tidegate node; better as a reference, '${NAME}'")
   .option('--server', 'let the running collector look, from its machine (TIDEGATE_URL, TIDEGATE_TOKEN)')
   .addOption(jsonOption())
   .action(
-    run(async (where: string, options: Json & { kind?: string; preset?: string; server?: boolean }) => {
-      const [{ whereOf }, { printProbe }] = await Promise.all([
-        import('./contract/where.ts'),
-        import('./cli/probe-command.ts'),
-      ])
-      const { kind, preset } = options
-      const request = {
-        ...whereOf(where),
-        ...(kind === undefined ? {} : { kind }),
-        ...(preset === undefined ? {} : { preset }),
-      }
+    run(async (where: string, options: Json & ProbeFlags & { server?: boolean }) => {
+      const { printProbe, probeRequest } = await import('./cli/probe-command.ts')
+      const { request, written } = probeRequest(where, options, process.env)
       if (options.server === true)
         return printProbe(await api().post<NodeProbeAnswer>('/nodes/probe', request), options.json === true)
       const { probeHere } = await import('./main.ts')
-      return printProbe(await probeHere(request), options.json === true)
+      return printProbe(await probeHere(request, written), options.json === true)
     }, usageError),
   )
 

@@ -1,11 +1,64 @@
+import { References } from '../config/references.ts'
 import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
 import type { NodeTable } from '../contract/answers/node-table.ts'
+import { AppError, type Problem } from '../contract/errors.ts'
+import { whereOf } from '../contract/where.ts'
 import { durationWords } from '../contract/words.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, table } from './output.ts'
 
 /** Values of an answer that are listed for people; `--json` has them all. */
 const MAX_LISTED = 40
+
+/** What may be said of a system beside where it answers. */
+export interface ProbeFlags {
+  kind?: string
+  preset?: string
+  ca?: string
+  cert?: string
+  key?: string
+  auth?: string
+  token?: string
+}
+
+interface Secrets {
+  token?: string
+  auth?: { user: string; password: string }
+}
+
+/**
+ * The request of a look, with references replaced from the environment and from files of the current folder; and its secrets as they were written,
+ * for the entry. Throws `ERR_INVALID` where something is missing.
+ */
+export const probeRequest = (
+  where: string,
+  { kind, preset, ca, cert, key, auth, token }: ProbeFlags,
+  env: Record<string, string | undefined>,
+): { request: Record<string, unknown>; written: Secrets } => {
+  const written: Secrets = {
+    ...(token === undefined ? {} : { token }),
+    ...(auth === undefined ? {} : { auth: authOf(auth) }),
+  }
+  const problems: Problem[] = []
+  const secrets = new References(env, process.cwd()).replaceIn(written, problems) as Secrets
+  const [problem] = problems
+  if (problem !== undefined)
+    throw new AppError('ERR_INVALID', `--${problem.path.split('.')[0]} ${problem.message}`, { problems })
+  const flags = { kind, preset, ca, cert, key }
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined)
+  return { request: { ...whereOf(where), ...Object.fromEntries(given), ...secrets }, written }
+}
+
+/** The first colon parts both: a user has none (RFC 7617). */
+const authOf = (text: string): { user: string; password: string } => {
+  const at = text.indexOf(':')
+  if (at < 1)
+    throw new AppError(
+      'ERR_INVALID',
+      "--auth is a user and a password with a colon between them, for example 'ops:${STATUS_PASSWORD}'",
+    )
+  return { user: text.slice(0, at), password: text.slice(at + 1) }
+}
 
 /** Prints what was understood of a system; exit code 1 where nothing was. */
 export const printProbe = (found: NodeProbeAnswer, json: boolean): number => {

@@ -19,7 +19,7 @@ import { MaintenanceWindows } from './maintenance/windows.ts'
 import { Notifications } from './notify/notifications.ts'
 import { explainedByDrain } from './notify/silence.ts'
 import { Polling } from './polling.ts'
-import { adaptersForOneLook, NodeProbe } from './probe/node-probe.ts'
+import { adaptersForOneLook, NO_FILES, NodeProbe } from './probe/node-probe.ts'
 import { ProbeDesk } from './probe/probe-desk.ts'
 import { Rounds } from './rounds.ts'
 import { Detector } from './signals/detector.ts'
@@ -274,7 +274,7 @@ export class Assembly {
   }
 
   #probeOf(): ProbeDesk {
-    const { store, log } = this.#options
+    const { store, log, tlsFiles } = this.#options
     const { rules } = this.polling
     const probe = new NodeProbe({
       rules,
@@ -283,6 +283,7 @@ export class Assembly {
         ids: this.fleet.members().map(({ id }) => id),
         regions: this.fleet.regions().map(({ id }) => id),
       }),
+      tlsFiles: tlsFiles ?? (() => NO_FILES),
     })
     return new ProbeDesk(probe, store, this.now)
   }

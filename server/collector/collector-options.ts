@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts'
 import type { NodeTarget } from './adapters/registry.ts'
 import type { DrainDeskOptions } from './drains/drain-desk.ts'
 import type { RegionConfig } from './fleet/members.ts'
+import type { EntryFiles } from './probe/node-probe.ts'
 import type { DetectOptions } from './signals/detect.ts'
 
 /** What a collector watches, where it keeps what it saw, and whom it tells. */
@@ -21,6 +22,8 @@ export interface CollectorOptions {
   notify?: readonly ChannelConfig[]
   /** Address of the pages in browsers, for links in messages. */
   url?: string
+  /** Reads the files that an entry names, for looks at systems that are not watched yet; absent: there are none. */
+  tlsFiles?: () => EntryFiles
   demo: boolean
   version: string
   /** Tells this collector from others on the same store; the same in each of its runs. Default: `collector`. */

@@ -61,6 +61,9 @@ export const checkConfigText = (text: string, path: string, env: Environment): P
     load(path, text, references, configSchema, checksWith(new TlsFiles(dirname(path), readTlsFile)))
   })
 
+/** The PEM files that entries name, read like those of a configuration file at `path` while the server runs. */
+export const tlsFilesBeside = (path: string): TlsFiles => new TlsFiles(dirname(path), readTlsFile)
+
 /** Reads and checks the file of `tidegate node --config`. Throws `ERR_CONFIG` like {@link loadConfig}. */
 export const loadNodeConfig = (path: string, env: Environment): NodeConfig => {
   const references = new References(env, dirname(path))

@@ -11,7 +11,7 @@ import { type Auth, createAuth } from '../auth/auth.ts'
 import { type ClientAddresses, createClientAddresses } from '../auth/client-address.ts'
 import { Collector } from '../collector/collector.ts'
 import type { Environment } from '../config/environment.ts'
-import { checkConfigText } from '../config/load.ts'
+import { checkConfigText, tlsFilesBeside } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { totalDrainSeconds } from '../contract/drain-budget.ts'
 import type { RoomProblem } from '../contract/fleet.ts'
@@ -236,6 +236,7 @@ export class Tidegate {
       url,
       demo: local.kind === 'demo',
       version: packageJson.version,
+      tlsFiles: () => tlsFilesBeside(this.#options.settings.configPath ?? resolve('tidegate.yaml')),
       name: this.#options.dataDir,
       roomProblems: () => [
         ...[storeProblem(this.#store), this.#openProblem].filter((problem) => problem !== null),

@@ -1,5 +1,7 @@
 import type { ProbeGuess } from '../../contract/answers/node-probe.ts'
+import type { TlsMaterial } from '../../contract/kinds/entry.ts'
 import { NODE_KINDS, type NodeKind } from '../../contract/states.ts'
+import { authHeaders, type BasicAuth, explained } from '../adapters/basic-auth.ts'
 import type { HttpAnswer, HttpProbe } from '../adapters/http-probe.ts'
 import { KNOWN_PATHS, type Sign, signsOf } from './signs.ts'
 
@@ -17,10 +19,14 @@ const MAX_SNIFF_BYTES = 4 * 1024 * 1024
 const LOOKED_AT = 64 * 1024
 
 /** Asks an address for what it is: as it was given, and where that says little and has no path, at the paths that programs are known by. */
-export const guessHttp = async (probe: HttpProbe, url: string): Promise<Sniffed> => {
-  const target = { id: 'guess', url, embedded: false }
-  const ask = (path: string): Promise<HttpAnswer> =>
-    probe.ask(target, path, { accept: '*/*', maxBytes: MAX_SNIFF_BYTES })
+export const guessHttp = async (
+  probe: HttpProbe,
+  { url, tls, auth }: { url: string; tls?: TlsMaterial | undefined; auth?: BasicAuth | undefined },
+): Promise<Sniffed> => {
+  const target = { id: 'guess', url, embedded: false, tls }
+  const options = { accept: '*/*', maxBytes: MAX_SNIFF_BYTES, headers: authHeaders(auth) }
+  const ask = async (path: string): Promise<HttpAnswer> =>
+    explained(await probe.ask(target, path, options), auth)
   const { pathname, search, origin } = new URL(url)
   const asked = await ask(`${pathname}${search}`)
   const found: { sign: Sign; at: string; text: string }[] = []

@@ -1,15 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { NodeProbeAnswer, ProbeChoice, ProbeGuess } from '../../contract/answers/node-probe.ts'
-import { AppError } from '../../contract/errors.ts'
+import { AppError, type Problem } from '../../contract/errors.ts'
 import { checkValue } from '../../contract/issue-words.ts'
-import { nodeEntrySchema } from '../../contract/kinds/node-entry.ts'
+import type { TlsMaterial } from '../../contract/kinds/entry.ts'
+import { entryKeysOf, nodeEntrySchema } from '../../contract/kinds/node-entry.ts'
 import type { NodeProbeRequest } from '../../contract/probe.ts'
 import { problemsOf } from '../../contract/problems.ts'
 import { SERIES_METRICS } from '../../contract/series.ts'
 import type { NodeKind } from '../../contract/states.ts'
 import type { Log } from '../../observe/log.ts'
 import { within } from '../../time/deadline.ts'
+import type { Adapter } from '../adapters/adapter.ts'
 import type { AddressRules } from '../adapters/address.ts'
 import { type Facts, totalOf } from '../adapters/facts.ts'
 import { HttpProbe } from '../adapters/http-probe.ts'
@@ -21,6 +23,7 @@ import { entryText } from './entry-text.ts'
 import { guessHttp, isRead } from './guess.ts'
 import { hintsOf } from './hints.ts'
 import { seriesChoices } from './series-choices.ts'
+import { type Called, calledIn } from './signs.ts'
 
 /** Looks at unknown systems that may be under way at once: each asks several times. */
 const MAX_AT_ONCE = 4
@@ -34,9 +37,38 @@ export interface NodeProbeOptions {
   rules: AddressRules
   /** What is in the configuration already: ids that are taken, and regions there are. */
   known: () => { ids: readonly string[]; regions: readonly string[] }
+  /** Reads the files that an entry names by `ca`, `cert` and `key`, anew for each look. */
+  tlsFiles: () => EntryFiles
+  /** Milliseconds for all that one look asks; default 14 s. */
+  limitMs?: number
+}
+
+/** The PEM files that entries name. */
+export interface EntryFiles {
+  /** What is wrong with those of the entries, by paths that begin with `nodes[0]`. */
+  problemsIn(file: { nodes: readonly object[] }): Problem[]
+  materialOf(entry: object): TlsMaterial | undefined
+}
+
+/** Where no files can be named. */
+export const NO_FILES: EntryFiles = {
+  problemsIn: ({ nodes: [entry = {}] }) =>
+    ['ca', 'cert', 'key']
+      .filter((name) => name in entry)
+      .map((name) => ({ path: name, message: 'names a file, and none are read here' })),
+  materialOf: () => undefined,
 }
 
 type Entry = Record<string, unknown>
+
+/** What one look needs, beside what it was asked. */
+interface Looking {
+  readonly adapters: Adapters
+  readonly http: HttpProbe
+  readonly tls: TlsMaterial | undefined
+  /** Aborts when nobody waits any more. */
+  readonly signal: AbortSignal
+}
 
 /** Looks at a system that is not watched yet: what it is, what is understood of it, and the entry that would watch it. */
 export class NodeProbe {
@@ -47,8 +79,15 @@ export class NodeProbe {
     this.#options = options
   }
 
-  /** Rejects with `ERR_INVALID` where the entry has mistakes, `ERR_CAPACITY` where too many look at once, `ERR_NODE_UNREACHABLE` in time. */
-  async run(request: NodeProbeRequest): Promise<NodeProbeAnswer> {
+  /**
+   * Rejects with `ERR_INVALID` where the entry has mistakes, `ERR_CAPACITY` where too many look at once, `ERR_NODE_UNREACHABLE` in time.
+   *
+   * @param written secrets as references, in the place of the values that they stand for: for the entry alone
+   */
+  async run(
+    request: NodeProbeRequest,
+    written: Pick<NodeProbeRequest, 'token' | 'auth'> = {},
+  ): Promise<NodeProbeAnswer> {
     if (this.#underWay >= MAX_AT_ONCE)
       throw new AppError(
         'ERR_CAPACITY',
@@ -57,34 +96,67 @@ export class NodeProbe {
           limit: MAX_AT_ONCE,
         },
       )
+    const tls = this.#filesOf(request)
+    const { limitMs = LIMIT_MS, rules } = this.#options
     this.#underWay += 1
     const adapters = this.#options.adapters()
-    const http = new HttpProbe({ timeoutMs: ASK_TIMEOUT_MS, rules: this.#options.rules })
+    const http = new HttpProbe({ timeoutMs: ASK_TIMEOUT_MS, rules })
+    let look: Promise<NodeProbeAnswer> | undefined
+    let isLate = false
     try {
-      return await within(LIMIT_MS, this.#look(request, adapters, http), {
-        late: () => {
-          throw new AppError(
-            'ERR_NODE_UNREACHABLE',
-            `There was no complete answer within ${LIMIT_MS / 1_000} s`,
-            {},
-          )
+      return await within(
+        limitMs,
+        (signal) => {
+          look = this.#look(request, written, { adapters, http, tls, signal })
+          return look
         },
-      })
+        {
+          late: () => {
+            isLate = true
+            throw new AppError(
+              'ERR_NODE_UNREACHABLE',
+              `There was no complete answer within ${limitMs / 1_000} s`,
+              {},
+            )
+          },
+        },
+      )
     } finally {
-      this.#underWay -= 1
-      await Promise.all([adapters.close(), http.close()])
+      // What is open ends with them; the place is free once the look has ended, not once nobody waits for it.
+      const closed = Promise.all([adapters.close(), http.close()])
+      const ended = Promise.allSettled([look, closed]).then(() => {
+        this.#underWay -= 1
+      })
+      await (isLate ? closed : ended)
     }
   }
 
-  async #look(request: NodeProbeRequest, adapters: Adapters, http: HttpProbe): Promise<NodeProbeAnswer> {
+  /** Throws `ERR_INVALID` where a file that it names cannot be used. */
+  #filesOf(request: NodeProbeRequest): TlsMaterial | undefined {
+    const files = this.#options.tlsFiles()
+    const problems = files
+      .problemsIn({ nodes: [request] })
+      .map(({ path, message }) => ({ path: path.replace(/^nodes\[0\]\./, ''), message }))
+    if (problems.length > 0) throw mistakes(problems)
+    return files.materialOf(request)
+  }
+
+  async #look(
+    request: NodeProbeRequest,
+    written: Pick<NodeProbeRequest, 'token' | 'auth'>,
+    looking: Looking,
+  ): Promise<NodeProbeAnswer> {
+    const { adapters, tls, signal } = looking
     const { kind: named, ...given } = request
-    const sniffed = await this.#sniff(request, http, adapters)
+    const sniffed = await this.#sniff(request, looking)
+    signal.throwIfAborted()
     const guesses = named === undefined ? sniffed.guesses : []
     const guess = guesses[0]
     const kind = named ?? guess?.kind ?? null
     if (kind === null)
       return { ...NOTHING, guesses, reading: sniffed.reading, notUnderstood: sniffed.hints ?? [], entry: '' }
-    const entry = this.#entryOf(kind, given, guess, sniffed.choices)
+    const entry = this.#entryOf(kind, given, guess, sniffed)
+    const text = entryText(asWritten(entry, written))
     const parsed = checkValue(nodeEntrySchema, entry)
     // Of a JSON answer that nobody has mapped yet there is nothing to read; what can be chosen is told all the same.
     const isUnmapped = isMapped(kind) && entry.map === undefined && entry.preset === undefined
@@ -96,11 +168,13 @@ export class NodeProbe {
         guesses,
         reading: sniffed.reading,
         choices: sniffed.choices,
-        entry: entryText(entry),
+        entry: text,
       }
-    const target = targetOf(parsed.data)
+    const target = targetOf(parsed.data, tls)
     const adapter = adapters.of(kind)
-    const reading = await this.#read(() => adapter.probe(target))
+    const reading = await this.#read(() => adapter.probe(target), signal)
+    const tokenFault =
+      reading.outcome === 'ok' && request.token !== undefined ? await tokenFaultOf(adapter, target) : []
     const verbs = reading.facts === undefined ? null : adapters.drains(() => target)
     const proof = adapter.proves(target)
     return {
@@ -110,6 +184,7 @@ export class NodeProbe {
       understood: reading.facts === undefined ? [] : understood(reading.facts),
       notUnderstood: [
         ...(reading.outcome === 'ok' ? (reading.partial ?? []) : [reading.reason]),
+        ...tokenFault,
         ...(sniffed.hints ?? []),
       ],
       problems: [...(reading.facts?.problems ?? [])],
@@ -121,20 +196,20 @@ export class NodeProbe {
         words: reading.facts === undefined ? NOTHING.verbs.words : verbWords(verbs?.verb ?? null, proof),
       },
       tables: [...(reading.facts?.tables ?? [])],
-      entry: entryText(entry),
+      entry: text,
     }
   }
 
   /** Programs that tell their runs apart by two answers are asked twice. */
-  async #read(ask: () => Promise<Reading>): Promise<Reading> {
+  async #read(ask: () => Promise<Reading>, signal: AbortSignal): Promise<Reading> {
     const first = await ask()
     if (first.outcome !== 'timeout') return first
-    await delay(200)
+    await delay(200, undefined, { signal })
     return ask()
   }
 
-  async #sniff(request: NodeProbeRequest, http: HttpProbe, adapters: Adapters): Promise<SniffedSystem> {
-    const { url, socket, address, kind } = request
+  async #sniff(request: NodeProbeRequest, looking: Looking): Promise<SniffedSystem> {
+    const { url, socket, address, kind, auth } = request
     if (socket !== undefined)
       return {
         guesses: [SOCKET_GUESS].filter((guess): guess is ProbeGuess => isRead(guess.kind)),
@@ -143,7 +218,7 @@ export class NodeProbe {
       }
     if (address !== undefined)
       return kind === undefined
-        ? this.#sniffAddress(address, http, adapters)
+        ? this.#sniffAddress(address, auth, looking)
         : { guesses: [], reading: null, choices: [] }
     if (url === undefined || !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw new AppError(
@@ -155,16 +230,20 @@ export class NodeProbe {
           ],
         },
       )
-    if (kind !== undefined && (!isMapped(kind) || request.map !== undefined || request.preset !== undefined))
-      return { guesses: [], reading: null, choices: [] }
-    const { guesses, asked, text } = await guessHttp(http, url)
+    if (kind !== undefined && !isSniffed(kind, request)) return { guesses: [], reading: null, choices: [] }
+    const { guesses, asked, text } = await guessHttp(looking.http, { url, tls: looking.tls, auth })
     const { text: _, ...reading } = asked
     const hints = hintsOf(asked.text ?? '')
-    return { guesses, reading: readingOf(reading), choices: text === null ? [] : choicesIn(text), hints }
+    const choices = text === null ? [] : choicesIn(text)
+    return { guesses, reading: readingOf(reading), choices, hints, called: calledIn(text) }
   }
 
-  async #sniffAddress(address: string, http: HttpProbe, adapters: Adapters): Promise<SniffedSystem> {
-    const { guesses, asked, text } = await guessHttp(http, `http://${address}/`)
+  async #sniffAddress(
+    address: string,
+    auth: NodeProbeRequest['auth'],
+    looking: Looking,
+  ): Promise<SniffedSystem> {
+    const { guesses, asked, text } = await guessHttp(looking.http, { url: `http://${address}/`, auth })
     const { text: _, ...reading } = asked
     if (asked.status !== null) {
       const at = guesses.map((guess) => ({ ...guess, url: guess.url ?? `http://${address}/` }))
@@ -172,16 +251,17 @@ export class NodeProbe {
     }
     // Nobody listens there at all: no other language would change that.
     if (/ECONNREFUSED/.test(asked.reason)) return { guesses: [], reading: readingOf(reading), choices: [] }
-    return { guesses: await this.#speakers(address, adapters), reading: readingOf(reading), choices: [] }
+    return { guesses: await this.#speakers(address, looking), reading: readingOf(reading), choices: [] }
   }
 
   /** Kinds that get an answer where HTTP gets none, each tried by its own adapter. */
-  async #speakers(address: string, adapters: Adapters): Promise<ProbeGuess[]> {
+  async #speakers(address: string, { adapters, tls, signal }: Looking): Promise<ProbeGuess[]> {
     const guesses: ProbeGuess[] = []
     for (const [kind, why] of SPEAKERS) {
       const entry = nodeEntrySchema.safeParse({ id: kind, region: kind, kind, address })
       if (!isRead(kind) || !entry.success) continue
-      const { outcome } = await adapters.of(kind).probe(targetOf(entry.data))
+      signal.throwIfAborted()
+      const { outcome } = await adapters.of(kind).probe(targetOf(entry.data, tls))
       if (outcome === 'ok') guesses.push({ kind, why })
     }
     return guesses
@@ -191,10 +271,13 @@ export class NodeProbe {
     kind: NodeKind,
     given: Omit<NodeProbeRequest, 'kind'>,
     guess: ProbeGuess | undefined,
-    choices: readonly ProbeChoice[],
+    { choices, called }: SniffedSystem,
   ): Entry {
     const { ids, regions } = this.#options.known()
-    const { id, region, url, address, ...rest } = given as Entry
+    const own = kind === 'tidegate' ? called : null
+    const { id = own?.id, region = own?.region, url, address, ...all } = given as Entry
+    // Whoever did not know what it is could not know which keys its kind has.
+    const rest = guess === undefined ? all : keysOf(all, entryKeysOf(kind))
     const isMappable = isMapped(kind) && rest.map === undefined && rest.preset === undefined
     const map = isMappable && guess?.preset === undefined ? suggestedMap(choices) : {}
     const asked = url === undefined ? (address === undefined ? {} : { address }) : { url }
@@ -238,6 +321,8 @@ const SPEAKERS = [
 interface SniffedSystem {
   /** What else could be asked instead, a sentence each. */
   hints?: string[]
+  /** What it calls itself; null where it is no node of ours. */
+  called?: Called | null
   guesses: ProbeGuess[]
   reading: NodeProbeAnswer['reading']
   choices: ProbeChoice[]
@@ -255,11 +340,48 @@ const NOTHING: Omit<NodeProbeAnswer, 'guesses' | 'reading' | 'entry'> = {
 
 const mistakesIn = (error: z.ZodError, entry: Entry): AppError => {
   const problems = problemsOf(error, { schema: nodeEntrySchema, value: entry })
+  return mistakes(problems)
+}
+
+const mistakes = (problems: Problem[]): AppError => {
   const words = problems.map(({ path, message }) => `${path} ${message}`).join('; ')
   return new AppError('ERR_INVALID', `That is no entry of nodes: ${words}`, { problems })
 }
 
-const targetOf = (entry: unknown): NodeTarget => ({ ...(entry as NodeTarget), embedded: false })
+const targetOf = (entry: unknown, tls: TlsMaterial | undefined): NodeTarget => ({
+  ...(entry as NodeTarget),
+  embedded: false,
+  ...(tls === undefined ? {} : { tls }),
+})
+
+/** Polls are sent without the token: whether it is taken is asked by a call that changes nothing. */
+const tokenFaultOf = async (adapter: Adapter<NodeTarget>, target: NodeTarget): Promise<string[]> => {
+  try {
+    await adapter.connections?.(target, 1)
+    return []
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'it cannot be asked with it'
+    return [`its token is not taken: ${reason}`]
+  }
+}
+
+/** The entry with secrets as they are to be written; a kind that has none of them gets none. */
+const asWritten = (entry: Entry, { token, auth }: Pick<NodeProbeRequest, 'token' | 'auth'>): Entry => ({
+  ...entry,
+  ...(token === undefined || entry.token === undefined ? {} : { token }),
+  ...(auth === undefined || entry.auth === undefined ? {} : { auth }),
+})
+
+const keysOf = (entry: Entry, keys: ReadonlySet<string>): Entry =>
+  Object.fromEntries(Object.entries(entry).filter(([key]) => keys.has(key) || !MAY_BE_PASSED_OVER.has(key)))
+
+/** Keys that help to find out what something is, also where its kind has no such key. */
+const MAY_BE_PASSED_OVER = new Set(['ca', 'cert', 'key', 'auth', 'token'])
+
+/** Whether more has to be known of it than its kind: what could be mapped, or what it calls itself. */
+const isSniffed = (kind: string, { map, preset, id, region }: NodeProbeRequest): boolean =>
+  (isMapped(kind) && map === undefined && preset === undefined) ||
+  (kind === 'tidegate' && (id === undefined || region === undefined))
 
 const seriesMap = (map: Record<string, string>): Record<string, { metric: string }> =>
   Object.fromEntries(Object.entries(map).map(([name, metric]) => [name, { metric }]))

@@ -1,3 +1,4 @@
+import { idSchema } from '../../contract/ids.ts'
 import { readJson } from '../adapters/untrusted-json.ts'
 
 /** What an answer looks like. `strong`: nothing else answers like that. */
@@ -102,4 +103,19 @@ const jsonSigns = (text: string, path: string): Sign[] => {
   if (has('ok', 'region') && Object.values(document).every((value) => typeof value !== 'object'))
     return [{ ...json, preset: 'relay', why: 'it answers with ok and region, as a relay does' }]
   return [{ ...json, why: 'it answers with JSON, of which values can be mapped' }]
+}
+
+/** Who a node of ours is. */
+export interface Called {
+  readonly id: string
+  readonly region: string
+}
+
+/** Who a health document says that its node is; null where it is none. */
+export const calledIn = (text: string | null): Called | null => {
+  const read = readJson(text ?? '')
+  if (!read.ok || typeof read.value !== 'object' || read.value === null) return null
+  const { node, region } = read.value as Record<string, unknown>
+  const [id, place] = [idSchema.safeParse(node), idSchema.safeParse(region)]
+  return id.success && place.success ? { id: id.data, region: place.data } : null
 }

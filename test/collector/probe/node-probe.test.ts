@@ -1,8 +1,13 @@
 import { once } from 'node:events'
 import { createServer as createTcpServer, type Socket } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createAddressRules } from '../../../server/collector/adapters/address.ts'
-import { adaptersForOneLook, NodeProbe } from '../../../server/collector/probe/node-probe.ts'
+import {
+  adaptersForOneLook,
+  NO_FILES,
+  NodeProbe,
+  type NodeProbeOptions,
+} from '../../../server/collector/probe/node-probe.ts'
 import { nodeProbeSchema } from '../../../server/contract/answers/node-probe.ts'
 import { log } from '../../store/fixtures.ts'
 import { startJsonNode } from '../adapters/json/json-node.ts'
@@ -13,12 +18,14 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-const probeOf = (allow: string[] = []) => {
+const probeOf = (allow: string[] = [], more: Partial<NodeProbeOptions> = {}) => {
   const rules = createAddressRules(allow)
   return new NodeProbe({
     rules,
     adapters: () => adaptersForOneLook(rules, log),
     known: () => ({ ids: ['json-1'], regions: ['iad', 'fra'] }),
+    tlsFiles: () => NO_FILES,
+    ...more,
   })
 }
 
@@ -163,6 +170,67 @@ describe('A look at a system that is not watched', () => {
     ).rejects.toMatchObject({
       message: expect.not.stringMatching(/Invalid|Too big|expected/),
     })
+  })
+
+  it.each<[string, object]>([
+    ['a page', { kind: 'http' }],
+    ['JSON', { kind: 'json', map: { ok: '/ok' } }],
+    ['anything', {}],
+  ])('that is over by its deadline lets go of its sockets: %s', async (_, more) => {
+    const open = new Set<Socket>()
+    const silent = await startBytes((socket) => {
+      open.add(socket)
+      socket.on('close', () => open.delete(socket))
+      socket.resume()
+    })
+    const probe = probeOf([], { limitMs: 250 })
+    await expect(probe.run({ url: `http://${silent}/`, ...more })).rejects.toMatchObject({
+      code: 'ERR_NODE_UNREACHABLE',
+      message: 'There was no complete answer within 0.25 s',
+    })
+    await vi.waitFor(() => expect(open.size).toBe(0))
+    const { url } = await startPage({ ok: true })
+    expect((await probe.run({ url, kind: 'json', map: { ok: '/ok' } })).reading?.outcome).toBe('ok')
+  })
+
+  it('keeps its place of four for as long as it goes on, also when nobody waits for it any more', async () => {
+    const open = new Set<Socket>()
+    const silent = await startBytes((socket) => {
+      open.add(socket)
+      socket.on('close', () => open.delete(socket))
+      socket.resume()
+    })
+    const probe = probeOf([], {
+      limitMs: 200,
+      adapters: () => {
+        const adapters = adaptersForOneLook(createAddressRules([]), log)
+        // As where something does not end when it is told to.
+        adapters.close = async () => undefined
+        return adapters
+      },
+    })
+    const look = () => probe.run({ url: `http://${silent}/`, kind: 'http', timeoutMs: 1_200 })
+    const four = await Promise.allSettled([look(), look(), look(), look()])
+    expect(four.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
+    expect(open.size).toBe(4)
+    await expect(look()).rejects.toMatchObject({ code: 'ERR_CAPACITY' })
+    await vi.waitFor(() => expect(open.size).toBe(0), { timeout: 10_000 })
+    await vi.waitFor(() => expect(look()).rejects.toMatchObject({ code: 'ERR_NODE_UNREACHABLE' }))
+  })
+
+  it('learns the name and the region of a Tidegate node from itself, and says whether a token is taken', async () => {
+    const node = await startScriptedNode('fra-1')
+    closers.push(() => node.close())
+    for (const kind of [undefined, 'tidegate'] as const) {
+      const found = await look({ url: node.url, kind, token: node.token })
+      expect(found).toMatchObject({ kind: 'tidegate', reading: { outcome: 'ok' }, notUnderstood: [] })
+      expect(found.entry).toContain('id: fra-1, region: fra, kind: tidegate')
+      expect(JSON.stringify(found)).not.toContain(node.token)
+    }
+    const wrong = await look({ url: node.url, token: 'another-token-0123456789' })
+    expect(wrong.reading?.outcome).toBe('ok')
+    expect(wrong.notUnderstood).toEqual([expect.stringMatching(/token/)])
+    expect(JSON.stringify(wrong)).not.toContain('another-token')
   })
 
   it('is one of four at most, and a place is free again when one has ended', async () => {

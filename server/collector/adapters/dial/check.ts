@@ -12,6 +12,8 @@ export interface CheckOptions {
   readonly party: TlsParty
   /** The steps that the connection takes. */
   readonly steps: readonly (keyof Timings)[]
+  /** Aborts when the adapter is closed: nobody would wait for the look. */
+  readonly closed: AbortSignal
 }
 
 /** What a look from outside found: nothing is counted, so the facts are that it answered, and what was seen on the way. */
@@ -33,8 +35,10 @@ export const check = async (
   const began = performance.now()
   const timings: Timings = {}
   const done = new AbortController()
-  const found = await within(options.timeoutMs, (signal) =>
-    look(timings, AbortSignal.any([signal, done.signal])),
+  const found = await within(
+    options.timeoutMs,
+    (signal) => look(timings, AbortSignal.any([signal, done.signal])),
+    { signal: options.closed },
   ).catch((error: unknown): Found => failed(error, timings, options))
   done.abort()
   const durationMs = Math.round((performance.now() - began) * 1_000) / 1_000

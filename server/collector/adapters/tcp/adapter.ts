@@ -16,6 +16,7 @@ export interface TcpTarget extends Target {
 export class TcpAdapter implements Adapter<TcpTarget> {
   readonly kind = 'tcp'
   readonly #options: { timeoutMs: number; rules: AddressRules }
+  readonly #closed = new AbortController()
 
   constructor(options: { timeoutMs: number; rules: AddressRules }) {
     this.#options = options
@@ -25,14 +26,17 @@ export class TcpAdapter implements Adapter<TcpTarget> {
     const { address, embedded } = target
     const timeoutMs = target.timeoutMs ?? this.#options.timeoutMs
     const party = { url: `tcp://${address}` }
-    return check({ timeoutMs, party, steps: ['connect'] }, async (timings, signal) => {
-      const place = hostAndPort(address)
-      if (place === null)
-        return { outcome: 'refused', status: null, reason: `${address} is no host with a port` }
-      const socket = await dial(this.#options.rules, { ...place, embedded }, timings, signal)
-      const raw = { peer: socket.remoteAddress ?? null }
-      return { outcome: 'ok', status: null, reason: 'took the connection', raw }
-    })
+    return check(
+      { timeoutMs, party, steps: ['connect'], closed: this.#closed.signal },
+      async (timings, signal) => {
+        const place = hostAndPort(address)
+        if (place === null)
+          return { outcome: 'refused', status: null, reason: `${address} is no host with a port` }
+        const socket = await dial(this.#options.rules, { ...place, embedded }, timings, signal)
+        const raw = { peer: socket.remoteAddress ?? null }
+        return { outcome: 'ok', status: null, reason: 'took the connection', raw }
+      },
+    )
   }
 
   proves(): 'none' {
@@ -44,6 +48,6 @@ export class TcpAdapter implements Adapter<TcpTarget> {
   }
 
   async close(): Promise<void> {
-    // Each look ends by itself.
+    this.#closed.abort(new Error('the collector ends'))
   }
 }

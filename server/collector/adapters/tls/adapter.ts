@@ -19,6 +19,7 @@ export interface TlsTarget extends Target {
 export class TlsAdapter implements Adapter<TlsTarget> {
   readonly kind = 'tls'
   readonly #options: { timeoutMs: number; rules: AddressRules }
+  readonly #closed = new AbortController()
 
   constructor(options: { timeoutMs: number; rules: AddressRules }) {
     this.#options = options
@@ -30,16 +31,19 @@ export class TlsAdapter implements Adapter<TlsTarget> {
     const place = hostAndPort(address)
     const nameKey = servername === undefined ? 'address' : 'servername'
     const party = { url: `tls://${servername ?? address}`, tls: material, nameKey } as const
-    return check({ timeoutMs, party, steps: ['connect', 'tls'] }, async (timings, signal) => {
-      if (place === null)
-        return { outcome: 'refused', status: null, reason: `${address} is no host with a port` }
-      const there = { ...place, embedded }
-      const secured = await dialTls(this.#options.rules, there, { servername, material }, timings, signal)
-      const certificate = shownBy(secured)
-      return certificate === null
-        ? { outcome: 'tls', status: null, reason: 'it shows no certificate that could be read' }
-        : { outcome: 'ok', status: null, reason: `shook hands by ${certificate.protocol}`, certificate }
-    })
+    return check(
+      { timeoutMs, party, steps: ['connect', 'tls'], closed: this.#closed.signal },
+      async (timings, signal) => {
+        if (place === null)
+          return { outcome: 'refused', status: null, reason: `${address} is no host with a port` }
+        const there = { ...place, embedded }
+        const secured = await dialTls(this.#options.rules, there, { servername, material }, timings, signal)
+        const certificate = shownBy(secured)
+        return certificate === null
+          ? { outcome: 'tls', status: null, reason: 'it shows no certificate that could be read' }
+          : { outcome: 'ok', status: null, reason: `shook hands by ${certificate.protocol}`, certificate }
+      },
+    )
   }
 
   proves(): 'none' {
@@ -51,6 +55,6 @@ export class TlsAdapter implements Adapter<TlsTarget> {
   }
 
   async close(): Promise<void> {
-    // Each look ends by itself.
+    this.#closed.abort(new Error('the collector ends'))
   }
 }
