@@ -1,9 +1,7 @@
-import type {
-  CollectorHandle,
-  DrainDesk,
-  IncidentDesk,
-  MaintenanceDesk,
-} from '../../server/collector/handle.ts'
+import type { DrainDesk } from '../../server/collector/desks/drain-desk.ts'
+import type { IncidentDesk } from '../../server/collector/desks/incident-desk.ts'
+import type { MaintenanceDesk } from '../../server/collector/desks/maintenance-desk.ts'
+import type { CollectorHandle } from '../../server/collector/handle.ts'
 import {
   type Annotation,
   AppError,

@@ -2,7 +2,7 @@ import type { LivePublisher } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { StreamGap } from '../adapters/adapter.ts'
-import type { EventSink } from '../event-sink.ts'
+import type { EventSink } from '../events/event-sink.ts'
 import type { FleetNode } from './fleet-node.ts'
 
 /** Follows the events of nodes into the sink. */

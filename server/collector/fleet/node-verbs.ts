@@ -1,10 +1,7 @@
-import { type Actor, AppError } from '../../contract/index.ts'
+import { type Actor, AppError, type NodeConnection } from '../../contract/index.ts'
 import type { Store } from '../../store/store.ts'
-import type { CollectorHandle } from '../handle.ts'
 import type { Fleet } from './fleet.ts'
 import type { FleetNode } from './fleet-node.ts'
-
-type Verb<Name extends keyof CollectorHandle> = CollectorHandle[Name]
 
 /** What an operator does to one node. The audit row is written first; where that fails, nothing happens. */
 export class NodeVerbs {
@@ -18,7 +15,7 @@ export class NodeVerbs {
     this.#now = options.now
   }
 
-  async connections(...[id, limit]: Parameters<Verb<'connections'>>): ReturnType<Verb<'connections'>> {
+  async connections(id: string, limit: number): Promise<{ items: NodeConnection[]; total: number }> {
     const node = this.#fleet.require(id)
     const { adapter, target } = node
     if (!adapter.connections) throw unsupported(node, 'connections.list')

@@ -14,7 +14,7 @@ import {
 } from '../../contract/index.ts'
 import type { Store } from '../../store/store.ts'
 import type { Turn } from '../../time/turn.ts'
-import type { IncidentDesk as IncidentHandle } from '../handle.ts'
+import type { IncidentDesk as IncidentHandle } from '../desks/incident-desk.ts'
 import type { IncidentBook } from './book.ts'
 import { type ExportMaterial, exportJson, exportMarkdown } from './export.ts'
 import { stateConflict } from './incident-life.ts'

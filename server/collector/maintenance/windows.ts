@@ -19,8 +19,8 @@ import {
 } from '../../contract/index.ts'
 import type { Store, StoredMaintenance } from '../../store/store.ts'
 import { Turn } from '../../time/turn.ts'
+import type { MaintenanceDesk } from '../desks/maintenance-desk.ts'
 import type { RecordFleetEvent } from '../fleet/fleet.ts'
-import type { MaintenanceDesk } from '../handle.ts'
 import { coveringOf, isActive, type Whom } from './coverage.ts'
 
 /** A window that ended so long ago explains no evidence any more, ms. */

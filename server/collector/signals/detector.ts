@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { HeldBack } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
-import { Slices } from '../slices.ts'
+import { Slices } from '../pace/slices.ts'
 import { type DetectOptions, thresholdsFor } from './detect.ts'
 import { SIGNAL_RULES } from './registry.ts'
 import type {

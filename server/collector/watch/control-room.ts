@@ -2,7 +2,7 @@ import type { LivePublisher, RoomCheck, RoomProblem } from '../../contract/index
 import type { Log } from '../../observe/log.ts'
 import type { Store } from '../../store/store.ts'
 import { REFUSALS } from '../adapters/refusals.ts'
-import type { EventSink } from '../event-sink.ts'
+import type { EventSink } from '../events/event-sink.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { CLOCK_PROBLEM_MS } from '../fleet/node-clock.ts'
 import { roomLooks } from './room-looks.ts'

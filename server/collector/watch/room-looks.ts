@@ -1,6 +1,6 @@
 import { countWords, durationWords, listWords, plural } from '../../contract/words.ts'
 import type { StoreHealth } from '../../store/store.ts'
-import type { IntakeFigures } from '../intake.ts'
+import type { IntakeFigures } from '../events/intake.ts'
 import type { Finding, Watched } from './self-watch.ts'
 
 /** How long something that was lost is told. */

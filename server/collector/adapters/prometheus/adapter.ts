@@ -7,7 +7,7 @@ import { ownPath } from '../request-path.ts'
 import { cleanText } from '../untrusted-json.ts'
 import { namesOf, type PageFacts, PROCESS_START, readFacts } from './facts.ts'
 import { type Page, PageReader } from './page-reader.ts'
-import { wantedOf } from './presets.ts'
+import { wantedOf } from './presets/registry.ts'
 import { SeriesRuns } from './series-runs.ts'
 import { mappedTable, namesOfTables, presetTable } from './tables.ts'
 

@@ -3,7 +3,7 @@ import { SERIES_METRICS } from '../../../contract/series.ts'
 import { type CounterName, type GaugeName, isCount } from '../facts.ts'
 import { cleanText } from '../untrusted-json.ts'
 import { keyOf, type Page } from './page-reader.ts'
-import type { Source, SourceMap } from './preset.ts'
+import type { Source, SourceMap } from './presets/preset.ts'
 import type { Sample } from './sample-line.ts'
 import { nameOf, nearTo, select, selectorText, sumOf, written } from './selection.ts'
 

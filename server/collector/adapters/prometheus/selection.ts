@@ -1,6 +1,6 @@
 import { cleanText } from '../untrusted-json.ts'
 import type { Page } from './page-reader.ts'
-import type { Narrowed, Renamed } from './preset.ts'
+import type { Narrowed, Renamed } from './presets/preset.ts'
 import type { Sample } from './sample-line.ts'
 
 /** What chooses series: a name, labels that are exactly so, and labels that look so. */

@@ -2,7 +2,7 @@ import type { NodeTable } from '../../../contract/answers/node-table.ts'
 import { cleanText } from '../untrusted-json.ts'
 import type { MappedRow } from './facts.ts'
 import type { Page } from './page-reader.ts'
-import type { PresetColumn, PresetTable } from './preset.ts'
+import type { PresetColumn, PresetTable } from './presets/preset.ts'
 import type { Sample } from './sample-line.ts'
 import { select } from './selection.ts'
 

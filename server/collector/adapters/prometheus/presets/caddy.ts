@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /** Handlers that pass a request on: whoever answers it counts it too. */
 const ANSWERS = {

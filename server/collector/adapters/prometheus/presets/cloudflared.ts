@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /**
  * cloudflared, `--metrics` (https://developers.cloudflare.com/tunnel/monitoring/metrics/). Its connections to the edge are always open

@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /** Not the admin listener, by which we ask. */
 const CLIENTS = { envoy_http_conn_manager_prefix: /^(?!admin$)/ }

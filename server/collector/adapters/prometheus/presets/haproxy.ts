@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /** Not the frontend of the page. */
 const CLIENTS = { proxy: /^(?!(?:stats|metrics|prometheus)$)/i }

@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /**
  * nginx-prometheus-exporter beside an nginx (https://github.com/nginx/nginx-prometheus-exporter#exported-metrics). When the exporter

@@ -1,4 +1,4 @@
-import type { Preset } from '../preset.ts'
+import type { Preset } from './preset.ts'
 
 /** The entry point of the page itself; a service has no entry point. */
 const CLIENTS = { entrypoint: /^(?!(?:traefik|metrics)$)./ }

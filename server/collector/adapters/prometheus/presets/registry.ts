@@ -1,11 +1,11 @@
-import type { PrometheusMap, PrometheusPreset } from '../../../contract/prometheus-map.ts'
+import type { PrometheusMap, PrometheusPreset } from '../../../../contract/prometheus-map.ts'
+import { CADDY } from './caddy.ts'
+import { CLOUDFLARED } from './cloudflared.ts'
+import { ENVOY } from './envoy.ts'
+import { HAPROXY } from './haproxy.ts'
+import { NGINX } from './nginx.ts'
 import type { Preset, SourceMap } from './preset.ts'
-import { CADDY } from './presets/caddy.ts'
-import { CLOUDFLARED } from './presets/cloudflared.ts'
-import { ENVOY } from './presets/envoy.ts'
-import { HAPROXY } from './presets/haproxy.ts'
-import { NGINX } from './presets/nginx.ts'
-import { TRAEFIK } from './presets/traefik.ts'
+import { TRAEFIK } from './traefik.ts'
 
 const PRESETS: { readonly [Name in PrometheusPreset]: Preset } = {
   cloudflared: CLOUDFLARED,

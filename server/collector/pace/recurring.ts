@@ -1,4 +1,4 @@
-import type { Log } from '../observe/log.ts'
+import type { Log } from '../../observe/log.ts'
 
 /** Work that is done again and again until `close`. */
 export class Recurring {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Slices } from '../../server/collector/slices.ts'
+import { Slices } from '../../../server/collector/pace/slices.ts'
 
 describe('Slices', () => {
   it('is over once its time has passed, and not before', async () => {

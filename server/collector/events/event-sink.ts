@@ -1,7 +1,7 @@
 import { ulid } from 'ulid'
-import type { EventData, EventType, FleetEvent, LivePublisher } from '../contract/index.ts'
-import type { Log } from '../observe/log.ts'
-import type { EventInput, Store } from '../store/store.ts'
+import type { EventData, EventType, FleetEvent, LivePublisher } from '../../contract/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { EventInput, Store } from '../../store/store.ts'
 import { Intake, type IntakeFigures } from './intake.ts'
 
 /** What happens with an event once it is stored. */

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { AppError, type FleetEvent } from '../contract/index.ts'
-import type { Log } from '../observe/log.ts'
-import type { EventInput, Store } from '../store/store.ts'
-import { within } from '../time/deadline.ts'
+import { AppError, type FleetEvent } from '../../contract/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { EventInput, Store } from '../../store/store.ts'
+import { within } from '../../time/deadline.ts'
 
 const FLUSH_MS = 25
 const BATCH_SIZE = 500

@@ -1,10 +1,10 @@
-import type { TABLE_TONES } from '../../../contract/answers/node-table.ts'
+import type { TABLE_TONES } from '../../../../contract/answers/node-table.ts'
 import type {
   LabelSource,
   NumberSource,
   PrometheusMap,
   ValueSource,
-} from '../../../contract/prometheus-map.ts'
+} from '../../../../contract/prometheus-map.ts'
 
 /** What a preset may say of series beyond what a configuration does. */
 export interface Narrowed {

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Intake } from '../../server/collector/intake.ts'
-import type { FleetEvent } from '../../server/contract/index.ts'
-import type { EventInput, Store } from '../../server/store/store.ts'
-import { event, log, sqlite } from '../store/fixtures.ts'
+import { Intake } from '../../../server/collector/events/intake.ts'
+import type { FleetEvent } from '../../../server/contract/index.ts'
+import type { EventInput, Store } from '../../../server/store/store.ts'
+import { event, log, sqlite } from '../../store/fixtures.ts'
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
