@@ -83,9 +83,10 @@ class LiveNodeView implements NodeView {
   }
 
   get draining(): boolean {
+    // One that waits for its turn serves: what happens to it is no drain's doing.
     return this.#sources
       .activeDrains()
-      .some((drain) => drain.node === this.id || drain.steps.some((step) => step.node === this.id))
+      .some(({ steps }) => steps.some(({ node, phase }) => node === this.id && phase !== 'waiting'))
   }
 }
 
