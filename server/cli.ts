@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { ApiClient } from './cli/api-client.ts'
+import { ApiClient, CommandLineError } from './cli/api-client.ts'
 import {
   type DrainOptions,
   drainCommand,
@@ -140,8 +140,10 @@ program
   .option('--no-follow', 'return at once')
   .addOption(jsonOption())
   .action(
-    run((id: string, options: Omit<DrainOptions, 'json'> & Json) =>
-      drainCommand(api(), id, { ...options, json: options.json === true }),
+    run(
+      (id: string, options: Omit<DrainOptions, 'json'> & Json) =>
+        drainCommand(api(), id, { ...options, json: options.json === true }),
+      usageError,
     ),
   )
 
@@ -373,7 +375,7 @@ try {
 } catch (error) {
   if (error instanceof AppError) {
     process.stderr.write(`${error.code}: ${error.message}\n`)
-    exitCode = exitCodeFor(error.code)
+    exitCode = error instanceof CommandLineError ? EXIT.usage : exitCodeFor(error.code)
   } else if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') {
     // Commander has printed its own sentence already.
     exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage

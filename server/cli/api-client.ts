@@ -2,17 +2,44 @@ import { AppError, ERROR_CODES, type ErrorBody, type ErrorCode } from '../contra
 
 const TIMEOUT_MS = 15_000
 
-/** Speaks to a running collector: `TIDEGATE_URL` (default http://127.0.0.1:3000) with the API token of `TIDEGATE_TOKEN`. */
+/** What the command was given is wrong, before anybody was asked: exit code 2. */
+export class CommandLineError extends AppError {
+  constructor(message: string) {
+    super('ERR_INVALID', message)
+  }
+}
+
+/** The collector's address, without a slash at its end. Shown only where it holds no user and password. */
+const placeIn = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    throw new CommandLineError(
+      `TIDEGATE_URL ${/^[\x21-\x3f\x41-\x7e]{1,80}$/.test(text) ? `is ${JSON.stringify(text)}` : 'is no URL'}; it must be an http or https URL, for example http://127.0.0.1:3000`,
+    )
+  if (url.username !== '' || url.password !== '')
+    throw new CommandLineError(
+      'TIDEGATE_URL must hold no user and password; set TIDEGATE_TOKEN to an API token instead',
+    )
+  return text.replace(/\/+$/, '')
+}
+
+/**
+ * Speaks to a running collector: `TIDEGATE_URL` (default http://127.0.0.1:3000) with the API token of `TIDEGATE_TOKEN`. Making one throws
+ * {@link CommandLineError} where one of both cannot be used.
+ */
 export class ApiClient {
   readonly url: string
   readonly #token: string | undefined
 
   constructor(env: Record<string, string | undefined>) {
-    this.url = (env.TIDEGATE_URL ?? `http://127.0.0.1:${env.PORT ?? '3000'}`).replace(/\/$/, '')
     // An empty variable is one that was not set.
-    this.#token = [env.TIDEGATE_TOKEN, env.TIDEGATE_API_TOKEN].find(
-      (token) => token !== undefined && token !== '',
-    )
+    const set = (name: string) => (env[name] === '' ? undefined : env[name])
+    this.url = placeIn(set('TIDEGATE_URL') ?? `http://127.0.0.1:${set('PORT') ?? '3000'}`)
+    this.#token = set('TIDEGATE_TOKEN') ?? set('TIDEGATE_API_TOKEN')
+    if (this.#token !== undefined && !/^[\x21-\x7e]+$/.test(this.#token))
+      throw new CommandLineError(
+        'TIDEGATE_TOKEN is no token: it holds a blank, a line break or another character that none has',
+      )
   }
 
   get<T>(path: string): Promise<T> {
@@ -39,7 +66,16 @@ export class ApiClient {
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await this.#fetch(method, path, body)
     const text = await response.text()
-    return (text === '' ? null : JSON.parse(text)) as T
+    try {
+      return (text === '' ? null : JSON.parse(text)) as T
+    } catch (error) {
+      throw new AppError(
+        'ERR_NODE_UNREACHABLE',
+        `What answers at ${this.url} is no collector; is TIDEGATE_URL right?`,
+        {},
+        { cause: error },
+      )
+    }
   }
 
   async #fetch(method: string, path: string, body?: unknown): Promise<Response> {

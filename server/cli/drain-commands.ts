@@ -9,6 +9,7 @@ import type { ApiClient } from './api-client.ts'
 import { planText, progressText, reportText } from './drain-text.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, print, table } from './output.ts'
+import { SpokenProgress } from './spoken-progress.ts'
 
 export interface DrainOptions {
   reason: string
@@ -53,9 +54,9 @@ export const drainCommand = async (api: ApiClient, id: string, options: DrainOpt
   return follow(api, drain.id, options.json)
 }
 
-/** Prints each change of a drain until it has ended; the drain itself does not depend on this. */
+/** Prints each change of a drain, and a line in half a minute, until it has ended; the drain itself does not depend on this. */
 export const follow = async (api: ApiClient, id: string, json: boolean): Promise<number> => {
-  let shown = ''
+  const spoken = new SpokenProgress()
   let missed = 0
   for (;;) {
     const drain = await api.get<Drain>(`/drains/${encodeURIComponent(id)}`).catch((error: unknown) => {
@@ -69,9 +70,8 @@ export const follow = async (api: ApiClient, id: string, json: boolean): Promise
       continue
     }
     missed = 0
-    const line = progressText(drain)
-    if (line !== shown && !json) print(line)
-    shown = line
+    const line = spoken.next(drain, performance.now())
+    if (line !== null && !json) print(line)
     if (drainStateRule(drain).rests) {
       answer(json, drain, () => reportText(drain))
       return drain.state === 'drained' || drain.state === 'resumed' ? EXIT.ok : EXIT.drainEnded

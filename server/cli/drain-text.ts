@@ -1,6 +1,6 @@
-import type { Drain, DrainPlan } from '../contract/drains.ts'
+import type { Drain, DrainPlan, Remaining } from '../contract/drains.ts'
 import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS, DRAIN_WORDS, PROOF_WORDS } from '../contract/state-words.ts'
-import { durationWords, plural } from '../contract/words.ts'
+import { countWords, durationWords, plural } from '../contract/words.ts'
 import { table } from './output.ts'
 
 /** What a drain would do. */
@@ -43,13 +43,14 @@ export const planText = (id: string, plan: DrainPlan): string =>
     .filter((line) => line !== '')
     .join('\n')
 
+/** What nobody counts is left out: most programs hold no tunnels. */
+const leftText = ({ tunnels, connections }: Remaining): string =>
+  [...(tunnels === null ? [] : [plural(tunnels, 'tunnel')]), plural(connections, 'connection')].join(', ')
+
 /** Where a drain stands, in a line. */
 export const progressText = (drain: Drain): string => {
   const steps = drain.steps.map((step) => {
-    const left =
-      step.remaining === null
-        ? ''
-        : ` (${plural(step.remaining.tunnels, 'tunnel')}, ${plural(step.remaining.connections, 'connection')} left)`
+    const left = step.remaining === null ? '' : ` (${leftText(step.remaining)} left)`
     if (step.outcome !== undefined) return `${step.node} ${DRAIN_OUTCOME_WORDS[step.outcome]}`
     return `${step.node} ${DRAIN_STEP_WORDS[step.phase]}${step.phase === 'waiting' || step.phase === 'done' ? '' : left}`
   })
@@ -64,11 +65,25 @@ export const reportText = (drain: Drain): string => {
   const { gaps, connections } = report
   return [
     `Drain ${drain.id} is ${DRAIN_WORDS[drain.state]} after ${durationWords(report.durationMs)}`,
-    `  tunnels      ${drain.moves.length} in scope: ${gaps.moved} moved, ${gaps.stayed} stayed, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
-    `  connections  ${connections.finished} finished, ${connections.aborted} aborted; ${plural(report.requestsFailed, 'request')} failed`,
+    ...(hasTunnels(drain)
+      ? [
+          `  tunnels      ${drain.moves.length} in scope: ${gaps.moved} moved, ${gaps.stayed} stayed, ${gaps.missing} missing; gap p50 ${ms(gaps.p50Ms)}, p99 ${ms(gaps.p99Ms)}, max ${ms(gaps.maxMs)}`,
+        ]
+      : []),
+    `  connections  ${amount(connections.finished)} finished, ${amount(connections.aborted)} aborted; ${failedText(report.requestsFailed)}`,
     ...(drain.note === null ? [] : [`  note         ${drain.note}`]),
     ...report.notes.map((note) => `  note         ${note}`),
   ].join('\n')
 }
+
+/** Every tunnel in scope is named among the moves, or counted as gone. */
+const hasTunnels = ({ moves, report }: Drain): boolean =>
+  moves.length > 0 ||
+  (report !== undefined && report.gaps.moved + report.gaps.stayed + report.gaps.missing > 0)
+
+const amount = (value: number | null): string => (value === null ? '–' : countWords(value))
+
+const failedText = (failed: number | null): string =>
+  failed === null ? 'failed requests are not counted' : `${plural(failed, 'request')} failed`
 
 const ms = (value: number | null): string => (value === null ? 'not measured' : durationWords(value))

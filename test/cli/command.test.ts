@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -59,6 +62,25 @@ describe('the command', { timeout: 30_000 }, () => {
     },
   )
 
+  it.each([
+    [{ TIDEGATE_URL: 'foo' }, 'TIDEGATE_URL is "foo"; it must be an http or https URL'],
+    [{ TIDEGATE_URL: 'localhost:3000' }, 'TIDEGATE_URL is "localhost:3000"; it must be'],
+    [{ TIDEGATE_URL: 'ana:geheim@foo' }, 'TIDEGATE_URL is no URL; it must be'],
+    [{ TIDEGATE_URL: 'http://ana:geheim@foo' }, 'TIDEGATE_URL must hold no user and password'],
+    [{ TIDEGATE_TOKEN: 'two\nlines' }, 'TIDEGATE_TOKEN is no token'],
+  ])('says of %j in one sentence that it cannot be used, with exit code 2', async (env, words) => {
+    const { code, out, err } = await run(['drain', 'fra', '--reason', 'disks'], env)
+    expect([code, out]).toEqual([EXIT.usage, ''])
+    expect(err).toContain(`ERR_INVALID: ${words}`)
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(err).not.toContain('geheim')
+  })
+
+  it('takes an empty TIDEGATE_URL for one that was not set', async () => {
+    const { code, err } = await run(['status'], { TIDEGATE_URL: '', PORT: '1', TIDEGATE_TOKEN: 'x' })
+    expect([code, err]).toEqual([EXIT.unreachable, expect.stringContaining('http://127.0.0.1:1 cannot')])
+  })
+
   it('lists, announces and ends maintenance', async () => {
     expect((await asked('maintenance')).out).toMatch(/m1 +fra +active .*Kernel update/)
     expect((await asked('maintenance', 'list', '--status', 'past')).out).toBe('No maintenance\n')
@@ -88,6 +110,13 @@ describe('the command', { timeout: 30_000 }, () => {
   it('tells a collector that is away from a token that is missing', async () => {
     const away = await run(['status'], { TIDEGATE_URL: 'http://127.0.0.1:1', TIDEGATE_TOKEN: 'x' })
     expect([away.code, away.err]).toEqual([EXIT.unreachable, expect.stringContaining('cannot be reached')])
+    // A web server that answers everything with a page.
+    const page = createServer((_, response) => response.end('<html></html>')).listen(0, '127.0.0.1')
+    await once(page, 'listening')
+    const { port } = page.address() as AddressInfo
+    const other = await run(['status'], { TIDEGATE_URL: `http://127.0.0.1:${port}`, TIDEGATE_TOKEN: 'x' })
+    page.close()
+    expect([other.code, other.err]).toEqual([EXIT.unreachable, expect.stringContaining('is no collector')])
     const stranger = await run(['status'], { TIDEGATE_URL: server.url })
     expect([stranger.code, stranger.err]).toEqual([
       EXIT.denied,

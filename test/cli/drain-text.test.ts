@@ -22,6 +22,13 @@ describe('what the command line says of drains', () => {
       'running: fra-1 moving tunnels (1 240 tunnels, 1 connection left)',
     ],
     [step({ remaining: null }), 'running: fra-1 moving tunnels'],
+    [
+      step({
+        phase: 'connections',
+        remaining: { tunnels: null, connections: 2, requests: null, pushes: null },
+      }),
+      'running: fra-1 finishing connections (2 connections left)',
+    ],
     [step({ phase: 'waiting' }), 'running: fra-1 waiting'],
     [step({ phase: 'done', outcome: 'kept_serving' }), 'running: fra-1 kept serving'],
   ])('a step as a line: %#', (each, line) => {
@@ -44,6 +51,24 @@ describe('what the command line says of drains', () => {
         '  tunnels      0 in scope: 1 moved, 0 stayed, 0 missing; gap p50 not measured, p99 not measured, max 12 ms',
         '  connections  1 finished, 0 aborted; 1 request failed',
         '  note         fra-1 was slow',
+      ].join('\n'),
+    )
+  })
+
+  it('a report of programs that hold no tunnels says nothing of them, and a dash for what was not counted', () => {
+    const report: DrainReport = {
+      gaps: { count: 0, moved: 0, stayed: 0, missing: 0, p50Ms: null, p99Ms: null, maxMs: null },
+      connections: { finished: 3, aborted: null },
+      requestsFailed: null,
+      phases: [],
+      moves: [],
+      durationMs: 8_400,
+      notes: [],
+    }
+    expect(reportText(drain('d1', { state: 'drained', report }).drain)).toBe(
+      [
+        'Drain d1 is drained after 8.4 s',
+        '  connections  3 finished, – aborted; failed requests are not counted',
       ].join('\n'),
     )
   })
