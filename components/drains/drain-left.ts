@@ -12,14 +12,19 @@ import type { DrainStepPhase } from '@/server/contract/states.ts'
 import { formatNumber, plural } from '../ui/format.ts'
 import type { Glyph } from '../ui/state-glyph.tsx'
 
-/** What is left on all nodes together; null as soon as one node that is not empty yet is not known. */
+/**
+ * What is left on all nodes together; null as soon as one node that is not empty yet is not known. Tunnels, requests and pushes are of
+ * the nodes that count them, and null where none does.
+ */
 export const leftOf = (drain: Pick<Drain, 'steps'>): Remaining | null => {
   const open = drain.steps.filter((step) => step.phase !== 'done')
   if (open.some((step) => step.remaining === null)) return null
-  const sum = (name: keyof Remaining) =>
-    open.reduce((total, step) => total + (step.remaining?.[name] ?? 0), 0)
+  const sum = (name: keyof Remaining): number | null => {
+    const counted = open.flatMap(({ remaining }) => remaining?.[name] ?? [])
+    return counted.length === 0 && open.length > 0 ? null : counted.reduce((total, count) => total + count, 0)
+  }
   return {
-    connections: sum('connections'),
+    connections: sum('connections') ?? 0,
     requests: sum('requests'),
     tunnels: sum('tunnels'),
     pushes: sum('pushes'),
@@ -58,6 +63,16 @@ export const movedWords = (gaps: Pick<GapStatistics, 'missing'> & Partial<GapSta
     ...(stayed > 0 ? [`${formatNumber(stayed)} stayed`] : []),
     gaps.missing > 0 ? `${formatNumber(gaps.missing)} missing` : 'none missing',
   ].join(', ')
+}
+
+/** Where no node counts tunnels there are none to be named. */
+export const mayHoldTunnels = ({ moves, steps }: Pick<Drain, 'moves' | 'steps'>): boolean =>
+  moves.length > 0 || steps.some(({ remaining }) => remaining !== null && remaining.tunnels !== null)
+
+/** `2 tunnels and 5 connections`; of tunnels is spoken where the drain is about some, or a node counts some. */
+export const leftWords = (drain: Pick<Drain, 'moves'>, left: Remaining): string => {
+  const tunnels = drain.moves.length > 0 || (left.tunnels ?? 0) > 0
+  return `${tunnels && left.tunnels !== null ? `${plural(left.tunnels, 'tunnel')} and ` : ''}${plural(left.connections, 'connection')}`
 }
 
 type Look = { shape: Glyph; tone: string }

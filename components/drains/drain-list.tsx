@@ -9,6 +9,12 @@ import { formatDuration, formatNumber } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 
+/** Null where none was in scope: most programs hold none, and a 0 would say that somebody counted. */
+const tunnelsOf = ({ report, moves }: Drain) =>
+  report === undefined || moves.length === 0
+    ? null
+    : { ...report.gaps, moved: report.gaps.moved ?? report.gaps.count }
+
 const COLUMNS: readonly Column<Drain>[] = [
   { name: 'State', by: (drain) => drain.state, cell: (drain) => <DrainMark state={drain.state} /> },
   {
@@ -41,14 +47,14 @@ const COLUMNS: readonly Column<Drain>[] = [
   {
     name: 'Moved',
     numeric: true,
-    by: (drain) => drain.report?.gaps.moved ?? drain.report?.gaps.count,
-    cell: (drain) => formatNumber(drain.report?.gaps.moved ?? drain.report?.gaps.count),
+    by: (drain) => tunnelsOf(drain)?.moved,
+    cell: (drain) => formatNumber(tunnelsOf(drain)?.moved),
   },
   {
     name: 'Stayed',
     numeric: true,
-    by: (drain) => drain.report?.gaps.stayed,
-    cell: (drain) => formatNumber(drain.report?.gaps.stayed),
+    by: (drain) => tunnelsOf(drain)?.stayed,
+    cell: (drain) => formatNumber(tunnelsOf(drain)?.stayed),
   },
   {
     name: 'Gap p99',
@@ -60,8 +66,8 @@ const COLUMNS: readonly Column<Drain>[] = [
     name: 'Missing',
     numeric: true,
     className: (drain) => (drain.report && drain.report.gaps.missing > 0 ? 'text-down' : ''),
-    by: (drain) => drain.report?.gaps.missing,
-    cell: (drain) => formatNumber(drain.report?.gaps.missing),
+    by: (drain) => tunnelsOf(drain)?.missing,
+    cell: (drain) => formatNumber(tunnelsOf(drain)?.missing),
   },
 ]
 

@@ -6,6 +6,7 @@ import { PageHeading } from '../ui/page-heading.tsx'
 import { Skeleton } from '../ui/skeleton.tsx'
 import { DrainActions } from './drain-actions.tsx'
 import { DrainHeading } from './drain-heading.tsx'
+import { mayHoldTunnels } from './drain-left.ts'
 import { DrainMoves } from './drain-moves.tsx'
 import { DrainReceivers } from './drain-receivers.tsx'
 import { DrainReportView } from './drain-report-view.tsx'
@@ -30,7 +31,7 @@ export function DrainPageContent({ id }: { id: string }) {
       <DrainActions drain={data} />
       {data.report && <DrainReportView report={data.report} />}
       <DrainSteps drain={data} query={drain} />
-      <DrainMoves drain={data} />
+      {mayHoldTunnels(data) && <DrainMoves drain={data} />}
       <DrainReceivers drain={data} />
     </>
   )

@@ -1,37 +1,46 @@
-import type { DrainReport } from '@/server/contract/drains.ts'
+import type { ReactNode } from 'react'
+import type { DrainReport, GapStatistics } from '@/server/contract/drains.ts'
 import { Panel } from '../panels/panel.tsx'
 import { Facts } from '../ui/facts.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { movedWords } from './drain-left.ts'
 
+const tunnelFacts = (gaps: GapStatistics): [string, ReactNode][] => [
+  ['Tunnels moved', formatNumber(gaps.moved ?? gaps.count)],
+  ['Stayed', formatNumber(gaps.stayed ?? 0)],
+  ['Gap p50', formatDuration(gaps.p50Ms)],
+  [
+    'Gap p99',
+    <span key="p99" data-gap-p99={gaps.p99Ms ?? ''}>
+      {formatDuration(gaps.p99Ms)}
+    </span>,
+  ],
+  ['Longest gap', formatDuration(gaps.maxMs)],
+  [
+    'Missing',
+    <span key="missing" data-missing={gaps.missing}>
+      {formatNumber(gaps.missing)}
+    </span>,
+  ],
+]
+
 /** What the drain cost, in numbers. What moved, stayed and did not come back is the headline. */
 export function DrainReportView({ report }: { report: DrainReport }) {
-  const { gaps } = report
+  const { gaps, moves } = report
+  // Where no tunnel was in scope there is nothing to say of them: most programs hold none.
+  const hasTunnels = moves.length + gaps.missing > 0
   return (
     <Panel title="Report">
       <div className="grid gap-4" data-report>
-        <p className={`font-semibold text-base ${gaps.missing > 0 ? 'text-down' : ''}`}>
-          {movedWords(gaps)}.{gaps.count > 0 && ` The longest gap was ${formatDuration(gaps.maxMs)}.`}
-        </p>
+        {hasTunnels && (
+          <p className={`font-semibold text-base ${gaps.missing > 0 ? 'text-down' : ''}`}>
+            {movedWords(gaps)}.{gaps.count > 0 && ` The longest gap was ${formatDuration(gaps.maxMs)}.`}
+          </p>
+        )}
         <Facts
           items={[
-            ['Tunnels moved', formatNumber(gaps.moved ?? gaps.count)],
-            ['Stayed', formatNumber(gaps.stayed ?? 0)],
-            ['Gap p50', formatDuration(gaps.p50Ms)],
-            [
-              'Gap p99',
-              <span key="p99" data-gap-p99={gaps.p99Ms ?? ''}>
-                {formatDuration(gaps.p99Ms)}
-              </span>,
-            ],
-            ['Longest gap', formatDuration(gaps.maxMs)],
-            [
-              'Missing',
-              <span key="missing" data-missing={gaps.missing}>
-                {formatNumber(gaps.missing)}
-              </span>,
-            ],
+            ...(hasTunnels ? tunnelFacts(gaps) : []),
             ['Connections finished', formatNumber(report.connections.finished)],
             ['Connections cut', formatNumber(report.connections.aborted)],
             ['Requests failed', formatNumber(report.requestsFailed)],

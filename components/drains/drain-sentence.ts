@@ -1,7 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { listWords } from '@/server/contract/words.ts'
 import { plural } from '../ui/format.ts'
-import { doneWords, leftOf, movedWords, moveState } from './drain-left.ts'
+import { doneWords, leftOf, leftWords, movedWords, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 /** Where a drain stands, in one sentence. */
@@ -9,11 +9,9 @@ export const drainSentence = (drain: Drain): string => {
   const subject = subjectOf(drain)
   const left = leftOf(drain)
   const tunnels = drain.moves.filter((move) => moveState(drain, move) !== 'moved').length
-  // Of tunnels is spoken where there are some: most programs hold none, and do not count what they cannot hold.
-  const hasTunnels = drain.moves.length > 0 || (left !== null && left.tunnels > 0)
   const rest = left
-    ? `${hasTunnels ? `${plural(left.tunnels, 'tunnel')} and ` : ''}${plural(left.connections, 'connection')} left`
-    : hasTunnels
+    ? `${leftWords(drain, left)} left`
+    : drain.moves.length > 0
       ? `${plural(tunnels, 'tunnel')} left; connections are not known`
       : 'How many connections are left is not known'
   const unproven = drain.steps.flatMap(({ node, outcome }) => (outcome === 'unproven' ? [node] : []))
@@ -37,10 +35,13 @@ export const drainSentence = (drain: Drain): string => {
     case 'aborting':
       return 'Aborting: what can be restored is being restored.'
     case 'aborted':
+      if (drain.moves.length === 0) return 'Aborted.'
       return drain.report
         ? `Aborted: ${movedWords(drain.report.gaps)}. What had moved stays where it is.`
         : 'Aborted. Tunnels that had moved stay where they are.'
     case 'failed':
-      return drain.report ? `The drain failed: ${movedWords(drain.report.gaps)}.` : 'The drain failed.'
+      return drain.report && drain.moves.length > 0
+        ? `The drain failed: ${movedWords(drain.report.gaps)}.`
+        : 'The drain failed.'
   }
 }

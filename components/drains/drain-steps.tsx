@@ -13,12 +13,12 @@ const COUNTED = [
   ['pushes', 'Pushes'],
 ] as const
 
-/** Tunnels and pushes only where there are any: most programs have neither, and a 0 would say that somebody counted. */
+/** Tunnels and pushes only where there are any: most programs have neither. What a node does not count is a dash. */
 const countedIn = ({ steps, moves }: Drain) =>
   COUNTED.filter(
     ([name]) =>
       name === 'connections' ||
-      name === 'requests' ||
+      (name === 'requests' && steps.some(({ remaining }) => remaining?.requests !== null)) ||
       (name === 'tunnels' && moves.length > 0) ||
       steps.some(({ remaining }) => (remaining?.[name] ?? 0) > 0),
   )

@@ -5,9 +5,8 @@ import type { Drain } from '@/server/contract/drains.ts'
 import { useNow } from '../data/clock.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
-import { plural } from '../ui/format.ts'
 import { Time } from '../ui/time.tsx'
-import { doneWords, leftOf } from './drain-left.ts'
+import { doneWords, leftOf, leftWords } from './drain-left.ts'
 import { DrainMark, subjectOf } from './drain-look.tsx'
 import { HeldParts } from './held-parts.tsx'
 import { drainsAtHand, isForgotten } from './held-words.ts'
@@ -49,11 +48,7 @@ function Row({ drain }: { drain: Drain }) {
       </Link>
       <span className="text-soft">
         {doneWords(drain)}
-        {left && drain.state !== 'drained' && (
-          <>
-            , {plural(left.tunnels, 'tunnel')} and {plural(left.connections, 'connection')} left
-          </>
-        )}
+        {left && drain.state !== 'drained' && <>, {leftWords(drain, left)} left</>}
       </span>
       <span className="text-soft">
         by {drain.createdBy}, <Time at={drain.createdAt} as="ago" />

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { DrainActions } from '@/components/drains/drain-actions.tsx'
 import { DrainForm } from '@/components/drains/drain-form.tsx'
+import { leftOf, leftWords, mayHoldTunnels } from '@/components/drains/drain-left.ts'
+import { DrainReportView } from '@/components/drains/drain-report-view.tsx'
 import { RunningDrains } from '@/components/drains/running-drains.tsx'
 import { RegionHeading } from '@/components/regions/region-heading.tsx'
 import { DRAIN_VERBS, whyNot } from '@/server/contract/drain-rules.ts'
-import { DRAIN_ACTIONS, type Drain, type DrainAction, type DrainStep } from '@/server/contract/drains.ts'
+import {
+  DRAIN_ACTIONS,
+  type Drain,
+  type DrainAction,
+  type DrainReport,
+  type DrainStep,
+} from '@/server/contract/drains.ts'
 import { DRAIN_STATES, type DrainState } from '@/server/contract/states.ts'
 import { buttonsOf, render, wordsOf } from './render.tsx'
 
@@ -33,6 +41,38 @@ const drainIn = (state: DrainState, over: Partial<Drain> = {}): Drain => ({
   moves: [],
   ...over,
 })
+const noGaps = { count: 0, moved: 0, stayed: 0, missing: 0, p50Ms: null, p99Ms: null, maxMs: null }
+const reportOf = (over: Partial<DrainReport>): DrainReport => ({
+  gaps: noGaps,
+  connections: { finished: 3, aborted: null },
+  requestsFailed: null,
+  phases: [],
+  moves: [],
+  durationMs: 9_000,
+  notes: [],
+  ...over,
+})
+
+it('a report of programs that hold no tunnels says nothing of them, and shows a dash for what nobody counted', () => {
+  const words = wordsOf(render(<DrainReportView report={reportOf({})} />))
+  expect(words).not.toMatch(/tunnel|moved|missing|gap/i)
+  expect(words).toMatch(/Connections finished\s*3/)
+  expect(words).toMatch(/Connections cut\s*–/)
+  expect(words).toMatch(/Requests failed\s*–/)
+  const move = { hostId: 'a', from: 'fra-1', to: 'iad-1', gapMs: 12, at, state: 'moved' as const }
+  const withTunnels = reportOf({ moves: [move], gaps: { ...noGaps, count: 1, moved: 1, maxMs: 12 } })
+  expect(wordsOf(render(<DrainReportView report={withTunnels} />))).toContain('1 moved, none missing')
+})
+
+it('what is left is spoken of where it is counted', () => {
+  const left = { connections: 2, requests: null, tunnels: null, pushes: null }
+  const running = { ...step('web-1'), phase: 'connections' as const, endedAt: null, remaining: left }
+  expect(leftOf({ steps: [running] })).toEqual(left)
+  expect(leftWords({ moves: [] }, left)).toBe('2 connections')
+  expect(leftOf({ steps: [running, { ...running, remaining: { ...left, tunnels: 4 } }] })?.tunnels).toBe(4)
+  expect(mayHoldTunnels({ moves: [], steps: [running] })).toBe(false)
+})
+
 const exit = { strategy: { ...drainIn('drained').strategy, mode: 'exit' as const } }
 const serving = { steps: [step('fra-1', 'back'), step('fra-2', 'kept_serving')] }
 const held = { steps: [step('fra-1', 'held'), step('fra-2', 'out')] }

@@ -110,6 +110,8 @@ export interface ResumeOrder {
   readonly initiator: string
   /** As it was kept when the node was last told to go. */
   readonly kept?: string | undefined
+  /** This run of the node was told to end (mode `exit`): where that cannot be undone, only another one serves again. */
+  readonly isEnding?: boolean
 }
 
 /** A node that is one of several behind the same proxy, which alone decides who gets what it would have got. */
@@ -138,7 +140,7 @@ export interface DrainVerbs {
   /** Asks the node to serve again; that it does is observed, or said by `ready`. */
   resume(order: ResumeOrder): Promise<Asked>
   /** Whether a node that says it serves takes traffic already. Absent where its word is enough. */
-  ready?(): Promise<Asked>
+  ready?(order: ResumeOrder): Promise<Asked>
   /** Asks the node itself, now. */
   observe(): Promise<Observation>
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type CounterName, type Counters, withNewer } from './facts.ts'
 
 /** What one answer says about which run of the process gave it. */
@@ -18,21 +19,43 @@ interface Run {
   counters: Counters
 }
 
+const GIVEN = /^(.*?)seen-\d+-(?:([0-9a-f]{8})-)?\d+$/
+
+/** Names for runs that were told apart here. Each says who gave it: another process of the collector gives another one to the same run. */
+export class RunNames {
+  readonly #giver = randomBytes(4).toString('hex')
+  /** Two within one millisecond have two names. */
+  #given = 0
+
+  /** @param at when it was first seen, epoch ms */
+  next(at: number): string {
+    return `seen-${at}-${this.#giver}-${++this.#given}`
+  }
+}
+
+/** Whether two epochs are names of one run; `unknown` where two processes of the collector gave them, and nothing before them differs. */
+export const tellRuns = (one: string, other: string): 'same' | 'another' | 'unknown' => {
+  if (one === other) return 'same'
+  const name = GIVEN.exec(one)
+  const otherName = GIVEN.exec(other)
+  if (name === null || otherName === null || name[1] !== otherName[1]) return 'another'
+  return name[2] !== undefined && name[2] === otherName[2] ? 'another' : 'unknown'
+}
+
 /**
  * Tells the runs of processes apart that do not name them, so that a counter that began anew is not taken for one that fell. Only plain
  * evidence counts: a false restart would add all that was ever counted to one poll, a missed one costs the increase of one poll.
  */
 export class Runs {
   readonly #known = new Map<string, Run>()
-  /** Runs that were told apart here: two within one millisecond have two names. */
-  #told = 0
+  readonly #names = new RunNames()
 
   /** The epoch of the run that gave this answer. */
   epochOf(id: string, evidence: RunEvidence): string {
     const { epoch, uptimeMs, counters } = evidence
     const before = this.#known.get(id)
     const isNew = before === undefined || hasRestarted(before, evidence)
-    const run = epoch ?? (isNew ? `seen-${evidence.at}-${++this.#told}` : before.epoch)
+    const run = epoch ?? (isNew ? this.#names.next(evidence.at) : before.epoch)
     const isSame = before !== undefined && run === before.epoch
     // What is missing in one answer is compared again when it is back.
     const known = isSame ? withNewer(before.counters, counters) : counters

@@ -1,11 +1,14 @@
 import type { DrainReport } from '../../contract/drains.ts'
 import type { LostRequests } from './lost-requests.ts'
+import type { RunMark } from './run-mark.ts'
 import type { Counters } from './step-counters.ts'
 
 /** A node that was asked to drain. */
 export interface AskedNode {
   /** The run that was asked. */
   epoch: string
+  /** What was seen of that run when it was asked; absent in records of older versions. */
+  run?: RunMark
   /** It is known that it heard. */
   accepted: boolean
   /** It has no drain of its own: this one holds its deadline and finds its proof. */
@@ -29,12 +32,15 @@ export interface DrainProgress {
   /** Whom was asked to drain; written before it is asked. */
   asked: Record<string, AskedNode>
   /** Counters of a node when its step began, to tell what finished and what was cut. */
-  baselines: Record<string, Counters>
-  connections: { finished: number; aborted: number }
+  baselines: Record<string, Counters & { run?: RunMark }>
+  /** Null until a node has counted them. */
+  connections: { finished: number | null; aborted: number | null }
   /** What visitors lost; null until the counters were read for the first time. */
   lost: LostRequests | null
-  /** Failed requests of nodes that do not count what a drain cost: all that they answered with 5xx meanwhile. */
-  requestsFailed: number
+  /** Failed requests of nodes that do not count what a drain cost: all that they answered with 5xx meanwhile. Null until one counts any. */
+  requestsFailed: number | null
+  /** Nodes that did not count something which others of the same drain did: sums leave them out, and the report says so. */
+  uncounted: { connections: string[]; requests: string[] }
   phases: DrainReport['phases']
   notes: string[]
   /** Codes of worries that stood when an operator let the drain go on: they do not pause it again. */
@@ -48,9 +54,10 @@ export const newProgress = (order: readonly string[], more: Partial<DrainProgres
   begun: false,
   asked: {},
   baselines: {},
-  connections: { finished: 0, aborted: 0 },
+  connections: { finished: null, aborted: null },
   lost: null,
-  requestsFailed: 0,
+  requestsFailed: null,
+  uncounted: { connections: [], requests: [] },
   phases: [],
   notes: [],
   accepted: [],

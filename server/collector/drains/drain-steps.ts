@@ -5,6 +5,7 @@ import type { DrainParts } from './drain-parts.ts'
 import { remainingOn } from './empty-proof.ts'
 import { LedSteps } from './led-steps.ts'
 import { isServing } from './node-driver.ts'
+import { isSameRun, markOf } from './run-mark.ts'
 
 /** Takes the nodes of a drain out, each by a step: asked, watched, proved empty. */
 export class DrainSteps {
@@ -53,7 +54,8 @@ export class DrainSteps {
     const { record, clock } = this.#context
     this.#parts.tally.beginStep(node, facts)
     const led = facts.drain === null ? { led: true } : {}
-    record.progress.asked[node] = { epoch: facts.epoch, accepted: false, ...led }
+    const run = markOf(facts, clock.now())
+    record.progress.asked[node] = { epoch: facts.epoch, run, accepted: false, ...led }
     record.step(node, { phase: 'pre_drain', startedAt: new Date(clock.now()).toISOString() })
     await record.save({ atOnce: true })
     if (record.isStill(seen, 'running')) this.#parts.remarks.add(await this.#parts.nodes.ask(node))
@@ -106,11 +108,11 @@ export class DrainSteps {
 
   /** It serves although its turn has come: it reached the deadline that brings it back, or never heard, or forgot. */
   async #stillServes({ node, phase }: DrainStep, facts: Facts, seen: number): Promise<void> {
-    const { record } = this.#context
+    const { record, clock } = this.#context
     const { nodes, remarks, transitions } = this.#parts
     const { progress } = record
     const asked = progress.asked[node]
-    const sameRun = asked === undefined || asked.epoch === facts.epoch
+    const sameRun = asked === undefined || isSameRun(asked.run ?? asked, facts, clock.now())
     const heard = asked?.accepted === true || phase !== 'pre_drain'
     if (record.drain.strategy.onDeadline === 'resume' && heard && sameRun) {
       const note = `${node} reached its deadline and serves again`
@@ -120,7 +122,7 @@ export class DrainSteps {
       return
     }
     if (!sameRun) {
-      progress.asked[node] = { epoch: facts.epoch, accepted: false }
+      progress.asked[node] = { epoch: facts.epoch, run: markOf(facts, clock.now()), accepted: false }
       await record.save({ atOnce: true })
       if (record.drain.version !== seen) return
     }

@@ -2,12 +2,13 @@ import { drainStateRule, isActiveDrain, nodesOut } from '../../contract/drain-ru
 import type { DrainStep } from '../../contract/drains.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { ObservedState } from '../../contract/states.ts'
-import { plural } from '../../contract/words.ts'
+import { openWords } from '../../contract/words.ts'
 import { MAX_KEPT_CHARS } from '../adapters/adapter.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
-import { remainingOn } from './empty-proof.ts'
+import { openIn, remainingOn } from './empty-proof.ts'
 import { NodeDriver } from './node-driver.ts'
+import { isSameRun } from './run-mark.ts'
 import type { Tally } from './tally.ts'
 
 /** The nodes of one drain: what they are asked on their way out, and how each ended. */
@@ -98,6 +99,8 @@ export class DrainedNodes {
       known.accepted = true
       known.at = clock.now()
       record.touch()
+      // What cannot be undone must not be forgotten by a crash.
+      await record.save({ atOnce: true })
     }
     return null
   }
@@ -112,14 +115,22 @@ export class DrainedNodes {
     const asked = progress.asked[node]
     if (asked === undefined) return false
     if (facts === null) return this.driver(node).isGone()
-    return facts.epoch !== asked.epoch && !(asked.led === true && this.#ranBefore(node, facts))
+    return !isSameRun(asked.run ?? asked, facts, this.#context.clock.now())
   }
 
-  /** A program that does not name its runs gets another name from each process of the collector; that it ran before it was asked tells. */
-  #ranBefore(node: string, { uptimeMs }: Facts): boolean {
-    const { clock, record } = this.#context
-    const askedAt = Date.parse(record.drain.steps.find((step) => step.node === node)?.startedAt ?? '')
-    return uptimeMs !== null && clock.now() - uptimeMs < askedAt
+  /** This run is to end: it heard so, and what it let go of for that does not come back. */
+  #isEnding(node: string, facts: Facts | null): boolean {
+    const { record, clock } = this.#context
+    const asked = record.progress.asked[node]
+    if (record.drain.strategy.mode !== 'exit' || asked?.accepted !== true || facts === null) return false
+    return isSameRun(asked.run ?? asked, facts, clock.now())
+  }
+
+  /** Asks a node to serve again; null once it does, else why not yet. */
+  bringBack(node: string): Promise<string | null> {
+    const { record } = this.#context
+    const asked = record.progress.asked[node]
+    return this.driver(node).bringBack(record.drain, asked, (facts) => this.#isEnding(node, facts))
   }
 
   /** Its process has ended; `last` is what it said before that, for the report. */
@@ -128,11 +139,10 @@ export class DrainedNodes {
     const known = last !== null && last.epoch === progress.asked[node]?.epoch ? last : null
     const left = known === null ? null : remainingOn(known)
     const completed = progress.phases.some((entry) => entry.node === node)
-    if (left !== null && left.connections + left.requests + left.tunnels > 0 && !completed) {
+    if (left !== null && openIn(left) > 0 && !completed)
       progress.notes.push(
-        `${node} ended with ${plural(left.connections, 'connection')}, ${plural(left.requests, 'request')} and ${plural(left.tunnels, 'tunnel')} open when it last answered`,
+        `${node} ended with ${openWords(left.connections, left.requests ?? 0, left.tunnels ?? 0)} open when it last answered`,
       )
-    }
     if (known !== null) this.#tally.countStep(node, known)
     this.endStep(node, 'exited')
   }

@@ -8,9 +8,13 @@ export const PROVING_SECONDS = 5
 /** What is still open on a node; null where it does not count that, which is not zero. */
 export const remainingOn = ({ drain, gauges }: Facts): Remaining | null => {
   if (drain !== null) return { ...drain.remaining }
-  const { connections, requests_pending: requests = 0, tunnels = 0 } = gauges
-  return connections === undefined ? null : { connections, requests, tunnels, pushes: 0 }
+  const { connections, requests_pending: requests = null, tunnels = null } = gauges
+  return connections === undefined ? null : { connections, requests, tunnels, pushes: null }
 }
+
+/** How much of it would be cut by an end now: pushes wait for nobody. What is not counted holds nothing back. */
+export const openIn = ({ connections, requests, tunnels }: Remaining): number =>
+  connections + (requests ?? 0) + (tunnels ?? 0)
 
 /** A node that refuses what is new, as ours does, shows by its bytes whether anything still moves; of others all that they count has to stand. */
 const OWN: readonly CounterName[] = ['bytes_up', 'bytes_down']
@@ -43,7 +47,7 @@ export class EmptyProof {
     const moved = movedBy(facts)
     const at = this.#clock.monotonic()
     const { epoch } = facts
-    const quiet = remaining?.connections === 0 && remaining.requests === 0 && remaining.tunnels === 0
+    const quiet = remaining !== null && openIn(remaining) === 0
     const since = this.#since
     if (!quiet || since === null || since.moved !== moved || since.epoch !== epoch) {
       this.#isQuiet = false

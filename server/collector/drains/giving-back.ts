@@ -75,7 +75,7 @@ export class GivingBack {
     }
     if (outcome === 'back' && (held || nodes.isUp(node))) return null
     if (held && phase !== 'waiting') return this.#done(node, 'held')
-    const why = await nodes.driver(node).bringBack(record.drain, record.progress.asked[node])
+    const why = await nodes.bringBack(node)
     if (why !== null) return nodes.hasExited(node, null) ? this.#done(node, 'exited') : { node, why }
     // Judged down until polls say otherwise: given back before that, its reboot would be reported as an outage after all.
     if (nodes.stateOf(node) === 'down') return { node, why: `${node} is back; polls confirm it` }

@@ -31,7 +31,7 @@ export class HeldNodes {
 
   /** What serves again after the end, whoever brought it back, is out of service no more. */
   async noticeReturns(): Promise<void> {
-    const { record, fleet } = this.#context
+    const { record, fleet, floor } = this.#context
     const { drain, progress } = record
     for (const { node, outcome } of drain.steps) {
       if (outcome !== 'exited' && outcome !== 'held' && outcome !== 'out') continue
@@ -44,7 +44,10 @@ export class HeldNodes {
       // A silence that was taken for its end was none: it is still on its way out.
       if (isOurs && facts.epoch === progress.asked[node]?.epoch) continue
       // It died before it could forget its wish, and whoever starts it again wants it to serve.
-      if (isOurs && facts.state === 'drained') await driver.bringBack(drain, progress.asked[node])
+      if (isOurs && facts.state === 'drained') await this.#nodes.bringBack(node)
+      // Or before it heard more of it than that it takes no new tunnels.
+      else if (outcome === 'exited' && facts?.drain?.cordoned === true && !floor.isTaken(node, drain.id))
+        await this.#nodes.bringBack(node)
       // The fleet must see it too, or it would be reported as an outage between two polls.
       if (!this.#nodes.isUp(node)) continue
       if (facts === null || hasNoState(facts) || !isServing(facts) || facts.drain?.cordoned === true) continue

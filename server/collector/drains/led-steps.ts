@@ -4,7 +4,7 @@ import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
 import type { DrainParts } from './drain-parts.ts'
 import type { AskedNode } from './drain-progress.ts'
-import { remainingOn } from './empty-proof.ts'
+import { openIn, remainingOn } from './empty-proof.ts'
 
 /** How long what counts nothing is given to finish after it was asked to go. */
 export const SETTLE_SECONDS = 10
@@ -77,7 +77,7 @@ export class LedSteps {
       remarks.add(`${node} does not say at the moment how many connections are open`)
       return
     }
-    const left = remaining.connections + remaining.requests + remaining.tunnels
+    const left = openIn(remaining)
     const phase = step.phase === 'proving' || driver.isQuiet ? 'proving' : 'connections'
     record.step(node, { phase })
     if (takes !== null) remarks.add(`${node} still ${takes} although it was asked to go${atWords(asked)}`)

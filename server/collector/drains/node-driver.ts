@@ -1,5 +1,5 @@
 import type { Drain } from '../../contract/drains.ts'
-import type { Asked, DrainVerbs, Observation } from '../adapters/adapter.ts'
+import type { Asked, DrainVerbs, Observation, ResumeOrder } from '../adapters/adapter.ts'
 import { type Facts, totalOf } from '../adapters/facts.ts'
 import type { DrainClock } from './drain-clock.ts'
 import type { DrainFleet } from './drain-fleet.ts'
@@ -142,27 +142,33 @@ export class NodeDriver {
    * Asks the node to serve again; null once it is ready, else why not yet.
    *
    * @param asked how it was asked to go; undefined where it never was
+   * @param isEnding whether the run that gives this answer was told to end
    */
-  async bringBack(drain: Drain, asked: AskedNode | undefined): Promise<string | null> {
+  async bringBack(
+    drain: Drain,
+    asked: AskedNode | undefined,
+    isEnding: (facts: Facts | null) => boolean,
+  ): Promise<string | null> {
     const facts = await this.look()
+    const order = this.#orderOf(drain, asked?.kept, isEnding(facts))
     const isStateless =
       facts === null ? asked?.led === true : facts.drain === null && facts.state === undefined
     if (isStateless && this.#fleet.drainVerbs(this.id) !== null)
-      return asked === undefined ? null : this.#bringBackUnseen(drain, asked, facts)
+      return asked === undefined ? null : this.#bringBackUnseen(order, facts)
     if (facts === null)
       return whyOf(this.#fleet.drainVerbs(this.id) === null ? this.#noVerbs() : this.#noAnswer())
     if (isServing(facts) && facts.drain?.cordoned !== true) {
-      const ready = await this.#asked(async (verbs) => verbs.ready?.() ?? ACCEPTED)
+      const ready = await this.#asked(async (verbs) => verbs.ready?.(order) ?? ACCEPTED)
       return whyOf(ready ?? this.#noVerbs())
     }
-    return (await this.#resume(drain, asked?.kept)) ?? `${this.id} is coming back`
+    return (await this.#resume(order)) ?? `${this.id} is coming back`
   }
 
   /** One that does not say whether it serves is back when it takes traffic again, or has answered well a few times in a row. */
-  async #bringBackUnseen(drain: Drain, { kept }: AskedNode, facts: Facts | null): Promise<string | null> {
-    const { version } = drain
+  async #bringBackUnseen(order: ResumeOrder, facts: Facts | null): Promise<string | null> {
+    const { version } = order
     if (this.#returning?.version !== version) {
-      const why = await this.#resume(drain, kept)
+      const why = await this.#resume(order)
       if (why !== null) return why
       this.#returning = { version, good: 0, first: null, lookedAt: this.#looked?.at ?? 0 }
     }
@@ -181,9 +187,13 @@ export class NodeDriver {
     return `${this.id} was asked to come back; not seen to serve yet`
   }
 
-  async #resume(drain: Drain, kept: string | undefined): Promise<string | null> {
+  #orderOf(drain: Drain, kept: string | undefined, isEnding: boolean): ResumeOrder {
     const { id: drainId, version, reason, updatedBy: initiator } = drain
-    const order = { drainId, version, reason, initiator, ...(kept === undefined ? {} : { kept }) }
+    const about = { ...(kept === undefined ? {} : { kept }), ...(isEnding ? { isEnding } : {}) }
+    return { drainId, version, reason, initiator, ...about }
+  }
+
+  async #resume(order: ResumeOrder): Promise<string | null> {
     return whyOf((await this.#asked((verbs) => verbs.resume(order))) ?? this.#noVerbs())
   }
 

@@ -124,17 +124,20 @@ const forecast = (
 ): DrainPlan['forecast'] => {
   const regions = fleet.regions().filter((region) => serving.some((node) => node.region === region.id))
   const pace = strategy.tunnelsPerSecond ?? Math.min(tunnelsMoving, DEFAULT_SLICE)
-  return regions.map((region, index) => {
+  return regions.flatMap((region, index) => {
     const share =
       Math.floor(tunnelsMoving / regions.length) + (index < tunnelsMoving % regions.length ? 1 : 0)
+    // Where nobody counts tunnels and none goes there is nothing to foretell.
+    if (region.tunnels === null && share === 0) return []
     const tunnelsNow = region.tunnels ?? 0
-    return {
+    const expected = {
       region: region.id,
       tunnelsNow,
       tunnelsAfter: tunnelsNow + share,
       ...(region.capacity?.tunnels === undefined ? {} : { capacity: region.capacity.tunnels }),
       reconnectsPerSecond: Math.round((pace / regions.length) * 10) / 10,
     }
+    return [expected]
   })
 }
 

@@ -41,6 +41,11 @@ export class ServingFloor {
     return this.#turn.run(work)
   }
 
+  /** An active drain has this node; `except` is the one that asks. */
+  isTaken(node: string, except: string): boolean {
+    return this.#active().some(({ id, steps }) => id !== except && steps.some((step) => step.node === node))
+  }
+
   /** Nodes that serve and go on serving beside every other drain. `except`: the drain that asks. */
   servers(except: string | null): Node[] {
     const taken = new Set<string>()

@@ -1,14 +1,15 @@
 import type { Drain, DrainReport, PlannedPhase } from '../../contract/drains.ts'
 import type { FleetEvent } from '../../contract/events.ts'
 import { DRAIN_PHASES } from '../../contract/states.ts'
-import { plural } from '../../contract/words.ts'
+import { listWords, plural } from '../../contract/words.ts'
 import type { Facts } from '../adapters/facts.ts'
 import type { DrainContext } from './drain-context.ts'
 import type { DrainProgress } from './drain-progress.ts'
 import { gapStatistics } from './gaps.ts'
 import { lostInAll, noteLost } from './lost-requests.ts'
 import { eventsOfDrain } from './missed-events.ts'
-import { countersOf } from './step-counters.ts'
+import { isSameRun, markOf } from './run-mark.ts'
+import { addCounted, countersOf, increaseOf } from './step-counters.ts'
 
 /** What a drain costs, counted while it runs, and its report. All of it is in the progress, so that a restart loses nothing. */
 export class Tally {
@@ -27,23 +28,39 @@ export class Tally {
 
   /** A node's turn begins: what it has counted so far is not the drain's. */
   beginStep(node: string, facts: Facts): void {
-    this.#progress.baselines[node] = countersOf(facts)
+    const counters = countersOf(facts)
+    const progress = this.#progress
+    progress.baselines[node] = { ...counters, run: markOf(facts, this.#context.clock.now()) }
+    // Counted from here on, and nothing so far.
+    const { connections } = progress
+    if (counters.closed !== null) connections.finished ??= 0
+    if (counters.aborted !== null) connections.aborted ??= 0
+    if (counters.failed !== null || facts.drain?.requestsFailed !== undefined) progress.requestsFailed ??= 0
   }
 
   /** Adds what a node finished and cut between the beginning of its step and now. */
   countStep(node: string, facts: Facts): void {
     const progress = this.#progress
     const baseline = progress.baselines[node]
-    if (baseline === undefined || baseline.epoch !== facts.epoch) {
+    if (baseline === undefined || !isSameRun(baseline.run ?? baseline, facts, this.#context.clock.now())) {
       progress.notes.push(`${node} restarted during the drain, so what finished there was not counted`)
       return
     }
     const now = countersOf(facts)
-    const aborted = now.aborted - baseline.aborted
-    progress.connections.aborted += aborted
-    progress.connections.finished += now.closed - baseline.closed - aborted
+    const { connections, uncounted } = progress
+    const aborted = increaseOf(baseline.aborted, now.aborted)
+    const closed = increaseOf(baseline.closed, now.closed)
+    connections.aborted = addCounted(connections.aborted, aborted)
+    connections.finished = addCounted(
+      connections.finished,
+      closed === null ? null : Math.max(0, closed - (aborted ?? 0)),
+    )
+    if (closed === null) uncounted.connections.push(node)
     // A node that does not count what its drain cost visitors: all that it answered with 5xx is the nearest there is.
-    if (facts.drain?.requestsFailed === undefined) progress.requestsFailed += now.failed - baseline.failed
+    if (facts.drain?.requestsFailed !== undefined) return
+    const failed = increaseOf(baseline.failed, now.failed)
+    progress.requestsFailed = addCounted(progress.requestsFailed, failed)
+    if (failed === null) uncounted.requests.push(node)
   }
 
   /** Takes in what a node says that visitors lost. */
@@ -103,9 +120,24 @@ export class Tally {
   }
 }
 
+const failedInAll = ({ requestsFailed, lost }: DrainProgress): number | null => {
+  const lostElsewhere = lost === null ? 0 : lostInAll(lost)
+  return requestsFailed === null && lostElsewhere === 0 ? null : (requestsFailed ?? 0) + lostElsewhere
+}
+
+/** A sum over some of the nodes says whom it leaves out. */
+const uncountedNotes = ({ connections, requestsFailed, uncounted }: DrainProgress): string[] => [
+  ...(connections.finished === null || uncounted.connections.length === 0
+    ? []
+    : [`Connections that finished are not counted at ${listWords(uncounted.connections)}`]),
+  ...(requestsFailed === null || uncounted.requests.length === 0
+    ? []
+    : [`Requests that failed are not counted at ${listWords(uncounted.requests)}`]),
+]
+
 const reportOf = (drain: Drain, progress: DrainProgress, durationMs: number): DrainReport => {
   const gaps = gapStatistics(drain.moves)
-  const notes = [...progress.notes]
+  const notes = [...progress.notes, ...uncountedNotes(progress)]
   const unmeasured = gaps.moved - gaps.count
   if (unmeasured > 0)
     notes.push(
@@ -114,7 +146,7 @@ const reportOf = (drain: Drain, progress: DrainProgress, durationMs: number): Dr
   return {
     gaps,
     connections: progress.connections,
-    requestsFailed: progress.requestsFailed + (progress.lost === null ? 0 : lostInAll(progress.lost)),
+    requestsFailed: failedInAll(progress),
     phases: progress.phases,
     moves: drain.moves,
     durationMs: Math.max(0, Math.round(durationMs)),

@@ -3,9 +3,12 @@ import { count, isoTime, milliseconds, pageSchema } from '../parts.ts'
 import { DRAIN_PHASES, DRAIN_STATES, DRAIN_STEP_PHASES } from '../states.ts'
 import { strategySchema } from '../strategy.ts'
 
+/** Most programs hold no tunnels and no pushes, and some do not count requests: what nobody counted is null, and never 0. */
+const counted = count.nullable()
+
 export const remainingSchema = z
-  .object({ connections: count, requests: count, tunnels: count, pushes: count })
-  .meta({ id: 'Remaining' })
+  .object({ connections: count, requests: counted, tunnels: counted, pushes: counted })
+  .meta({ id: 'Remaining', description: 'What a node holds; null of each that it does not count' })
 export type Remaining = z.infer<typeof remainingSchema>
 
 /**
@@ -68,9 +71,11 @@ export type DrainMove = z.infer<typeof drainMoveSchema>
 export const drainReportSchema = z
   .object({
     gaps: gapStatisticsSchema,
-    connections: z.object({ finished: count, aborted: count }),
-    requestsFailed: count.describe(
-      'Requests refused or failed as visitors saw them because of the drain: at the drained nodes, and at relays elsewhere that were asked for a host whose former owner was one of them',
+    connections: z
+      .object({ finished: counted, aborted: counted })
+      .describe('At the nodes that count them; null where none of the nodes does'),
+    requestsFailed: counted.describe(
+      'Requests refused or failed as visitors saw them because of the drain: at the drained nodes, and at relays elsewhere that were asked for a host whose former owner was one of them. Null where none of the drained nodes counts them',
     ),
     phases: z
       .array(

@@ -151,6 +151,22 @@ describe('a drain in mode exit', () => {
     expect(fleet.nodes().map((node) => node.intent)).not.toContain('drain')
   })
 
+  it('lets a process serve tunnels again that died when it had heard no more than that it takes none', async () => {
+    const { fleet, desk } = await open()
+    const call = fleet.call.bind(fleet)
+    fleet.call = (id, method, path, body) => {
+      if (path === '/drain') fleet.kill(id)
+      return call(id, method, path, body)
+    }
+    const { id } = await desk.create({ ...drainOf('fra'), strategy: { mode: 'exit' } }, ana)
+    const exited = { outcome: 'exited' }
+    expect((await bench.until(id, 'drained')).steps).toMatchObject([exited, exited])
+    fleet.start('fra-1', { keepsWish: true })
+    expect(fleet.get('fra-1').health.relay?.cordoned).toBe(true)
+    await expect.poll(() => fleet.get('fra-1').health.relay?.cordoned).toBe(false)
+    await expect.poll(() => fleet.nodes().find((node) => node.id === 'fra-1')?.intent).toBe('serving')
+  })
+
   it('does not take one lost answer for the end of a node with 500 open connections', async () => {
     const { desk, fleet } = await open()
     const node = fleet.get('fra-1')

@@ -71,6 +71,29 @@ it('lets go of the listeners of an Envoy that is to exit, and sees it end', { ti
   expect(['empty', 'exited']).toContain(drained.steps[0]?.outcome)
 })
 
+it('says what an Envoy that let go of its listeners needs, also after a restart of the collector', {
+  timeout: 90_000,
+}, async () => {
+  const { rig, admin } = await start()
+  const { id } = await rig.collector.drains.create({ ...ORDER, strategy: { mode: 'exit' as const } }, ana)
+  await expect
+    .poll(async () => (await rig.drain(id)).note, soon)
+    .toBe('Waiting for 5 connections of envoy-1 to end')
+  await rig.restart()
+  const { version } = await rig.drain(id)
+  await rig.collector.drains.act(id, 'abort', { version, end: 'serving' }, bo)
+  await expect
+    .poll(async () => (await rig.drain(id)).note, soon)
+    .toBe('envoy-1 has let go of its listeners, which cannot be undone; start that Envoy again')
+  // Whoever tells it that it is healthy does not give it listeners.
+  await fetch(`${admin.url}/healthcheck/ok`, { method: 'POST' })
+  await expect.poll(() => rig.collector.node('envoy-1')?.state, soon).toBe('up')
+  expect((await rig.drain(id)).state).toBe('aborting')
+  admin.restart(0, '1s')
+  await rig.until(id, 'aborted')
+  expect(admin.calls.filter((call) => call === 'POST /healthcheck/ok')).toHaveLength(1)
+})
+
 it('takes a restart of the collector in the middle of an exit for no exit of the Envoy', {
   timeout: 90_000,
 }, async () => {

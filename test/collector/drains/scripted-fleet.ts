@@ -91,6 +91,8 @@ export class ScriptedFleet implements DrainFleet {
   delayMs = 0
   /** What a drain of any node can prove. */
   proof: 'counted' | 'none' = 'counted'
+  /** Called when a drain has taken a node. */
+  onDrain: (id: string) => void = () => undefined
   readonly #intents = new Map<string, Node['intent']>()
   readonly #listeners = new Set<(event: FleetEvent) => void>()
 
@@ -290,6 +292,7 @@ export class ScriptedFleet implements DrainFleet {
         return { status: 409, body: { error: { message: `held by ${drain.drainId}` } } }
       drain.drainId = order.drainId
       node.health.state = 'drained'
+      this.onDrain(id)
       if (!this.hostsStay) this.moveHosts(id)
       if (order.mode === 'exit') {
         // Done as wished: it forgets its wish before it ends.

@@ -1,5 +1,5 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
-import { type Asked, type DrainVerbs, type Observation, unread } from '../adapter.ts'
+import { type Asked, type DrainVerbs, type Observation, type ResumeOrder, unread } from '../adapter.ts'
 import { authHeaders, explained } from '../basic-auth.ts'
 import type { HttpProbe } from '../http-probe.ts'
 import { pathBelow } from '../request-path.ts'
@@ -8,6 +8,11 @@ import type { EnvoyTarget } from './target.ts'
 
 /** Of one call, or one look. */
 const CALL_TIMEOUT_MS = 3_000
+
+const gone = (id: string): Asked => ({
+  kind: 'refused',
+  why: `${id} has let go of its listeners, which cannot be undone; start that Envoy again`,
+})
 
 /**
  * How an Envoy is drained: it fails the health checks of whoever sends it traffic, and closes what it answers. New connections stay
@@ -41,19 +46,23 @@ export class EnvoyVerbs implements DrainVerbs {
     return exited
   }
 
-  async resume(): Promise<Asked> {
+  async resume({ isEnding }: Pick<ResumeOrder, 'isEnding'>): Promise<Asked> {
     const look = await this.#look()
     if (look.facts === undefined) return this.#notRead(look)
     const { id } = this.#target()
     const { epoch } = look.facts
-    if (this.#looks.isExiting(id, epoch))
-      return {
-        kind: 'refused',
-        why: `${id} has let go of its listeners, which cannot be undone; start it again`,
-      }
+    // The drain remembers it beyond our own process.
+    if (isEnding === true) this.#looks.exits(id, epoch)
+    if (this.#looks.isExiting(id, epoch)) return gone(id)
     const asked = await this.#post('/healthcheck/ok')
     if (asked.kind === 'accepted') this.#looks.orders.took(id, epoch, 'back')
     return asked
+  }
+
+  /** Somebody may have told it that it is healthy: without listeners it takes nothing all the same. */
+  async ready({ isEnding }: Pick<ResumeOrder, 'isEnding'>): Promise<Asked> {
+    const { id } = this.#target()
+    return isEnding === true ? gone(id) : { kind: 'accepted' }
   }
 
   async observe(): Promise<Observation> {

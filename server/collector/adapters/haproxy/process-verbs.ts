@@ -75,10 +75,12 @@ export class ProcessVerbs implements DrainVerbs {
   }
 
   /** It serves from its first open frontend on; it is back when all that were disabled here are open. */
-  async ready(): Promise<Asked> {
+  async ready({ kept }: Pick<ResumeOrder, 'kept'>): Promise<Asked> {
     const { id } = this.#telling.target
     const seen = await this.#telling.see()
     if (seen.kind !== 'seen') return seen
+    // The collector's next process knows by this alone which frontends were closed here.
+    if (kept !== undefined) this.#parts.looks.frontends.takeBack(id, seen.facts.epoch, kept)
     const known = this.#known(seen.look)
     const closed = this.#closed(seen.look).filter((name) => known?.has(name))
     if (closed.length === 0) return ACCEPTED

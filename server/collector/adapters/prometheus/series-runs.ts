@@ -1,5 +1,6 @@
 import type { CountByPart, CounterName } from '../facts.ts'
 import { OwnPolls } from '../own-polls.ts'
+import { RunNames } from '../runs.ts'
 import type { SeriesCounts } from './facts.ts'
 
 /** What one answer says about which run of the process gave it, and what that has counted. */
@@ -51,7 +52,7 @@ export class SeriesRuns {
   readonly #runs = new Map<string, Run>()
   /** Polls that were sent since the last answer. */
   readonly #asked = new Map<string, number>()
-  #told = 0
+  readonly #names = new RunNames()
 
   /** The program was asked, whatever becomes of the answer. */
   ask(id: string): void {
@@ -106,7 +107,7 @@ export class SeriesRuns {
   #begin({ at, saidS, epoch, uptimeMs, startedS, writerStartedS }: SeriesEvidence): Run {
     return {
       polls: new Map(),
-      epoch: epoch ?? `seen-${at}-${++this.#told}`,
+      epoch: epoch ?? this.#names.next(at),
       named: epoch,
       saidS,
       uptimeMs,

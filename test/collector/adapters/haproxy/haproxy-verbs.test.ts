@@ -108,7 +108,7 @@ describe.skipIf(!hasHaproxy)('one server behind HAProxy', () => {
     expect(await served()).toEqual(['two'])
     expect(await verbs.resume(BACK)).toEqual({ kind: 'accepted' })
     expect(await verbs.resume(BACK)).toEqual({ kind: 'accepted' })
-    expect(await verbs.ready?.()).toEqual({ kind: 'accepted' })
+    expect(await verbs.ready?.(BACK)).toEqual({ kind: 'accepted' })
     expect((await facts()).state).toBe('serving')
     expect(await served()).toEqual(['one', 'two'])
   })
@@ -153,7 +153,7 @@ describe.skipIf(!hasHaproxy)('one server behind HAProxy', () => {
     })
     const { verbs } = verbsOf(node({ backend: 'web', server: 'web-1' }))
     await haproxy.kill()
-    for (const asked of [await verbs.drain(ORDER), await verbs.resume(BACK), await verbs.ready?.()])
+    for (const asked of [await verbs.drain(ORDER), await verbs.resume(BACK), await verbs.ready?.(BACK)])
       expect(asked).toEqual({ kind: 'unheard', why: expect.stringContaining('HAProxy does not run') })
     expect(await verbs.observe()).toEqual({ facts: null, silent: true, refused: true })
   })
@@ -211,7 +211,7 @@ describe.skipIf(!hasHaproxy)('a whole HAProxy', () => {
       expect(await facts()).toMatchObject({ state: 'drained', gauges: { connections: 0 } }),
     )
     expect(await verbs.resume(BACK)).toEqual({ kind: 'accepted' })
-    expect(await verbs.ready?.()).toEqual({ kind: 'accepted' })
+    expect(await verbs.ready?.(BACK)).toEqual({ kind: 'accepted' })
     expect(await facts()).toMatchObject({ state: 'serving', problems: [] })
     expect(await served()).toEqual(['one', 'two'])
     expect(await ask(other)).toMatch(/^(one|two)$/)
@@ -223,7 +223,7 @@ describe.skipIf(!hasHaproxy)('a whole HAProxy', () => {
     await haproxy.type('disable frontend shop')
     expect((await facts()).problems).toEqual(['1 frontend is disabled: shop'])
     // Of one that nobody drained nothing is opened.
-    expect(await verbs.ready?.()).toEqual({ kind: 'accepted' })
+    expect(await verbs.ready?.(BACK)).toEqual({ kind: 'accepted' })
     expect(await ask(other)).toBe('')
     const asked = await verbs.drain(ORDER)
     expect((await facts()).state).toBe('drained')
@@ -257,8 +257,11 @@ describe.skipIf(!hasHaproxy)('a whole HAProxy', () => {
     const { verbs } = verbsOf(node())
     await verbs.drain(ORDER)
     await haproxy.type('enable frontend shop')
-    expect(await verbs.ready?.()).toEqual({ kind: 'refused', why: 'web-1 is back but for 1 frontend: site' })
-    expect(await verbs.ready?.()).toEqual({ kind: 'accepted' })
+    expect(await verbs.ready?.(BACK)).toEqual({
+      kind: 'refused',
+      why: 'web-1 is back but for 1 frontend: site',
+    })
+    expect(await verbs.ready?.(BACK)).toEqual({ kind: 'accepted' })
     expect(await ask(port)).not.toBe('')
   })
 

@@ -74,7 +74,7 @@ describe('the verbs of a Tidegate node', () => {
     const verbs = verbsOf(() => `${url}/at/a/path`)
     expect(await verbs.cordon(cordon)).toEqual({ kind: 'accepted' })
     url = after
-    for (const ask of [verbs.drain(order), verbs.resume(back), verbs.ready()])
+    for (const ask of [verbs.drain(order), verbs.resume(back), verbs.ready(back)])
       expect(await ask).toEqual({ kind: 'accepted' })
     expect(await verbs.observe()).toMatchObject({ facts: { state: 'serving', epoch: 'run1' } })
     const common = 'Bearer secret'
@@ -104,7 +104,7 @@ describe('the verbs of a Tidegate node', () => {
           ? verbs.cordon(cordon)
           : verb === 'resume'
             ? verbs.resume(back)
-            : verbs.ready()
+            : verbs.ready(back)
     expect((await asked).kind).toBe(kind)
   })
 
@@ -141,7 +141,7 @@ describe('the verbs of a Tidegate node', () => {
     const dying = await listen(createTcpServer((socket) => socket.on('data', () => socket.destroy())))
     for (const url of [dying, await gone()]) {
       const verbs = verbsOf(url)
-      for (const ask of [verbs.cordon(cordon), verbs.drain(order), verbs.resume(back), verbs.ready()])
+      for (const ask of [verbs.cordon(cordon), verbs.drain(order), verbs.resume(back), verbs.ready(back)])
         expect(await ask).toMatchObject({ kind: 'unheard', why: expect.stringContaining('fra-1') })
     }
   })
