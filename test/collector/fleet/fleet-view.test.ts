@@ -52,6 +52,7 @@ const drainingIn = async (drains: Drain[]): Promise<string[]> => {
   const view = new LiveFleetView({
     fleet,
     announced: () => ({ nodes: new Map(), regions: new Map() }),
+    inMaintenance: () => false,
     activeDrains: () => drains,
   })
   return IDS.filter((id) => view.node(id)?.draining)
