@@ -13,26 +13,29 @@ const rootFlags = [
   '--no-first-run',
 ]
 
-/** Stories that wait for processes, receivers and drains most of their time, with few pages or none. */
+/** Stories that wait for processes, receivers and drains most of their time: they go beside those that measure pages. */
 const WAITING = [
-  '**/survive.spec.ts',
   '**/command-line.spec.ts',
-  '**/notify.spec.ts',
-  '**/mixed-drain.spec.ts',
+  '**/configured.spec.ts',
+  '**/drain.spec.ts',
   '**/investigate.spec.ts',
+  '**/maintenance.spec.ts',
+  '**/mixed-drain.spec.ts',
+  '**/notify.spec.ts',
+  '**/survive.spec.ts',
 ]
 
 export default defineConfig({
   testDir: 'e2e',
   testMatch: '**/*.spec.ts',
   outputDir: process.env.TIDEGATE_TEST_RESULTS ?? 'test-results',
-  // Each story has a whole fleet. Those with a browser go one after the other, or they would measure each other; those that start,
-  // kill and stop processes wait most of the time, and go beside them.
-  workers: 3,
+  // Each story has a whole fleet. Those that measure pages go one after the other, or they would measure each other; those that
+  // start, kill and stop processes wait most of the time, and go beside them.
+  workers: 4,
   fullyParallel: false,
   projects: [
     { name: 'pages', testIgnore: WAITING, workers: 1 },
-    { name: 'waiting', testMatch: WAITING, fullyParallel: true, workers: 2 },
+    { name: 'waiting', testMatch: WAITING, fullyParallel: true, workers: 3 },
   ],
   // A test that passes the second time has found a race, and a race is what these tests are for.
   retries: 0,

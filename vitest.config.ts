@@ -8,8 +8,8 @@ export default defineConfig({
     environment: 'node',
     // Processes, not threads: embedded nodes start worker threads of their own, and a leaked handle then shows.
     pool: 'forks',
-    // One more than the cores of a small machine: most of these tests wait for sockets.
-    maxWorkers: 3,
+    // Twice the cores of a small machine: most of these tests wait for sockets.
+    maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     restoreMocks: true,

@@ -35,6 +35,8 @@ if (!isMainThread && workerData?.config?.id === ${JSON.stringify(node)})
   )}`
 
 test.describe('a fleet of one’s own', () => {
+  // One fleet for all of it, in this order.
+  test.describe.configure({ mode: 'default' })
   let folder: string
   let remote: ChildProcess
   let foreign: Awaited<ReturnType<typeof startForeign>>

@@ -8,6 +8,8 @@ import { test } from './story.ts'
 import { Tidegate } from './tidegate.ts'
 
 test.describe('an operator who announces maintenance', () => {
+  // One fleet for all of it, in this order.
+  test.describe.configure({ mode: 'default' })
   let tidegate: Tidegate
   let operator: Operator
   let viewer: Operator
