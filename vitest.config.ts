@@ -10,8 +10,11 @@ export default defineConfig({
     pool: 'forks',
     // Twice the cores of a small machine: most of these tests wait for sockets.
     maxWorkers: 4,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // How long a broken thing is waited for; a machine that is shared must not fail a thing that works.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
+    setupFiles: ['test/patience.ts'],
     restoreMocks: true,
     unstubEnvs: true,
   },

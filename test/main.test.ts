@@ -201,7 +201,7 @@ embedded:
     writeFileSync(join(data, 'tidegate.db'), Buffer.alloc(64 * 1024, 'no database at all '))
     const { child, proxied, waits } = await start()
     await waits()
-    expect(await proxied()).toBe('served')
+    await expect.poll(proxied).toBe('served')
     child.kill('SIGTERM')
     expect(await once(child, 'close')).toEqual([0, null])
   }, 60_000)

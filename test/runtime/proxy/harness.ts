@@ -21,9 +21,9 @@ export interface Seen {
 
 /** Waits until `check` holds; the test's own timeout is the limit. */
 export const until = async (check: () => boolean, what = 'the condition'): Promise<void> => {
-  const giveUpAt = performance.now() + 10_000
+  const giveUpAt = performance.now() + 30_000
   while (!check()) {
-    if (performance.now() > giveUpAt) throw new Error(`${what} did not come true within 10 s`)
+    if (performance.now() > giveUpAt) throw new Error(`${what} did not come true within 30 s`)
     await sleep(2)
   }
 }
