@@ -3,7 +3,13 @@ import type { NotificationKind, NotificationState, Page, TimelineItem } from '..
 import type { Connection, Run, SqlRow, SqlValue } from './connection.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import { putTimelineItem } from './incidents.ts'
-import type { ChannelFigures, NotificationChange, OutboxPlan, StoredNotification } from './store.ts'
+import type {
+  ChannelFigures,
+  HeldBackSummary,
+  NotificationChange,
+  OutboxPlan,
+  StoredNotification,
+} from './store.ts'
 
 /** Rows of one incident that a plan is made from; far more than a conversation has. */
 const maxOfIncident = 500
@@ -155,17 +161,76 @@ export const readConversations = async (
   return rows.map(rowOf)
 }
 
-/** Held back by a channel for a summary, oldest first. */
-export const readHeldBack = async (
+/** Incidents that a summary names one by one, at most. */
+const namedOfSummary = 200
+
+/** Of one incident in one channel: the last that summaries told. */
+const lastOfSummaries = `"id" = (SELECT MAX("id") FROM "notifications" AS "later" WHERE "later"."incidentId" = "notifications"."incidentId"
+  AND "later"."channel" = "notifications"."channel" AND "later"."state" = 'silenced' AND "later"."sentAt" IS NOT NULL)`
+const unresolved = `SELECT "id" FROM "incidents" WHERE "state" <> 'resolved'`
+
+/**
+ * Takes what a channel left to a summary for told, at `now` (epoch ms), and answers what that is. The end of an incident that has been
+ * reopened since is none.
+ */
+export const takeHeldBack = (
   connection: Connection,
-  channel: string,
-  reason: string,
-): Promise<StoredNotification[]> => {
-  const { rows } = await connection.query(
-    `SELECT ${columns} FROM "notifications" WHERE "channel" = ? AND "state" = 'silenced' AND "reason" = ? ORDER BY "id" LIMIT 1000`,
-    [channel, reason],
-  )
-  return rows.map(rowOf)
+  { channel, reason, now }: { channel: string; reason: string; now: number },
+): Promise<HeldBackSummary> =>
+  connection.transaction(async (run) => {
+    const left = '"channel" = ? AND "reason" = ? AND "state" = \'silenced\''
+    await run(
+      `UPDATE "notifications" SET "reason" = 'the incident was reopened before its end was told'
+       WHERE ${left} AND "sentAt" IS NULL AND "kind" = 'recovered' AND "incidentId" IN (${unresolved})`,
+      [channel, reason],
+    )
+    await run(`UPDATE "notifications" SET "sentAt" = ? WHERE ${left} AND "sentAt" IS NULL`, [
+      Math.trunc(now),
+      channel,
+      reason,
+    ])
+    const { rows: incidents } = await run(
+      `SELECT "incidentId", "incidentId" IN (${unresolved}) AS "open" FROM "notifications" WHERE ${left} AND "incidentId" IS NOT NULL
+       GROUP BY "incidentId" ORDER BY "open" DESC, "incidentId"`,
+      [channel, reason],
+    )
+    const { rows: kinds } = await run(
+      `SELECT SUM("kind" <> 'recovered') AS "messages", SUM("kind" = 'recovered') AS "ends" FROM "notifications" WHERE ${left}`,
+      [channel, reason],
+    )
+    const { rows: still } = await run(
+      `SELECT COUNT(*) AS "count" FROM "notifications" WHERE "channel" = ? AND "state" = 'silenced' AND "sentAt" IS NOT NULL
+         AND "kind" <> 'recovered' AND "incidentId" IN (${unresolved}) AND ${lastOfSummaries}`,
+      [channel],
+    )
+    return {
+      ids: incidents.slice(0, namedOfSummary).map(({ incidentId }) => String(incidentId)),
+      incidents: incidents.length,
+      open: incidents.filter(({ open }) => Number(open) === 1).length,
+      messages: Number(kinds[0]?.messages ?? 0),
+      ends: Number(kinds[0]?.ends ?? 0),
+      stillOpen: Number(still[0]?.count ?? 0),
+    }
+  })
+
+/**
+ * A summary is over. Where it was told, what was left to it too late is told by itself from `now` (epoch ms) on; where it was not, nothing
+ * of it was told.
+ */
+export const endHeldBack = async (
+  connection: Connection,
+  { channel, reason, isTold, now }: { channel: string; reason: string; isTold: boolean; now: number },
+): Promise<void> => {
+  await (isTold
+    ? connection.query(
+        `UPDATE "notifications" SET "state" = 'waiting', "nextAttemptAt" = ?, "reason" = 'it was too late for its summary'
+         WHERE "channel" = ? AND "reason" = ? AND "state" = 'silenced' AND "sentAt" IS NULL`,
+        [Math.trunc(now), channel, reason],
+      )
+    : connection.query(
+        `UPDATE "notifications" SET "sentAt" = NULL WHERE "channel" = ? AND "reason" = ? AND "state" = 'silenced'`,
+        [channel, reason],
+      ))
 }
 
 /** Lets what waits for its next attempt be tried at `now`; what waits for its first keeps its time. */
@@ -216,7 +281,7 @@ export const readChannelFigures = async (
   const { rows } = await connection.query(
     `SELECT "channel",
        SUM(CASE WHEN "state" IN ('waiting', 'sending') OR ("state" = 'silenced' AND "nextAttemptAt" IS NOT NULL) THEN 1 ELSE 0 END) AS "waiting",
-       SUM(CASE WHEN "sentAt" > ? AND "sentAt" <= ? AND "kind" <> 'test' THEN 1 ELSE 0 END) AS "sentLastHour",
+       SUM(CASE WHEN "sentAt" > ? AND "sentAt" <= ? AND "kind" <> 'test' AND "state" = 'sent' THEN 1 ELSE 0 END) AS "sentLastHour",
        MAX("sentAt") AS "lastSentAt",
        MAX(CASE WHEN "kind" = 'summary' THEN "sentAt" END) AS "lastSummaryAt",
        MAX(CASE WHEN "kind" = 'summary' AND "state" = 'waiting' AND "attempts" = 0 THEN "id" END) AS "waitingSummaryId",

@@ -43,15 +43,16 @@ import {
   addNotification,
   advanceNotifications,
   claimNotification,
+  endHeldBack,
   expireNotifications,
   hurryNotifications,
   planNotifications,
   readChannelFigures,
   readConversations,
   readDue,
-  readHeldBack,
   readNotifications,
   settleNotification,
+  takeHeldBack,
   writeOutbox,
 } from './notifications.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
@@ -62,6 +63,7 @@ import type {
   ChannelFigures,
   EventFilter,
   EventInput,
+  HeldBackSummary,
   HistoryDocument,
   HistoryEnd,
   HistoryState,
@@ -301,8 +303,12 @@ export class SqliteStore implements Store {
     return readConversations(this.#database.connection, incidentIds)
   }
 
-  heldBackNotifications(channel: string, reason: string): Promise<StoredNotification[]> {
-    return readHeldBack(this.#database.connection, channel, reason)
+  takeHeldBack(held: Parameters<Store['takeHeldBack']>[0]): Promise<HeldBackSummary> {
+    return takeHeldBack(this.#database.connection, held)
+  }
+
+  endHeldBack(held: Parameters<Store['endHeldBack']>[0]): Promise<void> {
+    return endHeldBack(this.#database.connection, held)
   }
 
   hurryNotifications(channel: string, now: number): Promise<void> {

@@ -168,6 +168,20 @@ export type OutboxPlan = (known: readonly StoredNotification[]) => {
   change: readonly NotificationChange[]
 }
 
+/** What a summary is to tell, as it is when it is asked for. */
+export interface HeldBackSummary {
+  /** Incidents, those that are open first; of many only the first. */
+  ids: readonly string[]
+  incidents: number
+  /** Of these, not over. */
+  open: number
+  /** Messages that were left to it: that something is wrong, and that something is over. */
+  messages: number
+  ends: number
+  /** Not over, of all that summaries of the channel have told. */
+  stillOpen: number
+}
+
 /** How a channel does, as far as the store knows. Times in epoch ms. */
 export interface ChannelFigures {
   waiting: number
@@ -302,8 +316,10 @@ export interface Store {
   ): Promise<boolean>
   /** What was sent or waits of these incidents, oldest first. */
   conversations(incidentIds: readonly string[]): Promise<StoredNotification[]>
-  /** What a channel held back for this reason. */
-  heldBackNotifications(channel: string, reason: string): Promise<StoredNotification[]>
+  /** Takes what a channel left to a summary for told at `now`, and answers what that is. Asked again it answers the same. */
+  takeHeldBack(held: { channel: string; reason: string; now: number }): Promise<HeldBackSummary>
+  /** That summary was told, or given up: then nothing of it was told. What came too late for it waits for an attempt of its own. */
+  endHeldBack(held: { channel: string; reason: string; isTold: boolean; now: number }): Promise<void>
   /** What waits for another attempt is tried at `now`. */
   hurryNotifications(channel: string, now: number): Promise<void>
   /** Whatever waits is due so many ms earlier: the clock was set back. */

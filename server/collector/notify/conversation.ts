@@ -1,7 +1,7 @@
 import { type ChannelConfig, type Incident, type NotificationKind, SEVERITIES } from '../../contract/index.ts'
 import type { NotificationChange, OutboxPlan, StoredNotification } from '../../store/store.ts'
 import { REOPEN_MS } from '../incidents/folding.ts'
-import { nextId } from './next-id.ts'
+import { newRow } from './new-row.ts'
 import { isRouted } from './routes.ts'
 
 // What one channel was told of one incident, and what it is to be told next. Pure; times in epoch ms.
@@ -90,27 +90,6 @@ export const changeBetween = (before: Incident | null, after: Incident): Change 
   return Object.values(change).some(Boolean) ? change : null
 }
 
-const newRow = (
-  channel: string,
-  incidentId: string,
-  kind: NotificationKind,
-  reason: string,
-  times: { now: number; due: number },
-): StoredNotification => ({
-  id: nextId(times.now),
-  channel,
-  kind,
-  incidentId,
-  reason,
-  state: 'waiting',
-  attempts: 0,
-  nextAttemptAt: Math.trunc(times.due),
-  lastError: null,
-  createdAt: Math.trunc(times.now),
-  sentAt: null,
-  message: null,
-})
-
 const dropped = ({ id }: StoredNotification, reason: string): NotificationChange => ({
   id,
   state: 'silenced',
@@ -166,7 +145,9 @@ const tell = (
     return
   }
   const kind = isTold || mayBeTold ? 'updated' : 'opened'
-  into.add.push(newRow(channel.name, after.id, kind, reasonOf(change, after), { now, due }))
+  into.add.push(
+    newRow({ channel: channel.name, kind, incidentId: after.id }, reasonOf(change, after), { now, due }),
+  )
 }
 
 /** It is over. */
@@ -182,7 +163,9 @@ const end = (
   if (!channel.recovery || !(isTold || mayBeTold)) return
   const due = count >= FLAPPING_FROM ? now + REOPEN_MS : now
   const reason = `incident resolved: ${after.title}`
-  into.add.push(newRow(channel.name, after.id, 'recovered', reason, { now, due }))
+  into.add.push(
+    newRow({ channel: channel.name, kind: 'recovered', incidentId: after.id }, reason, { now, due }),
+  )
 }
 
 /** Somebody takes care: it is not repeated, and who pages people is told to stop. */
@@ -196,7 +179,9 @@ const calm = (
       into.change.push(dropped(row, `the incident was ${after.state} before it was repeated`))
   if (!change.acknowledged || channel.kind !== 'pagerduty' || !(isTold || mayBeTold)) return
   const reason = `acknowledged by ${after.acknowledgedBy ?? 'somebody'}`
-  into.add.push(newRow(channel.name, after.id, 'acknowledged', reason, { now, due: now }))
+  into.add.push(
+    newRow({ channel: channel.name, kind: 'acknowledged', incidentId: after.id }, reason, { now, due: now }),
+  )
 }
 
 const rowsOf = (rows: readonly StoredNotification[], channel: string): StoredNotification[] =>
@@ -248,10 +233,14 @@ export const repeatsOf = (
   // Asked again of what is stored at that moment: another collector may have been first.
   return (known) => ({
     add: dueIn(known).map(({ name, repeatHours }) =>
-      newRow(name, incident.id, 'repeated', `still open after ${repeatHours} h without a word`, {
-        now,
-        due: now,
-      }),
+      newRow(
+        { channel: name, kind: 'repeated', incidentId: incident.id },
+        `still open after ${repeatHours} h without a word`,
+        {
+          now,
+          due: now,
+        },
+      ),
     ),
     change: [],
   })

@@ -1,22 +1,18 @@
 import { ulid } from 'ulid'
-import {
-  AppError,
-  CHANNEL_MESSAGES_PER_HOUR,
-  type ChannelConfig,
-  type Incident,
-  type LivePublisher,
-  type TimelineItem,
-} from '../../contract/index.ts'
+import { AppError, type ChannelConfig, type Incident, type LivePublisher } from '../../contract/index.ts'
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
-import type { ChannelFigures, NotificationChange, Store, StoredNotification } from '../../store/store.ts'
+import type { ChannelFigures, Store, StoredNotification } from '../../store/store.ts'
 import { within } from '../../time/deadline.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { isTelling } from './conversation.ts'
 import { Lane } from './lane.ts'
-import { channelWords, incidentMessage, type Message, summaryMessage, testMessage } from './message.ts'
-import { nextId } from './next-id.ts'
+import { Ledger } from './ledger.ts'
+import { channelWords, incidentMessage, type Message, testMessage } from './message.ts'
 import type { Outcome } from './outcome.ts'
 import type { SilencedBy } from './silence.ts'
+import { type Share, Summaries, shareOf } from './summaries.ts'
+import { Trial } from './trial.ts'
 
 export type CourierStore = Pick<
   Store,
@@ -24,7 +20,9 @@ export type CourierStore = Pick<
   | 'dueNotifications'
   | 'claimNotification'
   | 'settleNotification'
-  | 'heldBackNotifications'
+  | 'conversations'
+  | 'takeHeldBack'
+  | 'endHeldBack'
   | 'hurryNotifications'
   | 'advanceNotifications'
   | 'expireNotifications'
@@ -60,49 +58,9 @@ const TIMES: CourierTimes = {
 const GIVE_UP_MS = 24 * 3_600_000
 const GIVE_UP_ATTEMPTS = 8
 const GIVEN_UP = 'given up: it could not be sent within 24 h'
-/** Why a message was held back; by it the summary finds what it is to tell. */
-const heldBackFor = (summaryId: string): string =>
-  `held back: more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour, told in summary ${summaryId}`
 /** Messages looked at in one go. */
 const MAX_DUE = 200
-/** A step of the clock below this is no step: NTP moves it by less. */
-const STEP_MS = 2_000
 const CLOSE_MS = 5_000
-
-/** What a channel has had of its hour. */
-interface Share {
-  sent: number
-  lastSummaryAt: number | null
-  /** The summary that waits for its time. */
-  summaryId: string | null
-}
-
-const shareOf = (figures: ChannelFigures | undefined): Share => ({
-  sent: figures?.sentLastHour ?? 0,
-  lastSummaryAt: figures?.lastSummaryAt ?? null,
-  summaryId: figures?.waitingSummaryId ?? null,
-})
-
-/** A message that no incident asks for; due at once. */
-const newNotification = (
-  channel: string,
-  kind: 'summary' | 'test',
-  reason: string,
-  at: number,
-): StoredNotification => ({
-  id: nextId(at),
-  channel,
-  kind,
-  incidentId: null,
-  reason,
-  state: 'waiting',
-  attempts: 0,
-  nextAttemptAt: at,
-  lastError: null,
-  createdAt: at,
-  sentAt: null,
-  message: null,
-})
 
 export interface CourierOptions {
   store: CourierStore
@@ -132,12 +90,22 @@ export class Courier {
   readonly #stop = new AbortController()
   readonly #running = new Set<Promise<void>>()
   #stored = new Map<string, ChannelFigures>()
-  #clockOffset: number | null = null
+  readonly #ledger: Ledger
+  readonly #summaries: Summaries
+  readonly #trial: Trial
+  readonly #clock: ClockWatch
   #isResumed = false
 
   constructor(options: CourierOptions) {
     this.#options = options
-    this.#times = { ...TIMES, ...options.times }
+    const times = { ...TIMES, ...options.times }
+    this.#times = times
+    const owner = this.#owner
+    this.#ledger = new Ledger({ ...options, owner })
+    const ledger = this.#ledger
+    this.#summaries = new Summaries({ ...options, ledger, times })
+    this.#trial = new Trial({ ...options, ledger, owner, times })
+    this.#clock = new ClockWatch(options)
   }
 
   lanes(): readonly Lane[] {
@@ -201,43 +169,12 @@ export class Courier {
 
   /** One test, now, whatever else waits. Throws `ERR_NOT_FOUND`, `ERR_CONFLICT` where the channel is busy. */
   async test(name: string, actor: string): Promise<{ row: StoredNotification; answer: string | null }> {
-    const { store, now, url, log } = this.#options
     const lane = this.#lanes.get(name)
     if (lane === undefined) throw new AppError('ERR_NOT_FOUND', `There is no channel ${name}`, { id: name })
-    const at = now()
-    const row = newNotification(name, 'test', `test by ${actor}`, at)
-    const { id } = row
-    if (lane.isBusy)
-      throw new AppError('ERR_CONFLICT', `A message is on its way by ${name}; try again in a few seconds`, {
-        id: name,
-      })
-    lane.isBusy = true
-    try {
-      await store.addNotification(row)
-      const message = testMessage({ id, channel: name, now: at, url }, lane.config.kind, actor)
-      const claim = { id, owner: this.#owner, now: at, leaseMs: this.#times.leaseMs }
-      if (!(await store.claimNotification({ ...claim, message: JSON.stringify(message) })))
-        throw new AppError('ERR_CONFLICT', 'Another collector took the test', { id })
-      const outcome = await this.#attempt(lane, message)
-      const isMended = outcome.state === 'sent' && lane.failingSince !== null
-      lane.saw(outcome, now())
-      if (isMended) this.#hurry(name)
-      const isSent = outcome.state === 'sent'
-      const change: NotificationChange = {
-        id,
-        state: isSent ? 'sent' : 'failed',
-        nextAttemptAt: null,
-        lastError: isSent ? null : outcome.error,
-        sentAt: isSent ? now() : null,
-      }
-      if (isSent) lane.figures.sent += 1
-      else lane.figures.failed += 1
-      await store.settleNotification(this.#owner, change, null)
-      log.info({ channel: name, state: change.state }, 'a notification was tried')
-      return { row: { ...row, ...change, attempts: 1 }, answer: outcome.answer }
-    } finally {
-      lane.isBusy = false
-    }
+    const wasFailing = lane.failingSince !== null
+    const told = await this.#trial.run(lane, actor)
+    if (wasFailing && told.row.state === 'sent') this.#hurry(name)
+    return told
   }
 
   /** Resolves when nothing is on its way. */
@@ -282,42 +219,37 @@ export class Courier {
     const { store, now } = this.#options
     const incident = row.incidentId === null ? null : await this.#options.incidentOf(row.incidentId)
     if (row.incidentId !== null && incident === null) {
-      await this.#settle(row, {
+      await this.#ledger.settle(row, {
         state: 'failed',
         nextAttemptAt: null,
         reason: 'the incident is not there any more',
       })
       return true
     }
-    if (incident !== null && isTelling(row.kind)) {
-      if (await this.#silence(row, incident)) return true
-      if (await this.#holdBack(lane, row, share)) return true
+    if (incident !== null) {
+      if (isTelling(row.kind) && (await this.#silence(row, incident))) return true
+      if (await this.#summaries.takes(lane, row, share)) return true
     }
-    const message = row.message ?? JSON.stringify(await this.#messageOf(row, incident))
+    // What is left to a summary from now on is left to the next one.
+    if (share.summaryId === row.id) share.summaryId = null
+    const message = await this.#messageOf(row, incident)
+    if (message === null) {
+      await this.#ledger.settle(row, {
+        state: 'silenced',
+        nextAttemptAt: null,
+        reason: 'nothing was left to tell in it',
+      })
+      return true
+    }
     const claim = { id: row.id, owner: this.#owner, now: now(), leaseMs: this.#times.leaseMs, message }
     if (!(await store.claimNotification(claim))) return true
-    const outcome = await this.#attempt(lane, JSON.parse(message) as Message)
+    const outcome = await lane.attempt(
+      JSON.parse(message) as Message,
+      this.#times.attemptMs,
+      this.#options.log,
+    )
     if (outcome.state === 'sent') share.sent += 1
     return this.#saw(lane, { ...row, attempts: row.attempts + 1 }, outcome)
-  }
-
-  async #attempt(lane: Lane, message: Message): Promise<Outcome> {
-    const { attemptMs } = this.#times
-    const late = (error: string): Outcome => ({
-      state: 'failed',
-      error,
-      answer: null,
-      isFinal: false,
-      retryAfterMs: null,
-    })
-    try {
-      return await within(attemptMs, (signal) => lane.channel.send(message, signal), {
-        late: () => late(`${lane.channel.target} did not answer within ${durationWords(attemptMs)}`),
-      })
-    } catch (error) {
-      this.#options.log.error({ err: error, channel: lane.config.name }, 'a channel threw')
-      return late('it could not be sent for a reason that the log has')
-    }
   }
 
   async #saw(lane: Lane, row: StoredNotification, outcome: Outcome): Promise<boolean> {
@@ -329,11 +261,12 @@ export class Courier {
     if (outcome.state === 'sent') {
       lane.figures.sent += 1
       const reason = row.state === 'silenced' ? `told later: it was ${row.reason}` : row.reason
-      await this.#settle(
+      await this.#ledger.settle(
         row,
         { state: 'sent', sentAt: at, nextAttemptAt: null, lastError: null, reason },
         `${channel} was told: ${reason}`,
       )
+      if (row.kind === 'summary') await this.#summaries.ended(row, true)
       return true
     }
     const isOver = outcome.isFinal || (at - row.createdAt >= GIVE_UP_MS && row.attempts >= GIVE_UP_ATTEMPTS)
@@ -342,11 +275,12 @@ export class Courier {
       lane.figures.failed += 1
       this.#options.log.error({ channel: row.channel, id: row.id, error }, 'a notification was given up')
       const reason = outcome.isFinal ? 'given up: the receiver refused it' : GIVEN_UP
-      await this.#settle(
+      await this.#ledger.settle(
         row,
         { state: 'failed', nextAttemptAt: null, lastError: error, reason },
         `${channel} could not be told, given up: ${error}`,
       )
+      if (row.kind === 'summary') await this.#summaries.ended(row, false)
       return true
     }
     lane.figures.retried += 1
@@ -354,7 +288,7 @@ export class Courier {
       { channel: row.channel, id: row.id, error, waitMs },
       'a notification was not taken',
     )
-    await this.#settle(
+    await this.#ledger.settle(
       row,
       { state: 'waiting', nextAttemptAt: at + Math.ceil(waitMs), lastError: error },
       `${channel} could not be told, tried again in ${durationWords(waitMs)}: ${error}`,
@@ -367,7 +301,7 @@ export class Courier {
     const { silencedBy, now } = this.#options
     const silence = silencedBy(incident, now())
     if (silence === null) return false
-    await this.#settle(
+    await this.#ledger.settle(
       row,
       {
         state: 'silenced',
@@ -379,34 +313,10 @@ export class Courier {
     return true
   }
 
-  /** True where the channel has had its share of the hour: this one is told in a summary. */
-  async #holdBack(lane: Lane, row: StoredNotification, share: Share): Promise<boolean> {
-    // A message that was tried is on its way already.
-    if (row.attempts > 0 || share.sent < CHANNEL_MESSAGES_PER_HOUR) return false
-    share.summaryId ??= await this.#addSummary(row.channel, share)
-    await this.#settle(
-      row,
-      { state: 'silenced', nextAttemptAt: null, reason: heldBackFor(share.summaryId) },
-      `${channelWords(lane.config)} is told in a summary: it had ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`,
-    )
-    lane.figures.heldBack += 1
-    return true
-  }
-
-  /** Answers its id. It is in the store before anything is left to it. */
-  async #addSummary(channel: string, { lastSummaryAt }: Share): Promise<string> {
-    const { store, now } = this.#options
-    const at = now()
-    const { summaryMs, nextSummaryMs } = this.#times
-    const next = lastSummaryAt === null ? 0 : Math.min(lastSummaryAt, at) + nextSummaryMs
-    const reason = `more than ${CHANNEL_MESSAGES_PER_HOUR} messages in an hour`
-    const row = newNotification(channel, 'summary', reason, at)
-    await store.addNotification({ ...row, nextAttemptAt: Math.max(at + summaryMs, next) })
-    return row.id
-  }
-
-  async #messageOf(row: StoredNotification, incident: Incident | null): Promise<Message> {
-    const { url, now, store } = this.#options
+  /** As it is sent, JSON; null where a summary has nothing left to say. */
+  async #messageOf(row: StoredNotification, incident: Incident | null): Promise<string | null> {
+    if (row.message !== null) return row.message
+    const { url, now } = this.#options
     const envelope = { id: row.id, channel: row.channel, now: now(), url }
     if (incident !== null) {
       const note =
@@ -415,59 +325,15 @@ export class Courier {
           : row.kind === 'updated'
             ? row.reason
             : null
-      return incidentMessage(envelope, row.kind, incident, note)
+      return JSON.stringify(incidentMessage(envelope, row.kind, incident, note))
     }
     // Its caller could not claim it and is gone: it is still a test, and no summary of nothing.
     if (row.kind === 'test') {
       const { kind } = this.#lanes.get(row.channel)?.config ?? { kind: 'webhook' as const }
-      return testMessage(envelope, kind, row.reason.replace(/^test by /, ''))
+      return JSON.stringify(testMessage(envelope, kind, row.reason.replace(/^test by /, '')))
     }
-    const told = await store.heldBackNotifications(row.channel, heldBackFor(row.id))
-    const ids = [...new Set(told.flatMap(({ incidentId }) => incidentId ?? []))].slice(0, 200)
-    const incidents = (await Promise.all(ids.map((id) => this.#options.incidentOf(id)))).filter(
-      (each) => each !== null,
-    )
-    return summaryMessage(envelope, { incidents, left: told.length, perHour: CHANNEL_MESSAGES_PER_HOUR })
-  }
-
-  /** Writes down what became of a message, with its row on the timeline; `title` null leaves that as it is. */
-  async #settle(
-    row: StoredNotification,
-    change: Omit<NotificationChange, 'id'>,
-    title: string | null = null,
-  ): Promise<void> {
-    const { store, live, now } = this.#options
-    const { id, channel, kind, incidentId, attempts } = row
-    const at = new Date(now()).toISOString()
-    const item: TimelineItem | null =
-      title === null || incidentId === null
-        ? null
-        : {
-            id: `notification:${id}`,
-            at,
-            receivedAt: at,
-            kind: 'notification',
-            source: channel,
-            title,
-            data: {
-              channel,
-              kind,
-              notificationId: id,
-              attempts,
-              state: change.state ?? row.state,
-              lastError: change.lastError ?? null,
-              nextAttemptAt:
-                change.nextAttemptAt === undefined || change.nextAttemptAt === null
-                  ? null
-                  : new Date(change.nextAttemptAt).toISOString(),
-            },
-          }
-    await store.settleNotification(
-      this.#owner,
-      { id, ...change },
-      item === null || incidentId === null ? null : { incidentId, row: item },
-    )
-    if (item !== null) live.changed(`incident:${incidentId}`)
+    const summary = await this.#summaries.messageOf(row, envelope)
+    return summary === null ? null : JSON.stringify(summary)
   }
 
   #hurry(name: string): void {
@@ -487,15 +353,11 @@ export class Courier {
 
   /** A clock that was set back would let everything wait for as long as it was wrong. */
   async #watchClock(): Promise<void> {
-    const { now, monotonic, store, log } = this.#options
-    const offset = now() - monotonic()
-    const back = this.#clockOffset === null ? 0 : this.#clockOffset - offset
-    if (back < STEP_MS) {
-      this.#clockOffset = Math.max(this.#clockOffset ?? offset, offset)
-      return
-    }
+    const { store, log } = this.#options
+    const back = this.#clock.setBackBy()
+    if (back === 0) return
     await store.advanceNotifications(back)
-    this.#clockOffset = offset
+    this.#clock.accept()
     log.warn({ ms: Math.round(back) }, 'the clock was set back; notifications wait no longer for it')
   }
 }

@@ -1,8 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ChannelConfig } from '../../contract/index.ts'
+import { durationWords } from '../../contract/words.ts'
+import type { Log } from '../../observe/log.ts'
 import { Backoff, EQUAL_JITTER } from '../../time/backoff.ts'
+import { within } from '../../time/deadline.ts'
 import type { Channel } from './channel.ts'
 import { openChannel } from './channels/registry.ts'
+import type { Message } from './message.ts'
 import type { Outcome } from './outcome.ts'
 
 /** However long a receiver asks to wait: it is tried again after this at the latest. */
@@ -80,6 +84,26 @@ export class Lane {
   /** What is known of it from before a restart. */
   resume(failingSince: number | null): void {
     this.#failingSince ??= failingSince
+  }
+
+  /** Sends a message once, within so many ms. Never rejects. */
+  async attempt(message: Message, limitMs: number, log: Log): Promise<Outcome> {
+    const late = (error: string): Outcome => ({
+      state: 'failed',
+      error,
+      answer: null,
+      isFinal: false,
+      retryAfterMs: null,
+    })
+    const { channel } = this
+    try {
+      return await within(limitMs, (signal) => channel.send(message, signal), {
+        late: () => late(`${channel.target} did not answer within ${durationWords(limitMs)}`),
+      })
+    } catch (error) {
+      log.error({ err: error, channel: this.#config.name }, 'a channel threw')
+      return late('it could not be sent for a reason that the log has')
+    }
   }
 
   /** Takes in what became of an attempt at `now` (epoch ms); answers after how many ms the next one is made. */

@@ -25,6 +25,16 @@ export interface Message {
   link: string
   /** Null in a summary and a test. */
   incident: MessageIncident | null
+  /** What a summary tells in numbers; null in all others. */
+  summary: MessageSummary | null
+}
+
+interface MessageSummary {
+  incidents: number
+  /** Of these, not over. */
+  open: number
+  /** Not over, of all that summaries of the channel have told. */
+  stillOpen: number
 }
 
 interface MessageIncident {
@@ -155,7 +165,7 @@ const factsOf = (incident: Incident): MessageIncident => ({
   impact: incident.impact === null ? null : cut(incident.impact, MAX_LINE),
 })
 
-interface Envelope {
+export interface Envelope {
   id: string
   channel: string
   /** Epoch ms. */
@@ -180,48 +190,75 @@ export const incidentMessage = (
   lines: linesOf(kind, incident, { now, note }),
   link: `${url}/incidents/${encodeURIComponent(incident.id)}`,
   incident: factsOf(incident),
+  summary: null,
 })
 
-/** What is told in the place of many: the incidents of which messages were held back. */
+/** Whether a message says that something is over. */
+export const isEnd = ({ kind, summary }: Pick<Message, 'kind' | 'summary'>): boolean =>
+  kind === 'recovered' || summary?.open === 0
+
+const WORST_FIRST = ['critical', 'warning', 'info'] as const
+
+const summaryHeadline = (places: string, worst: Severity, { incidents, open }: MessageSummary): string => {
+  const where = places === '' ? '' : `${places}: `
+  return open === 0
+    ? `RESOLVED ${where}${plural(incidents, 'more incident is over', 'more incidents are over')}`
+    : `${WORDS[worst]} ${where}${plural(incidents, 'more incident')}, ${countWords(open)} open`
+}
+
+/** What is told in the place of many: the incidents of which messages were held back, and those of earlier summaries that are over. */
 export const summaryMessage = (
   { id, channel, now, url }: Envelope,
-  { incidents, left, perHour }: { incidents: readonly Incident[]; left: number; perHour: number },
+  held: MessageSummary & { shown: readonly Incident[]; messages: number; ends: number; perHour: number },
 ): Message => {
-  const worst = incidents.some(({ severity }) => severity === 'critical') ? 'critical' : 'warning'
-  const open = incidents.filter(({ state }) => state !== 'resolved')
-  const places = listWords([...new Set(incidents.flatMap(({ regions }) => regions))].sort(), 5)
+  const { shown, messages, ends, incidents, open, stillOpen, perHour } = held
+  const isOpen = ({ state }: Incident): boolean => state !== 'resolved'
+  const worst =
+    WORST_FIRST.find((each) => shown.some((one) => one.severity === each && isOpen(one))) ?? 'info'
+  const places = listWords([...new Set(shown.flatMap(({ regions }) => regions))].sort(), 5)
+  const named = shown.slice(0, MAX_NAMES)
+  const what = [
+    ...(messages === 0
+      ? []
+      : [
+          `${plural(messages, 'message was', 'messages were')} held back: this channel had ${perHour} in an hour`,
+        ]),
+    ...(ends === 0
+      ? []
+      : [`${plural(ends, 'incident', 'incidents')} of a summary ${ends === 1 ? 'is' : 'are'} over`]),
+  ]
   return {
     id,
     kind: 'summary',
     channel,
     at: new Date(now).toISOString(),
     severity: worst,
-    headline: cut(
-      `${WORDS[worst]} ${places === '' ? '' : `${places}: `}${plural(incidents.length, 'more incident')}, ${countWords(open.length)} open`,
-      MAX_HEADLINE,
-    ),
+    headline: cut(summaryHeadline(places, worst, held), MAX_HEADLINE),
     lines: [
-      {
-        label: 'What',
-        text: `${plural(left, 'message was', 'messages were')} held back: this channel had ${perHour} in an hour`,
-      },
-      ...incidents.slice(0, MAX_NAMES).map((incident) => ({
+      { label: 'What', text: what.join('; ') },
+      ...named.map((incident) => ({
         label: WORDS[incident.severity],
         text: cut(
-          `${listWords(incident.regions, 2)}: ${incident.title}${incident.state === 'resolved' ? ' (resolved)' : ''}`,
+          `${listWords(incident.regions, 2)}: ${incident.title}${isOpen(incident) ? '' : ' (resolved)'}`,
           MAX_LINE,
         ),
       })),
-      ...(incidents.length > MAX_NAMES
-        ? [{ label: 'And', text: `${incidents.length - MAX_NAMES} more` }]
-        : []),
-      {
-        label: 'What to do',
-        text: 'Look for one cause behind them: the network, a deploy, Tidegate’s own machine.',
-      },
+      ...(incidents > named.length ? [{ label: 'And', text: `${incidents - named.length} more` }] : []),
+      ...(stillOpen === 0
+        ? []
+        : [{ label: 'Open', text: `${plural(stillOpen, 'incident')} of the summaries of this channel` }]),
+      ...(open === 0
+        ? []
+        : [
+            {
+              label: 'What to do',
+              text: 'Look for one cause behind them: the network, a deploy, Tidegate’s own machine.',
+            },
+          ]),
     ],
     link: `${url}/incidents`,
     incident: null,
+    summary: { incidents, open, stillOpen },
   }
 }
 
@@ -255,6 +292,7 @@ export const testMessage = (
   ],
   link: `${url}/settings/notifications`,
   incident: null,
+  summary: null,
 })
 
 /** All of it as plain text. */

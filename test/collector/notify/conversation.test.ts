@@ -239,6 +239,129 @@ describe('a storm', () => {
   })
 })
 
+describe('what only a summary told', () => {
+  /** So many incidents at once; the first thirty are told one by one, the others in a summary. */
+  const storm = async (count: number, ...configs: ChannelConfig[]) => {
+    await start(...configs)
+    for (let index = 0; index < count; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    await room.pass(MINUTE)
+  }
+  const calm = async (from: number, to: number) => {
+    for (let index = from; index < to; index += 1) await room.close(node(`n${index}-1`))
+    await room.pass(MINUTE)
+  }
+  const recovered = () => kinds().filter((kind) => kind === 'recovered').length
+
+  it('has an end: one by one for those that were, in a summary for the others', async () => {
+    await storm(100, ...hook({ groupWaitSeconds: 0 }))
+    expect(receiver.received).toHaveLength(31)
+    await calm(0, 100)
+    for (let minute = 0; minute < 20; minute += 1) await room.pass(MINUTE)
+    expect(recovered()).toBe(30)
+    expect(receiver.received).toHaveLength(62)
+    expect(receiver.received.at(-1)?.json).toMatchObject({
+      kind: 'summary',
+      severity: 'info',
+      headline: expect.stringMatching(/^RESOLVED .*: 70 more incidents are over$/),
+      summary: { incidents: 70, open: 0, stillOpen: 0 },
+    })
+    await room.pass(9 * HOUR)
+    expect(receiver.received).toHaveLength(62)
+  })
+
+  it('is told as over by the same summary where it was before that was sent, and by no other', async () => {
+    await start(...hook({ groupWaitSeconds: 0 }))
+    for (let index = 0; index < 40; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    for (let index = 30; index < 35; index += 1) await room.close(node(`n${index}-1`))
+    room.now += 60 * SECOND
+    room.monotonic += 60 * SECOND
+    await room.book.settle(room.now)
+    await room.deliver()
+    expect(headlines().at(-1)).toMatch(/: 10 more incidents, 5 open$/)
+    for (let minute = 0; minute < 30; minute += 1) await room.pass(MINUTE)
+    expect(receiver.received).toHaveLength(31)
+    await calm(35, 40)
+    for (let minute = 0; minute < 20; minute += 1) await room.pass(MINUTE)
+    expect(headlines().slice(31)).toEqual([expect.stringMatching(/^RESOLVED .*: 5 more incidents are over$/)])
+  })
+
+  it('has an end also where the summary arrived after it', async () => {
+    await start(...hook({ groupWaitSeconds: 0 }))
+    for (let index = 0; index < 32; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    receiver.always = { status: 503 }
+    await room.pass(MINUTE)
+    await calm(30, 32)
+    receiver.always = { status: 200 }
+    for (let minute = 0; minute < 40; minute += 1) await room.pass(MINUTE)
+    const told = receiver.received
+      .filter(({ json }) => json.kind === 'summary')
+      .map(({ json }) => json.headline)
+    expect(told[0]).toMatch(/^WARNING .*: 2 more incidents, 2 open$/)
+    expect(told.at(-1)).toMatch(/^RESOLVED .*: 2 more incidents are over$/)
+  })
+
+  it('has no end where the summary was refused: nobody was told that it began', async () => {
+    await start(...hook({ groupWaitSeconds: 0 }))
+    for (let index = 0; index < 31; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    receiver.next = [{ status: 400 }]
+    await room.pass(MINUTE)
+    await calm(30, 31)
+    for (let minute = 0; minute < 20; minute += 1) await room.pass(MINUTE)
+    expect(receiver.received).toHaveLength(31)
+  })
+
+  it('is open again where it came back before its end was told', async () => {
+    await storm(31, ...hook({ groupWaitSeconds: 0 }))
+    await calm(30, 31)
+    await room.pass(MINUTE)
+    await room.open(node('n30-1'))
+    for (let minute = 0; minute < 15; minute += 1) await room.pass(MINUTE)
+    expect(headlines().filter((each) => /RESOLVED/.test(String(each)))).toEqual([])
+    await calm(30, 31)
+    for (let minute = 0; minute < 30; minute += 1) await room.pass(MINUTE)
+    expect(headlines().at(-1)).toMatch(/^RESOLVED/)
+  })
+
+  it('loses nothing that was held back in the same breath in which a summary was sent', async () => {
+    await start(...hook({ groupWaitSeconds: 0 }))
+    for (let index = 0; index < 31; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    room.now += MINUTE
+    room.monotonic += MINUTE
+    await room.open(node('late-1'))
+    await room.deliver()
+    for (let minute = 0; minute < 12; minute += 1) await room.pass(MINUTE)
+    const told = headlines().filter((each) => /more incident/.test(String(each)))
+    expect(told).toEqual([
+      expect.stringContaining('n30: 1 more incident'),
+      expect.stringContaining('lat: 1 more incident'),
+    ])
+  })
+
+  it('is one alert of PagerDuty, which is closed when all of it is over', async () => {
+    const pager = channels({
+      ...{ kind: 'pagerduty', name: 'pager', url: receiver.url, routingKey: '0123456789' },
+      groupWaitSeconds: 0,
+    })
+    await storm(33, ...pager)
+    const ofSummary = () =>
+      receiver.received
+        .filter(({ json }) => json.dedup_key === 'tidegate-summary-pager')
+        .map(({ json }) => json.event_action)
+    expect(ofSummary()).toEqual(['trigger'])
+    await calm(30, 32)
+    for (let minute = 0; minute < 20; minute += 1) await room.pass(MINUTE)
+    expect(ofSummary()).toEqual(['trigger', 'trigger'])
+    await calm(32, 33)
+    for (let minute = 0; minute < 20; minute += 1) await room.pass(MINUTE)
+    expect(ofSummary()).toEqual(['trigger', 'trigger', 'resolve'])
+  })
+})
+
 describe('a storm that goes on', () => {
   it('tells in a second summary what was held back after the first one, however long ago it was written', async () => {
     await start(...hook({ groupWaitSeconds: 0 }))

@@ -1,7 +1,7 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
 import type { Channel } from '../channel.ts'
 import { httpPost } from '../http-post.ts'
-import type { Message } from '../message.ts'
+import { isEnd, type Message } from '../message.ts'
 import { type Outcome, secretsOfUrl } from '../outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'ntfy' }>
@@ -28,14 +28,14 @@ export class NtfyChannel implements Channel {
   send(message: Message, signal: AbortSignal): Promise<Outcome> {
     const { url, token, ca } = this.#config
     const { kind, severity, headline, lines, link, id } = message
-    const isCalm = kind === 'recovered' || kind === 'test'
+    const isCalm = isEnd(message) || kind === 'test'
     return httpPost({
       url,
       headers: {
         'Content-Type': 'text/plain; charset=utf-8',
         Title: headerText(headline),
         Priority: isCalm ? '3' : PRIORITY[severity],
-        Tags: kind === 'recovered' ? 'white_check_mark' : kind === 'test' ? 'wave' : TAG[severity],
+        Tags: isEnd(message) ? 'white_check_mark' : kind === 'test' ? 'wave' : TAG[severity],
         Click: headerText(link),
         'Tidegate-Notification-Id': id,
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),

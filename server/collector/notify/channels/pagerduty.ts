@@ -10,8 +10,11 @@ type Action = 'trigger' | 'acknowledge' | 'resolve'
 /** What the first half of a test may take, ms. */
 const TRIGGER_MS = 5_000
 
-const actionOf = ({ kind }: Message): Action =>
-  kind === 'recovered' ? 'resolve' : kind === 'acknowledged' ? 'acknowledge' : 'trigger'
+/** The alert of a channel's summaries is closed when nothing of what they told is open any more. */
+const actionOf = ({ kind, summary }: Message): Action => {
+  if (kind === 'recovered' || summary?.stillOpen === 0) return 'resolve'
+  return kind === 'acknowledged' ? 'acknowledge' : 'trigger'
+}
 
 /** One alert an incident, whatever is said of it; summaries of a channel are one alert too. */
 const keyOf = ({ kind, incident, id, channel }: Message): string =>

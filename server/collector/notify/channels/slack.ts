@@ -1,7 +1,7 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
 import type { Channel } from '../channel.ts'
 import { httpPost } from '../http-post.ts'
-import type { Message } from '../message.ts'
+import { isEnd, type Message } from '../message.ts'
 import { type Outcome, secretsOfUrl } from '../outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'slack' }>
@@ -20,8 +20,9 @@ const escaped = (text: string): string =>
     .replaceAll('>', '&gt;')
     .replace(/[*~`]|\b_\B|\B_\b/g, '\u200d$&\u200d')
 
-const markOf = ({ kind, severity }: Message): string => {
-  if (kind === 'recovered') return ':white_check_mark:'
+const markOf = (message: Message): string => {
+  const { kind, severity } = message
+  if (isEnd(message)) return ':white_check_mark:'
   if (kind === 'test') return ':wave:'
   return severity === 'critical'
     ? ':rotating_light:'
