@@ -26,11 +26,15 @@ export interface AnswerTaker {
 
 /** Of one head, of all extensions of chunks, and of all trailers of one answer. */
 const MAX_HEAD_BYTES = 16_384
+/** Before an answer: who sends more keeps us reading and says nothing. */
+export const MAX_INTERIM_ANSWERS = 64
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const HEAD =
   /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*$/
 const FIELD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/
 const CHUNK_SIZE = /^([0-9A-Fa-f]{1,8})([\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?)$/
+
+export const TOO_MANY_INTERIM = `it begins with more than ${MAX_INTERIM_ANSWERS} interim answers`
 
 type Part = 'head' | 'length' | 'rest' | 'size' | 'chunk' | 'chunk end' | 'trailer' | 'done'
 
@@ -47,6 +51,7 @@ export class AnswerReader {
   #line = ''
   /** Bytes of the body, or of this chunk, that are still to come. */
   #left = 0
+  #interimAnswers = 0
   #extensionBytes = 0
   #trailerBytes = 0
   #isKept = false
@@ -132,7 +137,12 @@ export class AnswerReader {
     if (match === null) throw new AnswerError('HPE_INVALID_HEADER_TOKEN', 'its head is malformed')
     const status = Number(match[2])
     if (status === 101) throw new AnswerError('HPE_UPGRADE', 'it answered 101, which nobody asked for')
-    if (status < 200) return
+    if (status < 200) {
+      this.#interimAnswers += 1
+      if (this.#interimAnswers > MAX_INTERIM_ANSWERS)
+        throw new AnswerError('HPE_INTERIM_OVERFLOW', TOO_MANY_INTERIM)
+      return
+    }
     const fields: AnswerFields = {}
     let coding: string | null = null
     let isKept = match[1] === '1'

@@ -6,7 +6,7 @@ import { Charset } from './charset.ts'
 import type { AnswerFields } from './http-answer.ts'
 import { GivenUpError, HttpLine, type LineTaker } from './http-line.ts'
 import type { PollOutcome, Reading } from './reading.ts'
-import { closedByServer, type TlsParty, tlsFailure } from './tls-failure.ts'
+import { closedByServer, plainReason, type TlsParty, tlsFailure } from './tls-failure.ts'
 
 /** Bytes of a document on the wire. */
 export const MAX_DOCUMENT_BYTES = 65_536
@@ -350,7 +350,7 @@ const headerRefusal = (
 }
 
 const CERTIFICATE_CODES =
-  /^(?:CERT_|UNABLE_TO_|INVALID_CA|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
+  /^(?:CERT_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_CA|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_|ERR_SSL_|EPROTO|HOSTNAME_MISMATCH)/
 
 /** This machine found no way before anything left it, or its own link is gone (connect(2), ip(7)). */
 const NO_ROUTE_HERE = ['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET', 'ENODEV']
@@ -381,7 +381,7 @@ export const failureOf = (
     if (current.cause !== undefined) pending.push(current.cause)
   }
   const has = (...wanted: string[]) => codes.some((code) => wanted.includes(code))
-  const reason = message === '' ? (codes[0] ?? 'failed') : message.slice(0, 200)
+  const reason = plainReason(message === '' ? (codes[0] ?? 'failed') : message)
   if (has('ERR_BLOCKED_ADDRESS')) return { outcome: 'blocked_address', reason }
   if (has('ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA')) return { outcome: 'dns', reason }
   if (codes.some((code) => CERTIFICATE_CODES.test(code)))

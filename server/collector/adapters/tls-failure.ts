@@ -1,4 +1,5 @@
 import type { TlsMaterial } from '../../contract/kinds/entry.ts'
+import { cleanText } from './untrusted-json.ts'
 
 /** What OpenSSL and Node call it where no certificate led to one that is trusted. */
 const UNTRUSTED = [
@@ -22,6 +23,17 @@ const ALERTS: readonly (readonly [RegExp, string])[] = [
   [/ALERT_(?:HANDSHAKE_FAILURE|ACCESS_DENIED|DECRYPT_ERROR)$/, 'it gives no reason'],
 ]
 const NOT_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']
+
+/** OpenSSL's own form: `80…:error:0A000119:SSL routines:function:reason:file:line:`, a line for each fault. */
+const OPENSSL = /(?:^|:)error:[0-9A-F]{8}:[^:\n]*:[^:\n]*:([^:\n]{1,150})/
+
+/** What somebody threw as part of one sentence: of OpenSSL's lines the reason of the first, and nothing hidden of any other. */
+export const plainReason = (message: string): string => {
+  const [, said] = OPENSSL.exec(message) ?? []
+  return said === undefined
+    ? cleanText(message.replaceAll(/\s+/g, ' ').trim()).slice(0, 200)
+    : `TLS failed: ${said}`
+}
 
 /** What TLS needs to know of whom we ask. */
 export interface TlsParty {
@@ -47,6 +59,8 @@ export const tlsFailure = (codes: readonly string[], message: string, party: Tls
   if (has('CERT_HAS_EXPIRED')) return 'its certificate has expired; renew it on the node'
   if (has('CERT_NOT_YET_VALID'))
     return 'its certificate is not valid yet; look at the clocks of the node and of this machine'
+  if (codes.some((code) => code.startsWith('ERROR_IN_CERT_')))
+    return 'its certificate has a date that cannot be read; issue another one for the node'
   if (has('CERT_REVOKED')) return 'its certificate was revoked; renew it on the node'
   if (has('ERR_TLS_CERT_ALTNAME_INVALID'))
     return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into ${nameKey} of this entry, or issue one for this name`

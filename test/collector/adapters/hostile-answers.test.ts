@@ -145,8 +145,8 @@ const BAD: readonly [string, (socket: Socket) => void, string, RegExp][] = [
   [
     'interim answers without end',
     (s) => endlessly(s, '', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'),
-    'timeout',
-    /no complete answer/,
+    'bad_body',
+    /begins with more than 64 interim answers/,
   ],
   [
     'a body that is compressed',

@@ -73,8 +73,16 @@ describe('an answer that begins with interim answers', () => {
   })
 
   it('ends by its deadline where nothing but interim answers comes', async () => {
-    const { ask } = await peer([Array.from({ length: 200 }, () => CONTINUE)])
+    const { ask } = await peer([Array.from({ length: 20 }, () => CONTINUE)])
     expect(await ask()).toMatchObject({ outcome: 'timeout', status: null })
+  })
+
+  it.each([
+    [64, 'ok'],
+    [65, 'bad_body'],
+  ])('is read past %i of them: %s', async (times, outcome) => {
+    const { ask } = await peer([[CONTINUE.repeat(times) + FINAL]])
+    expect(await ask()).toMatchObject({ outcome })
   })
 
   it('is refused where its interim head has no end', async () => {

@@ -7,6 +7,7 @@ import { authHeaders, type BasicAuth, explained } from '../basic-auth.ts'
 import { shownBy } from '../dial/certificate.ts'
 import { check, type Found } from '../dial/check.ts'
 import { dial, dialTls, type Place, type Timings } from '../dial/dial.ts'
+import { MAX_INTERIM_ANSWERS, TOO_MANY_INTERIM } from '../http-answer.ts'
 import type { Reading } from '../reading.ts'
 import { cleanText } from '../untrusted-json.ts'
 
@@ -114,7 +115,12 @@ const exchange = (
       maxHeaderSize: MAX_HEAD_BYTES,
     })
     asked.on('error', reject)
-    asked.on('upgrade', () => reject(notAsked('answered 101, which nobody asked for')))
+    asked.on('upgrade', () => reject(notHttp('answered 101, which nobody asked for')))
+    let interimAnswers = 0
+    asked.on('information', () => {
+      interimAnswers += 1
+      if (interimAnswers > MAX_INTERIM_ANSWERS) reject(notHttp(TOO_MANY_INTERIM))
+    })
     asked.on('response', (message) => {
       timings.firstByte = Math.round((performance.now() - began) * 1_000) / 1_000
       const chunks: Buffer[] = []
@@ -132,7 +138,7 @@ const exchange = (
     asked.end()
   })
 
-const notAsked = (message: string): Error => Object.assign(new Error(message), { code: 'HPE_UPGRADE' })
+const notHttp = (message: string): Error => Object.assign(new Error(message), { code: 'HPE_UPGRADE' })
 
 /** What of an answer is not as expected; null where all of it is. */
 const faultOf = (
