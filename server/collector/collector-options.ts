@@ -2,7 +2,7 @@ import type { ChannelConfig, LivePublisher, RoomProblem } from '../contract/inde
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/store.ts'
 import type { NodeTarget } from './adapters/registry.ts'
-import type { DrainDeskOptions } from './drains/drain-desk.ts'
+import type { DrainDeskOptions } from './drains/desk/drain-desk.ts'
 import type { RegionConfig } from './fleet/members.ts'
 import type { EntryFiles } from './probe/node-probe.ts'
 import type { DetectOptions } from './signals/detect.ts'

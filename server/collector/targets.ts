@@ -1,7 +1,7 @@
 import { AppError, type LivePublisher } from '../contract/index.ts'
 import type { Store } from '../store/store.ts'
 import type { Adapters, NodeTarget } from './adapters/registry.ts'
-import type { RunningDrainDesk } from './drains/drain-desk.ts'
+import type { RunningDrainDesk } from './drains/desk/drain-desk.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import type { FleetNode } from './fleet/fleet-node.ts'
 import type { FleetChange, RegionConfig } from './fleet/members.ts'

@@ -4,10 +4,10 @@ import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import { Backoff, EQUAL_JITTER } from '../../time/backoff.ts'
 import { within } from '../../time/deadline.ts'
-import type { Channel } from './channel.ts'
+import type { Channel } from './channels/channel.ts'
+import type { Message } from './channels/message.ts'
+import type { Outcome } from './channels/outcome.ts'
 import { openChannel } from './channels/registry.ts'
-import type { Message } from './message.ts'
-import type { Outcome } from './outcome.ts'
 
 /** However long a receiver asks to wait: it is tried again after this at the latest. */
 const MAX_RETRY_AFTER_MS = 3_600_000

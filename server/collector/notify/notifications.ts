@@ -16,10 +16,10 @@ import type { OutboxPlan, Store, StoredNotification } from '../../store/store.ts
 import type { ChannelCounts, NotificationDesk } from '../desks/notification-desk.ts'
 import type { IncidentTeller } from '../incidents/kept-incidents.ts'
 import { Recurring } from '../pace/recurring.ts'
+import { channelWords } from './channels/message.ts'
 import { changeBetween, planOf, repeatsOf } from './conversation.ts'
 import { Courier, type CourierStore, type CourierTimes } from './courier.ts'
 import type { Lane } from './lane.ts'
-import { channelWords } from './message.ts'
 import type { SilencedBy } from './silence.ts'
 
 const LOOK_MS = 1_000

@@ -1,9 +1,9 @@
 import { CHANNEL_MESSAGES_PER_HOUR, type Incident } from '../../contract/index.ts'
 import type { ChannelFigures, Store, StoredNotification } from '../../store/store.ts'
+import { channelWords, type Envelope, type Message, summaryMessage } from './channels/message.ts'
 import { isTelling } from './conversation.ts'
 import type { Lane } from './lane.ts'
 import type { Ledger } from './ledger.ts'
-import { channelWords, type Envelope, type Message, summaryMessage } from './message.ts'
 import { newRow } from './new-row.ts'
 
 /** What a channel has had of its hour. */

@@ -1,9 +1,9 @@
 import { AppError } from '../../contract/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { NotificationChange, Store, StoredNotification } from '../../store/store.ts'
+import { testMessage } from './channels/message.ts'
 import type { Lane } from './lane.ts'
 import type { Ledger } from './ledger.ts'
-import { testMessage } from './message.ts'
 import { newRow } from './new-row.ts'
 
 export interface TrialOptions {

@@ -7,9 +7,13 @@ import { join } from 'node:path'
 import { generate } from 'selfsigned'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  incidentMessage,
+  type Message,
+  testMessage,
+} from '../../../server/collector/notify/channels/message.ts'
+import type { Outcome } from '../../../server/collector/notify/channels/outcome.ts'
 import { openChannel } from '../../../server/collector/notify/channels/registry.ts'
-import { incidentMessage, type Message, testMessage } from '../../../server/collector/notify/message.ts'
-import type { Outcome } from '../../../server/collector/notify/outcome.ts'
 import type { Incident, NotificationKind } from '../../../server/contract/index.ts'
 import { incident } from '../../store/fixtures.ts'
 import { type Answer, type Receiver, startReceiver } from './receivers.ts'

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { isIP, Socket } from 'node:net'
 import { createTransport } from 'nodemailer'
 import { type ChannelConfig, plainLine } from '../../../contract/index.ts'
-import type { Channel } from '../channel.ts'
-import { faultWords } from '../http-post.ts'
-import { type Message, textOf } from '../message.ts'
-import { type Outcome, scrubbed, secretsOfUrl } from '../outcome.ts'
+import type { Channel } from './channel.ts'
+import { faultWords } from './http-post.ts'
+import { type Message, textOf } from './message.ts'
+import { type Outcome, scrubbed, secretsOfUrl } from './outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'email' }>
 

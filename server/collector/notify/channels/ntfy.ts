@@ -1,8 +1,8 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
-import type { Channel } from '../channel.ts'
-import { httpPost } from '../http-post.ts'
-import { isEnd, type Message } from '../message.ts'
-import { type Outcome, secretsOfUrl } from '../outcome.ts'
+import type { Channel } from './channel.ts'
+import { httpPost } from './http-post.ts'
+import { isEnd, type Message } from './message.ts'
+import { type Outcome, secretsOfUrl } from './outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'ntfy' }>
 

@@ -1,8 +1,8 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
-import type { Channel } from '../channel.ts'
-import { httpPost } from '../http-post.ts'
-import type { Message } from '../message.ts'
-import type { Outcome } from '../outcome.ts'
+import type { Channel } from './channel.ts'
+import { httpPost } from './http-post.ts'
+import type { Message } from './message.ts'
+import type { Outcome } from './outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'pagerduty' }>
 type Action = 'trigger' | 'acknowledge' | 'resolve'

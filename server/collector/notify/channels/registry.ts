@@ -1,5 +1,5 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
-import type { Channel } from '../channel.ts'
+import type { Channel } from './channel.ts'
 import { EmailChannel } from './email.ts'
 import { NtfyChannel } from './ntfy.ts'
 import { PagerDutyChannel } from './pagerduty.ts'

@@ -1,9 +1,9 @@
 import type { ChannelConfig } from '../../../contract/index.ts'
 import { signatureOf } from '../../../wire/signature.ts'
-import type { Channel } from '../channel.ts'
-import { httpPost } from '../http-post.ts'
-import { type Message, textOf } from '../message.ts'
-import { type Outcome, secretsOfUrl } from '../outcome.ts'
+import type { Channel } from './channel.ts'
+import { httpPost } from './http-post.ts'
+import { type Message, textOf } from './message.ts'
+import { type Outcome, secretsOfUrl } from './outcome.ts'
 
 type Config = Extract<ChannelConfig, { kind: 'webhook' }>
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, request as plainRequest, type RequestOptions } from 'node:http'
 import { request as tlsRequest } from 'node:https'
-import { plainLine } from '../../contract/index.ts'
+import { plainLine } from '../../../contract/index.ts'
 import { type Outcome, scrubbed } from './outcome.ts'
 
 export interface HttpPost {

@@ -1,4 +1,4 @@
-import type { Actor } from '../../contract/access.ts'
+import type { Actor } from '../../../contract/access.ts'
 import type {
   Drain,
   DrainAction,
@@ -7,25 +7,25 @@ import type {
   DrainPlan,
   DrainPreviewRequest,
   HeldPart,
-} from '../../contract/drains.ts'
-import { AppError } from '../../contract/errors.ts'
-import type { Page } from '../../contract/ids.ts'
-import type { LivePublisher } from '../../contract/publisher.ts'
-import type { Log } from '../../observe/log.ts'
-import type { Store } from '../../store/store.ts'
-import type { DrainDesk } from '../desks/drain-desk.ts'
-import type { Absence } from './absences.ts'
-import { DrainBook } from './drain-book.ts'
-import { type DrainClock, systemClock } from './drain-clock.ts'
-import type { DrainFleet } from './drain-fleet.ts'
-import type { EmergencyLog } from './drain-record.ts'
-import type { Standing } from './standing.ts'
-import { UnfinishedDrains } from './unfinished.ts'
-import { createDrain } from './verbs/create.ts'
-import type { DeskRoom } from './verbs/desk-room.ts'
-import { type DrainFilter, listDrains } from './verbs/list.ts'
-import { previewDrain } from './verbs/preview.ts'
-import { steerDrain } from './verbs/steer.ts'
+} from '../../../contract/drains.ts'
+import { AppError } from '../../../contract/errors.ts'
+import type { Page } from '../../../contract/ids.ts'
+import type { LivePublisher } from '../../../contract/publisher.ts'
+import type { Log } from '../../../observe/log.ts'
+import type { Store } from '../../../store/store.ts'
+import type { DrainDesk } from '../../desks/drain-desk.ts'
+import type { Absence } from '../absences.ts'
+import { DrainBook } from '../drain-book.ts'
+import { type DrainClock, systemClock } from '../drain-clock.ts'
+import type { DrainFleet } from '../drain-fleet.ts'
+import type { EmergencyLog } from '../drain-record.ts'
+import type { Standing } from '../standing.ts'
+import { UnfinishedDrains } from '../unfinished.ts'
+import { createDrain } from './create.ts'
+import type { DeskRoom } from './desk-room.ts'
+import { type DrainFilter, listDrains } from './list.ts'
+import { previewDrain } from './preview.ts'
+import { steerDrain } from './steer.ts'
 
 export interface DrainDeskOptions extends Partial<DrainClock> {
   store: Store

@@ -1,4 +1,4 @@
-import type { Incident, SignalFamily, SignalKind } from '../../contract/index.ts'
+import type { Incident, SignalFamily, SignalKind } from '../../../contract/index.ts'
 
 /** What to look at first, in one sentence. What is not here has the words of its family. */
 const OF_KIND: Partial<Record<SignalKind, string>> = {

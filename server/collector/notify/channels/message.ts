@@ -4,8 +4,8 @@ import {
   type NotificationKind,
   plainLine,
   type Severity,
-} from '../../contract/index.ts'
-import { countWords, durationWords, listWords, plural } from '../../contract/words.ts'
+} from '../../../contract/index.ts'
+import { countWords, durationWords, listWords, plural } from '../../../contract/words.ts'
 import { remedyOf } from './remedy.ts'
 
 /** What a message says, whatever carries it. Every text is one line without control characters. */
