@@ -336,8 +336,12 @@ const main = async (): Promise<void> => {
     say(`${PROMETHEUS} is missing: install the package prometheus to compare`)
     return
   }
-  say('  user and system time of whole processes, all threads; both store what they read, the targets are a third process')
-  say('  Tidegate reads ten mapped values of a document, or two names of a page; Prometheus stores every series')
+  say(
+    '  user and system time of whole processes, all threads; both store what they read, the targets are a third process',
+  )
+  say(
+    '  Tidegate reads ten mapped values of a document, or two names of a page; Prometheus stores every series',
+  )
   for (const row of ROWS) if ((await compare(row)) > 1) process.exitCode = 1
 }
 

@@ -46,6 +46,8 @@ export type HttpAnswer = Omit<Reading, 'facts' | 'raw' | 'partial' | 'ownLagMs'>
 /** How one exchange ended. */
 interface Exchange {
   outcome: PollOutcome
+  /** When it was over, monotonic ms; absent where it did not begin. */
+  endedAt?: number
   status: number | null
   reason: string
   text?: string
@@ -85,6 +87,28 @@ export interface HttpProbeOptions {
   now?: () => number
 }
 
+/** So many answers are made something of at once, before others have a turn of the event loop. */
+const CAME_AT_ONCE = 32
+
+/**
+ * Answers that came and are nobody's yet. Many come in one turn of the event loop: all of them are read to their ends before the first is made
+ * something of, so that what we make of one is not taken for slowness of the next.
+ */
+class Came {
+  #waiting: { resolve: (exchange: Exchange) => void; exchange: Exchange }[] = []
+
+  push(came: { resolve: (exchange: Exchange) => void; exchange: Exchange }): void {
+    if (this.#waiting.push(came) === 1) setImmediate(() => this.#handOn())
+  }
+
+  #handOn(): void {
+    const waiting = this.#waiting
+    this.#waiting = waiting.length > CAME_AT_ONCE ? waiting.splice(CAME_AT_ONCE) : []
+    if (this.#waiting.length > 0) setImmediate(() => this.#handOn())
+    for (const { resolve, exchange } of waiting) resolve(exchange)
+  }
+}
+
 /**
  * Polls nodes by GET over one kept-alive connection each.
  */
@@ -92,6 +116,7 @@ export class HttpProbe {
   readonly #options: HttpProbeOptions
   readonly #now: () => number
   readonly #lines = new Map<string, Line>()
+  readonly #came = new Came()
   #isClosed = false
 
   constructor(options: HttpProbeOptions) {
@@ -103,11 +128,22 @@ export class HttpProbe {
   async ask(target: ProbeTarget, path: string, options: AskOptions = {}): Promise<HttpAnswer> {
     const at = this.#now()
     const began = performance.now()
-    const answered = ({ retryable: _, ...exchange }: Exchange): HttpAnswer => ({
-      at,
-      durationMs: Math.round((performance.now() - began) * 1000) / 1000,
-      ...exchange,
-    })
+    const answered = (exchange: Exchange): HttpAnswer => {
+      const tookMs = (exchange.endedAt ?? performance.now()) - began
+      const { outcome, status, reason } = exchange
+      const answer: HttpAnswer = {
+        at,
+        durationMs: Math.round(tookMs * 1000) / 1000,
+        outcome,
+        status,
+        reason,
+      }
+      if (exchange.text !== undefined) answer.text = exchange.text
+      if (exchange.saidAt !== undefined) answer.saidAt = exchange.saidAt
+      if (exchange.noRoute !== undefined) answer.noRoute = exchange.noRoute
+      if (exchange.isAbsent !== undefined) answer.isAbsent = exchange.isAbsent
+      return answer
+    }
     const { rules } = this.#options
     const timeoutMs = target.timeoutMs ?? this.#options.timeoutMs
     const refusal = rules.refusesUrl(target.url, target.embedded)
@@ -227,7 +263,8 @@ export class HttpProbe {
         // A connection with an unread rest cannot be used again, and reading it would be doing what was refused. Another one may stand in
         // its place meanwhile.
         if ((!keepConnection || line.isStale) && this.#lines.get(target.id) === line) this.forget(target.id)
-        resolve(result)
+        result.endedAt = performance.now()
+        this.#came.push({ resolve, exchange: result })
       }
       const refuse = (outcome: PollOutcome, reason: string) => settle({ outcome, status, reason }, false)
       const limitMs = target.timeoutMs ?? this.#options.timeoutMs

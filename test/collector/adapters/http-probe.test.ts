@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAddressRules } from '../../../server/collector/adapters/address.ts'
 import { HttpProbe } from '../../../server/collector/adapters/http-probe.ts'
@@ -50,6 +51,37 @@ it('opens nothing more once it is closed, for whoever goes on asking', async () 
   await close()
   expect(await ask()).toMatchObject({ outcome: 'refused', reason: 'the collector ends' })
   expect(connections()).toBe(1)
+})
+
+it('reads all answers that have come before anything is made of the first, so that this is not taken for slowness of the others', async () => {
+  // In a thread of its own: it answers while we stand still.
+  const server = new Worker(
+    `const { parentPort } = require('node:worker_threads')
+     const server = require('node:http').createServer((_, answer) => answer.end('{}'))
+     server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`,
+    { eval: true },
+  )
+  const [port] = (await once(server, 'message')) as [number]
+  const probe = new HttpProbe({ timeoutMs: 10_000, rules: createAddressRules([]) })
+  closing.push(
+    () => server.terminate(),
+    () => probe.close(),
+  )
+  const log: string[] = []
+  const ids = Array.from({ length: 8 }, (_, index) => `n${index}`)
+  const askAll = () =>
+    ids.map(async (id) => {
+      const target = { id, url: `http://127.0.0.1:${port}`, embedded: false }
+      const { outcome } = await probe.ask(target, '/', { take: () => void log.push('read') })
+      log.push(outcome)
+    })
+  // The first round opens the connections.
+  await Promise.all(askAll())
+  log.length = 0
+  const asked = askAll()
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000)
+  await Promise.all(asked)
+  expect(log).toEqual([...ids.map(() => 'read'), ...ids.map(() => 'ok')])
 })
 
 describe('an answer that begins with interim answers', () => {
