@@ -136,10 +136,7 @@ const checksWith =
 
 const resolved = (config: Config, path: string, tlsFiles: TlsFiles): Config => ({
   ...config,
-  nodes: config.nodes.map((node) => {
-    const tls = tlsFiles.materialOf(node)
-    return tls === undefined ? node : { ...node, tls }
-  }),
+  nodes: config.nodes.map((node) => tlsFiles.withMaterial(node)),
   embedded: config.embedded.map((node) => resolvePaths(node, dirname(path))),
   notify: config.notify.map((channel) =>
     channel.ca === undefined ? channel : { ...channel, ca: resolve(dirname(path), channel.ca) },

@@ -9,7 +9,7 @@ const NAMES = ['ca', 'cert', 'key'] as const
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
- * The PEM files that entries of `nodes` name by `ca`, `cert` and `key`. Read and checked with the file that names them, so that a wrong one
+ * The PEM files that entries of `nodes` name by `ca`, `cert` and `key`, for themselves and for their webhooks. Read and checked with the file that names them, so that a wrong one
  * is a mistake of the configuration and not a node that cannot be reached.
  */
 export class TlsFiles {
@@ -32,9 +32,24 @@ export class TlsFiles {
     if (!Array.isArray(nodes)) return []
     return nodes.flatMap((entry: unknown, index) =>
       typeof entry === 'object' && entry !== null
-        ? this.#problemsOf(entry as Written, `nodes[${index}]`)
+        ? [
+            ...this.#problemsOf(entry as Written, `nodes[${index}]`),
+            ...this.#problemsOf(webhookOf(entry), `nodes[${index}].drain.webhook`),
+          ]
         : [],
     )
+  }
+
+  /** The entry with what its files hold beside their names; the same where it names none. */
+  withMaterial<T extends object>(entry: T): T & { tls?: TlsMaterial } {
+    const tls = this.materialOf(entry)
+    const webhook = webhookOf(entry)
+    const hookTls = this.materialOf(webhook)
+    return {
+      ...entry,
+      ...(tls === undefined ? {} : { tls }),
+      ...(hookTls === undefined ? {} : { drain: { webhook: { ...webhook, tls: hookTls } } }),
+    }
   }
 
   /** What the files of an entry hold; absent where it names none. */
@@ -103,6 +118,13 @@ export class TlsFiles {
     this.#texts.set(path, text)
     return text
   }
+}
+
+/** The webhook that an entry is drained by, perhaps of the wrong shape; empty where it names none. */
+const webhookOf = (entry: object): Written => {
+  const { drain } = entry as { drain?: unknown }
+  const webhook = (drain as { webhook?: unknown } | null | undefined)?.webhook
+  return typeof webhook === 'object' && webhook !== null ? (webhook as Written) : {}
 }
 
 /** Certificates alone, a line break between each: OpenSSL passes over one that begins on the line where another ends, without a word. */

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { ConfigHandle } from '../api/context.ts'
+import type { WebhookTarget } from '../collector/adapters/adapter.ts'
 import type { FleetChange } from '../collector/fleet/members.ts'
 import { FileWatch } from '../config/file-watch.ts'
 import { checkConfigText, problemsOfError, readConfig } from '../config/load.ts'
@@ -222,8 +223,14 @@ export class ConfigInForce implements ConfigHandle {
 /** Certificates and keys stand in files of their own; the configuration names them. */
 const asWritten = ({ nodes, ...config }: Config): unknown => ({
   ...config,
-  nodes: nodes.map(({ tls: _, ...node }) => node),
+  nodes: nodes.map(({ tls: _, ...node }) =>
+    'drain' in node && node.drain !== undefined
+      ? { ...node, drain: { webhook: withoutMaterial(node.drain.webhook) } }
+      : node,
+  ),
 })
+
+const withoutMaterial = ({ tls: _, ...webhook }: WebhookTarget): unknown => webhook
 
 const auditOf = (summary: string, { keys, needsRestart }: ConfigChange): unknown => ({
   summary,

@@ -56,6 +56,21 @@ relay: { port: 8081, tokens: { host-a: \${HOST_A_TOKEN}, host-b: "plain-\${HOST_
     expect(config.nodes[0]).toMatchObject({ token: 'from-a-file-in-the-folder' })
   })
 
+  it.each([
+    ['nodes', 'nodes[1].id', 'nodes: [NODE, { ...NODE, port: 2 }]'],
+    ['nodes and embedded', 'embedded[0].id', 'nodes: [NODE]\nembedded: [{ id: fra-1, region: fra }]'],
+    ['embedded', 'embedded[1].id', 'embedded: [{ id: fra-1, region: fra }, { id: fra-1, region: fra }]'],
+  ])('refuses a file as a whole in which two entries of %s have one id', (_where, at, entries) => {
+    const node = (port: number) =>
+      `{ id: fra-1, region: fra, kind: tidegate, url: "https://x:${port}", token: "0123456789abcdef" }`
+    const text = `regions: [{ id: fra }]\n${entries.replace('{ ...NODE, port: 2 }', node(2)).replace('NODE', node(1))}\n`
+    const path = file(text)
+    expect(checkConfig(path, {})).toEqual([
+      { path: at, message: 'is "fra-1", which another node has; ids are unique' },
+    ])
+    expect(() => loadConfig(path, {})).toThrow(/which another node has/)
+  })
+
   it('reports rules between fields together with mistakes of one field', () => {
     const problems = checkConfig(
       file(`

@@ -68,6 +68,35 @@ it.each([
   ])
 })
 
+const webhook = (keys: string, url = 'https://ops.example.com/drain') =>
+  `drain: { webhook: { url: "${url}", secret: "0123456789abcdef", ${keys} } }`
+
+it('reads the files of a webhook too, for the node and never for a page', () => {
+  writeFileSync(path, entry(webhook('ca: ca.pem, cert: client.pem, key: client.key')))
+  const [node] = remoteNodesOf(loadConfig(path, {}))
+  expect(node).toHaveProperty('drain.webhook.tls', {
+    ca: `${authority.cert.trim()}\n${client.cert.trim()}\n`,
+    cert: `${client.cert.trim()}\n`,
+    key: client.key,
+  })
+  expect(node?.tls).toBeUndefined()
+  const shown = JSON.stringify(new ConfigInForce({ path, env: {}, log }).inForce())
+  expect(shown).toContain('client.pem')
+  expect(shown).not.toContain('BEGIN')
+})
+
+it.each([
+  [
+    webhook('ca: missing.pem'),
+    'nodes[0].drain.webhook.ca',
+    'names the file missing.pem, which cannot be read',
+  ],
+  [webhook('cert: client.pem'), 'nodes[0].drain.webhook.cert', 'has no key beside it'],
+  [webhook('ca: ca.pem', 'http://ops.example.com/'), 'nodes[0].drain.webhook.ca', 'url begins with http:'],
+])('refuses of a webhook: %s', (keys, at, message) => {
+  expect(problemsOf(keys)).toEqual([{ path: at, message: expect.stringContaining(message) }])
+})
+
 it('refuses TLS files for an address without TLS, so that nobody believes to be safe', () => {
   expect(problemsOf('ca: ca.pem', 'http://any-1/health')).toEqual([
     { path: 'nodes[0].ca', message: expect.stringContaining('url begins with http:') },

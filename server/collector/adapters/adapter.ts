@@ -29,6 +29,8 @@ export interface WebhookTarget {
   readonly url: string
   readonly secret: string
   readonly timeoutMs?: number | undefined
+  /** How it is trusted over TLS; absent: the public authorities. */
+  readonly tls?: TlsMaterial | undefined
 }
 
 /** Whether a drain of such a node can be proved to have emptied it: its open connections are counted, or nothing is. */
@@ -143,6 +145,8 @@ export interface DrainVerbs {
   ready?(order: ResumeOrder): Promise<Asked>
   /** Asks the node itself, now. */
   observe(): Promise<Observation>
+  /** Its drain has ended, or it is watched no more: what is remembered of wishes is dropped. Absent where nothing is. */
+  forget?(): void
 }
 
 export interface StreamPosition {

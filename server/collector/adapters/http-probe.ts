@@ -317,7 +317,7 @@ export class HttpProbe {
           const { socket } = line.http
           const isFirst = socket !== null && socket !== line.answeredOn
           if (isFirst && !isOurs && failure.outcome === 'refused' && /^https:/i.test(target.url))
-            return settle({ outcome: 'tls', status, reason: closedByServer(target.tls) }, false)
+            return settle({ outcome: 'tls', status, reason: closedByServer(target) }, false)
           if (status !== null && failure.outcome === 'refused')
             failure.reason = `the connection ended in the middle of the answer: ${failure.reason}`
           settle({ ...failure, status, retryable: wasUsed && status === null && !isOurs }, false)
@@ -433,7 +433,7 @@ export const failureOf = (
     return { outcome: 'bad_body', reason: `the answer is not valid HTTP: ${reason}` }
   }
   if (party?.tls?.cert !== undefined && message.includes('before secure TLS connection'))
-    return { outcome: 'tls', reason: closedByServer(party.tls) }
+    return { outcome: 'tls', reason: closedByServer(party) }
   // Of several addresses each has to say so: one that is silent may still be served.
   const isAbsent = codes.length > 0 && codes.every((code) => code === 'ECONNREFUSED')
   const refused = { outcome: 'refused' as const, reason, ...(isAbsent ? { isAbsent } : {}) }

@@ -41,6 +41,8 @@ export interface TlsParty {
   readonly tls?: TlsMaterial | undefined
   /** The key of its entry that names who it should be; default `url`. */
   readonly nameKey?: string
+  /** Whose keys mend it; default `this entry`, which is that of a node. */
+  readonly keysOf?: string
 }
 
 /**
@@ -51,38 +53,40 @@ export interface TlsParty {
  */
 export const tlsFailure = (codes: readonly string[], message: string, party: TlsParty): string | null => {
   const has = (...wanted: string[]): boolean => codes.some((code) => wanted.includes(code))
-  const { tls, nameKey = 'url' } = party
+  const { tls, nameKey = 'url', keysOf = 'this entry' } = party
+  const there = party.keysOf === undefined ? 'on the node' : 'there'
   if (has(...UNTRUSTED))
     return tls?.ca === undefined
-      ? 'its certificate is signed by nobody that this machine trusts; name the file of the authority that signed it in ca of this entry'
-      : 'its certificate is not signed by an authority in the file that ca of this entry names'
-  if (has('CERT_HAS_EXPIRED')) return 'its certificate has expired; renew it on the node'
+      ? `its certificate is signed by nobody that this machine trusts; name the file of the authority that signed it in ca of ${keysOf}`
+      : `its certificate is not signed by an authority in the file that ca of ${keysOf} names`
+  if (has('CERT_HAS_EXPIRED')) return `its certificate has expired; renew it ${there}`
   if (has('CERT_NOT_YET_VALID'))
     return 'its certificate is not valid yet; look at the clocks of the node and of this machine'
   if (codes.some((code) => code.startsWith('ERROR_IN_CERT_')))
     return 'its certificate has a date that cannot be read; issue another one for the node'
-  if (has('CERT_REVOKED')) return 'its certificate was revoked; renew it on the node'
+  if (has('CERT_REVOKED')) return `its certificate was revoked; renew it ${there}`
   if (has('ERR_TLS_CERT_ALTNAME_INVALID'))
-    return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into ${nameKey} of this entry, or issue one for this name`
+    return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into ${nameKey} of ${keysOf}, or issue one for this name`
   if (has(...NOT_TLS))
     return nameKey === 'url'
-      ? 'what answers there does not speak TLS; url of this entry may have to begin with http:'
+      ? `what answers there does not speak TLS; url of ${keysOf} may have to begin with http:`
       : 'what answers there does not speak TLS'
   if (has('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_UNSUPPORTED_PROTOCOL'))
     return 'it speaks only versions of TLS that are not accepted any more (1.2 is needed)'
   for (const [alert, why] of ALERTS)
-    if (codes.some((code) => alert.test(code))) return clientCertificate(tls, `refuses the handshake: ${why}`)
+    if (codes.some((code) => alert.test(code)))
+      return clientCertificate(party, `refuses the handshake: ${why}`)
   return null
 }
 
 /** A TLS connection that was closed before anything was answered: how servers refuse a certificate, or its absence, without a word. */
-export const closedByServer = (tls: TlsMaterial | undefined): string =>
-  clientCertificate(tls, 'closed the connection at the end of the TLS handshake')
+export const closedByServer = (party: TlsParty): string =>
+  clientCertificate(party, 'closed the connection at the end of the TLS handshake')
 
-const clientCertificate = (tls: TlsMaterial | undefined, what: string): string =>
+const clientCertificate = ({ tls, keysOf = 'this entry' }: TlsParty, what: string): string =>
   tls?.cert === undefined
-    ? `it ${what}; it may want a client certificate: name one in cert and key of this entry`
-    : `it ${what}; it may not take our client certificate: look at cert and key of this entry`
+    ? `it ${what}; it may want a client certificate: name one in cert and key of ${keysOf}`
+    : `it ${what}; it may not take our client certificate: look at cert and key of ${keysOf}`
 
 /** Node lists the names after "altnames:"; hostile text, so bounded and plain. */
 const namesIn = (message: string): string => {

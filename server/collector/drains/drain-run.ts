@@ -139,7 +139,14 @@ export class DrainRun {
         this.#ticking = null
         this.#beat()
         if (this.driven) this.#timer = setTimeout(() => this.#tick(), this.#tickMs)
+        else if (!this.#closed) this.#forgetWishes()
       })
+  }
+
+  /** Nothing of it is asked again, unless another drain has the node by now. */
+  #forgetWishes(): void {
+    const { fleet, floor } = this.#context
+    for (const node of this.nodes) if (!floor.isTaken(node, this.drain.id)) fleet.drainVerbs(node)?.forget?.()
   }
 
   #wantOut(): void {

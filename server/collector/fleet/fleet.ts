@@ -82,7 +82,10 @@ export class Fleet implements DrainFleet {
     targets: readonly NodeTarget[],
   ): { added: FleetNode[]; removed: FleetNode[] } {
     const { added, removed } = this.#members.set(regions, targets)
-    for (const { id } of removed) this.hosts.forgetNode(id)
+    for (const { id, target } of removed) {
+      this.hosts.forgetNode(id)
+      this.#options.adapters.drains(() => target)?.forget?.()
+    }
     const unwanted = removed.map(({ id }) => id).filter((id) => this.#intents.of(id) !== undefined)
     if (unwanted.length > 0) this.setIntent(unwanted, 'serving')
     return { added, removed }

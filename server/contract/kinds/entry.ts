@@ -109,6 +109,18 @@ export const webhookSchema = z
       .max(60_000)
       .optional()
       .meta({ description: 'Milliseconds that one call may take; default 5000', examples: [5_000] }),
+    ca: file.optional().meta({
+      description:
+        'File (PEM, relative to the configuration file) of the certificate authorities that are trusted for this URL instead of the public ones',
+      examples: ['./ops-ca.pem'],
+    }),
+    cert: file.optional().meta({
+      description: 'File of the client certificate that is shown to this URL; needs key',
+      examples: ['./collector.pem'],
+    }),
+    key: file
+      .optional()
+      .meta({ description: "File of the client certificate's key", examples: ['./collector.key'] }),
   })
   .strict()
 

@@ -50,6 +50,8 @@ describe('a drain of a region of three kinds', () => {
     expect(drained.note).toBe('Drained (unproven): nobody can tell whether web-1 is empty')
     expect(drained.report?.notes).toEqual([
       'web-1 counts nothing, so nobody can prove that it is empty: it is drained (unproven)',
+      'Connections that finished are not counted at web-1',
+      'Requests that failed are not counted at gw-1 and web-1',
     ])
     expect(drained.report?.connections.finished).toBeGreaterThanOrEqual(1)
     for (const node of ['fra-1', 'gw-1', 'web-1'])

@@ -32,19 +32,14 @@ export interface Deed {
 export class WebhookCalls {
   readonly #rules: AddressRules
   readonly #now: () => number
-  readonly #agent: Agent
+  /** One for each call that is under way: calls are rare, and each may trust somebody else. */
+  readonly #agents = new Set<Agent>()
+  #isClosed = false
 
   /** @param now wall clock in epoch ms, for signatures */
   constructor(rules: AddressRules, now: () => number) {
     this.#rules = rules
     this.#now = now
-    this.#agent = new Agent({
-      // No keep-alive: calls are rare, and where they may go is decided with each connection.
-      pipelining: 0,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: MAX_TIMEOUT_MS, lookup: rules.lookup(false) },
-    })
   }
 
   /** Posts once. Resolves for every failure; never rejects. */
@@ -53,25 +48,49 @@ export class WebhookCalls {
     const refusal = this.#rules.refusesUrl(hook.url, false)
     if (refusal !== null) return refused(`the webhook at ${place} may not be called: ${refusal}`)
     const timeoutMs = hook.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    if (this.#isClosed) return unheard('the collector ends')
+    const agent = this.#agentFor(hook)
     try {
-      return await within(timeoutMs, (signal) => this.#exchange(hook, deed, place, signal))
+      return await within(timeoutMs, (signal) => this.#exchange(agent, hook, deed, place, signal))
     } catch (error) {
       if (error instanceof DeadlineError)
         return unheard(`the webhook at ${place} gave no answer within ${timeoutMs} ms`)
-      const { outcome, reason } = failureOf(error)
+      const { outcome, reason } = failureOf(error, { ...hook, keysOf: 'drain.webhook' })
       if (outcome === 'blocked_address')
         return refused(`the webhook at ${place} may not be called: ${reason}`)
       return unheard(`the webhook at ${place} cannot be reached: ${reason}`)
+    } finally {
+      this.#agents.delete(agent)
+      void agent.destroy()
     }
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    this.#isClosed = true
+    await Promise.all([...this.#agents].map((agent) => agent.destroy()))
   }
 
-  async #exchange(hook: WebhookTarget, deed: Deed, place: string, signal: AbortSignal): Promise<CallResult> {
+  #agentFor({ tls }: WebhookTarget): Agent {
+    const agent = new Agent({
+      // No keep-alive: where a call may go is decided with each connection.
+      pipelining: 0,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { ...tls, timeout: MAX_TIMEOUT_MS, lookup: this.#rules.lookup(false) },
+    })
+    this.#agents.add(agent)
+    return agent
+  }
+
+  async #exchange(
+    agent: Agent,
+    hook: WebhookTarget,
+    deed: Deed,
+    place: string,
+    signal: AbortSignal,
+  ): Promise<CallResult> {
     const { origin, pathname, search } = new URL(hook.url)
-    const answer = await this.#agent.request({
+    const answer = await agent.request({
       origin,
       path: `${pathname}${search}`,
       method: 'POST',

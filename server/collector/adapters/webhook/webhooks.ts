@@ -21,6 +21,9 @@ const RETRY = { baseMs: 500, maxMs: 10_000 }
 /** One that says no is asked again in case somebody has put it right. */
 const REFUSED_AGAIN_MS = 15_000
 
+/** Nodes of which it is remembered what was heard; a fleet has fewer. */
+const MAX_HEARD = 10_000
+
 /** One wish on its way to a receiver, until its answer has been taken. */
 interface Wish extends Deed {
   readonly backoff: Backoff
@@ -28,6 +31,11 @@ interface Wish extends Deed {
   last: Asked | null
   /** Not asked again before that, monotonic ms. */
   notBefore: number
+}
+
+interface Heard {
+  key: string
+  times: number
 }
 
 type Probe<T> = (target: T) => Promise<Reading>
@@ -41,7 +49,7 @@ export class Webhooks {
   readonly #now: () => number
   readonly #wishes = new Map<string, Wish>()
   /** Wishes that were heard, by node: the newest key, and how often. A wish that is asked again after that is another one. */
-  readonly #heard = new Map<string, { key: string; times: number }>()
+  readonly #heard = new Map<string, Heard>()
 
   constructor({ rules, now }: { rules: AddressRules; now: () => number }) {
     this.#calls = new WebhookCalls(rules, now)
@@ -68,7 +76,35 @@ export class Webhooks {
         return this.#wish(node.id, hook, key, { action: 'resume', ...about, ...order })
       },
       observe: () => observe(target(), probe),
+      forget: () => this.#forget(node.id),
     }
+  }
+
+  /** A call that is under way is still waited for by the next wish: else the two could arrive in either order. */
+  #forget(node: string): void {
+    this.#heard.delete(node)
+    const wish = this.#wishes.get(node)
+    if (wish === undefined) return
+    if (wish.underWay === null) this.#wishes.delete(node)
+    else
+      void wish.underWay.then(() => {
+        if (this.#wishes.get(node) === wish) this.#wishes.delete(node)
+      })
+  }
+
+  /** Of very many nodes those that were longest ago: that a wish is another one is then not known of them. */
+  #hear(node: string, heard: Heard): void {
+    this.#heard.delete(node)
+    this.#heard.set(node, heard)
+    for (const oldest of this.#heard.keys()) {
+      if (this.#heard.size <= MAX_HEARD) return
+      this.#heard.delete(oldest)
+    }
+  }
+
+  /** Wishes that are remembered: on their way, and heard. */
+  get remembered(): number {
+    return this.#wishes.size + this.#heard.size
   }
 
   close(): Promise<void> {
@@ -89,7 +125,7 @@ export class Webhooks {
     const asked = await this.#answerOf(wish, hook)
     if (asked.kind === 'accepted' && this.#wishes.get(node) === wish) {
       this.#wishes.delete(node)
-      this.#heard.set(node, { key: name, times: heard?.key === name ? heard.times + 1 : 1 })
+      this.#hear(node, { key: name, times: heard?.key === name ? heard.times + 1 : 1 })
     }
     return asked.kind === 'accepted' ? asked : { ...asked, why: `${node}: ${asked.why}` }
   }

@@ -44,7 +44,9 @@ const gone = async (): Promise<string> => {
   return `http://127.0.0.1:${port}`
 }
 
-const verbsOf = (url: string | (() => string)): Required<Omit<DrainVerbs, 'hindrance' | 'pool'>> => {
+const verbsOf = (
+  url: string | (() => string),
+): Required<Omit<DrainVerbs, 'hindrance' | 'pool' | 'forget'>> => {
   const control = new Control(createAddressRules([]))
   closers.push(() => control.close())
   return new TidegateVerbs(control, () => ({

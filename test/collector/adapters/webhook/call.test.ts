@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
 import { WebhookCalls } from '../../../../server/collector/adapters/webhook/call.ts'
+import { issue, makeAuthority } from '../certificates.ts'
 import { SECRET } from './receiver.ts'
 
 const closers: (() => unknown)[] = []
@@ -152,5 +154,32 @@ describe('one call of a webhook', () => {
       expect(head).toMatch(/\r\nidempotency-key: d1\.gw-1\.drain\r\n/i)
       expect(head).toMatch(/\r\nconnection: close\r\n/i)
     }
+  })
+
+  it('trusts whom its entry names, and says which key mends it where it does not', async () => {
+    const authority = await makeAuthority('ops')
+    const { cert, key } = await issue(authority)
+    const asked: string[] = []
+    const server = createHttpsServer({ cert, key }, (request, response) => {
+      asked.push(request.url ?? '')
+      response.end('{}')
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    closers.push(() => server.close())
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/drain`
+    const calls = new WebhookCalls(createAddressRules([]), Date.now)
+    closers.push(() => calls.close())
+    const ask = async (tls?: { ca: string }) => (await calls.post({ url, secret: SECRET, tls }, deed)).asked
+    expect(await ask({ ca: authority.cert })).toEqual({ kind: 'accepted' })
+    // Nobody else's call is trusted by that.
+    expect(await ask()).toEqual({
+      kind: 'unheard',
+      why: expect.stringMatching(/name the file of the authority that signed it in ca of drain\.webhook$/),
+    })
+    expect(await ask({ ca: (await makeAuthority('others')).cert })).toEqual({
+      kind: 'unheard',
+      why: expect.stringMatching(/not signed by an authority in the file that ca of drain\.webhook names$/),
+    })
+    expect(asked).toEqual(['/drain'])
   })
 })
