@@ -1,4 +1,4 @@
-import type { Overview } from '@/server/contract/fleet.ts'
+import type { Node, Overview } from '@/server/contract/fleet.ts'
 import { durationWords, plural } from '@/server/contract/words.ts'
 import { type LiveStatus, SILENT_MS } from './live-connection.ts'
 
@@ -65,13 +65,20 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
   }
 }
 
-const ofCollector = (overview: Overview): Part => {
+/**
+ * Late is who is late now: the figure of the collector is of a whole minute, in which a pause of seconds may long be over. Whether it
+ * is shows in the polls themselves: none is overdue any more.
+ */
+const ofCollector = (overview: Overview, serverNowMs: number): Part => {
   const late = overview.collector.latenessP99Ms
-  if (late > LATE_MS)
+  const ordinaryMs = overview.collector.pollIntervalMs ?? 0
+  const isOverdue = ({ lastPollAt, pollIntervalMs }: Node): boolean =>
+    lastPollAt !== null && serverNowMs - Date.parse(lastPollAt) > (pollIntervalMs ?? ordinaryMs) + LATE_MS
+  if (late > LATE_MS && overview.nodes.some(isOverdue))
     return {
       level: 'stale',
       text: `late by ${durationWords(late)}`,
-      which: 'The collector asked the nodes late within the last minute',
+      which: 'The collector asks the nodes late',
       known: true,
     }
   return LIVE
@@ -131,7 +138,7 @@ export const freshnessOf = (
 ): Freshness => {
   const parts = [
     ofSocket(socket, nowMs, answeredAt),
-    ...(overview ? [ofCollector(overview), ofNodes(overview, serverNowMs)] : []),
+    ...(overview ? [ofCollector(overview, serverNowMs), ofNodes(overview, serverNowMs)] : []),
   ]
   const worst = parts.reduce((a, b) => (RANK[b.level] > RANK[a.level] ? b : a))
   return {

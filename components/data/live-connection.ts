@@ -91,6 +91,17 @@ export class LiveConnection {
     this.#drop()
   }
 
+  /**
+   * Somebody looks, or the network is back: a try that waits for its turn is made now, and the next waits are short again. A socket that
+   * is there is left alone; its own silence tells whether it lives.
+   */
+  wake(): void {
+    if (!this.#started || this.#socket || this.#retry === null || this.#status.phase === 'ended') return
+    clearTimeout(this.#retry)
+    this.#backoff.reset()
+    this.#connect()
+  }
+
   /** The session has ended: nothing is tried until `restart`. */
   end(): void {
     this.stop()

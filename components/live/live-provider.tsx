@@ -33,7 +33,14 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   useEffect(() => {
     writer.start()
     value.connection.start()
+    const wake = () => {
+      if (document.visibilityState === 'visible') value.connection.wake()
+    }
+    document.addEventListener('visibilitychange', wake)
+    window.addEventListener('online', wake)
     return () => {
+      document.removeEventListener('visibilitychange', wake)
+      window.removeEventListener('online', wake)
       value.connection.stop()
       writer.stop()
     }

@@ -301,6 +301,35 @@ describe('LiveConnection', () => {
     connection.stop()
   })
 
+  it('dials at once when somebody looks or the network is back, and waits briefly again after that', () => {
+    const { connection, newest, sockets } = start()
+    connection.wake()
+    expect(sockets).toHaveLength(1)
+    for (let attempt = 0; attempt < 8; attempt++) {
+      newest().end(1006)
+      vi.advanceTimersByTime(15_000)
+    }
+    newest().end(1006)
+    const tries = sockets.length
+    connection.wake()
+    connection.wake()
+    expect(sockets).toHaveLength(tries + 1)
+    newest().end(1006)
+    vi.advanceTimersByTime(500)
+    expect(sockets).toHaveLength(tries + 2)
+    // One that lives is left alone, and so is a session that has ended.
+    newest().open()
+    newest().say({ type: 'ping' })
+    connection.wake()
+    newest().end(4401)
+    connection.wake()
+    vi.advanceTimersByTime(60_000)
+    expect(sockets).toHaveLength(tries + 2)
+    connection.stop()
+    connection.wake()
+    expect(sockets).toHaveLength(tries + 2)
+  })
+
   it('dials no more once the session has ended, until somebody signed in again', () => {
     const { connection, newest, sockets, onEnded } = start()
     newest().open()
@@ -358,7 +387,10 @@ describe('freshnessOf', () => {
     [
       'the collector',
       live,
-      seen({ collector: { latenessP99Ms: 7_000, storeOk: true, startedAt: at(9) } }),
+      seen({
+        nodes: [node({ lastPollAt: at(12), pollIntervalMs: 5_000 })],
+        collector: { latenessP99Ms: 7_000, storeOk: true, startedAt: at(9) },
+      }),
       'late by 7 s',
       true,
     ],
@@ -395,6 +427,13 @@ describe('freshnessOf', () => {
       nodes: [node({ state: 'down', streamState: 'connecting', lastPollAt: at(300) })],
     })
     expect(freshnessOf(live, down, now, now).level).toBe('live')
+  })
+  it('calls nobody late who was late within the last minute and is not any more', () => {
+    const collector = { latenessP99Ms: 7_000, storeOk: true, startedAt: at(90), pollIntervalMs: 5_000 }
+    const of = (ageSeconds: number) =>
+      freshnessOf(live, seen({ nodes: [node(), node({ lastPollAt: at(ageSeconds) })], collector }), now, now)
+        .text
+    expect([of(1), of(10), of(10.1)]).toEqual(['live', 'live', 'late by 7 s'])
   })
   it('bears a fleet that is polled once a minute', () => {
     const slow = seen({
