@@ -3,7 +3,6 @@
 import { parseAsString, useQueryStates } from 'nuqs'
 import { useWatch } from 'react-hook-form'
 import { toast } from 'sonner'
-import type { Overview } from '@/server/contract/fleet.ts'
 import { maintenanceSubject } from '@/server/contract/maintenance.ts'
 import { serverNow } from '../data/clock.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
@@ -17,6 +16,7 @@ import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { useCheckedForm } from '../ui/use-checked-form.ts'
 import { useZone } from '../ui/zone.ts'
+import { PartsChoice } from './parts-choice.tsx'
 import { LENGTHS, NEW_WINDOW, type WindowValues, windowRequest } from './window-request.ts'
 
 /** Announces a window: from now for an hour, unless something else is said. */
@@ -103,7 +103,7 @@ export function MaintenanceForm() {
           <label className="flex min-h-8 items-center gap-2">
             <input type="radio" value="some" {...register('of')} /> Regions and nodes
           </label>
-          {of !== 'all' && <Parts regions={overview} field={register('parts')} />}
+          {of !== 'all' && <PartsChoice fleet={overview} asked={asked.node} register={register} />}
           <label className="flex min-h-8 items-center gap-2">
             <input type="radio" value="all" {...register('of')} /> The whole fleet
           </label>
@@ -127,39 +127,5 @@ export function MaintenanceForm() {
         </div>
       </form>
     </Panel>
-  )
-}
-
-/** Every region, and within it its nodes. */
-function Parts({
-  regions: overview,
-  field,
-}: {
-  regions: Pick<Overview, 'regions' | 'nodes'> | undefined
-  field: ReturnType<ReturnType<typeof useCheckedForm<WindowValues>>['register']>
-}) {
-  return (
-    <ul className="ml-6 grid max-h-72 gap-1 overflow-y-auto">
-      {overview?.regions.map(({ id, name }) => (
-        <li key={id}>
-          <label className="flex min-h-8 items-center gap-2">
-            <input type="checkbox" value={`region:${id}`} {...field} /> {name}{' '}
-            <span className="num text-faint">{id}</span>
-          </label>
-          <ul className="ml-6 flex flex-wrap gap-x-5">
-            {overview.nodes
-              .filter((node) => node.region === id)
-              .map((node) => (
-                <li key={node.id}>
-                  <label className="flex min-h-8 items-center gap-2">
-                    <input type="checkbox" value={`node:${node.id}`} {...field} />{' '}
-                    <span className="num">{node.id}</span>
-                  </label>
-                </li>
-              ))}
-          </ul>
-        </li>
-      ))}
-    </ul>
   )
 }

@@ -14,6 +14,7 @@ import { Panel } from '../panels/panel.tsx'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
 import { type Column, DataTable } from '../ui/data-table.tsx'
 import { Time } from '../ui/time.tsx'
+import { endWords } from './end-words.ts'
 import { HeldBackList } from './held-back-list.tsx'
 
 const COLUMNS: readonly Column<MaintenanceWindow>[] = [
@@ -63,6 +64,8 @@ function List({ status, title, empty, ends }: (typeof LISTS)[number]) {
           <ConfirmButton
             label={ends}
             ask={`${ends} ${window.title}`}
+            says={endWords(window)}
+            keep="Keep it"
             onConfirm={() => finish(window.id, { onError: (error) => toast.error(errorText(error)) })}
           />
         ),
@@ -71,7 +74,13 @@ function List({ status, title, empty, ends }: (typeof LISTS)[number]) {
   }, [ends, may, finish])
   const rows = windows.data?.items ?? []
   return (
-    <Panel title={title} query={windows} rows={1} empty={windows.data && rows.length === 0 && empty}>
+    <Panel
+      title={title}
+      query={windows}
+      rows={1}
+      reserve={36}
+      empty={windows.data && rows.length === 0 && empty}
+    >
       <DataTable
         label={`${title} maintenance`}
         columns={columns}

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { bandsOf, bandsWithin } from '@/components/charts/chart-band.ts'
 import { ChartTable } from '@/components/charts/chart-table.tsx'
 import { applyEvent } from '@/components/data/apply-event.ts'
+import { endWords } from '@/components/maintenance/end-words.ts'
 import { MaintenanceForm } from '@/components/maintenance/maintenance-form.tsx'
 import { MaintenanceLists } from '@/components/maintenance/maintenance-lists.tsx'
 import { MaintenanceMark } from '@/components/maintenance/maintenance-mark.tsx'
@@ -158,6 +159,18 @@ describe('the lists of maintenance', () => {
       'End Kernel update now',
       'Remove Kernel update later',
     ])
+  })
+
+  it('say before one is ended what follows: what opens, who is told, and what stays', () => {
+    const none = endWords(window('now', { regions: ['fra'] }))
+    expect(none).toContain('what happens to fra opens incidents again')
+    expect(none).toContain('it holds nothing back')
+    const some = endWords(window('now', { held }))
+    expect(some).toContain('the whole fleet')
+    expect(some).toContain('opens an incident in the next second: fra-1 does not answer.')
+    const many = Array.from({ length: 40 }, (_, index) => ({ ...held[0], sentence: `n${index} is away` }))
+    expect(endWords(window('now', { held: many as never }))).toContain('n4 is away; 35 more.')
+    expect(endWords(window('later', { state: 'planned', held }))).toMatch(/^It will not begin/)
   })
 
   it('have no buttons for a viewer', () => {

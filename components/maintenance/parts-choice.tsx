@@ -1,0 +1,72 @@
+import { memo } from 'react'
+import type { UseFormRegister } from 'react-hook-form'
+import type { Overview } from '@/server/contract/fleet.ts'
+import { plural } from '../ui/format.ts'
+import type { WindowValues } from './window-request.ts'
+
+type Fleet = Pick<Overview, 'regions' | 'nodes'>
+
+/** Of more than these the nodes of a region are folded away: whole regions are what is chosen in a large fleet. */
+const MANY_NODES = 30
+
+/** Every region, and within it its nodes; drawn anew only where those change, because an overview comes with every poll. */
+export const PartsChoice = memo(
+  function PartsChoice({
+    fleet,
+    asked,
+    register,
+  }: {
+    fleet: Fleet | undefined
+    /** The node that a link led here for: it is not folded away. */
+    asked: string | null
+    register: UseFormRegister<WindowValues>
+  }) {
+    const field = register('parts')
+    const nodesOf = Map.groupBy(fleet?.nodes ?? [], ({ region }) => region)
+    return (
+      <ul className="ml-6 grid max-h-72 gap-1 overflow-y-auto">
+        {fleet?.regions.map(({ id, name }) => {
+          const nodes = (nodesOf.get(id) ?? []).map((node) => node.id)
+          const list = (
+            <ul className="ml-6 flex flex-wrap gap-x-5">
+              {nodes.map((node) => (
+                <li key={node}>
+                  <label className="flex min-h-8 items-center gap-2">
+                    <input type="checkbox" value={`node:${node}`} {...field} />{' '}
+                    <span className="num">{node}</span>
+                  </label>
+                </li>
+              ))}
+            </ul>
+          )
+          return (
+            <li key={id}>
+              <label className="flex min-h-8 items-center gap-2">
+                <input type="checkbox" value={`region:${id}`} {...field} /> {name}{' '}
+                <span className="num text-faint">{id}</span>
+              </label>
+              {nodes.length > MANY_NODES ? (
+                <details className="ml-6" open={asked !== null && nodes.includes(asked)}>
+                  <summary className="min-h-8 text-soft">{plural(nodes.length, 'node')}</summary>
+                  {list}
+                </details>
+              ) : (
+                list
+              )}
+            </li>
+          )
+        })}
+      </ul>
+    )
+  },
+  (before, after) =>
+    before.register === after.register &&
+    before.asked === after.asked &&
+    namesOf(before.fleet) === namesOf(after.fleet),
+)
+
+const namesOf = (fleet: Fleet | undefined): string =>
+  [
+    ...(fleet?.regions ?? []).map(({ id, name }) => `${id} ${name}`),
+    ...(fleet?.nodes ?? []).map(({ id, region }) => `${id} ${region}`),
+  ].join('\n')
