@@ -14,6 +14,7 @@ import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { asSentence, type Problems, useCheckedForm } from '../ui/use-checked-form.ts'
+import { DrainChoices } from './drain-choices.tsx'
 import { DrainPlanView } from './drain-plan-view.tsx'
 import { drainProblems } from './drain-problems.ts'
 import { StartProblem } from './start-problem.tsx'
@@ -114,20 +115,7 @@ export function DrainForm() {
               }}
             >
               <option value="">Choose…</option>
-              <optgroup label="Regions">
-                {overview?.regions.map((region) => (
-                  <option key={region.id} value={`region:${region.id}`}>
-                    {region.id} · {region.name}
-                  </option>
-                ))}
-              </optgroup>
-              <optgroup label="Nodes">
-                {overview?.nodes.map((node) => (
-                  <option key={node.id} value={`node:${node.id}`}>
-                    {node.id}
-                  </option>
-                ))}
-              </optgroup>
+              <DrainChoices fleet={overview} />
             </select>
           )}
         </Field>
@@ -144,7 +132,7 @@ export function DrainForm() {
         {choice.id ? (
           <>
             {'values' in strategy ? (
-              <Panel title={`Plan for ${choice.id}`} query={plan} rows={6}>
+              <Panel title={`Plan for ${choice.id}`} query={plan} rows={6} reserve={460} reserveOnPhone={640}>
                 {plan.data && <DrainPlanView plan={plan.data} onDeadline={values.onDeadline} />}
               </Panel>
             ) : (

@@ -9,6 +9,7 @@ import type {
 } from '@/server/contract/drains.ts'
 import { DRAIN_OUTCOME_WORDS, DRAIN_STEP_WORDS } from '@/server/contract/state-words.ts'
 import type { DrainStepPhase } from '@/server/contract/states.ts'
+import { listWords } from '@/server/contract/words.ts'
 import { formatNumber, plural } from '../ui/format.ts'
 import type { Glyph } from '../ui/state-glyph.tsx'
 
@@ -52,6 +53,16 @@ export const moveState = (drain: Pick<Drain, 'state' | 'steps'>, move: DrainMove
   const step = drain.steps.find((candidate) => candidate.node === move.from)
   if (!step || !LEAVING.has(step.phase)) return 'here'
   return hasSettled(drain) ? 'missing' : 'between'
+}
+
+const SERVES: ReadonlySet<DrainOutcome | undefined> = new Set(['back', 'kept_serving', undefined])
+
+/** How the nodes of a drain that ended early are left: `all 2 nodes serve`, `fra-2 is out of service`. */
+export const leftAs = ({ steps }: Pick<Drain, 'steps'>): string => {
+  const out = steps.flatMap(({ node, outcome }) => (SERVES.has(outcome) ? [] : [node]))
+  if (out.length === 0)
+    return steps.length === 1 ? `${steps[0]?.node} serves` : `all ${plural(steps.length, 'node')} serve`
+  return `${listWords(out)} ${out.length === 1 ? 'is' : 'are'} out of service`
 }
 
 /** `6 moved, 6 stayed, none missing`: every tunnel that was in scope, once. */

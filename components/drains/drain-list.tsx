@@ -44,6 +44,9 @@ const COLUMNS: readonly Column<Drain>[] = [
     by: (drain) => drain.report?.durationMs,
     cell: (drain) => formatDuration(drain.report?.durationMs),
   },
+]
+/** What became of tunnels; of programs that hold none there is nothing to say. */
+const OF_TUNNELS: readonly Column<Drain>[] = [
   {
     name: 'Moved',
     numeric: true,
@@ -70,6 +73,7 @@ const COLUMNS: readonly Column<Drain>[] = [
     cell: (drain) => formatNumber(tunnelsOf(drain)?.missing),
   },
 ]
+const ALL_COLUMNS = [...COLUMNS, ...OF_TUNNELS]
 
 export function DrainList() {
   const drains = useDrains()
@@ -84,7 +88,12 @@ export function DrainList() {
         'No drains so far. Start one from a region, or with npx tidegate drain REGION --reason …'
       }
     >
-      <DataTable label="Drains" columns={COLUMNS} rows={items} rowKey={(drain) => drain.id} />
+      <DataTable
+        label="Drains"
+        columns={items.some(({ moves }) => moves.length > 0) ? ALL_COLUMNS : COLUMNS}
+        rows={items}
+        rowKey={(drain) => drain.id}
+      />
     </Panel>
   )
 }

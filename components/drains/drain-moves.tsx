@@ -1,4 +1,8 @@
+'use client'
+
 import type { Drain } from '@/server/contract/drains.ts'
+import { isMeasured, measuredIn } from '../charts/charts-with.ts'
+import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { formatDuration, formatNumber, plural } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
@@ -11,8 +15,13 @@ const WORDS = { here: 'still here', between: 'on its way', missing: 'missing' } 
 
 /** Every tunnel that was here at the start, by name; those not yet elsewhere first. */
 export function DrainMoves({ drain }: { drain: Drain }) {
+  const { data: fleet } = useOverview()
+  const region = drain.region ?? fleet?.nodes.find(({ id }) => id === drain.node)?.region
+  const holdsNone = fleet !== undefined && !isMeasured(measuredIn(fleet, region), 'tunnels')
   const left = drain.moves.filter((move) => moveState(drain, move) !== 'moved')
   const rows = [...left, ...drain.moves.filter((move) => !left.includes(move))].slice(0, MAX_ROWS)
+  // Programs that hold no tunnels have no list of them, not an empty one.
+  if (holdsNone && drain.moves.length === 0) return null
   return (
     <Panel
       title="Tunnels by name"

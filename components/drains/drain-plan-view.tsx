@@ -27,14 +27,18 @@ const COUNTED = [
   ['pushes', 'Pushes'],
 ] as const
 
-/** What these nodes may hold: of programs that never count tunnels or pushes nobody has to know how many. */
-const countedBy = ({ moves, nodes }: DrainPlan) =>
-  COUNTED.filter(
+/**
+ * What these nodes hold, or may hold without saying so: of tunnels and pushes nobody has to know where a program counts none, nor where a
+ * node of ours has none, as one that only forwards.
+ */
+const countedBy = ({ moves, nodes }: DrainPlan) => {
+  const ours = new Set(nodes.flatMap(({ node, kind }) => (kind === 'tidegate' ? [node] : [])))
+  return COUNTED.filter(
     ([key]) =>
       key === 'connections' ||
-      moves.some((move) => move[key] !== null) ||
-      nodes.some(({ kind }) => kind === 'tidegate'),
+      moves.some((move) => (move[key] === null ? ours.has(move.node) : key === 'requests' || move[key] > 0)),
   )
+}
 
 /** `12 tunnels and at least 3 connections move off 2 nodes`, in one line. */
 const movesWords = (plan: DrainPlan): string => {

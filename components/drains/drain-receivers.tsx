@@ -1,15 +1,31 @@
 'use client'
 
+import type { Measures } from '@/server/contract/answers/node.ts'
 import type { Drain } from '@/server/contract/drains.ts'
+import type { Region } from '@/server/contract/fleet.ts'
+import { isMeasured, measuredIn } from '../charts/charts-with.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { formatNumber } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 
+/** What a fleet has no number of has no column; the capacity is one of tunnels. */
+const COUNTED: readonly { name: string; measure: Measures[number]; words: (region: Region) => string }[] = [
+  { name: 'Tunnels', measure: 'tunnels', words: ({ tunnels }) => formatNumber(tunnels) },
+  {
+    name: 'Capacity',
+    measure: 'tunnels',
+    words: ({ capacity }) => (capacity?.tunnels === undefined ? 'not set' : formatNumber(capacity.tunnels)),
+  },
+  { name: 'Connections', measure: 'connections', words: ({ connections }) => formatNumber(connections) },
+]
+
 /** How those who take the load over are. */
 export function DrainReceivers({ drain }: { drain: Drain }) {
   const overview = useOverview()
+  const measures = measuredIn(overview.data)
+  const counted = COUNTED.filter(({ measure }) => isMeasured(measures, measure))
   const regions = overview.data?.regions.filter((region) => region.id !== drain.region) ?? []
   return (
     <Panel
@@ -19,8 +35,8 @@ export function DrainReceivers({ drain }: { drain: Drain }) {
     >
       <PlainTable
         label="Receiving regions"
-        head={['Region', 'State', 'Tunnels', 'Capacity', 'Connections']}
-        numeric={[2, 3, 4]}
+        head={['Region', 'State', ...counted.map(({ name }) => name)]}
+        numeric={counted.map((_, index) => index + 2)}
       >
         {regions.map((region) => (
           <tr key={region.id}>
@@ -30,11 +46,11 @@ export function DrainReceivers({ drain }: { drain: Drain }) {
             <td>
               <StateMark state={region.state} />
             </td>
-            <td className="num">{formatNumber(region.tunnels)}</td>
-            <td className="num">
-              {region.capacity?.tunnels === undefined ? 'not set' : formatNumber(region.capacity.tunnels)}
-            </td>
-            <td className="num">{formatNumber(region.connections)}</td>
+            {counted.map(({ name, words }) => (
+              <td key={name} className="num">
+                {words(region)}
+              </td>
+            ))}
           </tr>
         ))}
       </PlainTable>

@@ -1,7 +1,7 @@
 import type { Drain } from '@/server/contract/drains.ts'
 import { listWords } from '@/server/contract/words.ts'
 import { plural } from '../ui/format.ts'
-import { doneWords, leftOf, leftWords, movedWords, moveState } from './drain-left.ts'
+import { doneWords, leftAs, leftOf, leftWords, movedWords, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 /** Where a drain stands, in one sentence. */
@@ -35,13 +35,12 @@ export const drainSentence = (drain: Drain): string => {
     case 'aborting':
       return 'Aborting: what can be restored is being restored.'
     case 'aborted':
-      if (drain.moves.length === 0) return 'Aborted.'
+      if (drain.moves.length === 0) return `Aborted: ${leftAs(drain)}.`
       return drain.report
         ? `Aborted: ${movedWords(drain.report.gaps)}. What had moved stays where it is.`
         : 'Aborted. Tunnels that had moved stay where they are.'
     case 'failed':
-      return drain.report && drain.moves.length > 0
-        ? `The drain failed: ${movedWords(drain.report.gaps)}.`
-        : 'The drain failed.'
+      if (drain.moves.length === 0) return `The drain failed: ${leftAs(drain)}.`
+      return drain.report ? `The drain failed: ${movedWords(drain.report.gaps)}.` : 'The drain failed.'
   }
 }

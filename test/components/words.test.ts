@@ -165,6 +165,25 @@ describe('a drain in words', () => {
       '1 tunnel left; connections are not known; 0 of 2 nodes empty.',
     )
   })
+  it('that ended early without tunnels says who serves and who does not', () => {
+    const outcome = (node: string, of: NonNullable<DrainStep['outcome']>) => ({
+      ...step(node, 'done', none),
+      outcome: of,
+    })
+    const gaps = { count: 0, moved: 0, stayed: 0, p50Ms: null, p99Ms: null, maxMs: null, missing: 0 }
+    const ended = (state: Drain['state'], ...steps: DrainStep[]) =>
+      drainSentence(drain({ state, steps, report: { gaps } as never }))
+    expect(ended('aborted', outcome('lb-1', 'back'), outcome('lb-2', 'kept_serving'))).toBe(
+      'Aborted: all 2 nodes serve.',
+    )
+    expect(ended('aborted', outcome('lb-1', 'held'), outcome('lb-2', 'back'))).toBe(
+      'Aborted: lb-1 is out of service.',
+    )
+    expect(ended('failed', outcome('lb-1', 'out'), outcome('lb-2', 'held'))).toBe(
+      'The drain failed: lb-1 and lb-2 are out of service.',
+    )
+    expect(ended('aborted', step('lb-1', 'waiting', null))).toBe('Aborted: lb-1 serves.')
+  })
   it('speaks of tunnels only where there are some', () => {
     const left = { ...none, connections: 2 }
     expect(drainSentence(drain({ steps: [step('nginx-1', 'connections', left)] }))).toBe(
