@@ -1,5 +1,5 @@
 import type { Measures } from '@/server/contract/answers/node.ts'
-import type { Node } from '@/server/contract/fleet.ts'
+import type { Node, Region } from '@/server/contract/fleet.ts'
 import type { ChartSpec } from './chart-specs.ts'
 
 /** The numbers that tell whether somebody has what a chart draws; a chart without any is about the poll itself. */
@@ -26,6 +26,19 @@ export const measuresOf = (
 ): Readonly<Measures> | undefined => {
   const isKnown = nodes.every(({ kind, lastAnswerAt }) => lastAnswerAt !== null || OUTSIDE.includes(kind))
   return measures.length > 0 || (nodes.length > 0 && isKnown) ? measures : undefined
+}
+
+/** The same of a whole fleet, or of one region of it. */
+export const measuredIn = (
+  fleet: { regions: readonly Pick<Region, 'id' | 'measures'>[]; nodes: readonly Node[] } | undefined,
+  region?: string,
+): Readonly<Measures> | undefined => {
+  if (!fleet) return undefined
+  const isMeant = (id: string): boolean => region === undefined || id === region
+  return measuresOf(
+    fleet.regions.filter(({ id }) => isMeant(id)).flatMap(({ measures }) => measures ?? []),
+    fleet.nodes.filter((node) => isMeant(node.region)),
+  )
 }
 
 /** Whether this number is among what is measured; true while that is not known. */

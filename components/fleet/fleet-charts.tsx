@@ -2,7 +2,7 @@
 
 import { useMemo } from 'react'
 import { FLEET_CHARTS } from '../charts/chart-specs.ts'
-import { measuresOf } from '../charts/charts-with.ts'
+import { measuredIn } from '../charts/charts-with.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
@@ -16,14 +16,7 @@ export function FleetCharts() {
   const { range, zoom } = useRange()
   const { data } = useOverview()
   const { connections, tunnels } = data?.totals ?? {}
-  const specs = useCharts(
-    FLEET_CHARTS,
-    data &&
-      measuresOf(
-        data.regions.flatMap(({ measures }) => measures ?? []),
-        data.nodes,
-      ),
-  )
+  const specs = useCharts(FLEET_CHARTS, measuredIn(data))
   const current = useMemo(() => ({ connections, tunnels }), [connections, tunnels])
   return (
     <Panel title="Fleet" aside={<RangePicker />}>

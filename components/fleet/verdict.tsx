@@ -1,7 +1,7 @@
 'use client'
 
 import type { Node } from '@/server/contract/fleet.ts'
-import { isMeasured, measuresOf } from '../charts/charts-with.ts'
+import { isMeasured, measuredIn } from '../charts/charts-with.ts'
 import { errorText } from '../data/error-text.ts'
 import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
@@ -19,8 +19,8 @@ export function Verdict() {
   const zone = useZone()
   if (!data) {
     return (
-      <div className="grid gap-2">
-        <h1 className="font-semibold text-2xl tracking-tight">
+      <div className="grid gap-1">
+        <h1 className="font-semibold text-2xl tracking-tight max-sm:min-h-16">
           {error ? 'The fleet cannot be reached' : 'Checking the fleet…'}
         </h1>
         {error ? (
@@ -29,7 +29,7 @@ export function Verdict() {
             {isFetching && ' Trying again…'}
           </p>
         ) : (
-          <Skeleton rows={1} height={24} />
+          <Skeleton rows={1} height={20} phoneHeight={80} />
         )}
       </div>
     )
@@ -37,15 +37,12 @@ export function Verdict() {
   const { text, shape, tone, level } = headlineOf(data, known, zone)
   const { totals } = data
   const uncounted = notCounted(data.nodes)
-  const measures = measuresOf(
-    data.regions.flatMap((region) => region.measures ?? []),
-    data.nodes,
-  )
+  const measures = measuredIn(data)
   return (
     <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-4">
       <div className="grid min-w-0 gap-1">
         <h1
-          className={`flex items-baseline gap-3 text-balance font-semibold text-2xl tracking-tight ${level === 'ok' ? '' : tone}`}
+          className={`flex items-baseline gap-3 text-balance font-semibold text-2xl tracking-tight max-sm:min-h-16 ${level === 'ok' ? '' : tone}`}
           data-verdict={level}
         >
           <span className={`scale-125 ${tone}`}>

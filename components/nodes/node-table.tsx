@@ -2,17 +2,25 @@
 
 import Link from 'next/link'
 import { useMemo } from 'react'
+import type { Measures } from '@/server/contract/answers/node.ts'
 import type { Node } from '@/server/contract/fleet.ts'
 import { INTENT_WORDS } from '@/server/contract/state-words.ts'
+import { isMeasured, measuredIn } from '../charts/charts-with.ts'
 import type { Strip } from '../data/heartbeats.ts'
+import { useOverview } from '../data/overview.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
 import { type Column, DataTable } from '../ui/data-table.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { Time } from '../ui/time.tsx'
 
-const NODE: Column<Node> = {
+/** A column of a number is there where somebody has that number. */
+type NodeColumn = Column<Node> & { measure?: Measures[number] }
+
+const NODE: NodeColumn = {
   name: 'Node',
+  stays: true,
+  width: 'w-40',
   by: (node) => node.id,
   cell: (node) => (
     <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
@@ -20,9 +28,10 @@ const NODE: Column<Node> = {
     </Link>
   ),
 }
-const REST: readonly Column<Node>[] = [
+const REST: readonly NodeColumn[] = [
   {
     name: 'State',
+    width: 'w-48',
     by: (node) => node.state,
     cell: (node) => (
       <>
@@ -41,29 +50,37 @@ const REST: readonly Column<Node>[] = [
   },
   {
     name: 'Since',
+    width: 'w-24',
     by: (node) => node.since,
     cell: (node) => <Time at={node.since} as="for" />,
   },
   {
     name: 'Tunnels',
+    measure: 'tunnels',
+    width: 'w-24',
     numeric: true,
     by: (node) => node.numbers.tunnels,
     cell: (node) => formatNumber(node.numbers.tunnels),
   },
   {
     name: 'Connections',
+    measure: 'connections',
+    width: 'w-28',
     numeric: true,
     by: (node) => node.numbers.connections,
     cell: (node) => formatNumber(node.numbers.connections),
   },
   {
     name: 'Pushes delivered',
+    measure: 'pushDelivered',
+    width: 'w-36',
     numeric: true,
     by: (node) => node.numbers.pushDelivered,
     cell: (node) => formatNumber(node.numbers.pushDelivered),
   },
   {
     name: 'Poll',
+    width: 'w-24',
     numeric: true,
     by: (node) => node.latencyMs,
     title: (node) => node.lastOutcome ?? undefined,
@@ -73,35 +90,52 @@ const REST: readonly Column<Node>[] = [
         : formatDuration(node.latencyMs),
   },
 ]
-const PROBLEMS: Column<Node> = {
+const PROBLEMS: NodeColumn = {
   name: 'Problems',
   by: (node) => node.problems.join('; ') || null,
   className: (node) => (node.problems.length > 0 ? 'text-degraded' : 'text-faint'),
+  title: (node) => node.problems.join('; ') || undefined,
   cell: (node) => node.problems.join('; ') || 'none',
 }
 
-/** Nodes side by side. */
+/** Above this many only the rows on screen exist. */
+const MANY_NODES = 100
+
+/** Those that somebody can fill, as the same list until that changes. */
+const useFilled = (
+  columns: readonly NodeColumn[],
+  isFilled: (column: NodeColumn) => boolean,
+): readonly NodeColumn[] => {
+  const names = columns.flatMap((column) => (isFilled(column) ? [column.name] : [])).join(',')
+  return useMemo(() => columns.filter(({ name }) => names.split(',').includes(name)), [columns, names])
+}
+
+/** Nodes side by side. `measures`: the numbers that these nodes have; a column of another number would only hold dashes. */
 export function NodeTable({
   nodes,
   strips,
+  measures,
 }: {
   nodes: readonly Node[]
   strips: ReadonlyMap<string, Strip> | undefined
+  measures?: Readonly<Measures> | undefined
 }) {
+  const rest = useFilled(REST, ({ measure }) => measure === undefined || isMeasured(measures, measure))
   const columns = useMemo(
     (): readonly Column<Node>[] => [
       NODE,
-      ...REST,
+      ...rest,
       {
         name: 'Heartbeat',
         className: 'min-w-36',
+        width: 'w-44',
         cell: (node) => (
           <HeartbeatStrip strip={strips?.get(`node:${node.id}`)} label={`Heartbeat of ${node.id}`} />
         ),
       },
       PROBLEMS,
     ],
-    [strips],
+    [strips, rest],
   )
   return (
     <DataTable
@@ -110,21 +144,20 @@ export function NodeTable({
       rows={nodes}
       rowKey={(node) => node.id}
       rowData={(node) => ({ 'data-node': node.id })}
+      virtual={nodes.length > MANY_NODES}
     />
   )
 }
 
-/** Above this many only the rows on screen exist. */
-const MANY_NODES = 100
-
 /** On a narrow screen the first columns are what is seen: which node, and how it is. */
 const isShownFirst = ({ name }: Column<Node>): boolean => name === 'State' || name === 'Since'
 
-const FLEET_COLUMNS: readonly Column<Node>[] = [
+const FLEET_COLUMNS: readonly NodeColumn[] = [
   NODE,
   ...REST.filter(isShownFirst),
   {
     name: 'Region',
+    width: 'w-24',
     by: (node) => node.region,
     cell: (node) => (
       <Link href={`/regions/${node.region}`} className="num hover:underline">
@@ -132,18 +165,25 @@ const FLEET_COLUMNS: readonly Column<Node>[] = [
       </Link>
     ),
   },
-  { name: 'Kind', by: (node) => node.kind, cell: (node) => node.kind },
-  { name: 'Version', by: (node) => node.version, cell: (node) => node.version ?? '–' },
+  { name: 'Kind', width: 'w-28', by: (node) => node.kind, cell: (node) => node.kind },
+  { name: 'Version', width: 'w-28', by: (node) => node.version, cell: (node) => node.version ?? '–' },
   ...REST.filter((column) => !isShownFirst(column) && column.name !== 'Pushes delivered'),
-  { ...PROBLEMS, title: (node) => node.problems.join('; ') || undefined },
+  PROBLEMS,
 ]
 
 /** Nodes of every region, each with where it is and what it is. */
 export function FleetNodeTable({ nodes }: { nodes: readonly Node[] }) {
+  const { data: fleet } = useOverview()
+  // Of the whole fleet, not of what a filter leaves: columns do not come and go while somebody types.
+  const measures = measuredIn(fleet)
+  const hasVersions = fleet === undefined || fleet.nodes.some(({ version }) => version !== null)
+  const columns = useFilled(FLEET_COLUMNS, ({ name, measure }) =>
+    measure === undefined ? name !== 'Version' || hasVersions : isMeasured(measures, measure),
+  )
   return (
     <DataTable
       label="All nodes"
-      columns={FLEET_COLUMNS}
+      columns={columns}
       rows={nodes}
       rowKey={(node) => node.id}
       rowData={(node) => ({ 'data-node': node.id })}

@@ -4,6 +4,7 @@ import Link from 'next/link'
 import { useMemo } from 'react'
 import type { Region } from '@/server/contract/fleet.ts'
 import { INTENT_WORDS } from '@/server/contract/state-words.ts'
+import { isMeasured, measuredIn } from '../charts/charts-with.ts'
 import { useHeartbeats } from '../data/heartbeats.ts'
 import { useOverview } from '../data/overview.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
@@ -15,6 +16,7 @@ import { StateMark } from '../ui/state-mark.tsx'
 const COLUMNS: readonly Column<Region>[] = [
   {
     name: 'Region',
+    stays: true,
     by: (region) => region.name,
     cell: (region) => (
       <>
@@ -37,26 +39,30 @@ const COLUMNS: readonly Column<Region>[] = [
     by: (region) => region.up,
     cell: (region) => `${region.up} of ${region.nodes}`,
   },
-  {
-    name: 'Tunnels',
-    numeric: true,
-    by: (region) => region.tunnels,
-    cell: (region) => formatNumber(region.tunnels),
-  },
-  {
-    name: 'Connections',
-    numeric: true,
-    by: (region) => region.connections,
-    cell: (region) => formatNumber(region.connections),
-  },
 ]
+const TUNNELS: Column<Region> = {
+  name: 'Tunnels',
+  numeric: true,
+  by: (region) => region.tunnels,
+  cell: (region) => formatNumber(region.tunnels),
+}
+const CONNECTIONS: Column<Region> = {
+  name: 'Connections',
+  numeric: true,
+  by: (region) => region.connections,
+  cell: (region) => formatNumber(region.connections),
+}
 
 export function RegionTable() {
   const overview = useOverview()
   const { data: strips } = useHeartbeats()
+  const measures = measuredIn(overview.data)
+  const [hasTunnels, hasConnections] = [isMeasured(measures, 'tunnels'), isMeasured(measures, 'connections')]
   const columns = useMemo(
     (): readonly Column<Region>[] => [
       ...COLUMNS,
+      ...(hasTunnels ? [TUNNELS] : []),
+      ...(hasConnections ? [CONNECTIONS] : []),
       {
         name: 'Heartbeat',
         className: 'min-w-40',
@@ -65,7 +71,7 @@ export function RegionTable() {
         ),
       },
     ],
-    [strips],
+    [strips, hasTunnels, hasConnections],
   )
   return (
     <Panel

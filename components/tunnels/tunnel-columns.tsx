@@ -13,6 +13,7 @@ const LONG_GAP_MS = 10_000
 export const TUNNEL_COLUMNS: readonly Column<Tunnel>[] = [
   {
     name: 'Host',
+    stays: true,
     width: 'w-36',
     className: 'num font-medium',
     by: (tunnel) => tunnel.hostId,

@@ -24,8 +24,10 @@ export interface Column<Row> {
   className?: string | ((row: Row) => string)
   /** What a cell that is cut says in full. */
   title?: (row: Row) => string | undefined
-  /** A class, in tables of fixed layout. */
+  /** A class, where only the rows on screen exist: such a table has a fixed layout. */
   width?: string
+  /** On a phone it stays in sight while the others scroll: it says what a row is about. */
+  stays?: boolean
   /** The head says its name to screen readers alone. */
   silent?: boolean
 }
@@ -124,6 +126,7 @@ export function DataTable<Row extends RowData>({
                 key={column.id}
                 name={column.id}
                 look={columns[index]}
+                fixed={virtual}
                 sorted={column.getIsSorted()}
                 onSort={column.getCanSort() ? column.getToggleSortingHandler() : undefined}
               />
@@ -156,9 +159,11 @@ export function DataTable<Row extends RowData>({
   )
 }
 
-const classOf = <Row,>({ numeric, className }: Column<Row>, row: Row): string => {
+const STAYS = 'max-sm:sticky max-sm:left-0 max-sm:z-1 max-sm:bg-canvas'
+
+const classOf = <Row,>({ numeric, className, stays }: Column<Row>, row: Row): string => {
   const own = typeof className === 'function' ? className(row) : (className ?? '')
-  return numeric ? `num ${own}` : own
+  return `${numeric ? 'num ' : ''}${stays ? `${STAYS} ` : ''}${own}`
 }
 
 const ARIA_SORT = { asc: 'ascending', desc: 'descending' } as const
@@ -167,11 +172,14 @@ const ARROW = { asc: '↑', desc: '↓' } as const
 function Head({
   name,
   look,
+  fixed,
   sorted,
   onSort,
 }: {
   name: string
-  look: Pick<Column<never>, 'numeric' | 'width' | 'silent'> | undefined
+  look: Pick<Column<never>, 'numeric' | 'width' | 'silent' | 'stays'> | undefined
+  /** The table has a fixed layout. */
+  fixed: boolean
   sorted: false | 'asc' | 'desc'
   onSort: ((event: unknown) => void) | undefined
 }) {
@@ -180,7 +188,7 @@ function Head({
     <th
       scope="col"
       {...(sorted ? { 'aria-sort': ARIA_SORT[sorted] } : {})}
-      className={`py-1 pr-6 font-medium ${side} ${look?.width ?? ''}`}
+      className={`py-1 pr-6 font-medium ${side} ${(fixed && look?.width) || ''} ${look?.stays ? STAYS : ''}`}
     >
       {look?.silent ? (
         <span className="sr-only">{name}</span>

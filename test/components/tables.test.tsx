@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { DrainList } from '@/components/drains/drain-list.tsx'
-import { NodeTable } from '@/components/nodes/node-table.tsx'
+import { FleetNodeTable, NodeTable } from '@/components/nodes/node-table.tsx'
+import { RegionTable } from '@/components/regions/region-table.tsx'
 import { AuditLog } from '@/components/settings/audit-log.tsx'
 import { TokenSettings } from '@/components/settings/token-settings.tsx'
 import { TunnelTable } from '@/components/tunnels/tunnel-table.tsx'
@@ -51,6 +52,64 @@ describe('a table', () => {
     )
     const cells = [...html.matchAll(/<td class="num[^"]*"[^>]*>(.*?)<\/td>/g)].map((match) => match[1])
     expect(cells.slice(0, 3)).toEqual(['–', '–', '–'])
+  })
+
+  it('has no column of a number that nobody here has', () => {
+    const heads = (element: Parameters<typeof render>[0], answers: [readonly unknown[], unknown][] = []) =>
+      buttonsOf(render(element, { answers })).join(' ')
+    const proxies = [node('lb-1', { kind: 'haproxy', numbers: { connections: 3, requests: 9 } })]
+    expect(
+      heads(<NodeTable nodes={proxies} strips={undefined} measures={['connections', 'requests']} />),
+    ).toBe('Node State Since Connections Poll Problems')
+    const fleet = {
+      at,
+      regions: [
+        {
+          id: 'fra',
+          name: 'Frankfurt',
+          state: 'up',
+          intent: 'serving',
+          measures: ['connections'],
+          up: 1,
+          nodes: 1,
+        },
+      ],
+      nodes: proxies.map((each) => ({ ...each, version: null, lastAnswerAt: at })),
+    }
+    const answers: [readonly unknown[], unknown][] = [[['overview'], fleet]]
+    expect(heads(<FleetNodeTable nodes={proxies} />, answers)).toBe(
+      'Node State Since Region Kind Connections Poll Problems',
+    )
+    // What a filter leaves changes no columns, and neither does it that nobody answers at the moment.
+    expect(heads(<FleetNodeTable nodes={[]} />, answers)).toContain('Connections')
+    expect(heads(<RegionTable />, answers)).toBe('Region State Wanted Up Connections')
+    // Of who never answered it is not known what it has.
+    const never = {
+      ...fleet,
+      regions: [{ ...fleet.regions[0], measures: [] }],
+      nodes: [node('lb-1', { lastAnswerAt: null })],
+    }
+    expect(heads(<RegionTable />, [[['overview'], never]])).toBe('Region State Wanted Up Tunnels Connections')
+  })
+
+  it('of drains speaks of tunnels where a drain had some', () => {
+    const gaps = { count: 0, moved: 0, stayed: 0, p50Ms: null, p99Ms: null, maxMs: null, missing: 0 }
+    const drain = (id: string, stayed: number) => ({
+      ...{
+        id,
+        region: 'fra',
+        reason: 'kernel',
+        state: 'resumed',
+        createdAt: at,
+        createdBy: 'ana',
+        moves: [],
+      },
+      report: { gaps: { ...gaps, stayed }, durationMs: 9_000 },
+    })
+    const heads = (...items: unknown[]) =>
+      buttonsOf(render(<DrainList />, { answers: [[['drains'], { items, nextCursor: null }]] })).join(' ')
+    expect(heads(drain('a', 0))).toBe('State Of Reason Started By Took')
+    expect(heads(drain('a', 0), drain('b', 2))).toContain('Moved Stayed Gap p99 Missing')
   })
 
   it('of thousands scrolls under a head that stays, and counts its rows', () => {
