@@ -57,3 +57,12 @@ it('the page of a node that is only watched shows what it says, and no panel of 
     expect(shown(<Panel node="edge-1" />), Panel.name).toBe('')
   expect(buttonsOf(heading)).toEqual([])
 })
+
+it('the page of a node tells what is so now from what was counted since its start', () => {
+  const counting = { ...node, numbers: { requests: 4000, connections: 12, pushReceived: 7, openFds: 30 } }
+  const words = wordsOf(render(<NodeParts node="edge-1" />, { answers: [[['node', 'edge-1'], counting]] }))
+  expect(words).toMatch(
+    /Now .*Connections 12 .*Open files 30 .*Since its start Requests 4.000 .*Pushes received 7/,
+  )
+  expect(wordsOf(render(<NodeParts node="edge-1" />, { answers }))).not.toContain('Since its start')
+})
