@@ -64,7 +64,7 @@ embedded:
       (await tidegate.api<Page<Node>>('GET', '/nodes')).items.map((node) => [node.id, node.state]),
     )
   const reload = () => process.kill(tidegate.pid, 'SIGHUP')
-  const banner = () => operator.page.getByRole('list', { name: 'Problems of the control room' })
+  const banner = () => operator.page.getByRole('region', { name: 'Problems of the control room' })
 
   test.beforeAll(async ({ browser }) => {
     folder = mkdtempSync(join(tmpdir(), 'tidegate-configured-'))

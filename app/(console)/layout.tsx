@@ -3,6 +3,13 @@ import type { ReactNode } from 'react'
 import { Console } from '@/components/shell/console.tsx'
 
 export default async function ConsoleLayout({ children }: { children: ReactNode }) {
-  const demo = (await headers()).get('x-tidegate-demo') === '1'
-  return <Console demo={demo}>{children}</Console>
+  const known = await headers()
+  return (
+    <Console
+      demo={known.get('x-tidegate-demo') === '1'}
+      openIncidents={Number(known.get('x-tidegate-incidents') ?? 0)}
+    >
+      {children}
+    </Console>
+  )
 }

@@ -1,6 +1,7 @@
 import { GameDay } from '@/components/demo/game-day.tsx'
 import { RunningDrains } from '@/components/drains/running-drains.tsx'
 import { FleetCharts } from '@/components/fleet/fleet-charts.tsx'
+import { OnceFleetKnown } from '@/components/fleet/once-fleet-known.tsx'
 import { RecentChanges } from '@/components/fleet/recent-changes.tsx'
 import { Verdict } from '@/components/fleet/verdict.tsx'
 import { OpenIncidents } from '@/components/incidents/open-incidents.tsx'
@@ -10,12 +11,14 @@ export default function HomePage() {
   return (
     <>
       <Verdict />
-      <OpenIncidents />
-      <RunningDrains />
-      <RegionCards />
-      <FleetCharts />
-      <RecentChanges />
-      <GameDay />
+      <OnceFleetKnown>
+        <OpenIncidents />
+        <RunningDrains />
+        <RegionCards />
+        <FleetCharts />
+        <RecentChanges />
+        <GameDay />
+      </OnceFleetKnown>
     </>
   )
 }

@@ -48,10 +48,14 @@ const TICK_STEPS = [
   1440 * MINUTE,
 ]
 
-/** Round instants on the time axis, at most `most`. */
+/** A label needs half its width on either side; behind the end of the axis there is none. */
+const NO_ROOM = 0.06
+
+/** Round instants on the time axis, at most `most`, and none so near to its end that its label would be cut. */
 export const timeTicks = (from: number, to: number, most: number): number[] => {
   const step = TICK_STEPS.find((candidate) => (to - from) / candidate <= most) ?? 1440 * MINUTE
+  const last = to - (to - from) * NO_ROOM
   const ticks: number[] = []
-  for (let t = Math.ceil(from / step) * step; t <= to; t += step) ticks.push(t)
+  for (let t = Math.ceil(from / step) * step; t <= last; t += step) ticks.push(t)
   return ticks
 }

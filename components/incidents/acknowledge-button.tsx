@@ -4,14 +4,18 @@ import { toast } from 'sonner'
 import type { Incident } from '@/server/contract/incidents.ts'
 import { errorText } from '../data/error-text.ts'
 import { useIncidentAction } from '../data/incidents.ts'
-import { useMay } from '../data/me.ts'
-import { Button } from '../ui/button.tsx'
+import { useMay, useMe } from '../data/me.ts'
+import { Button, buttonClass } from '../ui/button.tsx'
 
 /** Takes an open incident on, where it is shown; nothing for those who may not, or where somebody has it. */
 export function AcknowledgeButton({ incident }: { incident: Incident }) {
+  const me = useMe()
   const may = useMay('operator')
   const action = useIncidentAction(incident.id)
-  if (!may || incident.state !== 'open') return null
+  if (incident.state !== 'open') return null
+  // Until it is known who looks, its place is kept: nothing jumps when it comes.
+  if (me.isPending) return <span aria-hidden="true" className={`${buttonClass()} invisible`} />
+  if (!may) return null
   return (
     <Button
       aria-disabled={action.isPending || undefined}

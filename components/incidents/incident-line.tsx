@@ -3,6 +3,7 @@
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
 import type { Incident } from '@/server/contract/incidents.ts'
+import { useExpected } from '../data/expected.ts'
 import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
 import { formatDuration } from '../ui/format.ts'
@@ -11,13 +12,23 @@ import { Time } from '../ui/time.tsx'
 import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { quietSince, worstFirst } from './worst-first.ts'
 
+/** One row, on a phone two: nothing below it jumps when it comes, nor when its button does. */
+const HEIGHT = 'min-h-[77px] sm:min-h-[37px]'
+
 /** What is open, on every page: one line, the worst first. Where the page shows it anyway, the line would only repeat it. */
 export function IncidentLine() {
   const { data } = useOverview()
   const path = usePathname()
   const open = worstFirst(data?.incidents ?? [])
   const shown = open.find((incident) => path !== `/incidents/${incident.id}`)
-  if (!data || !shown || path === '/') return null
+  const { openIncidents } = useExpected()
+  if (path === '/') return null
+  if (!data) {
+    // The page of an incident has no line of its own.
+    const isExpected = openIncidents > (path.startsWith('/incidents/') ? 1 : 0)
+    return isExpected && <div aria-hidden="true" className={`border-b border-hairline ${HEIGHT}`} />
+  }
+  if (!shown) return null
   return <Line incident={shown} more={open.length - 1} asOf={Date.parse(data.at)} />
 }
 
@@ -29,19 +40,21 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
     <section
       aria-label="Open incident"
       data-incident-line={incident.id}
-      className={`border-b ${critical ? 'border-down bg-down-wash' : 'border-degraded bg-degraded-wash'}`}
+      className={`border-b ${HEIGHT} ${critical ? 'border-down bg-down-wash' : 'border-degraded bg-degraded-wash'}`}
     >
       <div className="mx-auto flex max-w-[1440px] flex-wrap items-center gap-x-3 gap-y-1 px-4 py-0.5 sm:px-6">
-        <span className={`flex min-w-0 items-baseline gap-2 ${critical ? 'text-down' : 'text-degraded'}`}>
+        <span
+          className={`flex min-w-0 items-baseline gap-2 max-sm:basis-full ${critical ? 'text-down' : 'text-degraded'}`}
+        >
           <StateGlyph shape={known ? (critical ? 'down' : 'degraded') : 'unknown'} />
           <Link
             href={`/incidents/${incident.id}`}
-            className="min-w-0 py-1 font-semibold underline-offset-2 hover:underline"
+            className="min-w-0 truncate py-1 font-semibold underline-offset-2 hover:underline"
           >
             {incident.title}
           </Link>
         </span>
-        <span className="text-soft">
+        <span className="min-w-0 truncate text-soft max-sm:flex-1">
           {quiet !== null && (
             <>
               quiet since <Time at={quiet} />, open{' '}
@@ -50,7 +63,7 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
           since <Time at={incident.startedAt} /> (
           <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
         </span>
-        <span className="ml-auto flex items-center gap-3">
+        <span className="ml-auto flex flex-none items-center gap-3">
           {more > 0 && (
             <Link href="/incidents" className="text-accent underline underline-offset-2">
               {more} more open

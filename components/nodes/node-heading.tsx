@@ -4,6 +4,7 @@ import Link from 'next/link'
 import type { Node } from '@/server/contract/fleet.ts'
 import { ApiError } from '../data/http.ts'
 import { useKnown } from '../data/known.ts'
+import { useMe } from '../data/me.ts'
 import { useNode } from '../data/nodes.ts'
 import { useOverview } from '../data/overview.ts'
 import { DrainLink } from '../drains/drain-link.tsx'
@@ -27,6 +28,7 @@ export function NodeHeading({ node: id }: { node: string }) {
   const { data: node, error } = useNode(id)
   const { data: overview } = useOverview()
   const { known } = useKnown()
+  const me = useMe()
   if (error instanceof ApiError && error.status === 404)
     return (
       <PageHeading
@@ -79,6 +81,7 @@ export function NodeHeading({ node: id }: { node: string }) {
             <IncidentLinks incidents={concerning(overview?.incidents ?? [], { node: id })} />
           </span>
         }
+        awaits={!node || me.isPending}
         aside={
           node && (
             <>

@@ -16,7 +16,6 @@ export function NodePanel({
   title,
   nowTitle,
   empty,
-  reserve,
   children,
 }: {
   node: string
@@ -25,7 +24,6 @@ export function NodePanel({
   /** The title while the numbers are of now, where it is another. */
   nowTitle?: string
   empty?: ReactNode
-  reserve?: number
   children: ReactNode
 }) {
   const node = useNode(id)
@@ -33,12 +31,7 @@ export function NodePanel({
   const now = nodeNow(node.data, known)
   if (now.isNow)
     return (
-      <Panel
-        title={nowTitle ?? title}
-        query={node}
-        empty={empty}
-        {...(reserve === undefined ? {} : { reserve })}
-      >
+      <Panel title={nowTitle ?? title} query={node} empty={empty}>
         {children}
       </Panel>
     )

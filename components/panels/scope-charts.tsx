@@ -136,18 +136,6 @@ function ChartPlace() {
   return <div className="late h-[176px] rounded-[4px] bg-sunken" aria-hidden="true" />
 }
 
-/** The room that a block of charts will take, before it is known what they are of. */
-export function ChartPlaces({ count }: { count: number }) {
-  return (
-    <ChartGrid>
-      {Array.from({ length: count }, (_, place) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: empty places have no identity
-        <ChartPlace key={place} />
-      ))}
-    </ChartGrid>
-  )
-}
-
 function SpecChart({
   spec,
   scopes,

@@ -4,8 +4,11 @@ import { isMeasured, measuresOf } from '../charts/charts-with.ts'
 import type { Strip } from '../data/heartbeats.ts'
 import { HeartbeatStrip } from '../fleet/heartbeat-strip.tsx'
 import { MaintenanceMark } from '../maintenance/maintenance-mark.tsx'
+import { matchNodes } from '../nodes/match-nodes.ts'
 import { formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
+
+const MANY_NODES = 12
 
 /** One region: its state, what it carries, and how its nodes are. */
 export function RegionCard({
@@ -18,6 +21,9 @@ export function RegionCard({
   strip: Strip | undefined
 }) {
   const full = region.capacity?.tunnels
+  // Of many, those that need somebody; the region's own page has all.
+  const shown = nodes.length > MANY_NODES ? matchNodes(nodes, '', null).slice(0, MANY_NODES) : nodes
+  const more = nodes.filter((node) => !shown.includes(node))
   const measures = measuresOf(region.measures ?? [], nodes)
   return (
     <li className="grid min-w-0 gap-2" data-region={region.id}>
@@ -46,7 +52,7 @@ export function RegionCard({
       <MaintenanceMark mark={region.maintenance} />
       <HeartbeatStrip strip={strip} label={`Heartbeat of ${region.name}`} />
       <ul className="flex flex-wrap gap-x-4 gap-y-1">
-        {nodes.map((node) => (
+        {shown.map((node) => (
           <li key={node.id} className="flex min-h-6 items-center gap-2 text-xs">
             <Link href={`/nodes/${node.id}`} className="num hover:underline">
               {node.id}
@@ -56,6 +62,13 @@ export function RegionCard({
             <MaintenanceMark mark={region.maintenance ? undefined : node.maintenance} short />
           </li>
         ))}
+        {more.length > 0 && (
+          <li className="flex min-h-6 items-center text-xs">
+            <Link href={`/regions/${region.id}`} className="text-accent underline underline-offset-2">
+              {formatNumber(more.length)} more{more.every(({ state }) => state === 'up') && ', all up'}
+            </Link>
+          </li>
+        )}
       </ul>
     </li>
   )

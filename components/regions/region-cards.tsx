@@ -9,13 +9,12 @@ export function RegionCards() {
   const overview = useOverview()
   const { data: strips } = useHeartbeats()
   const regions = overview.data?.regions ?? []
+  const nodesOf = Map.groupBy(overview.data?.nodes ?? [], ({ region }) => region)
   return (
     <Panel
       title="Regions"
       query={overview}
       rows={4}
-      reserve={140}
-      reserveOnPhone={430}
       empty={
         overview.data && regions.length === 0 && 'No regions yet. Name them in tidegate.yaml under regions.'
       }
@@ -26,7 +25,7 @@ export function RegionCards() {
             key={region.id}
             region={region}
             strip={strips?.get(`region:${region.id}`)}
-            nodes={overview.data?.nodes.filter((node) => node.region === region.id) ?? []}
+            nodes={nodesOf.get(region.id) ?? []}
           />
         ))}
       </ul>

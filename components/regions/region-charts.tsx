@@ -5,7 +5,7 @@ import { REGION_CHARTS } from '../charts/chart-specs.ts'
 import { measuresOf } from '../charts/charts-with.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RangePicker } from '../panels/range-picker.tsx'
-import { ChartPlaces, ScopeCharts } from '../panels/scope-charts.tsx'
+import { ScopeCharts } from '../panels/scope-charts.tsx'
 import { useCharts } from '../panels/use-charts.ts'
 import { useRange } from '../panels/use-range.ts'
 import { useRegion } from './use-region.ts'
@@ -15,7 +15,7 @@ const MAX_LINES = 6
 /** One line a node. */
 export function RegionCharts({ region: id }: { region: string }) {
   const { range, zoom } = useRange()
-  const { overview, region, nodes } = useRegion(id)
+  const { region, nodes } = useRegion(id)
   const specs = useCharts(REGION_CHARTS, region?.measures && measuresOf(region.measures, nodes))
   const ids = nodes
     .slice(0, MAX_LINES)
@@ -27,7 +27,6 @@ export function RegionCharts({ region: id }: { region: string }) {
   )
   return (
     <Panel title="Charts" aside={<RangePicker />}>
-      {scopes.length === 0 && !overview.data && <ChartPlaces count={REGION_CHARTS.length} />}
       {scopes.length > 0 && (
         <ScopeCharts scopes={scopes} specs={specs} range={range} onZoom={zoom} region={id} />
       )}

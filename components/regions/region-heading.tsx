@@ -2,6 +2,7 @@
 
 import Link from 'next/link'
 import { useKnown } from '../data/known.ts'
+import { useMe } from '../data/me.ts'
 import { DrainLink } from '../drains/drain-link.tsx'
 import { HeldParts } from '../drains/held-parts.tsx'
 import { IncidentLinks } from '../incidents/incident-links.tsx'
@@ -16,6 +17,7 @@ import { useRegion } from './use-region.ts'
 export function RegionHeading({ region: id }: { region: string }) {
   const { overview, region, drain } = useRegion(id)
   const { known } = useKnown()
+  const me = useMe()
   if (overview.data && !region)
     return (
       <PageHeading
@@ -56,6 +58,7 @@ export function RegionHeading({ region: id }: { region: string }) {
             <IncidentLinks incidents={concerning(overview.data?.incidents ?? [], { region: id })} />
           </span>
         }
+        awaits={!region || me.isPending}
         aside={
           region && (
             <>

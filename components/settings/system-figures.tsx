@@ -117,7 +117,7 @@ export function SystemFigures() {
   const system = useSystem()
   const { data } = system
   return (
-    <Panel title="Collector" query={system} rows={8}>
+    <Panel title="Collector" query={system} rows={8} reserve={430} reserveOnPhone={668}>
       {data && <Figures data={data} />}
     </Panel>
   )

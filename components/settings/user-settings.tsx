@@ -68,7 +68,7 @@ export function UserSettings() {
     )
   const problem = changeRole.error ?? removeUser.error
   return (
-    <Panel title="People" query={users}>
+    <Panel title="People" query={users} reserve={150} reserveOnPhone={400}>
       <DataTable label="People" columns={columns} rows={users.data?.items ?? []} rowKey={(user) => user.id} />
       {problem && (
         <p role="alert" className="mt-2 text-down">

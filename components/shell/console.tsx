@@ -1,7 +1,8 @@
 'use client'
 
-import type { ReactNode } from 'react'
+import { type ReactNode, useMemo } from 'react'
 import { SignInAgain } from '../access/sign-in-again.tsx'
+import { ExpectedContext } from '../data/expected.ts'
 import { IncidentLine } from '../incidents/incident-line.tsx'
 import { LiveProvider } from '../live/live-provider.tsx'
 import { Announcer } from './announcer.tsx'
@@ -14,32 +15,44 @@ import { PageTitle } from './page-title.tsx'
 import { RoomProblemLines } from './room-problem-lines.tsx'
 
 /** The frame around every signed-in page. */
-export function Console({ demo, children }: { demo: boolean; children: ReactNode }) {
+export function Console({
+  demo,
+  openIncidents,
+  children,
+}: {
+  demo: boolean
+  /** As the page was asked for. */
+  openIncidents: number
+  children: ReactNode
+}) {
+  const expected = useMemo(() => ({ openIncidents }), [openIncidents])
   return (
-    <LiveProvider>
-      <PageTitle />
-      <a
-        href="#content"
-        className="sr-only z-50 bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
-      >
-        Skip to content
-      </a>
-      {demo && <DemoBanner />}
-      <Header />
-      <NotKnownLine />
-      <RoomProblemLines />
-      <IncidentLine />
-      <main
-        id="content"
-        tabIndex={-1}
-        className="mx-auto grid w-full max-w-[1440px] min-w-0 grid-cols-[minmax(0,1fr)] gap-6 px-4 pt-5 outline-none pb-16 sm:px-6"
-      >
-        {children}
-      </main>
-      <Keyboard />
-      <FocusKeeper />
-      <Announcer />
-      <SignInAgain />
-    </LiveProvider>
+    <ExpectedContext value={expected}>
+      <LiveProvider>
+        <PageTitle />
+        <a
+          href="#content"
+          className="sr-only z-50 bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
+        >
+          Skip to content
+        </a>
+        {demo && <DemoBanner />}
+        <Header />
+        <NotKnownLine />
+        <RoomProblemLines />
+        <IncidentLine />
+        <main
+          id="content"
+          tabIndex={-1}
+          className="mx-auto grid w-full max-w-[1440px] min-w-0 grid-cols-[minmax(0,1fr)] gap-6 px-4 pt-5 outline-none pb-16 sm:px-6"
+        >
+          {children}
+        </main>
+        <Keyboard />
+        <FocusKeeper />
+        <Announcer />
+        <SignInAgain />
+      </LiveProvider>
+    </ExpectedContext>
   )
 }

@@ -14,7 +14,7 @@ export function SettingsTabs() {
           key={page.href}
           href={page.href}
           aria-current={isCurrent(page.href, path) ? 'page' : undefined}
-          className="flex min-h-9 items-center whitespace-nowrap border-transparent border-b-2 px-2.5 text-soft hover:text-ink aria-[current=page]:border-accent aria-[current=page]:font-medium aria-[current=page]:text-ink max-sm:min-h-11"
+          className="flex min-h-9 items-center whitespace-nowrap border-transparent border-b-2 px-2.5 text-soft max-sm:px-2 hover:text-ink aria-[current=page]:border-accent aria-[current=page]:font-medium aria-[current=page]:text-ink max-sm:min-h-11"
         >
           {page.label}
         </Link>

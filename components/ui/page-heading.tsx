@@ -4,10 +4,13 @@ export function PageHeading({
   title,
   intro,
   aside,
+  awaits = false,
 }: {
   title: ReactNode
   intro?: ReactNode
   aside?: ReactNode
+  /** The aside is still to come: on a phone it will have a row of its own, which is kept free. */
+  awaits?: boolean
 }) {
   return (
     <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
@@ -15,7 +18,8 @@ export function PageHeading({
         <h1 className="text-balance font-semibold text-2xl tracking-tight">{title}</h1>
         {intro && <p className="max-w-prose text-soft">{intro}</p>}
       </div>
-      {aside && <div className="flex flex-wrap items-center gap-2">{aside}</div>}
+      {awaits && <div aria-hidden="true" className="h-10 w-full sm:hidden" />}
+      {aside && !awaits && <div className="flex flex-wrap items-center gap-2">{aside}</div>}
     </div>
   )
 }

@@ -26,6 +26,8 @@ export interface FrontDoorOptions {
   hasSubject?(path: string): Promise<boolean>
   /** The demo fleet runs: its banner is part of the page from the start, so that nothing jumps. */
   demo?: boolean
+  /** How many incidents are open: their place is part of the page from the start, for the same reason. */
+  openIncidents?(): number
   /** Refuses names that are not ours. */
   hosts: HostRule
   clients: ClientAddresses
@@ -60,6 +62,7 @@ const INTERNAL_HEADERS = [
   'next-resume',
   'x-nonce',
   'x-tidegate-demo',
+  'x-tidegate-incidents',
   'x-tidegate-missing',
 ]
 
@@ -161,6 +164,8 @@ const handle = async (
   if (!isAsset) {
     setPagePolicy(request, response, options.dev)
     if (options.demo) request.headers['x-tidegate-demo'] = '1'
+    const open = options.openIncidents?.() ?? 0
+    if (open > 0) request.headers['x-tidegate-incidents'] = String(open)
     // The page of what does not exist is a 404 from its first byte, not a skeleton that finds out later.
     if (!(await hasSubject(options, path))) request.headers['x-tidegate-missing'] = '1'
   }

@@ -293,6 +293,7 @@ export class Tidegate {
         needsSetup: () => auth.needsSetup(),
         hasSubject: (path) => hasPageSubject(collector, path),
         demo: config === null,
+        openIncidents: () => collector.incidents.openCount,
         hosts: createHostRule([new URL(address.url).hostname, address.host, ...(config?.server.hosts ?? [])]),
         clients: this.#clients,
         tls: address.isTls,

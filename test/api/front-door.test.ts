@@ -16,11 +16,13 @@ describe('the front door', () => {
   let ready: boolean
   let shared: boolean
   let refused: string[]
-  let rendered: { url: string; nonce: unknown; policy: unknown }[]
+  let rendered: { url: string; nonce: unknown; policy: unknown; incidents: unknown }[]
+  let openIncidents: number
 
   beforeEach(async () => {
     signedIn = false
     needsSetup = false
+    openIncidents = 0
     ready = true
     rendered = []
     const door = createFrontDoor({
@@ -28,8 +30,12 @@ describe('the front door', () => {
       pages: () =>
         ready
           ? (request, response) => {
-              const { 'x-nonce': nonce, 'content-security-policy': policy } = request.headers
-              rendered.push({ url: request.url ?? '', nonce, policy })
+              const {
+                'x-nonce': nonce,
+                'content-security-policy': policy,
+                'x-tidegate-incidents': incidents,
+              } = request.headers
+              rendered.push({ url: request.url ?? '', nonce, policy, incidents })
               response.end('page')
             }
           : null,
@@ -37,6 +43,7 @@ describe('the front door', () => {
       live: () => null,
       hasSession: async () => signedIn,
       needsSetup: () => needsSetup,
+      openIncidents: () => openIncidents,
       hosts: createHostRule(['gate.example.com', 'gate.internal']),
       clients: createClientAddresses(['127.0.0.1']),
       tls: false,
@@ -115,7 +122,7 @@ describe('the front door', () => {
     },
   )
 
-  it.each(['x-middleware-subrequest', 'next-action', 'x-nonce', 'x-matched-path'])(
+  it.each(['x-middleware-subrequest', 'next-action', 'x-nonce', 'x-matched-path', 'x-tidegate-incidents'])(
     'refuses a request that carries %s, also with a session',
     async (header) => {
       signedIn = true
@@ -131,6 +138,14 @@ describe('the front door', () => {
       expect((await get(path)).status).toBe(400)
     },
   )
+
+  it('tells a page how many incidents are open, so that their place is there before the first answer', async () => {
+    signedIn = true
+    await get('/nodes')
+    openIncidents = 2
+    await get('/nodes')
+    expect(rendered.map(({ incidents }) => incidents)).toEqual([undefined, '2'])
+  })
 
   it('gives each page a nonce of its own, in the header and to the renderer', async () => {
     signedIn = true

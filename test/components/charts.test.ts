@@ -148,5 +148,7 @@ describe('scales', () => {
     const ticks = timeTicks(30_000, 630_000, 5)
     expect(ticks.length).toBeLessThanOrEqual(5)
     for (const tick of ticks) expect(tick % 60_000).toBe(0)
+    // A label that begins at the very end would be cut.
+    expect(timeTicks(0, 600_000, 5)).toEqual([0, 120_000, 240_000, 360_000, 480_000])
   })
 })

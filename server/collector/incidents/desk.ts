@@ -62,6 +62,11 @@ export class IncidentDesk implements IncidentHandle {
     this.#now = options.now
   }
 
+  /** How many are open at the moment. */
+  get openCount(): number {
+    return this.#book.open().length
+  }
+
   list(filter: Parameters<IncidentHandle['list']>[0]): Promise<Page<Incident>> {
     return this.#store.incidents(filter)
   }

@@ -7,6 +7,7 @@ import { NodeHeading } from '@/components/nodes/node-heading.tsx'
 import { NodeParts } from '@/components/nodes/node-parts.tsx'
 import { NodeTables } from '@/components/nodes/node-tables.tsx'
 import { NodeTargets } from '@/components/nodes/node-targets.tsx'
+import { OnceNodeKnown } from '@/components/nodes/once-node-known.tsx'
 import { PushHealthPanel } from '@/components/push/push-health.tsx'
 import { withSubject } from '../../with-subject.ts'
 
@@ -16,15 +17,17 @@ export default async function NodePage({ params }: { params: Promise<{ node: str
   return (
     <>
       <NodeHeading node={node} />
-      <NodeParts node={node} />
-      <NodeCharts node={node} />
-      <PushHealthPanel node={node} />
-      <NodeTables node={node} />
-      <NodeTargets node={node} />
-      <NodeDrainBudget node={node} />
-      <NodeConnections node={node} />
-      <NodeEvents node={node} />
-      <NodeDocument node={node} />
+      <OnceNodeKnown node={node}>
+        <NodeParts node={node} />
+        <NodeCharts node={node} />
+        <PushHealthPanel node={node} />
+        <NodeTables node={node} />
+        <NodeTargets node={node} />
+        <NodeDrainBudget node={node} />
+        <NodeConnections node={node} />
+        <NodeEvents node={node} />
+        <NodeDocument node={node} />
+      </OnceNodeKnown>
     </>
   )
 }

@@ -1,3 +1,4 @@
+import { OnceFleetKnown } from '@/components/fleet/once-fleet-known.tsx'
 import { RegionCharts } from '@/components/regions/region-charts.tsx'
 import { RegionHeading } from '@/components/regions/region-heading.tsx'
 import { RegionNodes } from '@/components/regions/region-nodes.tsx'
@@ -10,9 +11,11 @@ export default async function RegionPage({ params }: { params: Promise<{ region:
   return (
     <>
       <RegionHeading region={region} />
-      <RegionNodes region={region} />
-      <RegionCharts region={region} />
-      <RegionTunnels region={region} />
+      <OnceFleetKnown>
+        <RegionNodes region={region} />
+        <RegionCharts region={region} />
+        <RegionTunnels region={region} />
+      </OnceFleetKnown>
     </>
   )
 }
