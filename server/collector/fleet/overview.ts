@@ -9,6 +9,7 @@ import type {
   RoomProblem,
   VerdictLevel,
 } from '../../contract/index.ts'
+import { SEVERITIES } from '../../contract/states.ts'
 import { durationWords, listWords, plural, verbFor } from '../../contract/words.ts'
 import { quietSince } from '../incidents/folding.ts'
 
@@ -180,7 +181,10 @@ const unsettled = (
 ): Said => {
   const { incidents } = facts
   const notKnown = unknown > 0 ? [`${plural(unknown, 'node')} unknown`] : []
-  const [open] = incidents
+  // What is worst stands for the others, and what goes on for what is quiet.
+  const rank = (incident: Incident): number =>
+    (quietSince(incident) === null ? SEVERITIES.length : 0) + SEVERITIES.indexOf(incident.severity)
+  const [open] = [...incidents].sort((a, b) => rank(b) - rank(a))
   if (!open) return { text: `${notKnown}.`, was: `${notKnown}` }
   const count = plural(incidents.length, 'incident')
   const quiet = incidents.map(quietSince)

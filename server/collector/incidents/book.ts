@@ -1,8 +1,24 @@
-import type { EventData, EventType, Incident, IncidentPatch, LivePublisher } from '../../contract/index.ts'
+import type {
+  EventData,
+  EventType,
+  Incident,
+  IncidentPatch,
+  LivePublisher,
+  Severity,
+  Signal,
+} from '../../contract/index.ts'
 import { durationWords } from '../../contract/words.ts'
 import type { Log } from '../../observe/log.ts'
 import type { OpenSignal, SignalScope, SignalVerdict } from '../signals/rule.ts'
-import { foldSignal, newIncident, openSignal, pickIncident, quietSince, REOPEN_MS } from './folding.ts'
+import {
+  foldSignal,
+  isWorse,
+  newIncident,
+  openSignal,
+  pickIncident,
+  quietSince,
+  REOPEN_MS,
+} from './folding.ts'
 import {
   acknowledged,
   mitigated,
@@ -14,12 +30,14 @@ import {
   type TouchingDrain,
 } from './incident-life.ts'
 import {
+  type IncidentChange,
   type IncidentStore,
   type IncidentTeller,
   type KeptIncident,
   KeptIncidents,
   type KeptSignal,
   keyOf,
+  named,
   wasFirst,
 } from './kept-incidents.ts'
 
@@ -47,7 +65,7 @@ export class IncidentBook {
   readonly #record: RecordEvent
   readonly #log: Log
   /** What rules said last of open signals; written now and then. */
-  readonly #latest = new Map<string, KeptSignal>()
+  readonly #latest = new Map<string, OpenVerdict>()
   /** Signals of which it is not known whether they were written: the store gave up waiting for its disk. */
   readonly #unanswered = new Set<string>()
   readonly #impactSavedAt = new Map<string, number>()
@@ -129,7 +147,7 @@ export class IncidentBook {
     }
     if (this.#kept.muting(key)) return
     const kept = this.#kept.holding(key)
-    if (kept) await this.#noteImpact(kept, key, verdict, now)
+    if (kept) await this.#note(kept, scope, verdict, now)
     else await this.#openSignal(scope, verdict, now, explainedUntil)
   }
 
@@ -241,7 +259,7 @@ export class IncidentBook {
       if (isThere) return null
       opened = kept.incident.state === 'resolved'
       const signals = { ...kept.signals, ...beside }
-      const folded = foldSignal(kept.incident, kept.titled, scope, verdict, now)
+      const folded = named({ ...kept, incident: foldSignal(kept.incident, scope, verdict, now), signals })
       return { incident: { ...folded, impact: impactOf(folded, signals) }, signals }
     })
     return isThere ? null : { incident, opened }
@@ -298,25 +316,42 @@ export class IncidentBook {
     }
   }
 
-  async #noteImpact(kept: KeptIncident, key: string, verdict: OpenVerdict, now: number): Promise<void> {
-    const { id } = kept.incident
-    this.#latest.set(key, keptSignal(verdict))
-    if (kept.signals[key]?.impact === verdict.impact) return
-    if (now - (this.#impactSavedAt.get(id) ?? 0) < IMPACT_SAVE_MS) return
+  /** What a rule says of a signal that is open: what it costs, how bad it is and how it is named may change every second. */
+  async #note(kept: KeptIncident, scope: SignalScope, verdict: OpenVerdict, now: number): Promise<void> {
+    const { id, severity } = kept.incident
+    const key = keyOf(scope.kind, scope.scope)
+    this.#latest.set(key, verdict)
+    const before = kept.signals[key]
+    const known = openSignal(kept.incident, scope.kind, scope.scope)?.severity ?? severity
+    const worse = isWorse(verdict.severity, known)
+    if (!worse && before?.impact === verdict.impact && before.title === verdict.title) return
+    // That it became worse is told at once.
+    if (!worse && now - (this.#impactSavedAt.get(id) ?? 0) < IMPACT_SAVE_MS) return
     this.#impactSavedAt.set(id, now)
-    await this.#kept.change(id, ({ incident, signals }) => {
-      // All of them at once: what changes every second would keep the others from being written.
-      const latest = incident.signals.flatMap(({ kind, scope, closedAt }) => {
-        const each = keyOf(kind, scope)
-        const said = closedAt === undefined ? this.#latest.get(each) : undefined
-        return said
-          ? [[each, { ...said, startedAt: signals[each]?.startedAt ?? said.startedAt }] as const]
-          : []
-      })
-      if (latest.length === 0) return null
-      const all = { ...signals, ...Object.fromEntries(latest) }
-      return { incident: { ...incident, impact: impactOf(incident, all) }, signals: all }
+    await this.#kept.change(id, (current) => this.#renewed(current))
+  }
+
+  /** An incident by what the rules of its open signals said last. All of them at once: what changes every second would keep the others out. */
+  #renewed(kept: KeptIncident): IncidentChange | null {
+    const { incident } = kept
+    const signals = { ...kept.signals }
+    let { severity } = incident
+    let isNew = false
+    const rows = incident.signals.map((signal) => {
+      const key = keyOf(signal.kind, signal.scope)
+      const said = signal.closedAt === undefined ? this.#latest.get(key) : undefined
+      if (said === undefined) return signal
+      isNew = true
+      const row = reworded(signal, signals[key], said, incident.severity)
+      // Only what rose itself raises the whole: an operator may have said that it is less bad.
+      const rose = isWorse(row.severity ?? severity, signal.severity ?? incident.severity)
+      if (rose && isWorse(row.severity ?? severity, severity)) severity = row.severity ?? severity
+      signals[key] = renewed(signals[key], said)
+      return row
     })
+    if (!isNew) return null
+    const next = named({ ...kept, incident: { ...incident, signals: rows, severity }, signals })
+    return { incident: { ...next, impact: impactOf(next, signals) }, signals }
   }
 
   #forget(id: string): void {
@@ -325,11 +360,31 @@ export class IncidentBook {
   }
 }
 
-const keptSignal = ({ startedAt, impact, memory }: OpenVerdict): KeptSignal => ({
+const keptSignal = ({ startedAt, impact, memory, title }: OpenVerdict): KeptSignal => ({
   startedAt,
   impact,
   memory: memory ?? null,
+  title,
 })
+
+/** What is kept of a signal by what its rule says now: it began when it began. */
+const renewed = (before: KeptSignal | undefined, said: OpenVerdict): KeptSignal => ({
+  ...keptSignal(said),
+  startedAt: before?.startedAt ?? said.startedAt,
+})
+
+/** A signal of which its rule says something else: its words are of now, and it is as bad as it was at its worst. */
+const reworded = (
+  signal: Signal,
+  before: KeptSignal | undefined,
+  said: OpenVerdict,
+  ofAll: Severity,
+): Signal => {
+  const known = signal.severity ?? ofAll
+  const severity = isWorse(said.severity, known) ? said.severity : known
+  if (severity === signal.severity && before?.title === said.title) return signal
+  return { ...signal, severity, sentence: said.sentence }
+}
 
 const impactOf = (incident: Incident, signals: Readonly<Record<string, KeptSignal>>): string | null => {
   const impacts = incident.signals.flatMap(({ kind, scope }) => signals[keyOf(kind, scope)]?.impact ?? [])

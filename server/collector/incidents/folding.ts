@@ -1,11 +1,5 @@
 import { ulid } from 'ulid'
-import {
-  type Incident,
-  SEVERITIES,
-  type Severity,
-  type Signal,
-  type SignalKind,
-} from '../../contract/index.ts'
+import { type Incident, SEVERITIES, type Severity, type Signal } from '../../contract/index.ts'
 import type { SignalScope, SignalVerdict } from '../signals/rule.ts'
 
 type OpenVerdict = Extract<SignalVerdict, { state: 'open' }>
@@ -69,23 +63,12 @@ export const isWorse = (candidate: Severity, than: Severity): boolean =>
 const iso = (ms: number): string => new Date(ms).toISOString()
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])]
 
-/** What takes tunnels away. */
-const CAUSES: ReadonlySet<string> = new Set<SignalKind>([
-  'node.down',
-  'node.restarted',
-  'node.wrong_region',
-  'region.unreachable',
-])
-
-/** Tunnels that are lost are the effect; a node or region that went is the cause, and an incident is named after its cause. */
-const explains = (kind: string, incident: Incident): boolean =>
-  CAUSES.has(kind) && incident.signals.every((signal) => signal.kind.startsWith('tunnel.'))
-
 const signalOf = (scope: SignalScope, verdict: OpenVerdict, now: number): Signal => ({
   kind: scope.kind,
   scope: scope.scope,
   openedAt: iso(now),
   sentence: verdict.sentence,
+  severity: verdict.severity,
 })
 
 /** The incident that a signal opens by itself. */
@@ -103,10 +86,9 @@ export const newIncident = (scope: SignalScope, verdict: OpenVerdict, now: numbe
   drains: [],
 })
 
-/** An incident with one more signal. `titled`: an operator wrote its title. */
+/** An incident with one more signal, and the title that it had. */
 export const foldSignal = (
   incident: Incident,
-  titled: boolean,
   scope: SignalScope,
   verdict: OpenVerdict,
   now: number,
@@ -125,7 +107,6 @@ export const foldSignal = (
     ...rest,
     ...(mitigatedAt === undefined || reopened ? {} : { mitigatedAt }),
     state: reopened ? 'open' : incident.state,
-    title: (worse || explains(scope.kind, incident)) && !titled ? verdict.title : incident.title,
     severity: worse ? verdict.severity : incident.severity,
     signals: [...signals, signalOf(scope, verdict, now)],
     regions: union(incident.regions, [scope.region]),

@@ -1,7 +1,7 @@
 import { AppError, type Incident, type IncidentPatch, type Signal } from '../../contract/index.ts'
 import type { SignalScope } from '../signals/rule.ts'
 import { openSignal } from './folding.ts'
-import { type IncidentChange, type KeptIncident, keyOf } from './kept-incidents.ts'
+import { type IncidentChange, type KeptIncident, keyOf, named } from './kept-incidents.ts'
 
 // What an incident becomes by what people decide and by what ends. Pure; null where nothing changes. `now` in epoch ms.
 
@@ -37,11 +37,8 @@ export const mitigated = ({ incident }: KeptIncident, now: number): IncidentChan
 }
 
 /** By somebody, with what is open muted; or by itself (`actor` null), then only where nothing is open. */
-export const resolved = (
-  { incident, muted }: KeptIncident,
-  actor: string | null,
-  now: number,
-): IncidentChange | null => {
+export const resolved = (kept: KeptIncident, actor: string | null, now: number): IncidentChange | null => {
+  const { incident, muted } = kept
   if (incident.state === 'resolved') return null
   const open = incident.signals.filter((signal) => signal.closedAt === undefined)
   // Another collector may have seen a signal open just now.
@@ -50,7 +47,7 @@ export const resolved = (
     signal.closedAt === undefined ? { ...signal, closedAt: iso(now) } : signal,
   )
   return {
-    incident: { ...incident, signals, state: 'resolved', resolvedAt: iso(now) },
+    incident: named({ ...kept, incident: { ...incident, signals, state: 'resolved', resolvedAt: iso(now) } }),
     muted: [...new Set([...muted, ...open.map(({ kind, scope }) => keyOf(kind, scope))])],
   }
 }
@@ -93,7 +90,10 @@ export const signalClosed = (
   const signals = kept.incident.signals.map((signal) =>
     signal === open ? { ...signal, closedAt: iso(now) } : signal,
   )
-  return { incident: { ...kept.incident, signals }, heldMs: now - startOf(kept, open) }
+  return {
+    incident: named({ ...kept, incident: { ...kept.incident, signals } }),
+    heldMs: now - startOf(kept, open),
+  }
 }
 
 /** When the evidence of an open signal began, epoch ms; an older version kept nothing beside the incident. */

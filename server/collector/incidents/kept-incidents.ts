@@ -3,6 +3,7 @@ import { AppError, type Incident, type LivePublisher } from '../../contract/inde
 import type { OutboxPlan, Store, StoredIncident } from '../../store/store.ts'
 import type { SignalMemory } from '../signals/rule.ts'
 import { REOPEN_MS } from './folding.ts'
+import { titleOf } from './headline.ts'
 
 /** What is kept of one signal beside its incident. */
 export interface KeptSignal {
@@ -12,6 +13,8 @@ export interface KeptSignal {
   impact: string
   /** What its rule goes on from after a restart. */
   memory: SignalMemory | null
+  /** What its rule would name an incident after it; empty where an older version wrote it. */
+  title: string
 }
 
 export interface KeptIncident {
@@ -48,6 +51,7 @@ const resumeSchema = z.object({
       z.object({
         startedAt: z.number(),
         impact: z.string(),
+        title: z.string().default(''),
         memory: z.record(z.string(), z.union([z.string(), z.number(), z.null()])).nullable(),
       }),
     )
@@ -75,6 +79,16 @@ const keptOf = ({ incident, version, resume, muted }: StoredIncident): KeptIncid
 })
 
 const isCode = (error: unknown, code: string): boolean => error instanceof AppError && error.code === code
+
+/** An incident with the title that its signals give it; an operator's own title stays. */
+export const named = ({
+  incident,
+  titled,
+  signals,
+}: Pick<KeptIncident, 'incident' | 'titled' | 'signals'>): Incident =>
+  titled
+    ? incident
+    : { ...incident, title: titleOf(incident, ({ kind, scope }) => signals[keyOf(kind, scope)]?.title) }
 
 /** Another collector, or another operator, was first: what is known here is older than what is stored. */
 export const wasFirst = (error: unknown): boolean =>

@@ -29,6 +29,7 @@ export const certificateExpiring = defineRule({
       'A node that does not answer shows nothing: the signal stays as it is.',
     ],
   }),
+  titleOfMany: (nodes) => `Certificates of ${nodes} end soon`,
   scopes: everyNode,
   about: (fact) =>
     fact.type === 'reading' && fact.facts.certificates !== undefined ? `node:${fact.node}` : null,

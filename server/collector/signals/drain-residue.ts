@@ -54,6 +54,7 @@ export const drainResidue = defineRule({
       'While it is open, a node without a word of its own is shown as draining, because that is what is seen of it.',
     ],
   }),
+  titleOfMany: (nodes) => `${nodes} take traffic although they are drained`,
   scopes: everyNode,
   about: (fact) => (fact.type === 'reading' && countOf(fact.facts) !== null ? `node:${fact.node}` : null),
   start: (): Residue | null => null,

@@ -23,6 +23,7 @@ export const drainStalled = defineRule({
       'A drain that waits for connections (`onDeadline: wait`) may take as long as they do; it is said all the same. A drain that is paused goes on with what it has begun, and counts.',
     ],
   }),
+  titleOfMany: (nodes) => `The drains of ${nodes} take longer than planned`,
   scopes: everyNode,
   about: () => null,
   start: () => null,

@@ -42,6 +42,7 @@ export const nodeClockSkew = defineRule({
       '`node.clock_skew` is corrected meanwhile: order, detection and retention go by our clock. Where more than half of at least three clocks differ from ours alike, it is ours that is wrong, and the line under the header says so; nothing opens.',
     ],
   }),
+  titleOfMany: (nodes) => `The clocks of ${nodes} are wrong`,
   scopes: everyNode,
   about: (fact) => (fact.type === 'reading' ? `node:${fact.node}` : null),
   start: (): Skew => ({ since: null, ms: 0, isOurs: false, measured: false }),

@@ -27,6 +27,7 @@ export const nodeDown = defineRule({
       'A node whose polls fail now and again never has enough bad ones in a row: from three in nine on it is `degraded` with the word "flapping", until fewer than two are left (from five on, until fewer than three are, where one in a hundred gets lost anyway). It is degraded too while its answers take more than 500 ms and four times its own median, which slow answers do not change, or more than 2 s whatever the median.',
     ],
   }),
+  titleOfMany: (nodes) => `${nodes} are down`,
   scopes: everyNode,
   about: () => null,
   start: () => null,

@@ -107,6 +107,7 @@ export const nodeRestarted = defineRule({
       'A run that comes back after another one was seen means that two processes answer under one id in turn, for example a copied configuration behind one address. `node.restarted` says so, and stays open while they do.',
     ],
   }),
+  titleOfMany: (nodes) => `${nodes} restarted`,
   scopes: everyNode,
   about(fact) {
     if (fact.type === 'reading') return `node:${fact.node}`

@@ -30,6 +30,7 @@ export const nodeWrongRegion = defineRule({
       'A node that answers for another region is judged as down, because nothing that it says can be used; it opens `node.wrong_region` and not `node.down`. Polls without an answer neither count towards it nor end it.',
     ],
   }),
+  titleOfMany: (nodes) => `${nodes} answer for another region`,
   scopes: everyNode,
   about: (fact) => (fact.type === 'event' ? null : `node:${fact.node}`),
   start: (): Answers => ({ count: 0, since: null, reason: '', heard: false }),

@@ -158,6 +158,7 @@ export const pushStuck = defineRule({
       '`push.stuck` looks at neither `sessionAlive` nor `ok`. Pushes whose key has no token do not count as received: there is nothing to deliver.',
     ],
   }),
+  titleOfMany: (nodes) => `${nodes} receive pushes but deliver none`,
   scopes: everyNode,
   about: (fact) => (fact.type === 'reading' ? `node:${fact.node}` : null),
   start: (): PushTrack | null => null,

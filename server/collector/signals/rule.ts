@@ -149,6 +149,8 @@ export interface SignalRule<State = unknown, Thresholds extends z.ZodObject = z.
   /** A default, `unit` and `description` for each field; see `threshold`. */
   readonly thresholds: Thresholds
   words(thresholds: z.output<Thresholds>): RuleWords
+  /** Title of an incident in which it is open for several nodes; `nodes` is for example `3 nodes of fra`. */
+  titleOfMany?(nodes: string): string
   /** What it is asked about once a second. */
   scopes(fleet: FleetView): readonly RuleScope[]
   /** The id of the scope that a fact says something of, or null. */

@@ -9,6 +9,10 @@ export const signalSchema = z
     openedAt: isoTime,
     closedAt: isoTime.optional(),
     sentence: z.string().describe('What is known, in a sentence'),
+    severity: z
+      .enum(SEVERITIES)
+      .optional()
+      .describe('The worst that it was while it was open; absent in what an older version wrote'),
   })
   .meta({ id: 'Signal' })
 export type Signal = z.infer<typeof signalSchema>

@@ -108,7 +108,96 @@ describe('the book of incidents', () => {
       expect(only(book)).toMatchObject({ nodes: ['fra-1', 'fra-2'], signals: { length: 3 } })
       await book.observe(down('fra-3'), open('fra-3 is down'), T + 13 * MINUTE)
       await book.observe(down('iad-1'), open('iad-1 is down'), T + 13 * MINUTE)
-      expect(titles(book).sort()).toEqual(['fra-1 is down', 'fra-3 is down', 'iad-1 is down'])
+      expect(titles(book).sort()).toEqual(['2 nodes of fra are down', 'fra-3 is down', 'iad-1 is down'])
+    })
+
+    describe('the title', () => {
+      const title = (book: IncidentBook): string => only(book).title
+      const restarted = (node: string): SignalScope => ({ ...down(node), kind: 'node.restarted' })
+
+      it('is that of the worst signal at the moment, and when it is over of the worst that it had', async () => {
+        const book = await newBook()
+        await book.observe(restarted('fra-1'), open('fra-1 restarted'), T)
+        expect(title(book)).toBe('fra-1 restarted')
+        await book.observe(stuck('fra-1'), open('pushes', { severity: 'critical' }), T)
+        expect(title(book)).toBe('pushes')
+        await book.observe(down('fra-1'), open('fra-1 is down'), T)
+        expect(title(book)).toBe('pushes')
+        await book.observe(stuck('fra-1'), closed, T + 1_000)
+        expect(title(book)).toBe('fra-1 is down')
+        await book.observe(down('fra-1'), closed, T + 2_000)
+        expect(title(book)).toBe('fra-1 restarted')
+        await book.observe(restarted('fra-1'), closed, T + 3_000)
+        expect(title(book)).toBe('pushes')
+        expect(only(book).severity).toBe('critical')
+      })
+
+      it('says of how many nodes it is, as long as they are, and names the last one', async () => {
+        const book = await newBook()
+        const nodes = ['fra-1', 'fra-2', 'fra-3']
+        for (const node of nodes) await book.observe(down(node), open(`${node} is down`), T)
+        expect(title(book)).toBe('3 nodes of fra are down')
+        await book.observe(down('fra-2'), closed, T + 1_000)
+        expect(title(book)).toBe('2 nodes of fra are down')
+        await book.observe(down('fra-1'), closed, T + 2_000)
+        expect(title(book)).toBe('fra-3 is down')
+        await book.observe(down('fra-3'), closed, T + 3_000)
+        expect(title(book)).toBe('3 nodes of fra are down')
+      })
+
+      it('follows a signal that becomes worse while it is open, at once and with its words', async () => {
+        const book = await newBook()
+        const certificate: SignalScope = { ...down('fra-1'), kind: 'certificate.expiring' }
+        await book.observe(certificate, open('ends soon'), T)
+        await book.observe(certificate, open('ends within 7 days', { impact: 'ends soon' }), T + 10_000)
+        expect(only(book)).toMatchObject({ title: 'ends within 7 days', severity: 'warning' })
+        await book.observe(certificate, open('has ended', { severity: 'critical' }), T + 10_001)
+        expect(only(book)).toMatchObject({
+          title: 'has ended',
+          severity: 'critical',
+          signals: [{ severity: 'critical', sentence: 'has ended' }],
+        })
+        expect((await stored())[0]).toMatchObject({ severity: 'critical', title: 'has ended' })
+        // It was that bad; and what an operator says of the whole holds until something becomes worse again.
+        await book.patch(only(book).id, { severity: 'info' })
+        await book.observe(certificate, open('has ended', { severity: 'warning' }), T + 60_000)
+        await book.observe(certificate, open('has ended', { severity: 'critical' }), T + 70_000)
+        expect(only(book)).toMatchObject({ severity: 'info', signals: [{ severity: 'critical' }] })
+      })
+
+      it('goes on from what was said before a restart, and leaves what an operator wrote', async () => {
+        const before = await newBook()
+        await before.observe(down('fra-1'), open('fra-1 is down'), T)
+        await before.observe(stuck('fra-1'), open('pushes', { severity: 'critical' }), T)
+        const book = await newBook(T + MINUTE)
+        await book.observe(stuck('fra-1'), closed, T + MINUTE)
+        expect(title(book)).toBe('fra-1 is down')
+        await book.patch(only(book).id, { title: 'Fibre cut' })
+        await book.observe(down('fra-2'), open('fra-2 is down', { severity: 'critical' }), T + MINUTE)
+        await book.observe(down('fra-1'), closed, T + MINUTE)
+        expect(title(book)).toBe('Fibre cut')
+      })
+
+      it('of an older version stays where nobody says how a signal is named', async () => {
+        const { incident, ...beside } = storedIncident('old')
+        const at = new Date(T).toISOString()
+        const signals = [{ kind: 'push.stuck', scope: 'node:fra-1', openedAt: at, sentence: 'stuck' }]
+        const old = {
+          ...incident,
+          state: 'open',
+          severity: 'critical',
+          nodes: ['fra-1'],
+          detectedAt: at,
+          signals,
+        } as const
+        const held = ['push.stuck|node:fra-1']
+        const resume = { titled: false, signals: {} }
+        await store.saveIncident({ ...beside, incident: old as unknown as Incident, resume, open: held }, 0)
+        const book = await newBook()
+        await book.observe({ ...down('fra-1'), kind: 'node.clock_skew' }, open('clock'), T + 1_000)
+        expect(only(book).signals).toHaveLength(2)
+        expect(title(book)).toBe(incident.title)
+      })
     })
 
     it('names an incident after the node that went, not after the tunnels that it took along', async () => {

@@ -88,6 +88,35 @@ describe('what one channel is told of one incident', () => {
     expect(headlines().at(-1)).toBe('CRITICAL fra: tunnels are lost')
   })
 
+  it('is told at once when a signal that is open becomes worse, with the headline and the words of now', async () => {
+    await start(...hook())
+    const certificate = node('fra-1', 'certificate.expiring')
+    await room.open(certificate, 'warning', 'The certificate for a.example ends soon')
+    await room.pass(30 * SECOND)
+    await room.open(certificate, 'critical', 'The certificate for a.example has ended')
+    await room.pass(30 * SECOND)
+    expect(headlines()).toEqual([
+      'WARNING fra: The certificate for a.example ends soon',
+      'CRITICAL fra: The certificate for a.example has ended',
+    ])
+    expect(receiver.received[1]?.json.incident).toMatchObject({
+      title: 'The certificate for a.example has ended',
+    })
+  })
+
+  it('is told what is worst first, with what to do about that', async () => {
+    await start(...hook())
+    await room.open(node('fra-1', 'node.clock_skew'), 'warning', 'The clock of fra-1 is wrong')
+    await room.open(node('fra-1', 'push.stuck'), 'critical', 'pushes are stuck on fra-1')
+    await room.pass(30 * SECOND)
+    const [told] = receiver.received.map(({ json }) => json)
+    expect(told).toMatchObject({
+      headline: 'CRITICAL fra: pushes are stuck on fra-1',
+      incident: { lead: 'push.stuck' },
+    })
+    expect(JSON.stringify(told?.lines)).toMatch(/push session/)
+  })
+
   it.each([
     ['just before', 4 * HOUR - 1, 1],
     ['after', 4 * HOUR, 2],

@@ -149,7 +149,8 @@ describe('a receiver that does not take a message', () => {
     await room.pass(MINUTE)
     expect(receiver.received.slice(1).map(({ json }) => json.headline)).toEqual([
       'WARNING fra: fra-1 is down',
-      'CRITICAL fra: pushes',
+      // What took the pushes along.
+      'CRITICAL fra: tunnels',
     ])
   })
 

@@ -6,6 +6,7 @@ import {
   type Severity,
 } from '../../../contract/index.ts'
 import { countWords, durationWords, listWords, plural } from '../../../contract/words.ts'
+import { worstFirst } from '../../incidents/headline.ts'
 import { remedyOf } from './remedy.ts'
 
 /** What a message says, whatever carries it. Every text is one line without control characters. */
@@ -44,6 +45,8 @@ interface MessageIncident {
   state: Incident['state']
   regions: string[]
   nodes: string[]
+  /** Kind of the signal that it is named after; null where it has none. */
+  lead: string | null
   signals: { kind: string; scope: string; openedAt: string; closedAt: string | null; sentence: string }[]
   startedAt: string
   resolvedAt: string | null
@@ -112,8 +115,7 @@ const linesOf = (
   { now, note }: { now: number; note: string | null },
 ): Message['lines'] => {
   const isOver = kind === 'recovered'
-  const open = incident.signals.filter(({ closedAt }) => closedAt === undefined)
-  const shown = (open.length > 0 ? open : incident.signals).slice(0, 3)
+  const shown = worstFirst(incident).slice(0, 3)
   const often = openings(incident)
   const span = heldWords(incident, now)
   const lines = [
@@ -152,6 +154,7 @@ const factsOf = (incident: Incident): MessageIncident => ({
   state: incident.state,
   regions: incident.regions,
   nodes: incident.nodes.slice(0, 100),
+  lead: worstFirst(incident)[0]?.kind ?? null,
   signals: incident.signals.slice(-MAX_SIGNALS).map(({ kind, scope, openedAt, closedAt, sentence }) => ({
     kind,
     scope,

@@ -72,7 +72,7 @@ export class PagerDutyChannel implements Channel {
               timestamp: incident?.startedAt ?? at,
               ...(incident === null
                 ? {}
-                : { group: incident.regions.join(', ').slice(0, 200), class: incident.signals.at(-1)?.kind }),
+                : { group: incident.regions.join(', ').slice(0, 200), class: incident.lead }),
               custom_details: {
                 ...Object.fromEntries(lines.map(({ label, text }) => [label, text])),
                 'Notification id': message.id,

@@ -1,4 +1,5 @@
 import type { Incident, SignalFamily, SignalKind } from '../../../contract/index.ts'
+import { worstFirst } from '../../incidents/headline.ts'
 
 /** What to look at first, in one sentence. What is not here has the words of its family. */
 const OF_KIND: Partial<Record<SignalKind, string>> = {
@@ -29,13 +30,9 @@ const OF_FAMILY: Readonly<Record<SignalFamily, string>> = {
   baseline: 'Compare with the same hour of last week, and look what changed.',
 }
 
-/** The incident's signal that people should care about first: the oldest that is open, else the oldest. */
-const leadOf = ({ signals }: Incident): string =>
-  (signals.find(({ closedAt }) => closedAt === undefined) ?? signals[0])?.kind ?? ''
-
 /** What to do about an incident, short enough for a message. */
 export const remedyOf = (incident: Incident): string => {
-  const kind = leadOf(incident)
+  const kind = worstFirst(incident)[0]?.kind ?? ''
   return (
     OF_KIND[kind as SignalKind] ??
     OF_FAMILY[kind.slice(0, Math.max(0, kind.indexOf('.'))) as SignalFamily] ??
