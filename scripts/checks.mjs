@@ -1,4 +1,4 @@
-// Format, lint with the import rules, circles, what nobody uses, types, and the smaller tools.
+// Format, lint with the import rules, circles, unused code, types, and the smaller tools.
 
 import { existsSync } from 'node:fs'
 import { inRoot } from './paths.mjs'
@@ -55,7 +55,7 @@ export function knip(args) {
   return runTool(KNIP, args)
 }
 
-/** How long `npm run fuzz` tries each surface, in seconds; the tests try for a few. */
+/** How long `npm run fuzz` tries each surface, in seconds; ordinary test runs try for a few. */
 const FUZZ_SECONDS = 60
 
 /** `npm run fuzz -- [SECONDS] [FILTER]`: the fuzz tests alone, for longer; each prints its seed. */

@@ -15,7 +15,7 @@ function isExecutable(path) {
     accessSync(path, constants.X_OK)
     return true
   } catch {
-    // Absent or not ours to run: the next candidate may do.
+    // Absent or not executable: the next candidate may do.
     return false
   }
 }
@@ -58,7 +58,7 @@ function find() {
   const named = process.env.PLAYWRIGHT_CHROMIUM
   if (named !== undefined && named !== '') {
     if (isExecutable(named)) return named
-    throw new SetupError(`PLAYWRIGHT_CHROMIUM names ${named}, which is no program that can be run here.`)
+    throw new SetupError(`PLAYWRIGHT_CHROMIUM names ${named}, which is not a program that can be run here.`)
   }
   return onThePath() ?? fetchedByPlaywright()
 }

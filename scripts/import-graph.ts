@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** What the product is made of; tests and tools import it and are imported by nobody. */
+/** What the product is made of; tests and tools import it, and nothing imports them. */
 const ROOMS = ['app', 'components', 'server']
 const LEFT_OUT = ['server/store/generated']
 
@@ -119,7 +119,7 @@ const shortest = (graph: ReadonlyMap<string, readonly string[]>, group: Readonly
   return [start]
 }
 
-/** Who imports whom where one part leans on another, one line each: the first is the one to look at. */
+/** The imports by which one part depends on another, one line each: the first is the one to look at. */
 const importsBetween = (
   graph: ReadonlyMap<string, readonly string[]>,
   part: string,

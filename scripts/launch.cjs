@@ -1,5 +1,5 @@
-// The door of every npm script. This file alone must run on any Node that a machine may have, hence the old syntax;
-// the set-up behind it installs the pinned Node and everything else continues with that one.
+// The entry of every npm script. This file alone must run on any Node that a machine may have, hence the old syntax; the set-up behind it
+// installs the pinned Node and everything else continues with that one.
 'use strict'
 
 var major = parseInt(process.versions.node, 10)

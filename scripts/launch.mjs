@@ -8,7 +8,7 @@ import { runTests } from './test.mjs'
 const toStdout = (line) => process.stdout.write(`${line}\n`)
 const toStderr = (line) => process.stderr.write(`${line}\n`)
 
-/** Commands that run until they are stopped; the launcher's death must be noticed by them. */
+/** Commands that run until they are stopped; they must notice the launcher's death. */
 const LONG_RUNNING = new Set(['start', 'node', 'host'])
 
 /**
@@ -49,7 +49,7 @@ export async function launch([script, ...rest]) {
       await setUp({ say: toStdout, build: false })
       return knip(rest)
     default:
-      throw new SetupError(`There is no script "${script}" here; npm run lists those there are.`)
+      throw new SetupError(`There is no script "${script}" here; npm run lists them.`)
   }
 }
 

@@ -18,9 +18,9 @@ const firstParent = process.ppid
  *
  * @param {string[]} args the command line after `tidegate`
  * @param {object} options
- * @param {boolean} options.longRunning opens a channel whose end (`disconnect`) tells the server that this process is
- *   gone, even by SIGKILL
- * @param {boolean} [options.development] pages are compiled as they are asked for, with hot reload
+ * @param {boolean} options.longRunning opens a channel whose end (`disconnect`) shows the server that this process is gone, even by
+ * SIGKILL
+ * @param {boolean} [options.development] pages are compiled when they are requested, with hot reload
  * @returns {Promise<number>} the exit code
  */
 export async function runServer(args, { longRunning, development = false }) {
@@ -39,8 +39,8 @@ export async function runServer(args, { longRunning, development = false }) {
   }
   for (const signal of signals) process.on(signal, forward)
 
-  // npm killed by SIGKILL passes nothing on, and a terminal that closes takes npm along. Only below npm is another
-  // parent such news: a launcher that was put into the background by hand may outlive its shell.
+  // npm killed by SIGKILL passes nothing on, and a terminal that closes takes npm along. A new parent means that only below npm: a
+  // launcher that was put into the background by hand may outlive its shell.
   let watch
   if (process.env.npm_command !== undefined || process.env.npm_lifecycle_event !== undefined) {
     watch = setInterval(() => {

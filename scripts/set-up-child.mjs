@@ -6,7 +6,7 @@ import { root } from './paths.mjs'
 
 const GRACE_MS = 5_000
 
-/** A failure that is told to people as one sentence, without a stack. */
+/** A failure that people see as one sentence, without a stack. */
 export class SetupError extends Error {
   constructor(sentence, { exitCode = 1, cause } = {}) {
     super(sentence, { cause })
@@ -59,14 +59,14 @@ function signalGroup(child, signal) {
  * @param {string[]} args
  * @param {{ env: NodeJS.ProcessEnv, quiet?: boolean, failure: string }} options `quiet` shows the program's output
  *   only when it fails
- * @throws {SetupError} `failure` when it ends otherwise than with 0
+ * @throws {SetupError} `failure` when its exit code is not 0
  */
 export async function runChild({ lock, stop, timeoutMs }, command, args, { env, quiet = false, failure }) {
   stop.signal.throwIfAborted()
   const output = []
   let outputBytes = 0
-  // A group of its own, so that what the program starts ends with it. Everything it says goes to standard error:
-  // standard output belongs to the command that this set-up is for.
+  // A group of its own, so that what the program starts ends with it. All its output goes to standard error: standard output belongs to
+  // the command that this set-up is for.
   const child = spawn(command, args, {
     cwd: root,
     env,

@@ -7,7 +7,7 @@ import { inRoot } from './paths.mjs'
 
 const usualPath = inRoot('.tidegate', 'set-up.lock')
 
-/** A process id alone may be taken by another program later; where the system tells, its start time settles it. */
+/** Another program may get the same process id later; where the system knows it, the start time tells them apart. */
 function startTimeOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -15,7 +15,7 @@ function startTimeOf(pid) {
     // A zombie has ended; it only waits for its parent to notice.
     return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '')
   } catch {
-    // Not Linux, or the process is gone: the id has to do.
+    // Not Linux, or the process is gone: the id alone has to do.
     return ''
   }
 }
@@ -62,8 +62,8 @@ function tryTake(lockPath) {
 }
 
 /**
- * Takes away a lock whose owners are all dead. Renaming decides between two waiters that see the same dead owner:
- * one of them gets the file. Should the winner have caught a lock that was taken anew in between, it is put back.
+ * Takes away a lock whose owners are all dead. Renaming decides between two waiters that see the same dead owner: one of them gets the
+ * file. If the winner caught a lock that was taken again in between, it is put back.
  */
 function breakStale(lockPath) {
   const taken = `${lockPath}.stale-${process.pid}`
@@ -87,7 +87,7 @@ function breakStale(lockPath) {
  * Runs `work` while no other launcher sets up this clone.
  *
  * @param {object} options
- * @param {(line: string) => void} options.say told once when there is somebody to wait for
+ * @param {(line: string) => void} options.say called once when there is somebody to wait for
  * @param {AbortSignal} options.signal ends the waiting
  * @param {number} options.timeoutMs how long another set-up may take before this one gives up
  * @param {string} [options.path] the lock's file

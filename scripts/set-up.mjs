@@ -16,7 +16,7 @@ const generateStamp = inRoot('server', 'store', 'generated', '.tidegate-generate
 const buildStamp = inRoot('.next', '.tidegate-built')
 const platform = `${process.platform}-${process.arch}`
 
-/** A slow machine on a slow line; then something is stuck. */
+/** Enough for a slow machine on a slow line; after that something is stuck. */
 const STEP_TIMEOUT_MS = 20 * 60_000
 
 /** What the pages are built from. */
@@ -71,7 +71,7 @@ function hashOf(sources, ...more) {
   return hash.digest('hex')
 }
 
-/** A stamp is moved into place, so a crash leaves either the whole or none of it. */
+/** A stamp is moved into place, so a crash leaves either all of it or nothing. */
 function writeStamp(path, value) {
   mkdirSync(join(path, '..'), { recursive: true })
   writeFileSync(`${path}.${process.pid}`, value)
@@ -102,8 +102,8 @@ const install = {
       ...process.env,
       // The tests use a browser of the machine, or fetch one when they need it.
       PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1',
-      // Prisma's own script would look for a native engine on a host that many networks do not reach. Nothing here
-      // needs it: generating is WASM, and the server applies its migrations itself.
+      // Prisma's own script would look for a native engine on a host that many networks cannot reach. Nothing here needs it: generating
+      // is WASM, and the server applies its migrations itself.
       PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
       PRISMA_SKIP_POSTINSTALL_GENERATE: '1',
       // The pinned Node in node_modules/.bin is about to be replaced; npm has to run on the one outside.
@@ -177,7 +177,7 @@ const build = {
   intact: () => existsSync(inRoot('.next', 'BUILD_ID')),
   describe: 'next build',
   async run(context) {
-    // Gone before the build begins: a half-made build must not look like the one before.
+    // Removed before the build begins: a half-made build must not look like the one before.
     rmSync(buildStamp, { force: true })
     await runChild(context, pinnedNode, [inRoot('node_modules', 'next', 'dist', 'bin', 'next'), 'build'], {
       env: { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' },

@@ -112,7 +112,7 @@ export async function runTests(args, say) {
   try {
     if (parts.includes('check')) {
       const failedChecks = await runChecks(say)
-      // A failed check shows in the total; a passed one is no test and is not counted, unless it was all that was asked.
+      // A failed check shows in the total; a passed one is not a test and is not counted, unless nothing else was asked for.
       total.failed += failedChecks.length
       if (parts.length === 1) total.passed += CHECKS.length - failedChecks.length
     }

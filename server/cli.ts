@@ -37,7 +37,7 @@ interface Json {
 
 const api = () => new ApiClient(process.env)
 let exitCode: number = EXIT.ok
-/** For commands whose options are all that can be invalid: ERR_INVALID is then a wrong command line. */
+/** For commands where only the options can be invalid: ERR_INVALID is then a wrong command line. */
 const usageError = (error: unknown): number | null =>
   error instanceof AppError && error.code === 'ERR_INVALID' ? EXIT.usage : null
 const run =
@@ -72,7 +72,7 @@ program
   .description('run the collector and its pages; without a tidegate.yaml, with the demo fleet')
   .action(
     run(async () => {
-      // Heard from here on: to load the server takes longer than an operator takes to change their mind.
+      // Signals count from here on: loading the server takes longer than an operator takes to change their mind.
       const wish = new StopWish()
       const { runServer } = await import('./main.ts')
       const code = await runServer(process.env, wish)
@@ -129,7 +129,7 @@ program
   .option('--preview', 'print the plan and touch nothing')
   .option('--deadline <seconds>', 'budget of phase 2 on each node')
   .addOption(
-    new Option('--on-deadline <what>', 'what happens to what is left then').choices([
+    new Option('--on-deadline <what>', 'what happens then to what is left').choices([
       'wait',
       'force',
       'resume',
@@ -383,7 +383,7 @@ try {
     throw error
   }
 }
-// The channel to the launcher would keep a finished command alive, and its end would be taken for the launcher's.
+// The channel to the launcher would keep a finished command alive, and its end would look like the launcher's.
 process.removeAllListeners('disconnect')
 if (process.connected) process.disconnect?.()
 process.exitCode = exitCode

@@ -22,7 +22,7 @@ export class OpenRooms {
     this.#rooms.push({ name, close })
   }
 
-  /** Closes all; answers the names of those that failed or did not end in time. */
+  /** Closes all; returns the names of those that failed or did not end in time. */
   async closeAll(): Promise<string[]> {
     const failed: string[] = []
     for (let room = this.#rooms.pop(); room !== undefined; room = this.#rooms.pop()) {
@@ -37,12 +37,12 @@ export class OpenRooms {
   }
 }
 
-/** True while one of the standard streams is a terminal that still is there. */
+/** True while one of the standard streams is a terminal that is still there. */
 const hasTerminal = (): boolean => [0, 1, 2].some((descriptor) => isatty(descriptor))
 
 /**
- * Listens for the wish to stop: SIGTERM, SIGINT, SIGHUP, or the death of the launcher (its channel closes). A second signal is
- * ignored: sent to a process group, each arrives more than once. Where `onHangUp` says so, SIGHUP is no such wish.
+ * Listens for the wish to stop: SIGTERM, SIGINT, SIGHUP, or the death of the launcher (its channel closes). A second signal is ignored:
+ * sent to a process group, each arrives more than once. Where `onHangUp` says so, SIGHUP does not mean to stop.
  */
 export class StopWish {
   readonly asked: Promise<string>
@@ -63,12 +63,12 @@ export class StopWish {
     if (process.connected) process.on('disconnect', this.#onDisconnect)
   }
 
-  /** True once somebody has asked. */
+  /** True once a stop was requested. */
   get isAsked(): boolean {
     return this.#isAsked
   }
 
-  /** Asks from inside, for example because an error escaped. */
+  /** Requests a stop from inside, for example because an error escaped. */
   ask(reason: string): void {
     this.#isAsked = true
     this.#ask(reason)
@@ -97,8 +97,8 @@ export class StopWish {
 }
 
 /**
- * For commands that end by SIGTERM: they end the same way when their launcher dies without a word (SIGKILL), which closes the
- * channel to it. Nobody would ever stop them otherwise.
+ * For commands that end by SIGTERM: they end the same way when their launcher dies without a word (SIGKILL), which closes the channel to
+ * it. Otherwise nothing would ever stop them.
  */
 export const stopWithLauncher = (): void => {
   if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))

@@ -14,12 +14,12 @@ import { databasePath } from './store/connection.ts'
 
 type ProcessEnvironment = Record<string, string | undefined>
 
-/** After the drain, every room gets some seconds to close; beyond this a process whose state is unknown ends all the same. */
+/** After the drain, every room gets some seconds to close; after that the process ends, whatever state it is in. */
 const CLOSE_SECONDS = 20
 
 /**
- * Starts every room in order, waits for the wish to stop, and stops them in reverse: embedded nodes drain first, while the API and
- * the live stream still answer. Resolves with the exit code; throws an `AppError` where the start is impossible.
+ * Starts every room in order, waits for the wish to stop, and stops them in reverse: embedded nodes drain first, while the API and the
+ * live stream still answer. Resolves with the exit code; throws an `AppError` where it cannot start.
  */
 export const runServer = async (env: ProcessEnvironment, wish: StopWish): Promise<number> => {
   const log = createLog('main', env.LOG_LEVEL)

@@ -2,7 +2,7 @@
 
 import { SignInForm } from './sign-in-form.tsx'
 
-/** Only a path of this site: a link must not carry anybody elsewhere after signing in. */
+/** Only a path of this site: a link must not take anybody to another site after signing in. */
 const destination = (): string => {
   const next = new URLSearchParams(location.search).get('next')
   return next && /^\/(?![/\\])/.test(next) ? next : '/'

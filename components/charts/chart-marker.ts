@@ -7,7 +7,7 @@ export interface ChartMarker {
   title: string
 }
 
-/** The event types that mark charts, with the letter that stands for them. */
+/** The event types that mark charts, with their letter. */
 export const MARKED_EVENTS: Record<string, { letter: string; word: string }> = {
   'drain.planned': { letter: 'D', word: 'drain' },
   'drain.resumed': { letter: 'D', word: 'drain resumed' },
@@ -17,7 +17,7 @@ export const MARKED_EVENTS: Record<string, { letter: string; word: string }> = {
   'incident.opened': { letter: '!', word: 'incident' },
 }
 
-/** Letters closer than this would cover each other: the first stands for all. */
+/** Letters closer than this would cover each other: the first one represents all. */
 export const markersOf = (events: readonly FleetEvent[], apartMs: number): ChartMarker[] => {
   const markers: ChartMarker[] = []
   for (const event of [...events].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {

@@ -11,7 +11,7 @@ import { readingOf } from './reading.ts'
 /** More would make the reading larger than the plot. */
 const MARKERS = 3
 
-/** What stands under the crosshair. */
+/** The values under the crosshair. */
 export function ChartReading({
   rows,
   lines,

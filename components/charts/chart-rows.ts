@@ -51,7 +51,7 @@ export const chartRows = (lines: readonly LineSource[], measure: Measure): Chart
       []) {
       // The newest step is still filling up: a rate, or a sum over nodes, would always dip at the end.
       if (measure !== 'per_step' && t + step > data.to - SETTLE_MS) continue
-      // What was counted in the little of a step that was measured is no rate of the whole: after a restart it would be a dip to zero.
+      // A count over a small part of a step is no rate for the whole step: after a restart it would look like a dip to zero.
       if (measure === 'per_second' && unmeasuredIn(data.gaps ?? [], t, t + step) > step / 2) continue
       if (previous !== null && t - previous > HOLE_STEPS * step) row(previous + step)
       const here = row(t)

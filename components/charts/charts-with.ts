@@ -2,7 +2,7 @@ import type { Measures } from '@/server/contract/answers/node.ts'
 import type { Node, Region } from '@/server/contract/fleet.ts'
 import type { ChartSpec } from './chart-specs.ts'
 
-/** The numbers that tell whether somebody has what a chart draws; a chart without any is about the poll itself. */
+/** The numbers that show whether a node has what a chart draws; a chart without any is about the poll itself. */
 const NEEDS: Readonly<Record<string, Measures>> = {
   connections: ['connections'],
   tunnels: ['tunnels'],
@@ -16,7 +16,7 @@ const NEEDS: Readonly<Record<string, Measures>> = {
   event_loop_delay_ms: ['eventLoopDelayMs'],
 }
 
-/** Kinds that are looked at from outside: they never say a number. */
+/** Kinds that are checked from outside: they never report a number. */
 const OUTSIDE: readonly Node['kind'][] = ['http', 'tcp', 'tls']
 
 /** What these nodes measure; undefined while that is not known, because one of them that may have numbers never answered. */
@@ -46,8 +46,8 @@ export const isMeasured = (measures: Readonly<Measures> | undefined, name: Measu
   measures === undefined || measures.includes(name)
 
 /**
- * Charts of what there is: who has no pushes has no empty chart of pushes. Of those who have not answered yet it is not known what they
- * have, and nothing is left out.
+ * Charts of what there is: a node without pushes gets no empty chart of pushes. What nodes have that never answered is not known, so
+ * nothing is left out for them.
  */
 export const chartsWith = (
   specs: readonly ChartSpec[],

@@ -20,7 +20,7 @@ export function EndLabels({
   rows: ChartRow[]
   lines: ChartLine[]
   ceiling: number
-  /** Epoch ms; a line that was measured last before it has ended, and shows no value. */
+  /** Epoch ms; a line whose last point is older has ended, and shows no value. */
   since: number
   top: number
   height: number

@@ -51,7 +51,7 @@ export interface TimeChartProps {
   instant?: number | null
   /** Milliseconds of one step, by which a line that has ended differs from one that waits for its next point. */
   step?: number
-  /** The number that the rest of the page shows of now; where given, the head shows it too instead of the last step's. */
+  /** The current number that the rest of the page shows; where given, the head shows it instead of the last step's. */
   current?: number | null | undefined
   onZoom?: (from: number, to: number) => void
   syncId?: string
@@ -176,7 +176,7 @@ const Plot = memo(function Plot({
   step,
 }: Omit<TimeChartProps, 'current'>) {
   const zone = useZone()
-  // Every chart of the block shows the crosshair; the reading stands at the one that is pointed at.
+  // Every chart of the block shows the crosshair; the reading is on the one that is pointed at.
   const [pointed, setPointed] = useState(false)
   const hatch = `hatch-${useId()}`
   const banded = `band-${useId()}`

@@ -80,8 +80,8 @@ const changesTimeline = (before: Incident | undefined, after: Incident, isFirst:
 }
 
 /**
- * What one frame of `/live` changes: pure, so that the same frames always leave the same cache. A frame that was seen before
- * changes nothing, because a resume may repeat.
+ * What one frame of `/live` changes: pure, so that the same frames always leave the same cache. A frame that was seen before changes
+ * nothing, because a resume may repeat frames.
  */
 export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheChange[] => {
   switch (frame.type) {
@@ -99,7 +99,7 @@ export const applyEvent = (cache: CacheReader, frame: LiveServerMessage): CacheC
           { do: 'stale', key: ['events'] },
         ]
       }
-      // It is gone, a node that left the configuration for example: who shows it asks, and is told so.
+      // It is gone, for example a node that left the configuration: a page that shows it asks, and learns so.
       if (frame.data === null) return [{ do: 'stale', key }]
       const changes: CacheChange[] = [{ do: 'set', key, data: frame.data }]
       if (name === 'incident') {

@@ -9,7 +9,7 @@ const REFETCH_EVERY_MS = 1000
 /** Topics that a tab of many days has followed. Beyond it they are new again, which costs a read. */
 const MAX_SEEN = 1000
 
-/** Carries what the socket says into the query cache. */
+/** Puts what the socket delivers into the query cache. */
 export class CacheWriter {
   readonly #client: QueryClient
   readonly #cache: CacheReader

@@ -11,7 +11,7 @@ export const noteServerTime = (dateHeader: string | null): void => {
   if (Number.isFinite(difference)) offsetMs = Math.abs(difference) > TOLERANCE_MS ? difference : 0
 }
 
-/** The server's time in epoch ms, as well as this tab knows it. */
+/** The server's time in epoch ms, as far as this tab knows it. */
 export const serverNow = (): number => Date.now() + offsetMs
 
 let second = 0

@@ -8,7 +8,7 @@ export interface Freshness {
   text: string
   /** Which of the three is the worst, in words; null while live. */
   which: string | null
-  /** False: nothing on screen may be taken for the present. Every number, headline, glyph, line end, title and icon obeys. */
+  /** False: nothing on screen may be taken for the present; that holds for every number, headline, glyph, line end, title and icon. */
   known: boolean
   /** The moment that is on screen, epoch ms by the server's clock; null before the first answer. */
   asOf: number | null
@@ -16,12 +16,12 @@ export interface Freshness {
 
 type Part = Pick<Freshness, 'level' | 'text' | 'which' | 'known'>
 
-/** A schedule later than this shows numbers that are not of now. */
+/** A schedule later than this shows numbers that are out of date. */
 const LATE_MS = 5000
 /** A node that has not been polled for this long, and for three intervals, is not live, whatever its stream says. */
 const POLL_OLD_MS = 15_000
 const POLL_OLD_INTERVALS = 3
-/** A socket that is lost and back within this has hidden nothing. */
+/** A socket that is lost and back within this time has missed nothing worth showing. */
 const BLINK_MS = 2000
 const RANK = { live: 0, catching_up: 1, stale: 2 } as const
 const LIVE: Part = { level: 'live', text: 'live', which: null, known: true }
@@ -39,7 +39,7 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
       // The socket finds out by a timer of its own, and a machine that slept has had none.
       return silentMs !== null && silentMs > SILENT_MS + BLINK_MS ? silence : LIVE
     case 'connecting':
-      // Before the first frame plain requests are all that tells: a server that died between the two is dead all the same.
+      // Before the first frame only plain requests show that the server lives: it may have died between the two.
       if (answeredAt !== null && nowMs - answeredAt > SILENT_MS) return silence
       return {
         level: 'catching_up',
@@ -51,13 +51,13 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
       return {
         level: 'catching_up',
         text: socket.behind > 0 ? `catching up (${socket.behind})` : 'catching up',
-        which: 'This tab was away and is reading what it missed',
+        which: 'This tab was away and is catching up',
         known: true,
       }
     case 'ended':
       return { level: 'stale', text: 'signed out', which: 'This session has ended', known: false }
     case 'stale': {
-      // Where a proxy lets no socket through, plain requests still tell.
+      // Where a proxy lets no socket through, plain requests still show whether the server lives.
       const answers =
         answeredAt !== null && answeredAt > (socket.heardAt ?? 0) && nowMs - answeredAt < SILENT_MS
       return { ...silence, known: answers || (silentMs !== null && silentMs < BLINK_MS) }
@@ -126,7 +126,7 @@ const ofNodes = (overview: Overview, serverNowMs: number): Part => {
  * The worst of three: this tab's socket, the collector's lateness, the nodes' streams; and which of them it is.
  *
  * @param nowMs this browser's clock
- * @param serverNowMs the server's clock, as well as this tab knows it
+ * @param serverNowMs the server's clock, as far as this tab knows it
  * @param answeredAt when a plain request was answered last, by this browser's clock; null where none was
  */
 export const freshnessOf = (

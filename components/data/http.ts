@@ -61,7 +61,7 @@ export const request = async <T>(
   body?: unknown,
   signal?: AbortSignal,
 ): Promise<T> => {
-  // Signed out, every answer is known already: a tab that is left open asks nothing until somebody signs in again.
+  // Signed out, every answer would be a refusal: a tab that is left open asks nothing until somebody signs in again.
   if (hasSessionEnded() && !path.startsWith('/api/'))
     throw new ApiError('ERR_UNAUTHENTICATED', 'This session has ended', 401, {})
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
@@ -99,7 +99,7 @@ export const post = <T>(path: string, body: unknown = {}): Promise<T> => request
 export const patch = <T>(path: string, body: unknown): Promise<T> => request<T>('PATCH', path, body)
 export const remove = (path: string, body?: unknown): Promise<void> => request<void>('DELETE', path, body)
 
-/** A query string of what is set; arrays become comma lists. */
+/** The query string of the values that are set; arrays become comma-separated lists. */
 export const query = (
   values: Record<string, string | number | readonly string[] | null | undefined>,
 ): string => {

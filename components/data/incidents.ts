@@ -25,7 +25,7 @@ export const useIncident = (id: string) => {
   })
 }
 
-/** Beside the socket only what no event tells is missed: a span in which nothing was measured. */
+/** The socket misses only what no event reports: a span in which nothing was measured. */
 const BESIDE_SOCKET_MS = 60_000
 const WITHOUT_SOCKET_MS = 5000
 
@@ -51,7 +51,7 @@ export const useIncidentAction = (id: string) => {
   })
 }
 
-/** Corrects what the page says of it; the timeline keeps who did. */
+/** Corrects what the page says about it; the timeline keeps who did so. */
 export const useIncidentPatch = (id: string) => {
   const client = useQueryClient()
   return useMutation({

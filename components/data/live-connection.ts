@@ -13,7 +13,7 @@ export interface LiveStatus {
   heardAt: number | null
 }
 
-/** What of a browser's WebSocket is used; tests pass their own. */
+/** The part of a browser's WebSocket that is used; tests pass their own. */
 export type Socket = Pick<
   WebSocket,
   'readyState' | 'send' | 'close' | 'onopen' | 'onmessage' | 'onclose' | 'onerror'
@@ -24,7 +24,7 @@ export interface LiveConnectionOptions {
   onFrame: (frame: LiveServerMessage) => void
   /** Called once the session has ended (close code 4401). */
   onEnded: () => void
-  /** Asks where the stream stands now, to count what is missing; may reject. Also shows whether the session still holds. */
+  /** Asks for the stream's current position, to count what is missing; may reject. Also shows whether the session still holds. */
   position: () => Promise<{ hub: string; seq: number } | null>
   now?: () => number
   random?: () => number
@@ -264,7 +264,7 @@ export class LiveConnection {
   #set(change: Partial<LiveStatus>): void {
     const next = { ...this.#status, ...change }
     const visible = next.phase !== this.#status.phase || next.behind !== this.#status.behind
-    // The time alone is read by those who show it, once a second; telling everybody of every frame would render every frame.
+    // The time alone is read once a second by those who show it; notifying everybody for every frame would render every frame.
     if (!visible) {
       this.#status.heardAt = next.heardAt
       return

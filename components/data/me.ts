@@ -6,7 +6,7 @@ import { get } from './http.ts'
 export const useMe = () =>
   useQuery({ queryKey: ['me'], queryFn: ({ signal }) => get<Me>('/me', signal), staleTime: 60_000 })
 
-/** Whether the one who is signed in may do what `role` may; false while that is not known. */
+/** Whether the user who is signed in may do what `role` may; false while that is not known. */
 export const useMay = (role: Role): boolean => {
   const { data } = useMe()
   return data ? roleAllows(data.role, role) : false

@@ -7,7 +7,7 @@ import type {
 import type { Page } from '@/server/contract/ids.ts'
 import { get, post } from './http.ts'
 
-/** The channels in force and how they do. */
+/** The channels in force, and how their deliveries go. */
 export const useChannels = (enabled: boolean) =>
   useQuery({
     queryKey: ['notification channels'],
@@ -16,7 +16,7 @@ export const useChannels = (enabled: boolean) =>
     refetchInterval: 5000,
   })
 
-/** What was told lately, newest first. */
+/** What was sent lately, newest first. */
 export const useDeliveries = (enabled: boolean) =>
   useQuery({
     queryKey: ['notifications'],
@@ -25,7 +25,7 @@ export const useDeliveries = (enabled: boolean) =>
     refetchInterval: 5000,
   })
 
-/** Sends a test by a channel; both lists are read again afterwards. */
+/** Sends a test through a channel; both lists are read again afterwards. */
 export const useChannelTest = () => {
   const client = useQueryClient()
   return useMutation({

@@ -7,7 +7,7 @@ import { useLiveTopics } from './use-live-topics.ts'
 const BESIDE_SOCKET_MS = 30_000
 const WITHOUT_SOCKET_MS = 5_000
 
-/** The fleet at a glance; kept fresh by the socket, and by asking where there is none. */
+/** The fleet at a glance; kept fresh by the socket, and by polling where there is none. */
 export const useOverview = () => {
   useLiveTopics('overview')
   const { phase } = useLiveStatus()

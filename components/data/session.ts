@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** Whether this tab's session has ended while the page was open. The page stays; a dialog asks to sign in again. */
+/** Whether this tab's session has ended while the page was open. The page stays; a dialog asks the user to sign in again. */
 let ended = false
 const listeners = new Set<() => void>()
 const set = (value: boolean) => {

@@ -6,9 +6,9 @@ import { serverNow } from './clock.ts'
 import { Throttle } from './throttle.ts'
 import { newestTold, type TimelineData, timelineTopics, timelineWith } from './timeline.ts'
 
-/** A burst is put in its place once, not once an event. */
+/** A burst is put in its place once, not once for each event. */
 const EVERY_MS = 250
-/** A timeline that must be read again is, at most this often. */
+/** A timeline that must be read again is read at most this often. */
 const READ_EVERY_MS = 5000
 /** What came while a timeline was being read is put into it afterwards; a read takes no longer than this. */
 const KEPT_MS = 60_000
@@ -25,7 +25,7 @@ export class TimelineFeed {
   readonly #writes = new Throttle(EVERY_MS)
   readonly #reads = new Throttle(READ_EVERY_MS)
   #kept: { event: FleetEvent; at: number }[] = []
-  /** Of what came till then not all is kept that a read of then may lack; epoch ms. */
+  /** Until then, epoch ms, events arrived that are not kept and that a read from that time may lack. */
   #forgotUntil = Number.NEGATIVE_INFINITY
   #waiting: FleetEvent[] = []
   /** By topic: the newest snapshot's oldest event, and when it came. */
@@ -76,7 +76,7 @@ export class TimelineFeed {
     this.take(list.items)
   }
 
-  /** Reads a timeline again, or all that are kept: something of it changed that no event tells. */
+  /** Reads a timeline again, or all that are kept: something in it changed that no event reports. */
   readAgain(id?: string): void {
     const queryKey = id === undefined ? [NAME] : [NAME, id]
     this.#reads.run(queryKey.join(' '), () => this.#client.invalidateQueries({ queryKey }))
@@ -114,7 +114,7 @@ export class TimelineFeed {
     else this.#readWhereBehind(id)
   }
 
-  /** Between what a read saw and where a later snapshot begins, events may lie that nobody sent. */
+  /** Between the end of a read and the start of a later snapshot there may be events that nobody sent. */
   #readWhereBehind(id: string): void {
     const timeline = this.#client.getQueryData<TimelineData>([NAME, id])
     const incident = this.#client.getQueryData<Incident>(['incident', id])

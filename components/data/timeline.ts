@@ -13,7 +13,7 @@ import { get, query } from './http.ts'
 export interface TimelineData {
   items: readonly TimelineItem[]
   gaps: Timeline['gaps']
-  /** False where the server left rows out: then nothing can be put among them, and the whole is read again. */
+  /** False where the server left rows out: then nothing can be put among them, and all of it is read again. */
   whole: boolean
   /** When the read began, epoch ms by this browser's clock: what happened before is in it. */
   readAt: number
@@ -21,7 +21,7 @@ export interface TimelineData {
 
 const MAX_PAGES = 10
 
-/** Reads an incident's timeline, page after page, with what each folded row stands for. */
+/** Reads an incident's timeline, page after page, with the rows folded into each row. */
 export const readTimeline = async (
   id: string,
   signal?: AbortSignal,
@@ -41,7 +41,7 @@ export const readTimeline = async (
       items.push(...(row.members ?? [row]))
       if (row.membersLeftOut !== undefined) leftOut = true
     }
-    // Each page says the same of the whole.
+    // Each page says the same about the whole timeline.
     if (page === 0) gaps.push(...part.gaps)
     cursor = part.nextCursor
     if (!cursor) break
@@ -49,11 +49,11 @@ export const readTimeline = async (
   return { items: items.sort(inTimelineOrder), gaps, whole: !leftOut && cursor === null, readAt }
 }
 
-/** Everything that a timeline tells but for the events of single connections; `concernsIncident` decides on each. */
+/** Everything that a timeline shows except the events of single connections; `concernsIncident` decides on each. */
 const TOLD =
   'node.*,route.*,target.*,certificate.*,tunnel.*,directory.*,push.*,token.*,drain.*,region.*,stream.*,signal.*,incident.*,operator.*'
 
-/** The topics that carry what an incident's timeline may tell next; where the tunnels went is told by the nodes that took them. */
+/** The topics that carry what an incident's timeline may show next; the nodes that took the tunnels report where those went. */
 export const timelineTopics = ({ regions }: Pick<TimelineScope, 'regions'>): string[] => [
   ...regions.map((region) => `events?type=${TOLD}&region=${encodeURIComponent(region)}`),
   'events?type=tunnel.registered',
@@ -76,6 +76,6 @@ export const timelineWith = (
   return items === timeline.items ? timeline : { ...timeline, items }
 }
 
-/** The newest event that a timeline tells, by its number; 0 where it tells none. */
+/** The newest event that a timeline shows, by its number; 0 where it shows none. */
 export const newestTold = ({ items }: Pick<TimelineData, 'items'>): number =>
   items.reduce((newest, { id }) => Math.max(newest, Number(/^event:(\d+)$/.exec(id)?.[1] ?? 0)), 0)

@@ -71,7 +71,7 @@ export function DrainActions({ drain }: { drain: Drain }) {
             </Button>
             <span className="min-w-0 text-faint">
               {state === 'drained'
-                ? `Resume puts ${subjectOf(drain)} back into service and closes the drain. Abort is for a drain that should not have been: it is recorded as aborted, and you choose whether ${subjectOf(drain)} serves again.`
+                ? `Resume puts ${subjectOf(drain)} back into service and closes the drain. Abort is for a drain that should not have been started: it is recorded as aborted, and you choose whether ${subjectOf(drain)} serves again.`
                 : 'Abort makes the nodes ready again, so that they take traffic; tunnels that have moved stay where they are.'}
             </span>
           </>

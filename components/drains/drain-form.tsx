@@ -44,7 +44,7 @@ export function DrainForm() {
   const { data: overview } = useOverview()
   const choice = useDrainChoice()
   const start = useStartDrain()
-  // Checked when something is written or sent: the plan for what is written is there by then, or is said to be missing.
+  // Checked when something is written or sent: the plan for what is written is there by then, or reported as missing.
   const form = useCheckedForm<Values>((values) => {
     const problems = problemsOf(values)
     return Object.keys(problems).length === 0 ? { values } : { problems }
@@ -67,7 +67,7 @@ export function DrainForm() {
     return { ...drainProblems({ ...about, ...all }), ...('problems' in asked ? asked.problems : {}) }
   }
   const ready = choice.id !== null && Object.keys(problemsOf(values)).length === 0
-  // The server may know better than the page: what it refuses stands at its field, as long as that is what is written.
+  // The server may know better than the page: its refusal is shown at the field until the field changes.
   const refused = strategyPaths(problemsByPath(plan.error))
   const problemAt = (field: string) => problemOf(field) ?? asSentence(refused[field])
   // The plan comes by itself, and what was wrong without it is not wrong any more.

@@ -104,7 +104,7 @@ const PHASES: Record<DrainStepPhase, Look> = {
   proving: { shape: 'draining', tone: 'text-draining' },
   done: { shape: 'done', tone: 'text-up' },
 }
-/** Where one node of a drain stands: how its step ended, or the phase it is in. A drain that is over proves nothing any more. */
+/** How far one node of a drain has got: how its step ended, or the phase it is in. A drain that is over proves nothing any more. */
 export const stepLook = (
   drain: Pick<Drain, 'state'>,
   step: Pick<DrainStep, 'phase' | 'outcome'>,

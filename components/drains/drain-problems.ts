@@ -1,4 +1,4 @@
-/** What keeps a drain from being started, field by field, in words for the one who pressed the button; empty where nothing does. */
+/** What keeps a drain from being started, field by field, in words for the person who pressed the button; empty where nothing does. */
 export const drainProblems = (form: {
   id: string | null
   reason: string

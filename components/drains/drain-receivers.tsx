@@ -21,7 +21,7 @@ const COUNTED: readonly { name: string; measure: Measures[number]; words: (regio
   { name: 'Connections', measure: 'connections', words: ({ connections }) => formatNumber(connections) },
 ]
 
-/** How those who take the load over are. */
+/** How the nodes that take the load over are doing. */
 export function DrainReceivers({ drain }: { drain: Drain }) {
   const overview = useOverview()
   const measures = measuredIn(overview.data)

@@ -25,7 +25,7 @@ const tunnelFacts = (gaps: GapStatistics): [string, ReactNode][] => [
   ],
 ]
 
-/** What the drain cost, in numbers. What moved, stayed and did not come back is the headline. */
+/** What the drain cost, in numbers. The headline is what moved, what stayed and what did not come back. */
 export function DrainReportView({ report }: { report: DrainReport }) {
   const { gaps, moves } = report
   // Where no tunnel was in scope there is nothing to say of them: most programs hold none.

@@ -4,7 +4,7 @@ import { plural } from '../ui/format.ts'
 import { doneWords, leftAs, leftOf, leftWords, movedWords, moveState } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
-/** Where a drain stands, in one sentence. */
+/** How far a drain has got, in one sentence. */
 export const drainSentence = (drain: Drain): string => {
   const subject = subjectOf(drain)
   const left = leftOf(drain)

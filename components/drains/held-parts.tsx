@@ -12,7 +12,7 @@ import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 import { heldName, isForgotten } from './held-words.ts'
 
-/** What is out of service although nothing moves any more, each with its way back. */
+/** What is still out of service after its drain has finished its work, each with its way back. */
 export function HeldParts({ parts }: { parts: readonly HeldPart[] }) {
   if (parts.length === 0) return null
   return (

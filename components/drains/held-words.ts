@@ -13,8 +13,8 @@ export const isForgotten = (part: Pick<HeldPart, 'since'>, now: number): boolean
   now > 0 && now - Date.parse(part.since) > FORGOTTEN_MS
 
 /**
- * What the first page says of drains: those in which something still happens, and what is out of service since the rest. One that has
- * emptied its region is not under way any more; what somebody needs of it is the way back.
+ * What the first page says about drains: those that are still at work, and what the others left out of service. A drain that has emptied
+ * its region is not at work any more; what people then need is the way back.
  */
 export const drainsAtHand = ({
   drains,

@@ -6,7 +6,10 @@ import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { STANDARD, type StrategyValues } from './strategy-values.ts'
 
-/** The defaults are right most of the time, so the rest is folded away. What is wrong is said while it is written: there is no plan before it is put right. */
+/**
+ * The defaults are right most of the time, so the rest is folded away. Mistakes are shown while typing: there is no plan until they are
+ * corrected.
+ */
 export function StrategyFields<Values extends StrategyValues>({
   form: { register, trigger, problemOf },
   words,
@@ -14,7 +17,7 @@ export function StrategyFields<Values extends StrategyValues>({
   form: Pick<UseFormReturn<Values>, 'register' | 'trigger'> & {
     problemOf: (field: string) => string | undefined
   }
-  /** The strategy as it is, for who leaves this folded. */
+  /** The strategy as it is, for people who leave this folded. */
   words: string
 }) {
   const field = (name: keyof StrategyValues) => ({

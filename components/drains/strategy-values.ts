@@ -10,7 +10,7 @@ export interface StrategyValues {
   mode: Strategy['mode']
 }
 
-/** What holds where nothing is written. */
+/** What applies where nothing is written. */
 export const STANDARD = strategySchema.parse({})
 
 export const NO_STRATEGY: StrategyValues = {
@@ -31,7 +31,7 @@ const check = bySchema(strategySchema.partial(), WORDS)
 
 const number = (text: string): number | undefined => (text.trim() === '' ? undefined : Number(text))
 
-/** The strategy that is asked for, without what is as it would be anyway; or what is wrong, field by field. */
+/** The requested strategy, without fields that have their default anyway; or what is wrong, field by field. */
 export const strategyOf = (values: StrategyValues): Checked<Partial<Strategy>> => {
   const written: { [Name in keyof Strategy]?: Strategy[Name] | undefined } = {
     maxUnavailable: number(values.maxUnavailable),

@@ -26,7 +26,7 @@ const KINDS = [
 ]
 const NO_EVENTS: readonly FleetEvent[] = []
 const RATE_MS = 60_000
-/** Further down than this somebody reads, and does not watch. */
+/** Scrolled further down than this, in px, somebody is reading and not watching. */
 const SCROLLED_PX = 160
 const SHOWN = 120
 const select = `${controlClass} sm:w-40`
@@ -72,7 +72,7 @@ export function EventTail() {
     return () => window.removeEventListener('scroll', follow)
   }, [data])
 
-  // Another filter is another question: what was held answers the old one.
+  // Another filter is another question: what was held back belongs to the old one.
   const last = useRef(query)
   useEffect(() => {
     if (last.current !== query) {
@@ -155,9 +155,7 @@ export function EventTail() {
             {recent >= fresh.length && fresh.length > 0 ? ' or more' : ''} in the last minute
           </span>
         }
-        empty={
-          events.data && items.length === 0 && 'No event matches. They appear here the moment they happen.'
-        }
+        empty={events.data && items.length === 0 && 'No event matches. New ones appear here as they happen.'}
       >
         <ol
           className="grid"

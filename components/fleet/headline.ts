@@ -16,7 +16,7 @@ export interface Headline {
   level: 'ok' | 'attention' | 'outage' | 'unknown'
 }
 
-/** The first sentence; while nothing is known of now, since when, and what it was then. */
+/** The first sentence; while the present is not known, since when, and what it said then. */
 export const headlineOf = (
   { verdict, at }: Pick<Overview, 'verdict' | 'at'>,
   known: boolean,

@@ -8,7 +8,7 @@ import { EventRow } from '../events/event-row.tsx'
 import { foldRuns } from '../events/fold-runs.ts'
 import { Panel } from '../panels/panel.tsx'
 
-/** What a human would call a change; the rest is in the events. */
+/** What people would call a change; the rest is in the events. */
 const CHANGES = [
   'node.started',
   'node.state_changed',

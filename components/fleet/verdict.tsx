@@ -71,7 +71,7 @@ export function Verdict() {
   )
 }
 
-/** Nodes that did not answer are in no sum, and a sum without them says so. */
+/** Nodes that did not answer are not in any sum, and a sum without them says so. */
 const notCounted = (nodes: readonly Node[]): string | null => {
   const isSilent = ({ state }: Node): boolean => state === 'down' || state === 'unknown'
   const count = nodes.filter((node) => isSilent(node) && Object.keys(node.numbers).length === 0).length

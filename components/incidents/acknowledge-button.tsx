@@ -7,7 +7,7 @@ import { useIncidentAction } from '../data/incidents.ts'
 import { useMay, useMe } from '../data/me.ts'
 import { Button, buttonClass } from '../ui/button.tsx'
 
-/** Takes an open incident on, where it is shown; nothing for those who may not, or where somebody has it. */
+/** Acknowledges an open incident where it is shown; nothing for people who may not, or where somebody already has. */
 export function AcknowledgeButton({ incident }: { incident: Incident }) {
   const me = useMe()
   const may = useMay('operator')

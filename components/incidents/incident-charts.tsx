@@ -25,7 +25,7 @@ const BEFORE_MS = 15 * 60_000
 const AFTER_MS = 5 * 60_000
 const MAX_CHARTS = 3
 
-/** What tells most first; what the node or region does not measure is left out, and the next one takes its place. */
+/** The most telling first; what the node or region does not measure is left out, and the next one takes its place. */
 const ABOUT_PUSHES = [PUSHES, INVALIDATIONS, CONNECTIONS, REQUESTS, LATENCY]
 const ABOUT_A_NODE = [TUNNELS, RECONNECTS, LATENCY, CONNECTIONS, REQUESTS]
 const ABOUT_A_REGION = [TUNNELS, RECONNECTS, CONNECTIONS, REQUESTS, PUSHES]

@@ -15,7 +15,7 @@ import { quietSince, worstFirst } from './worst-first.ts'
 /** One row, on a phone two: nothing below it jumps when it comes, nor when its button does. */
 const HEIGHT = 'min-h-[77px] sm:min-h-[37px]'
 
-/** What is open, on every page: one line, the worst first. Where the page shows it anyway, the line would only repeat it. */
+/** What is open, on every page: one line, the worst first. Left out where the page shows it anyway. */
 export function IncidentLine() {
   const { data } = useOverview()
   const path = usePathname()

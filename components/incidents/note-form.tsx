@@ -11,7 +11,7 @@ import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 
 const check = bySchema(noteSchema, { text: 'Say what you saw, tried or decided.' })
 
-/** What somebody knows that no sensor does. */
+/** For what people know and no sensor does. */
 export function NoteForm({ incident }: { incident: Incident }) {
   const may = useMay('operator')
   const add = useAddNote(incident.id)

@@ -10,7 +10,7 @@ import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { IncidentMark } from './incident-look.tsx'
 import { quietSince, worstFirst } from './worst-first.ts'
 
-/** Only while there are any: what needs somebody. */
+/** Only while there are any: what needs attention. */
 export function OpenIncidents() {
   const overview = useOverview()
   const open = worstFirst(overview.data?.incidents ?? [])
@@ -46,7 +46,7 @@ export function OpenIncidents() {
   )
 }
 
-/** Its title says what was; that it is over, as far as anybody can see, stands beside it. */
+/** Its title says what happened; a note beside it says that it seems to be over. */
 function Quiet({ incident }: { incident: Incident }) {
   const quiet = quietSince(incident)
   return quiet === null ? null : (

@@ -9,7 +9,7 @@ import { TimelineGlyph } from './timeline-glyph.tsx'
 
 const LATE_MS = 2000
 
-/** One row; it opens to the rows that it stands for and to its data. */
+/** One row; it opens to show the rows folded into it, and its data. */
 export function TimelineRowView({
   row,
   onInstant,

@@ -3,7 +3,7 @@ import type { Incident } from '@/server/contract/incidents.ts'
 const between = (from: string, to: string | undefined): number | null =>
   to ? Date.parse(to) - Date.parse(from) : null
 
-/** Milliseconds from the start of the evidence to each milestone; null for what has not happened. */
+/** Milliseconds from the start of the evidence to each milestone; null for those that have not happened. */
 export const timesTo = (
   incident: Pick<Incident, 'startedAt' | 'detectedAt' | 'acknowledgedAt' | 'mitigatedAt' | 'resolvedAt'>,
 ) => ({

@@ -14,7 +14,7 @@ import { bySchema, useCheckedForm } from '../ui/use-checked-form.ts'
 
 const check = bySchema(z.object({ title: line(200, 'Say in a few words what happened.') }))
 
-/** Opens the form for another title: what people know by now says more than what the first signal did. */
+/** Opens the form for another title: what people know by now says more than the first signal did. */
 export function TitleButton({ incident }: { incident: Incident }) {
   const [open, setOpen] = useState(false)
   return (

@@ -1,7 +1,7 @@
 import type { Incident } from '@/server/contract/incidents.ts'
 import { SEVERITIES } from '@/server/contract/states.ts'
 
-/** What is not resolved: the worst first, of equals the one that nobody has taken, then the oldest. */
+/** What is not resolved: the worst first, among equals those that nobody has acknowledged, then the oldest. */
 export const worstFirst = (incidents: readonly Incident[]): Incident[] =>
   incidents
     .filter((incident) => incident.state !== 'resolved')
@@ -12,7 +12,7 @@ export const worstFirst = (incidents: readonly Incident[]): Incident[] =>
         Date.parse(a.startedAt) - Date.parse(b.startedAt),
     )
 
-/** When the last of its signals closed, epoch ms; null while one is open, and of one without signals. */
+/** When the last of its signals closed, epoch ms; null while one is open, and where there are no signals. */
 export const quietSince = ({ signals }: Pick<Incident, 'signals'>): number | null =>
   signals.length === 0 || signals.some((signal) => signal.closedAt === undefined)
     ? null

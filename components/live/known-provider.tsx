@@ -5,8 +5,8 @@ import { KnownContext } from '../data/known.ts'
 import { useFreshness } from '../data/use-freshness.ts'
 
 /**
- * The one source of freshness. The attribute on the root element takes the colour out of every token at once (`globals.css`), so
- * that nothing on the page can stay green; what says something of the present asks `useKnown`.
+ * The one source of freshness. The attribute on the root element takes the colour out of every token at once (`globals.css`), so that
+ * nothing on the page can stay green; whatever speaks of the present asks `useKnown`.
  */
 export function KnownProvider({ children }: { children: ReactNode }) {
   const { known, asOf } = useFreshness()

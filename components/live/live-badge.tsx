@@ -9,7 +9,7 @@ const LOOK = {
   stale: { shape: 'degraded', tone: 'text-degraded' },
 } as const
 
-/** How far what is on screen can be trusted, and why not further. */
+/** How far the page can be trusted, and why not further. */
 export function LiveBadge() {
   const freshness = useFreshness()
   const look = LOOK[freshness.level]
@@ -17,7 +17,7 @@ export function LiveBadge() {
     <span
       role="status"
       data-live={freshness.level}
-      title={freshness.which ?? 'What you see is of now'}
+      title={freshness.which ?? 'What you see is current'}
       className={`inline-flex min-w-0 items-center gap-1.5 font-medium ${look.tone}`}
     >
       <StateGlyph shape={look.shape} />

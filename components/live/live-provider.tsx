@@ -10,7 +10,7 @@ import { LiveContext, type LiveContextValue } from '../data/live-context.ts'
 import { endSession, useSessionEnded } from '../data/session.ts'
 import { KnownProvider } from './known-provider.tsx'
 
-/** Opens this tab's one socket, and carries what it says into the query cache. */
+/** Opens this tab's one socket, and puts what it delivers into the query cache. */
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient()
   const ended = useSessionEnded()

@@ -1,7 +1,7 @@
 import type { MaintenanceWindow } from '@/server/contract/maintenance.ts'
 import { Time } from '../ui/time.tsx'
 
-/** What would be an incident, were it not announced: it opens when its window ends and it still holds. */
+/** What would be an incident if it were not announced maintenance: it opens one if it still holds when the window ends. */
 export function HeldBackList({ windows }: { windows: readonly MaintenanceWindow[] }) {
   const held = windows.flatMap(({ id, title, held: each = [] }) => each.map((what) => ({ id, title, what })))
   if (held.length === 0) return null

@@ -19,7 +19,7 @@ import { useZone } from '../ui/zone.ts'
 import { PartsChoice } from './parts-choice.tsx'
 import { LENGTHS, NEW_WINDOW, type WindowValues, windowRequest } from './window-request.ts'
 
-/** Announces a window: from now for an hour, unless something else is said. */
+/** Announces a window: for an hour, starting now, unless something else is chosen. */
 export function MaintenanceForm() {
   const me = useMe()
   const may = useMay('operator')

@@ -22,7 +22,7 @@ export const LENGTHS: readonly { ms: number; label: string }[] = [
 export interface WindowValues {
   title: string
   reason: string
-  /** As a field of date and time has it, in the zone of the page; empty: now. */
+  /** As a date and time field writes it, in the zone of the page; empty: now. */
   begins: string
   /** Milliseconds, as text. */
   length: string
@@ -41,7 +41,7 @@ export const NEW_WINDOW: WindowValues = {
   parts: [],
 }
 
-/** Epoch ms of what a field of date and time holds; NaN for what is none. */
+/** Epoch ms of the value of a date and time field; NaN where it is not a time. */
 export const timeOfField = (text: string, zone: Zone): number =>
   Date.parse(zone === 'utc' ? `${text}Z` : text)
 

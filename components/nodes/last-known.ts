@@ -1,7 +1,7 @@
 import type { Node } from '@/server/contract/fleet.ts'
 
 /**
- * Whether a node's numbers are of now; else since when they are the last that is known (epoch ms, null where nothing ever was).
+ * Whether a node's numbers are current; else the time of the last known ones (epoch ms, null where there never were any).
  *
  * @param pageKnown whether anything on the page is of now
  */

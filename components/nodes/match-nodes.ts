@@ -1,6 +1,6 @@
 import type { Node } from '@/server/contract/fleet.ts'
 
-/** Worst first: what needs somebody stands on top. */
+/** Worst first: what needs attention is on top. */
 const RANK: Readonly<Record<Node['state'], number>> = {
   down: 0,
   degraded: 1,

@@ -14,13 +14,13 @@ export function NodeConnections({ node }: { node: string }) {
   const { known } = useKnown()
   const { data } = useNode(node)
   const answers = data !== undefined && nodeNow(data, known).isNow
-  // Other kinds of node give a number, which stands above, and no list.
+  // Other kinds of node give a number, which is shown above, and no list.
   const hasList = data === undefined || data.kind === 'tidegate'
   const connections = useConnections(node, answers && hasList)
   const items = connections.data?.items ?? []
   if (!hasList) return null
   if (data && !answers && !connections.data)
-    return <Panel title="Connections" empty={`Not known: ${node} does not answer, and only it could tell.`} />
+    return <Panel title="Connections" empty={`Not known: ${node} does not answer, and only it knows.`} />
   return (
     <Panel
       title={answers || !data ? 'Connections' : 'Connections, last known'}

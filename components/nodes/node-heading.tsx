@@ -103,7 +103,7 @@ export function NodeHeading({ node: id }: { node: string }) {
   )
 }
 
-/** When it was asked, and when it answered: of a node that refuses these are two moments. */
+/** When it was asked, and when it answered: for a node that refuses, these are two moments. */
 function Polled({ node }: { node: Node }) {
   if (node.lastOutcome === 'ok' || node.lastPollAt === null)
     return (

@@ -8,8 +8,8 @@ import { Time } from '../ui/time.tsx'
 import { nodeNow } from './last-known.ts'
 
 /**
- * A panel with what a node said of itself. What a node that is down or not known said last is never shown as the present: it is
- * named with its time, and has no colour.
+ * A panel with what a node reported about itself. Where the node is down or not known, its last report is never shown as the present: it
+ * carries its time, and has no colour.
  */
 export function NodePanel({
   node: id,

@@ -9,7 +9,7 @@ import { formatBytes, formatDuration, formatNumber } from '../ui/format.ts'
 import { NodePanel } from './node-panel.tsx'
 import { tidegateHealth } from './tidegate-health.ts'
 
-/** The node's own numbers; what it does not say is not shown. */
+/** The node's own numbers; what it does not report is not shown. */
 export function NodeParts({ node: id }: { node: string }) {
   const heading = useId()
   const node = useNode(id)
@@ -18,7 +18,7 @@ export function NodeParts({ node: id }: { node: string }) {
   const { now, counted } = health ? partsOf(health) : node.data ? numbersOf(node.data) : NOTHING
   const nothing = answered
     ? now.length + counted.length === 0 &&
-      'It says no numbers: that it answers, and how fast, is what is watched.'
+      'It reports no numbers: only whether it answers, and how fast, is watched.'
     : 'This node has not answered a poll yet, so nothing is known of it.'
   return (
     <NodePanel node={id} title="Now" nowTitle="Now" empty={node.data && nothing}>
@@ -88,7 +88,7 @@ const partsOf = ({ state, uptimeSeconds, proxy, relay, process }: Health): Numbe
   ],
 })
 
-/** What nodes of any kind may say, in the order of the list. */
+/** What nodes of any kind may report, in the order of the list. */
 const NUMBERS: { [Name in keyof NodeNumbers]-?: readonly [string, (value: number) => string] } = {
   connections: ['Connections', formatNumber],
   requests: ['Requests', formatNumber],

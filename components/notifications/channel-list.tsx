@@ -12,7 +12,7 @@ import { StateWords } from './delivery-state.tsx'
 
 const NONE = (
   <>
-    No channel yet, so nobody is told. Write one under <code className="num">notify</code> in the
+    No channel yet, so nobody is notified. Add one under <code className="num">notify</code> in the
     configuration file, for example{' '}
     <code className="num break-words">
       {'notify: [ { name: team, kind: slack, url: "${SLACK_URL}", min: warning } ]'}
@@ -21,7 +21,7 @@ const NONE = (
   </>
 )
 
-/** The channels in force: what each is told of, how it does, and a test. */
+/** The channels in force: what is sent to each, how its deliveries go, and a test. */
 export function ChannelList() {
   const channels = useChannels(true)
   const items = channels.data?.items ?? []
@@ -99,8 +99,8 @@ function TestButton({ name }: { name: string }) {
           ? errorText(error)
           : data &&
             (data.state === 'sent'
-              ? `Taken: ${data.answer ?? 'it said nothing'}`
-              : `Not taken: ${data.lastError}`)}
+              ? `Accepted: ${data.answer ?? 'without a word'}`
+              : `Not accepted: ${data.lastError}`)}
       </p>
     </div>
   )

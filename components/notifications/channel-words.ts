@@ -15,16 +15,16 @@ const SEVERITY_WORDS = {
   critical: 'critical incidents',
 } as const
 
-/** What a channel is told of, as a sentence. */
+/** What is sent to a channel, as a sentence. */
 export const routeWords = ({ min, regions, signals }: NotificationChannel): string => {
   const where = regions === null ? 'in every region' : `in ${listWords(regions)}`
   const what = signals === null ? '' : `, with ${listWords(signals)}`
-  return `Told of ${SEVERITY_WORDS[min]} ${where}${what}.`
+  return `Gets ${SEVERITY_WORDS[min]} ${where}${what}.`
 }
 
 const hours = (count: number): string => `${count}\u202fh`
 
-/** When it is told, as a sentence. */
+/** When it is sent, as a sentence. */
 export const paceWords = ({ groupWaitSeconds, repeatHours, recovery }: NotificationChannel): string => {
   const wait = groupWaitSeconds === 0 ? 'At once' : `After ${groupWaitSeconds}\u202fs`
   const end = recovery ? 'and when it is over' : 'not when it is over'

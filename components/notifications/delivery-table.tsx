@@ -46,7 +46,7 @@ const COLUMNS: readonly Column<Notification>[] = [
   },
 ]
 
-/** What was told lately, and whether it arrived. */
+/** What was sent lately, and whether it arrived. */
 export function DeliveryTable() {
   const deliveries = useDeliveries(true)
   return (
@@ -54,7 +54,8 @@ export function DeliveryTable() {
       title="Deliveries"
       query={deliveries}
       empty={
-        deliveries.data?.items.length === 0 && 'Nothing was told yet. An incident or a test is the first row.'
+        deliveries.data?.items.length === 0 &&
+        'Nothing was sent yet. An incident or a test makes the first row.'
       }
     >
       <DataTable

@@ -4,7 +4,7 @@ import { useMay, useMe } from '../data/me.ts'
 import { ChannelList } from './channel-list.tsx'
 import { DeliveryTable } from './delivery-table.tsx'
 
-/** Channels and deliveries, for administrators; others are told whom to ask. */
+/** Channels and deliveries, for administrators; others learn whom to ask. */
 export function NotificationSettings() {
   const me = useMe()
   const admin = useMay('admin')
@@ -12,8 +12,8 @@ export function NotificationSettings() {
   if (!admin)
     return (
       <p className="max-w-prose text-soft">
-        Only administrators can see channels and send tests; your role is {me.data.role}. Whether somebody was
-        told of an incident stands on its timeline.
+        Only administrators can see channels and send tests; your role is {me.data.role}. Who was notified of
+        an incident is on its timeline.
       </p>
     )
   return (

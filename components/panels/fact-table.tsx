@@ -18,7 +18,7 @@ const NUMERIC = new Set<TableColumn['cell']>(['count', 'bytes', 'duration', 'sha
 /** What a program knows beside its numbers, as its adapter put it into rows and columns. */
 export function FactTable({ table }: { table: NodeTable }) {
   const columns = useMemo(() => {
-    // A column of which nothing is known says nothing.
+    // A column without a single known value is left out.
     const isKnown = ({ key }: TableColumn): boolean => table.rows.some((row) => (row[key] ?? null) !== null)
     return table.columns.filter(isKnown).map(columnOf)
   }, [table])

@@ -42,14 +42,14 @@ export function Panel({
   rows?: number
   /** Height in px that the content will probably have, so that nothing jumps when it comes. */
   reserve?: number | undefined
-  /** The same below 640 px. */
+  /** The height below 640 px. */
   reserveOnPhone?: number | undefined
   className?: string
 }) {
   const heading = useId()
   const { known: fresh } = useKnown()
   const known = !query || query.data !== undefined
-  // While nothing is known of now, one line under the header says why; a panel says only what is its own.
+  // While the present is not known, one line under the header says why; a panel reports only its own problems.
   const error = query?.error && (fresh || !isSilence(query.error)) ? query.error : null
   const stale = known && (!fresh || Boolean(query?.error))
   return (

@@ -48,7 +48,7 @@ export function ScopeCharts({
   /** Restricts the event markers. */
   node?: string
   region?: string
-  /** Numbers of now by metric, as the rest of the page shows them; for live charts of one scope. */
+  /** Current numbers by metric, as the rest of the page shows them; for live charts of one scope. */
   current?: Partial<Record<MetricName, number | null>> | undefined
 }) {
   const [ref, onScreen] = useOnScreen<HTMLDivElement>()
@@ -188,7 +188,7 @@ function SpecChart({
   }, [single, spec, scopes, ...data])
   // biome-ignore lint/correctness/useExhaustiveDependencies: as above
   const gaps = useMemo(() => distinctGaps(data.flatMap((entry) => entry?.gaps ?? [])), [...data])
-  // A session that is renewed says nothing about connections or tunnels: its marks stand on the charts of pushes alone.
+  // A renewed session says nothing about connections or tunnels: its marks are on the charts of pushes alone.
   const aboutPush = spec.metrics.some(({ metric }) => /push|session|tokens/.test(metric))
   const relevant = useMemo(
     () => markers.filter((marker) => aboutPush || marker.letter !== 'S'),

@@ -89,7 +89,7 @@ const verdictOf = ({ kind, guesses, reading }: NodeProbeAnswer): string => {
   const [best] = guesses
   const preset = best?.preset === undefined ? '' : ` (${best.preset})`
   if (kind === null && reading !== null && reading.outcome !== 'ok' && reading.status === null)
-    return 'There is no answer from there.'
+    return 'Nothing answers there.'
   if (kind === null) return 'Nothing was recognised there. Choose its kind if you know it.'
   if (best) return `It looks like ${best.kind}${preset}: ${best.why}.`
   return reading?.outcome === 'ok' ? `It answers as ${kind} should.` : `It does not answer as ${kind} should.`

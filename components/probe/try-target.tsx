@@ -65,7 +65,7 @@ export function TryTarget() {
       <form
         className="grid max-w-3xl grid-cols-[minmax(0,1fr)] items-start gap-3 sm:grid-cols-[1fr_11rem_auto]"
         noValidate
-        // What was found elsewhere says nothing of an address that is none.
+        // What was found at another address says nothing about one that is malformed.
         onSubmit={handleSubmit(look, () => probe.reset())}
       >
         <TextField

@@ -58,7 +58,7 @@ export function RegionCard({
               {node.id}
             </Link>
             <StateMark state={node.state} />
-            {/* Of a region that is announced whole, its own line says it. */}
+            {/* Where the whole region is in maintenance, its own line says so. */}
             <MaintenanceMark mark={region.maintenance ? undefined : node.maintenance} short />
           </li>
         ))}

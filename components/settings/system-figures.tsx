@@ -15,7 +15,7 @@ const usedOf = (used: number | null | undefined, allowed: number | undefined): s
 
 type Fact = readonly [name: string, value: ReactNode]
 
-/** What the rows of a table of the store are to people; a table without a word goes by its name. */
+/** What people call the rows of a table of the store; a table without a word keeps its own name. */
 const ROWS: Record<string, string> = {
   gaps: 'Times without data',
   timeline_items: 'Timeline entries',
@@ -88,7 +88,7 @@ function Group({ title, facts }: { title: string; facts: readonly Fact[] }) {
   )
 }
 
-/** Figures that matter when something is wrong: folded, and what they come to in a few words. */
+/** Figures that matter when something is wrong: folded, with a summary in a few words. */
 function FoldedGroup({
   title,
   says,
@@ -112,7 +112,7 @@ function FoldedGroup({
   )
 }
 
-/** How the collector itself does. */
+/** How the collector itself is doing. */
 export function SystemFigures() {
   const system = useSystem()
   const { data } = system

@@ -80,8 +80,8 @@ export function TokenSettings() {
 }
 
 const tokenFormSchema = tokenCreateSchema.extend({
-  name: line(100, 'Give it a name, by which you will know it again.'),
-  /** A day, as a field of dates has it; empty for one that never expires. */
+  name: line(100, 'Give it a name that you will recognise.'),
+  /** A day, as a date field writes it; empty for one that never expires. */
   expiresAt: z.union([z.literal(''), z.iso.date()]),
 })
 

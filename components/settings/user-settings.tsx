@@ -53,7 +53,7 @@ export function UserSettings() {
       {
         name: 'Actions',
         silent: true,
-        // Nobody removes themselves: the last administrator would lock everybody out, and any other has somebody to ask.
+        // Nobody removes themselves: the last administrator would lock everybody out, and any other can ask somebody else to do it.
         cell: (user) =>
           user.email !== mine && (
             <ConfirmButton label="Remove" ask={`Remove ${user.email}`} onConfirm={() => remove(user.id)} />

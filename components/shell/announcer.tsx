@@ -3,14 +3,14 @@
 import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
 
-/** Reads a change of the verdict aloud: an outage at once, the rest when there is time. */
+/** Has screen readers announce a change of the verdict: an outage at once, the rest when there is time. */
 export function Announcer() {
   const { data } = useOverview()
   const { known } = useKnown()
   const outage = known && data?.verdict.level === 'outage'
   // Numbers within the sentence change all the time; only the level is worth interrupting for.
   const text = !known
-    ? 'The fleet is not known at the moment'
+    ? 'The state of the fleet is not known at the moment'
     : data
       ? outage
         ? 'Outage'

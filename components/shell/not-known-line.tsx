@@ -5,7 +5,7 @@ import { useSessionEnded } from '../data/session.ts'
 import { StateGlyph } from '../ui/state-glyph.tsx'
 import { Time } from '../ui/time.tsx'
 
-/** Said once for the whole page while nothing is known of now: whose fault, of when everything below is, and what to do. */
+/** Shown once for the whole page while the present is not known: whose fault it is, how old everything below is, and what to do. */
 export function NotKnownLine() {
   const { known, since } = useKnown()
   const ended = useSessionEnded()

@@ -40,7 +40,7 @@ const readable = (id: string): string => {
   }
 }
 
-/** What was asked for and is not there, by its name, with the way on. */
+/** Names what was asked for and does not exist, and shows where to go instead. */
 export function NothingHere() {
   const [kind = '', id = ''] = usePathname().split('/').filter(Boolean)
   const known = KINDS[kind]

@@ -1,4 +1,4 @@
-/** A number beside a page's name; nothing where it is none. */
+/** A number beside a page's name; nothing for zero. */
 export function PageCount({ count, loud }: { count: number | undefined; loud: boolean }) {
   if (!count) return null
   return (

@@ -1,7 +1,7 @@
 import { isActiveDrain } from '@/server/contract/drain-rules.ts'
 import type { Overview } from '@/server/contract/fleet.ts'
 
-/** Numbers beside the pages' names: incidents that are open, drains that are under way or hold something out of service. */
+/** Numbers beside the pages' names: incidents that are open, drains that are running or keep something out of service. */
 export const pageCounts = (
   overview: Pick<Overview, 'incidents' | 'drains' | 'held'> | undefined,
 ): Record<string, number> => {

@@ -5,7 +5,7 @@ import { useKnown } from '../data/known.ts'
 import { useOverview } from '../data/overview.ts'
 import { titleOf } from './title-of.ts'
 
-/** The browser tab carries the state: in its title and in its icon. */
+/** The browser tab shows the state, in its title and in its icon. */
 export function PageTitle() {
   const { data } = useOverview()
   const { known } = useKnown()

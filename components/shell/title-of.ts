@@ -2,7 +2,7 @@ import type { Overview } from '@/server/contract/fleet.ts'
 import { plural } from '../ui/format.ts'
 import { isCurrent, PAGES, SETTINGS_PAGES } from './pages.ts'
 
-/** Title and icon of the tab: the state first, then where one is. */
+/** Title and icon of the tab: the state first, then the name of the page. */
 export const titleOf = (
   path: string,
   overview: Overview | undefined,

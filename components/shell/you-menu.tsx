@@ -22,7 +22,7 @@ export function YouMenu() {
   const theme = useTheme()
   const zone = useZone()
   return (
-    // Not modal: a modal menu hides the page behind it from assistive technology while its links can still have focus.
+    // Not modal: a modal menu hides the page behind it from assistive technology although its links can still get focus.
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger
         aria-label={me ? `${me.email}, ${me.role}; settings` : 'Settings'}

@@ -9,7 +9,7 @@ import { TunnelMark } from './tunnel-mark.tsx'
 
 const LONG_GAP_MS = 10_000
 
-/** What is said of one host. */
+/** What is shown of one host. */
 export const TUNNEL_COLUMNS: readonly Column<Tunnel>[] = [
   {
     name: 'Host',

@@ -14,15 +14,15 @@ import { type ReactNode, useMemo, useRef, useState } from 'react'
 
 /** One column of a table over `Row`. */
 export interface Column<Row> {
-  /** Stands in the head, and names the column. */
+  /** The text of the head, which names the column. */
   name: string
   cell: (row: Row) => ReactNode
-  /** What rows are sorted by; a column without it cannot be sorted. What is not known (null) stands last either way. */
+  /** What rows are sorted by; a column without it cannot be sorted. What is not known (null) comes last either way. */
   by?: (row: Row) => string | number | null | undefined
-  /** Figures stand at the right, and the largest comes first. */
+  /** Figures are aligned to the right, and sorting begins with the largest. */
   numeric?: boolean
   className?: string | ((row: Row) => string)
-  /** What a cell that is cut says in full. */
+  /** The full text of a cell that is cut. */
   title?: (row: Row) => string | undefined
   /** A class, where only the rows on screen exist: such a table has a fixed layout. */
   width?: string

@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from 'react'
 
-/** A labelled control with its hint and its problem, tied together for screen readers. */
+/** A labelled control with its hint and its problem, linked for screen readers. */
 export function Field({
   label,
   hint,

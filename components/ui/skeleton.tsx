@@ -8,7 +8,7 @@ export function Skeleton({
 }: {
   rows?: number
   height?: number | undefined
-  /** Where columns stand below each other, what comes is higher. */
+  /** On a phone, where columns are below each other, the content is taller. */
   phoneHeight?: number | undefined
 }) {
   const style = { '--height': `${height ?? 0}px`, '--phone-height': `${phoneHeight ?? 0}px` } as CSSProperties

@@ -13,7 +13,7 @@ export const asSentence = (message: string | undefined): string | undefined =>
     ? `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`
     : undefined
 
-/** Checks by a schema of the contract: the server would say the same. `words` replaces a sentence that is not for people. */
+/** Checks with a schema of the contract: the server would answer alike. `words` replaces a sentence that is not for people. */
 export const bySchema =
   <Values extends FieldValues>(schema: z.ZodType<Values, Values>, words: Problems = {}) =>
   (values: Values): Checked<Values> => {
@@ -29,7 +29,7 @@ export const bySchema =
 
 /**
  * A form that is checked when it is sent, and from then on at every change; the first field that is wrong gets the focus. A button is
- * never greyed out for what is missing: each field says what it still needs.
+ * never greyed out because something is missing: each field says what it still needs.
  */
 export const useCheckedForm = <Values extends FieldValues>(
   check: (values: Values) => Checked<Values>,
@@ -54,7 +54,7 @@ export const useCheckedForm = <Values extends FieldValues>(
       const message = errors[field]?.message
       return typeof message === 'string' ? asSentence(message) : undefined
     },
-    /** Puts what the server found wrong beside the fields that the form has; answers whether there was any. */
+    /** Puts what the server found wrong beside the fields that the form has; returns whether there was any. */
     showProblems: (problems: Problems): boolean => {
       const fields = Object.keys(form.getValues())
       const shown = Object.entries(problems).filter(([path, message]) => message && fields.includes(path))

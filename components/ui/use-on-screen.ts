@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useRef, useState } from 'react'
 
-/** Whether the element is on screen, or nearly. What is not seen is not drawn. */
+/** Whether the element is on screen, or nearly. Nothing is drawn off screen. */
 export const useOnScreen = <T extends Element>(): [RefObject<T | null>, boolean] => {
   const ref = useRef<T>(null)
   const [onScreen, setOnScreen] = useState(false)

@@ -6,7 +6,7 @@ import { AppError, type Role } from '../contract/index.ts'
 import { within } from '../time/deadline.ts'
 import type { ApiContext, ApiOptions } from './context.ts'
 
-/** Changes one caller may ask for in a minute; a loop that went wrong must not fill the audit. */
+/** Changes one caller may make in a minute: a script that loops must not fill the audit. */
 const changesPerMinute = 600
 
 export type Handler = (context: ApiContext) => Promise<Response>

@@ -94,7 +94,7 @@ export const createApi = (options: ApiOptions): Api => {
   }
 }
 
-/** Methods that a path has, `:name` standing for one segment. */
+/** The methods of a path; `:name` matches one segment. */
 const methodsOf = (routes: readonly ApiRoute[], path: string): string[] => {
   const segments = path.split('/')
   const fits = (pattern: string) => {
@@ -107,7 +107,7 @@ const methodsOf = (routes: readonly ApiRoute[], path: string): string[] => {
   return [...new Set(routes.filter((route) => fits(route.path)).map((route) => route.method))]
 }
 
-/** What no route took: another method, or no such path. Below `/api/v1` strangers learn neither. */
+/** Answers what no route took: a wrong method, or no such path. Below `/api/v1` strangers do not learn which. */
 const addTheRest = (app: ApiApp, access: Access, routes: readonly ApiRoute[]): void => {
   const refuse = (path: string, method: string): { allow: string[]; error: AppError | null } => {
     const methods = methodsOf(routes, path)

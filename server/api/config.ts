@@ -2,7 +2,7 @@ import type { configRoutes } from '../contract/api/config.ts'
 import type { ApiOptions } from './context.ts'
 import type { Handlers } from './serve.ts'
 
-/** The configuration: what is in force, and what a file would be worth. */
+/** The configuration: what is in force, and what is wrong with a file before it is used. */
 export const configHandlers = ({ configuration }: ApiOptions): Handlers<typeof configRoutes> => ({
   getConfig: () => configuration.inForce(),
   async checkConfig({ body }) {

@@ -7,7 +7,7 @@ type NodeList = Awaited<ReturnType<CollectorHandle['connections']>>
 export interface FleetList {
   items: NodeConnection[]
   total: number
-  /** Nodes that did not tell. */
+  /** Nodes that gave no list. */
   unknown: string[]
 }
 
@@ -16,13 +16,13 @@ export interface ConnectionListsOptions {
   nodes(): string[]
   /** Nodes asked at once. */
   maxAtOnce?: number
-  /** How long a round through the fleet may take, in ms; who was not asked by then is named as unknown. */
+  /** How long a round through the fleet may take, in ms; nodes that were not asked by then are named as unknown. */
   deadlineMs?: number
-  /** How long an answer of the fleet is good for others, in ms. */
+  /** How long one answer for the whole fleet is reused for other callers, in ms. */
   freshMs?: number
 }
 
-/** Lists come in two sizes, so that whoever varies the limit gets no round of their own. */
+/** Lists come in two sizes, so that another limit does not start another round. */
 const SIZES = [100, 1_000] as const
 
 /**
@@ -70,12 +70,12 @@ export class ConnectionLists {
     const work = async (): Promise<void> => {
       while (next < nodes.length && performance.now() < until) {
         const node = nodes[next++] as string
-        // What a node does not tell is named below.
+        // Nodes that give no list are named below.
         const list = await this.#ask(node, size).catch(() => null)
         if (list !== null) told.set(node, list)
       }
     }
-    // Who has not answered by then is named below.
+    // Nodes that have not answered by then are named below.
     await within(deadlineMs, Promise.all(Array.from({ length: maxAtOnce }, work)), { late: () => null })
     const lists = nodes.flatMap((node) => told.get(node) ?? [])
     return {
@@ -85,7 +85,7 @@ export class ConnectionLists {
     }
   }
 
-  /** One question to a node serves all who ask the same while it is on its way. */
+  /** Callers who ask the same of a node at the same time share one request. */
   #ask(node: string, size: number): Promise<NodeList> {
     const key = `${size} ${node}`
     const known = this.#asked.get(key)

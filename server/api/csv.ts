@@ -1,6 +1,6 @@
 /**
- * One cell. What a spreadsheet would run as a formula begins with an apostrophe (OWASP, CSV injection): events carry texts
- * that strangers chose.
+ * One cell. Text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection): events carry texts that
+ * strangers chose.
  */
 const cell = (value: unknown): string => {
   const text =

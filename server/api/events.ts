@@ -18,7 +18,7 @@ const columns = [
   'data',
 ] as const
 
-/** Facts, as JSON or, for a spreadsheet, as CSV; there the next page's cursor stands in a header. */
+/** Facts, as JSON or, for a spreadsheet, as CSV, which has the next page's cursor in a header. */
 export const eventHandlers = ({ store }: ApiOptions): Handlers<typeof eventRoutes> => ({
   async listEvents({ query, context }) {
     const { from, to, region, node, type, q, ...page } = query

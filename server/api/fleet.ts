@@ -73,7 +73,7 @@ export const fleetHandlers = ({ collector }: ApiOptions): Handlers<typeof fleetR
 
     async listConnections({ query: { node, limit = 100 } }) {
       if (node !== undefined) return { ...(await lists.ofNode(knownNode(node).id, limit)), nextCursor: null }
-      // Of the whole fleet: what a node does not tell is named, not passed off as none.
+      // For the whole fleet, nodes that give no list are named, not counted as having no connections.
       return { ...(await lists.ofFleet(limit)), nextCursor: null }
     },
     async closeConnection({ params, body, caller }) {

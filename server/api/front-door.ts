@@ -22,16 +22,16 @@ export interface FrontDoorOptions {
   hasSession(request: IncomingMessage): Promise<boolean>
   /** True while there is no administrator yet: nothing but the set-up page is reachable. */
   needsSetup(): boolean
-  /** Whether there is what a page is about: a node, region, drain or incident of that id. Other paths are always there. */
+  /** Whether the node, region, drain or incident of a page exists. True for all other paths. */
   hasSubject?(path: string): Promise<boolean>
-  /** The demo fleet runs: its banner is part of the page from the start, so that nothing jumps. */
+  /** The demo fleet runs: its banner is part of the page from the start, so that nothing moves when it appears. */
   demo?: boolean
   /** How many incidents are open: their place is part of the page from the start, for the same reason. */
   openIncidents?(): number
   /** Refuses names that are not ours. */
   hosts: HostRule
   clients: ClientAddresses
-  /** True where `server.url` is an https address: browsers are told to come that way only. */
+  /** True where `server.url` is an https address: browsers are then told to use nothing else. */
   tls: boolean
   dev: boolean
   log: Log
@@ -104,7 +104,7 @@ export const createFrontDoor = (options: FrontDoorOptions) => ({
   },
 })
 
-/** Hands an upgrade to whom it is for; throws where it is for nobody. */
+/** Hands an upgrade to its handler; throws where it has none. */
 const open = (options: FrontDoorOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
   const target = request.url ?? ''
   const path = target.split('?', 1)[0] ?? ''
@@ -139,7 +139,7 @@ const handle = async (
     throw new AppError('ERR_INVALID', 'The request target must be a path', { problems: [] })
   }
   const path = target.split('?', 1)[0] ?? '/'
-  // The renderer resolves `..` after we have looked at the path: an open folder must not lead to a page behind the door.
+  // The renderer resolves `..` after we have looked at the path: a path that begins in an open folder must not lead to a protected page.
   if (DOT_SEGMENT.test(path)) {
     throw new AppError('ERR_INVALID', 'The path must not contain the segments "." or ".."', { problems: [] })
   }
@@ -166,7 +166,7 @@ const handle = async (
     if (options.demo) request.headers['x-tidegate-demo'] = '1'
     const open = options.openIncidents?.() ?? 0
     if (open > 0) request.headers['x-tidegate-incidents'] = String(open)
-    // The page of what does not exist is a 404 from its first byte, not a skeleton that finds out later.
+    // The page of something that does not exist is a 404 from its first byte, not a skeleton that finds out later.
     if (!(await hasSubject(options, path))) request.headers['x-tidegate-missing'] = '1'
   }
   await pages(request, response)
@@ -177,7 +177,7 @@ const hasSubject = async (options: FrontDoorOptions, path: string): Promise<bool
   try {
     return (await options.hasSubject?.(path)) ?? true
   } catch (error) {
-    options.log.debug({ err: error }, 'it could not be told whether a page has a subject')
+    options.log.debug({ err: error }, 'could not find out whether the subject of a page exists')
     return true
   }
 }
@@ -193,7 +193,7 @@ const mayPass = async (
     if (path === '/setup') return true
     return redirect(request, response, '/setup')
   }
-  // Set up already: a link that was kept leads to where one signs in.
+  // Set up already: an old set-up link leads to the sign-in page.
   if (path === '/setup') return redirect(request, response, '/login')
   if (OPEN_PAGES.has(path) || (await options.hasSession(request))) return true
   const next = path === '/' ? '' : `?next=${encodeURIComponent((request.url ?? '/').slice(0, 1_000))}`
@@ -208,8 +208,8 @@ const redirect = (request: IncomingMessage, response: ServerResponse, location: 
 }
 
 /**
- * True where a redirect to a page would be of no use: the renderer's own data requests, a browser's `fetch` (its destination is
- * `empty`), and whoever accepts no page. Scripts that say nothing of it are sent to sign in.
+ * True where a redirect to a page would be of no use: the renderer's own data requests, a browser's `fetch` (its destination is `empty`),
+ * and clients that accept no HTML. Scripts, which accept anything, are sent to sign in.
  */
 const isDataRequest = ({ headers }: IncomingMessage): boolean =>
   headers.rsc !== undefined ||

@@ -94,7 +94,7 @@ const definitions: MetricDefinition<ApiOptions>[] = [
   },
 ]
 
-/** What load balancers and Prometheus ask; it tells no more than they need, because it tells everybody. */
+/** What load balancers and Prometheus ask for. It says no more than they need, because everybody may read it. */
 export const healthzHandlers = (options: ApiOptions): Handlers<typeof healthzRoutes> => {
   const metrics: MetricsPage =
     options.metrics ?? createMetricsPage([...definitions, ...doorMetrics, ...roomMetrics], () => options)

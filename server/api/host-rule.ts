@@ -15,11 +15,11 @@ const malformed = (what: string) =>
   new AppError('ERR_INVALID', `The request must name its host once and plainly: ${what}`, { problems: [] })
 
 /**
- * A web page may point a name of its own at this address (DNS rebinding); its requests then count as "same origin", and carry that
- * name in `Host`. So names are accepted only where they are ours: that of `server.url`, the name that is listened on, `localhost`
- * and what lies below it, and `server.hosts`. A literal address cannot be rebound, so the server stays reachable by each of its
- * addresses, also through a mapped port. Let through without a name of ours are health, which load balancers ask by any name, and
- * whoever sends an API token: no page has one.
+ * A web page may point a name of its own at this address (DNS rebinding); its requests then count as "same origin", and carry that name
+ * in `Host`. So names are accepted only where they are ours: that of `server.url`, the name that is listened on, `localhost` and what
+ * lies below it, and `server.hosts`. A literal address cannot be rebound, so the server stays reachable by each of its addresses, also
+ * through a mapped port. Let through under any name: health, because load balancers use names of their own, and requests with an API
+ * token, which no web page has.
  *
  * @param hosts names, without ports
  */
@@ -36,7 +36,7 @@ export const createHostRule = (hosts: readonly string[]): HostRule => {
       throw malformed('it has no Host header')
     }
     const [, name = '', port = '80'] = HOST.exec(host) ?? []
-    if (name === '' || Number(port) > 65_535) throw malformed('its Host header is none')
+    if (name === '' || Number(port) > 65_535) throw malformed('its Host header is not a host name')
     const bare = name
       .replace(/^\[|\]$/g, '')
       .replace(/\.$/, '')

@@ -3,7 +3,7 @@ import type { ApiOptions } from './context.ts'
 import { given, isoOf, noSuch } from './input.ts'
 import type { Handler, Handlers } from './serve.ts'
 
-/** Incidents, their timelines, and what operators write onto them. */
+/** Incidents, their timelines, and what operators add to them. */
 export const incidentHandlers = ({
   collector: { incidents },
 }: ApiOptions): Handlers<typeof incidentRoutes> => {

@@ -6,9 +6,9 @@ import { checkValue } from '../contract/issue-words.ts'
 import { problemsOf } from '../contract/problems.ts'
 import type { ApiContext } from './context.ts'
 
-/** Largest body in bytes, of those who have shown who they are. */
+/** Largest body in bytes, from callers who have shown who they are. */
 const maxBodyBytes = 1024 * 1024
-/** Of strangers: thousands of them may drip a body each. */
+/** From strangers: thousands of them may each send a body drop by drop. */
 const maxStrangerBytes = 16 * 1024
 
 const invalid = (what: string, problems: Problem[]): AppError =>
@@ -66,7 +66,7 @@ export const readBody = async <T extends z.ZodType>(
   return check('The body', schema, value)
 }
 
-/** The query, checked. Parameters that nobody reads are mistakes too. */
+/** The query, checked. Unknown parameters are mistakes too. */
 export const readQuery = <T extends z.ZodType>(context: ApiContext, schema: T): z.output<T> =>
   check('The query', schema, context.req.query())
 
@@ -100,7 +100,7 @@ export const pageOf = <T>(
   }
 }
 
-/** What nobody knows under this id. */
+/** The error for an unknown id. */
 export const noSuch = (what: string, id: string): AppError => {
   const plain = plainLine(id).slice(0, 100)
   return new AppError('ERR_NOT_FOUND', `There is no ${what} ${plain}`, { id: plain })

@@ -3,7 +3,7 @@ import type { ApiOptions } from './context.ts'
 import { given, pageOf } from './input.ts'
 import type { Handlers } from './serve.ts'
 
-/** What was told to people, and whether it arrived. */
+/** What was sent to people, and whether it arrived. */
 export const notificationHandlers = ({
   collector: { notifications },
 }: ApiOptions): Handlers<typeof notificationRoutes> => ({

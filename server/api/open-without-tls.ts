@@ -1,7 +1,7 @@
 import { isLoopback } from '../auth/client-address.ts'
 import type { RoomProblem } from '../contract/fleet.ts'
 
-/** The problem of a server that is open to a network, with nothing known that encrypts; null where there is none. */
+/** The problem of a server that is open to a network without any encryption that it knows of; null where there is none. */
 export const openWithoutTls = (facts: {
   /** What the one port binds. */
   host: string

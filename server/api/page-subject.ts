@@ -2,7 +2,7 @@ import type { CollectorHandle } from '../collector/handle.ts'
 
 const SUBJECT = /^\/(nodes|regions|drains|incidents)\/([^/]+)\/?$/
 
-/** Whether there is what a page is about: false for the page of a node, region, drain or incident that nobody knows. */
+/** Whether the subject of a page exists: false for the page of an unknown node, region, drain or incident. */
 export const hasPageSubject = async (
   collector: Pick<CollectorHandle, 'node' | 'regions' | 'drains' | 'incidents'>,
   path: string,

@@ -22,10 +22,10 @@ type Answer<R extends Route> = z.output<R['answer']> | Response
 /** What answers a call: the object of its schema, or a whole response where it is not JSON. */
 export type Handler<R extends Route> = (request: Request<R>) => Answer<R> | Promise<Answer<R>>
 
-/** One handler for every call of a table; TypeScript misses none and allows no other. */
+/** One handler for every call of a table; TypeScript sees that none is missing and none is left over. */
 export type Handlers<T extends Routes> = { readonly [Name in keyof T]: Handler<T[Name]> }
 
-/** Binds a table of calls to their handlers. The role is asked for before anything else of the request is read. */
+/** Binds a table of calls to their handlers. The role is checked before anything else of the request is read. */
 export const serve = <T extends Routes>(
   app: ApiApp,
   access: Access,
@@ -33,7 +33,7 @@ export const serve = <T extends Routes>(
   handlers: Handlers<T>,
 ): void => {
   for (const [name, route] of Object.entries(routes)) {
-    // Of one entry of the table TypeScript knows no more than `Route`; the types of the whole table were checked above.
+    // Of a single entry TypeScript knows only that it is a `Route`; the types were checked above, for the whole table.
     const handle = handlers[name] as unknown as Handler<Route>
     const answer = async (context: ApiContext, caller: Caller | null): Promise<Response> => {
       const result = await handle({
@@ -56,7 +56,7 @@ export const serve = <T extends Routes>(
   }
 }
 
-/** What no object could be called is not there, like every id that nobody knows. */
+/** An id that no object could have is not found, like any unknown id. */
 const paramsOf = (route: Route, context: ApiContext): unknown => {
   if (!route.hasParams) return undefined
   const params = context.req.param()

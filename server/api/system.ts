@@ -67,7 +67,7 @@ export const systemHandlers = (options: ApiOptions): Handlers<typeof systemRoute
   return {
     getMe: ({ caller }) => ({ email: caller.name, role: caller.role, demo: options.demoMode }),
     async getSystem() {
-      // Measuring needs the store; the page that says it is away must not fail for it.
+      // Measuring needs the store; the page that reports its absence must not fail because of it.
       const measured = await options.measure?.().catch((error: unknown) => {
         if (error instanceof AppError) return null
         throw error
@@ -76,7 +76,7 @@ export const systemHandlers = (options: ApiOptions): Handlers<typeof systemRoute
         version: options.version,
         startedAt: new Date(startedAt).toISOString(),
         uptimeSeconds: Math.round((Date.now() - startedAt) / 1_000),
-        // After the measuring: it may have been what found the fault.
+        // After measuring, which may have been what found the fault.
         store: storeOf(store.health(), measured ?? null),
         collector: collector.figures(),
         room: collector.room(),

@@ -12,11 +12,11 @@ export interface WebServerOptions {
   checkIntervalMs?: number
   /** Open connections; further ones are closed at once. */
   maxConnections?: number
-  /** Of one source: an IPv4 address or an IPv6 /64. Whoever holds more keeps others out. */
+  /** Open connections of one source, an IPv4 address or an IPv6 /64: one that holds more would keep others out. */
   maxConnectionsPerSource?: number
-  /** Who has many clients behind them, and so no ceiling of their own. Default: this machine. */
+  /** True for an address with many clients behind it, which has no such ceiling. Default: this machine. */
   isShared?(address: string | undefined): boolean
-  /** Told of each connection that was closed at once, and by which ceiling. */
+  /** Called for each connection that was closed at once, with the ceiling that it met. */
   onRefused?(ceiling: 'connections' | 'connections_of_source'): void
 }
 
@@ -51,7 +51,7 @@ export const createWebServer = (
     socket.on('error', () => socket.destroy())
     handlers.upgrade(request, socket, head)
   })
-  // There is nothing behind this server that could be connected to.
+  // This server is no proxy: there is nothing to connect to.
   server.on('connect', (_request, socket) => {
     socket.on('error', () => socket.destroy())
     answerOnSocket(socket, { status: 405 })

@@ -6,7 +6,7 @@ import type { SetupLink } from './setup.ts'
 import { withStore } from './store-guard.ts'
 import type { Users } from './users.ts'
 
-/** Whether there is an administrator, and how the first one comes to be: from the environment, or by the set-up link. */
+/** Whether there is an administrator, and how the first one is created: from the environment, or by the set-up link. */
 export class Administration {
   readonly #store: Store
   readonly #users: Users

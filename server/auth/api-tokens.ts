@@ -65,7 +65,7 @@ export class ApiTokens {
     if (this.#fromEnvironment !== null && sameBytes(hash, this.#fromEnvironment)) {
       return { ...caller, name: 'token:environment', role: 'admin', tokenId: null, expiresAt: null }
     }
-    // The lookup is by hash: what its timing tells is about the hash, and says nothing useful about the token.
+    // The lookup is by hash: its timing reveals something about the hash, and nothing useful about the token.
     const token = this.#byHash.get(hash.toString('hex'))
     if (token === undefined) {
       this.#wrong.take(value, sourceOf(address))

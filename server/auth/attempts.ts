@@ -44,7 +44,7 @@ export class Attempts {
     return this.#refused
   }
 
-  /** Throws `ERR_RATE_LIMITED` with `facts.retryAfterSeconds` when the window has had its share; counts nothing. */
+  /** Throws `ERR_RATE_LIMITED` with `facts.retryAfterSeconds` when the attempts of the window are used up; counts nothing. */
   check(...key: string[]): void {
     const now = this.#now()
     const entry = this.#entries.get(hash(key))

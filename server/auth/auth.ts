@@ -163,7 +163,7 @@ export class Auth {
     try {
       return (await this.#sessions.authenticate(this.#requestOf(request))) !== null
     } catch (error) {
-      this.#options.log.debug({ err: error }, 'a page was asked for while sessions cannot be checked')
+      this.#options.log.debug({ err: error }, 'a page was requested while sessions could not be checked')
       return false
     }
   }

@@ -1,6 +1,6 @@
 import type { Actor } from '../contract/index.ts'
 
-/** Who calls, and by what credential, so that what hangs on it can be closed when it is revoked. */
+/** Who calls, and by what credential, so that what depends on it can be closed when it is revoked. */
 export interface Caller extends Actor {
   via: 'session' | 'token'
   /** Null for an API token. */
@@ -13,7 +13,7 @@ export interface Caller extends Actor {
   expiresAt: number | null
 }
 
-/** A credential that holds no longer. */
+/** A credential that is no longer valid. */
 export interface Revocation {
   sessionId: string | null
   tokenId: string | null

@@ -4,9 +4,9 @@ import ipaddr from 'ipaddr.js'
 
 /** Where requests come from, as this server may believe it. */
 export interface ClientAddresses {
-  /** The client's address in canonical form: guesses, audit and limits go by it. Null where the socket is gone. */
+  /** The client's address in canonical form: guesses, the audit and limits use it. Null where the socket is gone. */
   addressOf(request: IncomingMessage): string | null
-  /** True where the browser's connection is encrypted, by the word of a trusted proxy. */
+  /** True where the browser's connection is encrypted, according to a trusted proxy. */
   isEncrypted(request: IncomingMessage): boolean
   /** True for the address of a trusted proxy, behind which there are many clients. */
   isProxy(address: string | undefined): boolean
@@ -26,8 +26,8 @@ const rangeOf = (text: string): Range => {
 }
 
 /**
- * One hop of `X-Forwarded-For`: an address, with a port where the proxy adds one. Null for anything else. An IPv4 address in IPv6
- * clothes is the IPv4 address, or one client would have two.
+ * One hop of `X-Forwarded-For`: an address, with a port where the proxy adds one. Null for anything else. An IPv4-mapped IPv6 address
+ * becomes the IPv4 address, or one client would have two.
  */
 const hopOf = (text: string): ipaddr.IPv4 | ipaddr.IPv6 | null => {
   const bracketed = /^\[([0-9a-f:.]{2,45})\](?::\d{1,5})?$/i.exec(text)?.[1]
@@ -36,13 +36,13 @@ const hopOf = (text: string): ipaddr.IPv4 | ipaddr.IPv6 | null => {
   return isIP(bare) === 0 ? null : ipaddr.process(bare)
 }
 
-/** Hops looked at, from the right. A chain of proxies is short; what is left of this was written by a client. */
+/** Hops looked at, from the right. A chain of proxies is short; anything further to the left was written by a client. */
 const MAX_HOPS = 32
 
 /**
- * Believes `X-Forwarded-For` and `X-Forwarded-Proto` of these proxies alone. Each proxy appends the peer that it saw, so the list
- * is read from the right: the first hop that is no proxy of ours is the client, and whatever stands left of it is its own word. A
- * hop that is no address ends the reading at the last hop that was one.
+ * Believes `X-Forwarded-For` and `X-Forwarded-Proto` of these proxies alone. Each proxy appends the peer that it saw, so the list is read
+ * from the right: the first hop that is no proxy of ours is the client, and anything to the left of it is only that client's claim. A hop
+ * that is no address ends the reading at the last hop that was one.
  *
  * @param trustedProxies exact CIDR ranges or single addresses, checked by the configuration
  */

@@ -54,7 +54,7 @@ export class Guesses {
     for (const [attempts, key] of shared) attempts.giveBack(...key)
   }
 
-  /** Nobody could say whether it was right. */
+  /** It could not be judged, right or wrong. */
   wasNotJudged(guess: Guess): void {
     for (const [attempts, key] of this.#limits(guess)) attempts.giveBack(...key)
   }

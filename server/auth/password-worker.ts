@@ -21,7 +21,7 @@ if (process.platform === 'linux') {
   try {
     setPriority(0, 5)
   } catch {
-    // A sandbox may forbid it; then passwords compete like anybody else.
+    // A sandbox may forbid it; then passwords compete for the processor like everything else.
   }
 }
 

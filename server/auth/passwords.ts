@@ -35,9 +35,9 @@ interface Pending {
 const USUAL_MS = 80
 
 /**
- * Hashes passwords on a thread of its own. scrypt costs about 80 ms of a core and 32 MB: on the pool that the runtime shares, a
- * hundred wrong sign-ins would hold up every name look-up of the embedded nodes. One password is worked on at a time; whoever
- * comes when the places are taken is sent away with a time to come back.
+ * Hashes passwords on a thread of its own. scrypt costs about 80 ms of a core and 32 MB: on the pool that the runtime shares, a hundred
+ * wrong sign-ins would hold up every name look-up of the embedded nodes. One password is worked on at a time; when all places are taken,
+ * further callers are turned away with a time to come back.
  */
 export class Passwords {
   readonly #options: Required<PasswordsOptions>
@@ -95,7 +95,7 @@ export class Passwords {
     return `${salt}:${Buffer.from(await this.#key(password, salt)).toString('hex')}`
   }
 
-  /** False also for a stored hash that is none. */
+  /** False also for a stored value that is not such a hash. */
   async verify(stored: { hash: string; password: string }): Promise<boolean> {
     const [salt = '', hex = ''] = stored.hash.split(':')
     const expected = Buffer.from(hex, 'hex')
@@ -173,7 +173,8 @@ export class Passwords {
       this.#worker = null
       this.#failAll('the thread that hashes passwords ended')
     })
-    // A request holds the process by its timer; the idle thread must not. After the listeners, which would hold it again.
+    // A request keeps the process alive by its timer; the idle thread must not. Called after adding the listeners, which would keep it
+    // alive again.
     worker.unref()
     this.#worker = worker
     return worker

@@ -18,8 +18,8 @@ export const headerOf = (request: AccessRequest, name: string): string | null =>
 }
 
 /**
- * The token of `Authorization: Bearer …`; null without one. A malformed one is the empty token, which nobody has. Other schemes are
- * none of ours: a proxy in front that asks for a password of its own passes `Basic` on.
+ * The token of `Authorization: Bearer …`; null without one. A malformed one is the empty token, which nobody has. Other schemes are not
+ * ours: a proxy in front that asks for a password of its own passes `Basic` on.
  */
 export const bearerOf = (request: AccessRequest): string | null => {
   const header = headerOf(request, 'authorization')

@@ -2,7 +2,7 @@ import type { Log } from '../observe/log.ts'
 import type { Revocation } from './caller.ts'
 import type { Sessions } from './sessions.ts'
 
-/** Tells whoever holds something open on a credential that it has ended before its time. */
+/** Notifies those that keep something open for a credential when it ends before its time. */
 export class Revocations {
   readonly #sessions: Sessions
   readonly #log: Log

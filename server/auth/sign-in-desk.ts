@@ -100,7 +100,7 @@ export class SignInDesk {
       await this.#endSession(caller.sessionId)
       await audit.write(caller, 'auth.sign_out', caller.name)
     }
-    // The session is gone; this is for the cookies that tell the browser so.
+    // The session is gone; this only gets the cookies that remove it from the browser.
     const response = await signIn.api.signOut({
       headers: new Headers({ cookie: headerOf(request, 'cookie') ?? '' }),
       asResponse: true,
@@ -114,7 +114,7 @@ export class SignInDesk {
     revocations.sessionsEnded([id])
   }
 
-  /** The session that the browser has while it signs in; where that cannot be known it is a stranger. */
+  /** The session that the browser has while it signs in; where that cannot be known, it is treated as a stranger. */
   async #sessionBefore(request: AccessRequest): Promise<Caller | null> {
     try {
       return await this.#options.sessions.authenticate(request)

@@ -17,7 +17,7 @@ export interface SignInOptions {
 /** Header that carries the client's address into better-auth; whatever a client sends under this name is replaced. */
 export const addressHeader = 'x-tidegate-address'
 
-/** What the names of all cookies begin with. They know no ports: two servers on one machine would sign each other's people out. */
+/** What the names of all cookies begin with. Cookies ignore ports: two servers on one machine would sign each other's users out. */
 export const cookiePrefixOf = (serverUrl: string): string => {
   const { port } = new URL(serverUrl)
   return port === '' ? 'tidegate' : `tidegate-${port}`

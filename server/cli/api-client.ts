@@ -32,13 +32,13 @@ export class ApiClient {
   readonly #token: string | undefined
 
   constructor(env: Record<string, string | undefined>) {
-    // An empty variable is one that was not set.
+    // An empty variable counts as one that is not set.
     const set = (name: string) => (env[name] === '' ? undefined : env[name])
     this.url = placeIn(set('TIDEGATE_URL') ?? `http://127.0.0.1:${set('PORT') ?? '3000'}`)
     this.#token = set('TIDEGATE_TOKEN') ?? set('TIDEGATE_API_TOKEN')
     if (this.#token !== undefined && !/^[\x21-\x7e]+$/.test(this.#token))
       throw new CommandLineError(
-        'TIDEGATE_TOKEN is no token: it holds a blank, a line break or another character that none has',
+        'TIDEGATE_TOKEN is not a token: it contains a blank, a line break or another character that no token has',
       )
   }
 

@@ -23,7 +23,7 @@ export interface DrainOptions {
   json: boolean
 }
 
-/** So many questions in a row may stay without an answer while a drain is followed: a collector that starts again is away for some seconds. */
+/** This many requests in a row may fail while a drain is followed: a collector that restarts is away for some seconds. */
 const MISSED_ANSWERS = 40
 
 /** `tidegate drain REGION --reason …`: prints the plan, starts the drain, and follows it until it is proven empty. */

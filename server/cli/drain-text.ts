@@ -43,11 +43,11 @@ export const planText = (id: string, plan: DrainPlan): string =>
     .filter((line) => line !== '')
     .join('\n')
 
-/** What nobody counts is left out: most programs hold no tunnels. */
+/** What is not counted is left out: most programs hold no tunnels. */
 const leftText = ({ tunnels, connections }: Remaining): string =>
   [...(tunnels === null ? [] : [plural(tunnels, 'tunnel')]), plural(connections, 'connection')].join(', ')
 
-/** Where a drain stands, in a line. */
+/** How far a drain has got, in one line. */
 export const progressText = (drain: Drain): string => {
   const steps = drain.steps.map((step) => {
     const left = step.remaining === null ? '' : ` (${leftText(step.remaining)} left)`

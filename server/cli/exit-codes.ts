@@ -14,7 +14,7 @@ export const EXIT = {
   replaced: 9,
 } as const
 
-/** The exit code that tells a script what kind of refusal it was. */
+/** The exit code that shows a script what kind of refusal it was. */
 export const exitCodeFor = (code: ErrorCode | string): number => {
   if (code === 'ERR_UNAUTHENTICATED' || code === 'ERR_FORBIDDEN') return EXIT.denied
   if (code === 'ERR_NODE_UNREACHABLE' || code === 'ERR_STARTING') return EXIT.unreachable

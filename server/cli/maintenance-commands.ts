@@ -31,7 +31,7 @@ export const durationOf = (text: string): number => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)\s*(min|[smhd])/g)]
   const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS_MS[unit ?? ''] ?? 0), 0)
   if (parts.map(([part]) => part).join('') !== text.replace(/\s+(?=\d)/g, '').trim() || ms <= 0)
-    throw new AppError('ERR_INVALID', `"${text}" is no duration; for example 90m, 2h or 1h30m`)
+    throw new AppError('ERR_INVALID', `"${text}" is not a duration; for example 90m, 2h or 1h30m`)
   return ms
 }
 
@@ -87,7 +87,7 @@ export const maintenanceCommand = async (
   return EXIT.ok
 }
 
-/** `tidegate maintenance add`: from now on, unless another beginning is given. */
+/** `tidegate maintenance add`: from now on, unless another start is given. */
 export const addMaintenanceCommand = async (
   api: ApiClient,
   options: MaintenanceOptions,

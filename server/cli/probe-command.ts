@@ -7,7 +7,7 @@ import { durationWords } from '../contract/words.ts'
 import { EXIT } from './exit-codes.ts'
 import { answer, table } from './output.ts'
 
-/** Values of an answer that are listed for people; `--json` has them all. */
+/** How many values of an answer are listed for people; `--json` has them all. */
 const MAX_LISTED = 40
 
 /** What may be said of a system beside where it answers. */
@@ -90,7 +90,7 @@ const probeText = (found: NodeProbeAnswer): string => {
         understood.map(({ name, value, unit }) => [name, String(value), unit]),
       )}`,
     )
-  // Why there is no answer stands above already.
+  // The lines above already say why there is no answer.
   const unread = notUnderstood.filter((each) => each !== reading?.reason)
   if (unread.length > 0) parts.push(`\nNot understood:\n${unread.map((each) => `  ${each}`).join('\n')}`)
   if (problems.length > 0) parts.push(`\nIts problems:\n${problems.map((each) => `  ${each}`).join('\n')}`)
@@ -105,15 +105,13 @@ const probeText = (found: NodeProbeAnswer): string => {
     )
   }
   if (choices.length > 0 && understood.length === 0)
-    parts.push(
-      `\nNothing of it is mapped yet: add map: { NAME: … } to the entry, with what stands under "at".`,
-    )
+    parts.push(`\nNone of it is mapped yet: add map: { NAME: … } to the entry, with the text under "at".`)
   if (kind !== null) parts.push(`\nDrain: ${verbs.words}`)
   if (entry !== '') parts.push(`\nThe entry for \`nodes\` of tidegate.yaml:\n\n${entry}`)
   return parts.join('\n')
 }
 
-/** Rows of a table that are listed for people. */
+/** How many rows of a table are listed for people. */
 const MAX_ROWS = 20
 
 const tableText = ({ title, columns, rows, total }: NodeTable): string => {

@@ -1,6 +1,6 @@
 /**
- * What a socket has been given and has not passed on. The frame that is on its way is no backlog, however large it is: one snapshot
- * of a large fleet must not count against a reader who is just getting it.
+ * What a socket has been given and has not yet sent. The frame that is on its way does not count, however large it is: one snapshot of a
+ * large fleet must not count against the reader who is receiving it.
  */
 export class Backlog {
   readonly #frames: { length: number; at: number }[] = []
@@ -26,7 +26,7 @@ export class Backlog {
     this.#total += length
   }
 
-  /** The first frame has left; the clock of the next one begins. */
+  /** The first frame has left; the clock of the next one starts. */
   left(now: number): void {
     this.#total -= this.#frames.shift()?.length ?? 0
     const [next] = this.#frames

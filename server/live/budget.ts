@@ -1,4 +1,4 @@
-/** An allowance that is spent and comes back evenly. What it counts is its owner's matter: messages, or ms of work. */
+/** An allowance that is spent and comes back evenly. Its owner decides what it counts: messages, or ms of work. */
 export class Budget {
   readonly #capacity: number
   readonly #perMs: number
@@ -14,7 +14,7 @@ export class Budget {
     this.#at = now()
   }
 
-  /** True while something is left; the last piece may be larger than the rest, and is then owed. */
+  /** True while something is left; the last piece may be larger than that, and the difference is then owed. */
   get hasLeft(): boolean {
     return this.#refresh() > 0
   }
@@ -33,7 +33,7 @@ export class Budget {
     this.#left = this.#refresh() - amount
   }
 
-  /** Spends one where there is one. */
+  /** Spends one where one is left. */
   tryOne(): boolean {
     if (this.#refresh() < 1) return false
     this.#left -= 1

@@ -1,4 +1,4 @@
-/** What authentication says of an upgrade: who it is, and by which session or token, so that the socket ends with it. */
+/** What authentication found out about an upgrade: who it is, and by which session or token, so that the socket ends with it. */
 export interface LiveCaller {
   name: string
   sessionId: string | null

@@ -2,7 +2,7 @@ import { Budget } from './budget.ts'
 import type { LiveCaller } from './caller.ts'
 import type { Reader } from './snapshot-reads.ts'
 
-/** What the sockets of one person or token may use together. */
+/** What all sockets of one person or token may use together. */
 export interface CallerAccount extends Reader {
   sockets: number
   topics: number
@@ -14,7 +14,7 @@ const MESSAGES = { burst: 600, perSecond: 60 }
 /** ms of reading at once and per second: a quarter of one thread, beyond what a page needs when it opens. */
 const READS = { burst: 1_000, perSecond: 250 }
 
-/** The accounts of callers. One outlives its sockets until its allowances are whole again, or a new socket would renew them. */
+/** The accounts of callers. One outlives its sockets until its allowances are full again; otherwise a new socket would renew them. */
 export class Callers {
   readonly #accounts = new Map<string, CallerAccount>()
 

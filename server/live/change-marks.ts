@@ -1,6 +1,6 @@
 /**
- * When each topic changed last, by number of the sequence. Bounded: the marks that are oldest go, and of a topic without one it is
- * assumed that it changed at the newest mark that went. So a client that comes back may get a snapshot too many, never one too few.
+ * When each topic last changed, by sequence number. Bounded: the oldest marks are dropped, and a topic without a mark counts as changed
+ * at the newest mark that was dropped. So a client that comes back may get a snapshot too many, never one too few.
  */
 export class ChangeMarks {
   readonly #max: number
@@ -12,7 +12,7 @@ export class ChangeMarks {
   }
 
   set(topic: string, seq: number): void {
-    // Put in anew, so that the map stays in the order of the numbers.
+    // Inserted again, so that the map stays in the order of the numbers.
     this.#marks.delete(topic)
     this.#marks.set(topic, seq)
     while (this.#marks.size > this.#max) {

@@ -1,7 +1,7 @@
 import type { FleetEvent } from '../contract/events.ts'
 import type { SamplePoint } from '../contract/live.ts'
 
-/** What of an event decides whom it concerns. */
+/** The part of an event that decides whom it concerns. */
 export interface EventFacts {
   type: string
   region: string | null
@@ -32,7 +32,7 @@ export class FrameRing {
   readonly #maxEntries: number
   readonly #maxBytes: number
   #entries: Entry[] = []
-  /** Index of the oldest one that is kept; what lies before it is let go in one piece. */
+  /** Index of the oldest one that is kept; what comes before it is removed in one piece. */
   #first = 0
   #bytes = 0
   #evictedSeq = 0
@@ -65,7 +65,7 @@ export class FrameRing {
     }
   }
 
-  /** What followed `seq`, oldest first; null where some of it is gone. */
+  /** What followed `seq`, oldest first; null where some of it is no longer kept. */
   after(seq: number): Entry[] | null {
     if (seq < this.#evictedSeq) return null
     let low = this.#first

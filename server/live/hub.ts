@@ -15,7 +15,7 @@ export interface HubOptions {
   ringSize?: number
   /** How many characters they may weigh together. */
   ringBytes?: number
-  /** Topics whose last change is remembered; of others it is assumed that they changed. */
+  /** How many topics' last changes are remembered; all others are assumed to have changed. */
   maxMarks?: number
   /** At most one snapshot of a changed topic in this many ms, while it is small. */
   changeIntervalMs?: number
@@ -23,7 +23,7 @@ export interface HubOptions {
   snapshotTimeoutMs?: number
 }
 
-/** Above this many characters a snapshot is large: it is sent at most once a second, and rarer the larger it is. */
+/** Above this many characters a snapshot is large: it is sent at most once a second, and less often the larger it is. */
 const LARGE = 32 * 1024
 /** What changes of one topic may cost a client, in characters per ms. */
 const PACE = 256
@@ -32,7 +32,7 @@ const MAX_INTERVAL_MS = 10_000
 const SAMPLES_AFTER_MS = 60_000
 
 /**
- * The live stream's heart: one ascending sequence, a ring of recent frames, and subscribers by topic. What is published is written
+ * The centre of the live stream: one ascending sequence, a ring of recent frames, and subscribers by topic. What is published is written
  * as JSON once for all.
  *
  * A subscriber's frames stay in the order of their numbers: a snapshot takes its number before it is read, and what is
@@ -49,9 +49,9 @@ export class Hub implements LivePublisher, HubSide {
   readonly #pendingChanges = new Map<string, NodeJS.Timeout | null>()
   readonly #reads: SnapshotReads
   readonly #options: Required<HubOptions>
-  /** Until then samples are kept for whoever draws them and has just lost the connection; monotonic ms. */
+  /** Until then samples are kept for clients that draw them and have just lost the connection; monotonic ms. */
   #samplesUntil = Number.NEGATIVE_INFINITY
-  /** Whoever has no newer number than this lacks samples that nobody kept. */
+  /** A client whose number is not newer than this lacks samples that were not kept. */
   #samplesLostAt = -1
   #closed = false
 
@@ -84,7 +84,7 @@ export class Hub implements LivePublisher, HubSide {
     return this.#subscribers.size
   }
 
-  /** What is kept and what waits, for metrics. */
+  /** Figures for metrics: what is kept, and what waits. */
   get figures(): { ringFrames: number; ringBytes: number; readsWaiting: number; readsRefused: number } {
     return {
       ringFrames: this.#ring.size,
@@ -98,7 +98,7 @@ export class Hub implements LivePublisher, HubSide {
     this.#append(eventEntry(++this.#seq, event))
   }
 
-  /** Samples go to those who draw them; where nobody does, and nobody has just now, they are not even written as JSON. */
+  /** Samples go to clients that draw them; where none does, or did until just now, they are not even written as JSON. */
   samples(points: readonly SamplePoint[]): void {
     if (points.length === 0) return
     const now = performance.now()
@@ -111,7 +111,7 @@ export class Hub implements LivePublisher, HubSide {
   changed(topic: string): void {
     if (this.#closed) return
     this.#marks.set(topic, ++this.#seq)
-    // The timer that is armed sees the newer number; whom nobody follows needs none.
+    // A timer that is already set sees the newer number; a topic without followers needs none.
     if (!this.#pendingChanges.has(topic)) this.#sendChange(topic)
   }
 

@@ -3,7 +3,7 @@ import type { Log } from '../observe/log.ts'
 import { within } from '../time/deadline.ts'
 import type { Budget } from './budget.ts'
 
-/** Answers the present state of a topic, or null where there is no such object. */
+/** Returns the present state of a topic, or null where there is no such object. */
 export type SnapshotProvider = (topic: string) => Promise<unknown>
 
 /** A topic's state as JSON, or why there is none. */
@@ -18,7 +18,7 @@ export interface Reader {
 /** A snapshot that is going to be read. */
 export interface SnapshotRead {
   readonly result: Promise<SnapshotResult | null>
-  /** From here on it may lack what happens; whoever comes later needs another one. */
+  /** From here on it may lack what happens; later callers need another one. */
   readonly isStarted: boolean
 }
 
@@ -50,9 +50,9 @@ class Job implements SnapshotRead {
 }
 
 /**
- * Reads snapshots a few at a time, one topic once for all who wait for it, and in turn between callers: whoever asks for much waits
- * for it, and others do not. A caller also has an allowance of reading time, so that a loop of `subscribe` and `unsubscribe` takes a
- * part of the server and never all of it.
+ * Reads snapshots a few at a time, one topic once for all who wait for it, and callers take turns: one who asks for much waits for it,
+ * and others do not. A caller also has an allowance of reading time, so that a loop of `subscribe` and `unsubscribe` takes a part of the
+ * server and never all of it.
  */
 export class SnapshotReads {
   readonly #options: SnapshotReadsOptions
@@ -77,7 +77,7 @@ export class SnapshotReads {
     return this.#refused
   }
 
-  /** @param wanted false once the one who asked does not need it any more */
+  /** @param wanted false once the caller does not need it any more */
   read(topic: string, reader: Reader | null, wanted: () => boolean): SnapshotRead {
     const known = this.#waiting.get(topic)
     const job = known ?? new Job(topic)
@@ -142,7 +142,7 @@ export class SnapshotReads {
     return null
   }
 
-  /** The first job of a lane that has not begun in another one and that somebody still waits for. */
+  /** The first job of a lane that was not begun by another lane and that somebody still waits for. */
   #firstOf(lane: Job[]): Job | null {
     for (let job = lane[0]; job !== undefined; job = lane[0]) {
       if (!job.isStarted && job.wanted.some((wanted) => wanted())) return job

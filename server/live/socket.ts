@@ -46,7 +46,7 @@ const MAX_TOPICS_PER_CALLER = 2_048
 const MAX_OPENING = 256
 /** Messages of one socket: at once, and per second. */
 const MESSAGES = { burst: 120, perSecond: 10 }
-/** A reader that has to be cut more often than this in a minute is too slow for what it asks for. */
+/** A reader that is cut more often than this in a minute is too slow for what it asks for. */
 const MAX_CUTS = 3
 const CUTS_WITHIN_MS = 60_000
 /** How long a peer may take to answer a close frame, in ms. */
@@ -63,7 +63,7 @@ interface Client {
   messages: Budget
   backlog: Backlog
   missedPongs: number
-  /** Since when frames are dropped because the client does not read; null while it keeps up. */
+  /** When frames began to be dropped because the client does not read; null while it keeps up. */
   behindSince: number | null
   /** When it was cut to snapshots, within the last minute. */
   cuts: number[]
@@ -189,7 +189,7 @@ export class LiveSocket {
     if (!caller.bearer && origin === undefined) {
       throw new AppError('ERR_ORIGIN', 'A session cookie needs an Origin header')
     }
-    // Nothing is awaited between this and the place that is taken: of two that come at once, one gets the last.
+    // Nothing is awaited between this and taking the place: of two that come at once, one gets the last.
     const { maxClients, maxClientsPerCaller } = this.#options
     if (this.#clients.size >= maxClients)
       throw this.#noPlace(`At most ${maxClients} live clients at once`, maxClients)
@@ -243,7 +243,7 @@ export class LiveSocket {
     socket.send('{"type":"ping"}')
   }
 
-  /** Counts a message; closes the socket of whoever sends too many. */
+  /** Counts a message; closes a socket that sends too many. */
   #maySend(client: Client): boolean {
     if (client.isEnding) return false
     if (client.messages.tryOne() && client.account.messages.tryOne()) return true
@@ -341,7 +341,7 @@ export class LiveSocket {
     for (const client of this.#clients) {
       const { expiresAt } = client.caller
       if (expiresAt !== null && expiresAt <= now) this.#end(client, CLOSE.not_authenticated, 'access expired')
-      // Also to one that is behind: a page must not take a slow line for a dead server.
+      // Also sent to a client that is behind: a page must not take a slow line for a dead server.
       else if (client.socket.readyState === WebSocket.OPEN) client.socket.send('{"type":"ping"}')
     }
     for (const [id, at] of this.#revoked) if (now - at > REVOKED_MS) this.#revoked.delete(id)

@@ -8,7 +8,7 @@ import type { Topic } from './topic.ts'
 export interface Subscriber {
   /** Replaces nothing: adds topics. With `after`, what followed is sent where the ring still has it, else snapshots. */
   subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void
-  /** Whether it draws samples; until it says otherwise it does. */
+  /** Whether it draws samples; it does until it says otherwise. */
   drawSamples(wanted: boolean): void
   unsubscribe(names: readonly string[]): void
   /** Refuses something the client asked for; the frame takes its number and its place behind what is queued. */
@@ -18,7 +18,7 @@ export interface Subscriber {
   close(): void
 }
 
-/** What a subscriber asks of its hub. */
+/** What a subscriber needs from its hub. */
 export interface HubSide {
   /** Name of the running collector. */
   readonly hub: string
@@ -28,7 +28,7 @@ export interface HubSide {
   /** The entries after `seq`, or null where some are gone already; `withSamples`: or some samples were not kept. */
   entriesAfter(after: { hub: string; seq: number }, withSamples: boolean): Entry[] | null
   changedAfter(topic: string, seq: number): boolean
-  /** The next number, for a frame that one client alone gets. */
+  /** The next number, for a frame that only one client gets. */
   takeNumber(): number
   readSnapshot(topic: string, reader: Reader | null, wanted: () => boolean): SnapshotRead
 }
@@ -73,7 +73,7 @@ export class HubSubscriber implements Subscriber {
   subscribe(topics: readonly Topic[], after?: { hub: string; seq: number }): void {
     const fresh = topics.filter((topic) => !this.#topics.has(topic.name))
     const began = performance.now()
-    // Whoever has used up the allowance gets snapshots when it is their turn, and no replay at once.
+    // A caller who has used up the allowance gets snapshots in turn, and no immediate replay.
     const mayReplay = after !== undefined && (this.#reader === null || this.#reader.reads.hasLeft)
     const missed = mayReplay ? this.#replay(fresh, after) : null
     for (const text of missed ?? []) this.#put(text)
@@ -118,7 +118,7 @@ export class HubSubscriber implements Subscriber {
 
   /** Keeps the snapshot's place in the order of the numbers until it has been read. */
   queueSnapshot(topic: string, seq: number, read: SnapshotRead): void {
-    // One that has not begun will tell the same state.
+    // One that has not begun will contain the same state.
     if (
       this.#queue.some(
         ({ text, awaits }) => text === null && awaits?.topic === topic && !awaits.read.isStarted,
@@ -167,7 +167,7 @@ export class HubSubscriber implements Subscriber {
       const { code, message } = result.error
       return frame({ type: 'error', hub, seq, code, message })
     }
-    // The data is JSON already, and the same for all.
+    // The data is already JSON, shared by all subscribers.
     return `{"type":"snapshot","hub":"${hub}","seq":${seq},"topic":${JSON.stringify(topic)},"data":${result.json}}`
   }
 
@@ -194,7 +194,7 @@ export class HubSubscriber implements Subscriber {
     }
   }
 
-  /** One frame an entry, also where several topics match: `topic` is the first, `topics` are all of them. */
+  /** One frame for each entry, also where several topics match: `topic` is the first, `topics` are all of them. */
   #entryFrame(entry: Entry, matching: readonly Topic[]): string {
     const topics = matching.map((topic) => topic.name)
     const head = `"hub":"${this.#hub.hub}","seq":${entry.seq},"topic":${JSON.stringify(topics[0])},"topics":${JSON.stringify(topics)}`

@@ -9,7 +9,7 @@ export interface Topic {
   wantsSample?(point: SamplePoint): boolean
 }
 
-/** Rates so high that only `events` and the node's own topic carry them. */
+/** Events so frequent that only `events` and the node's own topic carry them. */
 const isHighRate = (type: string): boolean => type.startsWith('connection')
 
 const matchesPattern = (value: string | null, patterns: readonly string[]): boolean =>
@@ -40,7 +40,7 @@ const eventsTopic = (name: string): Topic => {
   }
 }
 
-/** Parses a topic's name; null where it is none. */
+/** Parses the name of a topic; null where it is not one. */
 export const parseTopic = (name: string): Topic | null => {
   if (!TOPIC_PATTERN.test(name)) return null
   if (name === 'overview') {

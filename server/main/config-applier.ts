@@ -7,7 +7,7 @@ import type { Applier } from './config-in-force.ts'
 import { retentionOf } from './memory.ts'
 
 export interface ConfigApplierOptions {
-  /** Name of the file: it stands for whoever changed it. */
+  /** Name of the file, which the audit names as the author of the change. */
   file: string
   nodes: Pick<EmbeddedFleet, 'changed' | 'nodesAfter' | 'setNodes'>
   collector: Pick<Collector, 'setTargets' | 'setThresholds' | 'setPolling' | 'setNotify' | 'drained'> & {
@@ -40,7 +40,7 @@ export class ConfigApplier implements Applier {
       [...nodes.nodesAfter(next.embedded), ...remoteNodesOf(next)],
       async (change) => {
         await commit(change)
-        // From here on nothing waits: a node that came is asked for the first time by what holds now.
+        // Nothing is awaited from here on: a new node is polled for the first time under the new configuration.
         nodes.setNodes(next.embedded)
         collector.setThresholds(next.detect)
         collector.setPolling(next.polling)

@@ -31,14 +31,14 @@ const byName = (channels: Config['notify']): object =>
  */
 export const changeOf = (inForce: Config, next: Config, changedNodes: readonly string[]): ConfigChange => {
   const { intervalMs } = inForce.polling
-  // A poll must end before the next one begins, and those begin as they did.
+  // A poll must end before the next one begins, and the interval does not change until a restart.
   const isTooLong = next.polling.timeoutMs >= intervalMs
   const timeoutMs = isTooLong ? inForce.polling.timeoutMs : next.polling.timeoutMs
   const running = new Map(inForce.embedded.map((node) => [node.id, node]))
   const embedded = next.embedded.map((node) =>
     changedNodes.includes(node.id) ? (running.get(node.id) ?? node) : node,
   )
-  // A node that goes on in a region which is no longer there would be in none.
+  // A node that keeps running in a removed region would be in no region.
   const kept = inForce.regions.filter(
     ({ id }) =>
       embedded.some((node) => node.region === id) && !next.regions.some((region) => region.id === id),
@@ -74,7 +74,7 @@ export const changeOf = (inForce: Config, next: Config, changedNodes: readonly s
 const names = (ids: readonly string[]): string =>
   ids.length <= 5 ? ids.join(', ') : `${ids.slice(0, 5).join(', ')} and ${ids.length - 5} more`
 
-/** What a change did in a few words: `2 nodes added (a, b), 1 region changed (fra)`; empty where it did nothing. */
+/** What a change did, in a few words: `2 nodes added (a, b), 1 region changed (fra)`; empty where it did nothing. */
 export const summaryOf = (
   { added, removed, changed, regions }: FleetChange,
   keys: readonly string[],

@@ -13,11 +13,11 @@ import type { Log } from '../observe/log.ts'
 import { Turn } from '../time/turn.ts'
 import { type ConfigChange, changeOf, summaryOf } from './config-change.ts'
 
-/** So often it is looked whether drains still have nodes that a file would remove. */
+/** How often to look whether drains still have nodes that a file would remove. */
 const DRAINED_LOOK_MS = 1_000
-/** Mistakes that a page lists; the log and `GET /config` have all. */
+/** How many mistakes a page lists; the log and `GET /config` have all. */
 const MAX_SHOWN = 8
-/** The page lists more of them. */
+/** How many of them the page lists. */
 const MAX_DETAILS = 20
 
 export interface ConfigInForceOptions {
@@ -33,10 +33,10 @@ export interface Applier {
   /** Those of these nodes that a drain has, so that they cannot leave. */
   drained(nodes: readonly string[]): string[]
   /**
-   * Puts it into force as a whole, once `commit` has written it down. Rejects, and changes nothing, where it cannot be.
+   * Puts all of it into force, once `commit` has written it down. Rejects, and changes nothing, where that is impossible.
    */
   apply(config: Config, commit: (change: FleetChange) => Promise<void>): Promise<FleetChange>
-  /** Writes down what is about to change. Rejects where that cannot be: then nothing changes. */
+  /** Writes down what is about to change. Rejects where it cannot: then nothing changes. */
   audit(row: { reason: string; after: unknown }): Promise<void>
   /** It is in force. */
   applied(summary: string): void
@@ -45,8 +45,8 @@ export interface Applier {
 }
 
 /**
- * The configuration that holds. It is read again when somebody asks (SIGHUP) and when its files change: what is valid takes effect as
- * a whole, but for what needs a restart, which is named; a file with any mistake changes nothing, and all its mistakes are said.
+ * The configuration that holds. It is read again when somebody asks (SIGHUP) and when its files change: a valid file takes effect
+ * completely, except for what needs a restart, which is named; a file with any mistake changes nothing, and all its mistakes are listed.
  */
 export class ConfigInForce implements ConfigHandle {
   /** What the process began with. */
@@ -82,7 +82,7 @@ export class ConfigInForce implements ConfigHandle {
     if (this.#isAskedFor) this.#run('asked for during the start')
   }
 
-  /** Reads the file again. Asked for twice at the same time it is read once. */
+  /** Reads the file again; two requests at the same time share one reading. */
   reload(cause: string): void {
     if (this.#isAskedFor || this.#isClosed) return
     this.#isAskedFor = true
@@ -191,8 +191,8 @@ export class ConfigInForce implements ConfigHandle {
     const problems =
       error instanceof AppError
         ? problemsOfError(path, error)
-        : [{ path, message: 'could not be put in force for a reason that the log has' }]
-    // Since when it is wrong, however often it was read since.
+        : [{ path, message: 'could not be put in force; the log has the reason' }]
+    // Keeps the time at which it first was wrong, however often it has been read since.
     this.#refused = { at: this.#refused?.at ?? new Date().toISOString(), problems }
     log.error(
       { path, problems, ...(error instanceof AppError ? {} : { err: error }) },
@@ -220,7 +220,7 @@ export class ConfigInForce implements ConfigHandle {
   }
 }
 
-/** Certificates and keys stand in files of their own; the configuration names them. */
+/** Certificates and keys are in files of their own; the configuration names them. */
 const asWritten = ({ nodes, ...config }: Config): unknown => ({
   ...config,
   nodes: nodes.map(({ tls: _, ...node }) =>

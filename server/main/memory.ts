@@ -16,7 +16,7 @@ export const retentionOf = (config: Config | null) => ({
   ...(config?.retention.size === undefined ? {} : { maxBytes: config.retention.size }),
 })
 
-/** The demo never writes into a database that somebody named for real use. */
+/** The demo never writes into a database that was configured for real use. */
 export const storeUrl = (settings: Environment, config: Config | null, dataDir: string): string => {
   const named = config === null ? null : (settings.databaseUrl ?? config.store.url ?? null)
   return named ?? `file:${join(dataDir, 'tidegate.db')}`
@@ -65,19 +65,19 @@ export const takeDataFolder = async (
   }
 }
 
-/** One file has one lock, by whichever link it is named. */
+/** One file has one lock, whichever link leads to it. */
 const realPath = (file: string): string => {
   try {
     return realpathSync(file)
   } catch {
-    // It is not there yet; its folder may be a link all the same.
+    // It does not exist yet, but its folder may be a link.
     return join(realpathSync(dirname(file)), basename(file))
   }
 }
 
 const loadedAt = new Date().toISOString()
 
-/** What pages and the verdict say while the store does not record, or not everything in it can be read. */
+/** What pages and the verdict say while the store does not record, or while some of it cannot be read. */
 export const storeProblem = (store: SqliteStore): RoomProblem | null => {
   const { ok, reason, path, remedy, since, unreadable } = store.health()
   if (ok && unreadable !== undefined && unreadable.count > 0)

@@ -12,7 +12,7 @@ export interface Pages {
 
 /**
  * Prepares the pages. The renderer is given a server that never listens, because it would add an upgrade listener of its own to ours;
- * upgrades that are its (hot reload in development) are handed to that one.
+ * upgrades meant for the renderer (hot reload in development) are handed to that server.
  */
 export const openPages = async (dev: boolean, port: number, log: Log): Promise<Pages> => {
   const { default: next } = await import('next')

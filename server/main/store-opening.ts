@@ -7,12 +7,12 @@ import { faultOf, remedyOf } from '../store/faults.ts'
 import type { Store } from '../store/store.ts'
 import { within } from '../time/deadline.ts'
 
-/** A store that could not be opened is tried again after so long. */
+/** How long to wait before a store that could not be opened is tried again. */
 const RETRY_MS = 1_000
 
 /**
  * The store and what begins with it, which may have to wait for a disk or for somebody: a full disk or a damaged file is no reason to
- * take the embedded nodes down. It is tried again each second, and said once for each reason.
+ * take the embedded nodes down. It is tried again each second, and logged once for each reason.
  */
 export class StoreOpening {
   readonly #open: () => Promise<Auth>
@@ -27,7 +27,7 @@ export class StoreOpening {
     this.#log = log
   }
 
-  /** Tries once. Throws what no waiting mends, for example `ERR_DATABASE_NEWER`. */
+  /** Tries once. Throws what waiting cannot mend, for example `ERR_DATABASE_NEWER`. */
   async attempt(): Promise<WaitingFor | null> {
     try {
       this.#auth ??= await this.#open()
@@ -53,7 +53,7 @@ export class StoreOpening {
     }
   }
 
-  /** Waits until it is open; null where the wish to stop came first. */
+  /** Waits until it is open; null where the process was asked to stop first. */
   async opened(wish: StopWish, say: (waiting: WaitingFor) => void): Promise<Auth | null> {
     while (this.#auth === null && !wish.isAsked) {
       const waiting = await this.attempt()

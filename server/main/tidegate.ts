@@ -42,7 +42,7 @@ export interface TidegateOptions {
   configuration: ConfigInForce | null
   dataDir: string
   log: Log
-  /** Every room that was opened is added here; whoever opened us closes them. */
+  /** Every room that was opened is added here; our opener closes them. */
   rooms: OpenRooms
   wish: StopWish
 }
@@ -90,7 +90,7 @@ export class Tidegate {
       : totalDrainSeconds(env)
   }
 
-  /** Opens every room. Resolves early where the wish to stop comes first; rejects where the start is impossible. */
+  /** Opens every room. Resolves early where the process is asked to stop first; rejects where it cannot start. */
   async open(): Promise<void> {
     const { settings, log, rooms, wish } = this.#options
     const address = await this.#listen()
@@ -111,7 +111,7 @@ export class Tidegate {
     const nodes: LocalNodes = this.#local.nodes
     rooms.add('nodes', () => nodes.close())
     await nodes.start()
-    // The data plane serves; what is wrong with the store is told until it can be opened.
+    // The data plane serves; the port reports what is wrong with the store until it can be opened.
     const auth = await memory.opened(wish, (waiting) => this.#door.wait(waiting))
     if (auth === null) return
     rooms.add('auth', () => auth.close())
@@ -204,7 +204,7 @@ export class Tidegate {
     this.#openDoor({ address, auth, collector, api, live })
   }
 
-  /** From here on a change of the file takes effect. */
+  /** From here on changes of the file take effect. */
   #followConfiguration(collector: Collector, hub: Hub): void {
     const { configuration, rooms, settings } = this.#options
     const local = this.#local
@@ -307,14 +307,14 @@ export class Tidegate {
     const health = this.#store.health()
     if (this.#notReady !== null) return { ok: false, reason: this.#notReady }
     if (!health.ok) return { ok: false, reason: `store unavailable: ${health.reason}` }
-    // Whoever cannot record what happens is not ready, whatever the store says of itself.
+    // A collector that cannot record what happens is not ready, whatever the store reports.
     const problems = this.#collector?.room().problems ?? []
     const still = problems.find((problem) => problem.code === 'events_stand_still')
     return still ? { ok: false, reason: still.text } : { ok: true, reason: null }
   }
 }
 
-/** The demo has no file, and one may be checked all the same. */
+/** The demo has no file of its own, but can check one. */
 const demoConfiguration = (startedAt: number): ConfigHandle => ({
   inForce: () => ({
     path: null,

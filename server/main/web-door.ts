@@ -8,7 +8,10 @@ import { listen } from '../runtime/listen/listen.ts'
 /** How long connections that are in use may take to end. */
 const CLOSE_MS = 500
 
-/** The one port of the control room. It answers from the first moment, and says what is waited for until there is a front door. */
+/**
+ * The one port of the control room. It answers from the first moment, and says what the server is waiting for until there is a front
+ * door.
+ */
 export class WebDoor {
   /** Connections that were closed at once, by the ceiling that they met. */
   readonly refused = { connections: 0, connections_of_source: 0 }
@@ -42,7 +45,7 @@ export class WebDoor {
     return listen(this.#server, host, port, { remedy: 'stop it, or set PORT to another one' })
   }
 
-  /** What those who come now are told to wait for. */
+  /** Sets what callers are told to wait for. */
   wait(waitingFor: WaitingFor): void {
     this.#waitingFor = waitingFor
   }

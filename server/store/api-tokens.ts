@@ -32,7 +32,7 @@ export const addApiToken = async (prisma: PrismaClient, token: StoredApiToken): 
 export const removeApiToken = async (prisma: PrismaClient, id: string): Promise<boolean> =>
   (await prisma.apiToken.deleteMany({ where: { id } })).count > 0
 
-/** A token that is gone meanwhile is no fault. */
+/** A token that was removed meanwhile is not a fault. */
 export const touchApiToken = async (prisma: PrismaClient, id: string, at: string): Promise<void> => {
   await prisma.apiToken.updateMany({ where: { id }, data: { lastUsedAt: BigInt(epochMs(at)) } })
 }

@@ -6,7 +6,7 @@ import { epochMs, isoTime } from './time.ts'
 
 const text = (value: unknown): string | null =>
   value === undefined || value === null ? null : JSON.stringify(value)
-/** A value that is no JSON is shown as the text that stands there: who did what matters more. */
+/** A value that is not JSON is shown as its text: who did what matters more. */
 const parsed = (value: string | null): unknown => {
   if (value === null) return null
   try {
@@ -28,7 +28,7 @@ const toRow = (row: Row): AuditRow => ({
   reason: row.reason,
 })
 
-/** `prisma` may be a transaction: what is audited and its audit row then stand or fall together. */
+/** `prisma` may be a transaction: the change and its audit row are then written together or not at all. */
 export const writeAudit = async (
   prisma: Pick<PrismaClient, 'auditRow'>,
   row: Omit<AuditRow, 'id'>,
@@ -38,7 +38,7 @@ export const writeAudit = async (
   })
 }
 
-/** The same on the store's own connection, within a transaction of its caller. */
+/** Writes the row on the store's own connection, within its caller's transaction. */
 export const insertAudit = async (run: Run, row: Omit<AuditRow, 'id'>): Promise<void> => {
   await run(
     'INSERT INTO "audit_rows" ("at", "actor", "address", "action", "object", "before", "after", "reason") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',

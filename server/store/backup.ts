@@ -37,15 +37,15 @@ export const readBackupNote = (database: string): BackupNote | null => {
 
 /**
  * Copies the database as it is in one moment, while the server runs or not, into a file that only its owner may read. It reads over a
- * connection of its own and keeps nobody from writing. Throws `ERR_NOT_FOUND` without a database, `ERR_CONFLICT` where the file
- * exists, `ERR_STORE_UNAVAILABLE` where it cannot be read or written; what was begun is then removed.
+ * connection of its own and does not block writers. Throws `ERR_NOT_FOUND` without a database, `ERR_CONFLICT` where the file exists,
+ * `ERR_STORE_UNAVAILABLE` where it cannot be read or written; an unfinished copy is then removed.
  */
 export const backUp = async (database: string, target: string): Promise<BackupNote> => {
   const path = resolve(target)
   if (!existsSync(database))
     throw new AppError('ERR_NOT_FOUND', `There is no database at ${database}`, { path: database })
   try {
-    // SQLite writes into an empty file that exists, and so it is nobody else's from its first byte on.
+    // SQLite writes into an existing empty file, which only its owner may read from the first byte on.
     closeSync(openSync(path, 'wx', 0o600))
     chmodSync(path, 0o600)
   } catch (cause) {
@@ -87,7 +87,7 @@ export const backUp = async (database: string, target: string): Promise<BackupNo
   try {
     writeFileSync(noteOf(database), JSON.stringify(note), { mode: 0o600 })
   } catch {
-    // The backup is good all the same; only the system page will not know of it.
+    // The backup is good even so; only the system page will not know of it.
   }
   return note
 }

@@ -52,7 +52,7 @@ export const databasePath = (url: string): string => {
   return url.startsWith('file://') ? fileURLToPath(url) : resolve(url.slice('file:'.length))
 }
 
-/** FULL: what was acknowledged survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous). */
+/** FULL: what was acknowledged survives a power failure (https://sqlite.org/pragma.html#pragma_synchronous). */
 const pragmas = [
   'journal_mode = WAL',
   'synchronous = FULL',
@@ -104,11 +104,10 @@ class Turnstile {
 }
 
 /**
- * The one connection that writes to the SQLite file. It lives in a thread of its own, so that neither a statement nor a disk that
- * takes its time holds up the event loop. The Prisma adapter by itself opens a new connection for every transaction, and two that
- * write meet SQLITE_BUSY; so Prisma is given a client whose transactions run on this connection, and whoever writes by hand takes
- * the same turn. What Prisma only looks up goes to the reading connection. What fails because the store is ill is remembered as
- * its fault.
+ * The one connection that writes to the SQLite file. It lives in a thread of its own, so that neither a slow statement nor a slow disk
+ * holds up the event loop. The Prisma adapter by itself opens a new connection for every transaction, and two that write meet
+ * SQLITE_BUSY; so Prisma is given a client whose transactions run on this connection, and writes of our own wait for the same lock.
+ * Prisma's look-ups go to the reading connection. A failure that shows that the store is ill is remembered as its fault.
  */
 export class Connection {
   readonly path: string
@@ -194,7 +193,7 @@ export class Connection {
     const leave = await this.#turnstile.enter()
     try {
       if (this.#connected) {
-        // Who copies the one file has everything then.
+        // A copy of that one file is then complete.
         await this.#thread
           .call({ op: 'execute', sql: 'PRAGMA wal_checkpoint(TRUNCATE)', args: [] }, statementLimitMs)
           .catch(() => undefined)
@@ -207,7 +206,7 @@ export class Connection {
     }
   }
 
-  /** Several statements in a row, without anybody in between. */
+  /** Several statements in a row, without others in between. */
   async exclusive<T>(work: (run: Run) => Promise<T>): Promise<T> {
     const leave = await this.#turnstile.enter()
     try {
@@ -238,7 +237,7 @@ export class Connection {
     return this.exclusive((run) => run(sql, args))
   }
 
-  /** A script of several statements; it brings its own transaction. */
+  /** A script of several statements, which begins and ends its own transaction. */
   async script(sql: string): Promise<void> {
     await this.exclusive(async () => {
       try {
@@ -251,7 +250,7 @@ export class Connection {
     })
   }
 
-  /** Tries to write; answers true, and forgets the fault, where that works again. */
+  /** Tries to write; returns true, and forgets the fault, where that works again. */
   async heal(): Promise<boolean> {
     try {
       await this.exclusive(async () => {
@@ -291,7 +290,7 @@ export class Connection {
 
   /** What another connection to the same file met. */
   noteOther(error: unknown): void {
-    // That a reader had to wait says nothing of the store.
+    // That a reader had to wait says nothing about the store.
     if (!/^SQLITE_(?:CORRUPT|NOTADB|IOERR)/.test(String((error as { code?: unknown }).code))) return
     this.#note(error)
   }
@@ -333,11 +332,11 @@ export class Connection {
 
   #refuseClosed(): void {
     if (!this.#connected) throw unavailable(this.#fault ?? 'the store is closed')
-    // The thread does one thing after the other: behind a write that does not end nothing else would be done either.
+    // The thread does one thing at a time: nothing else would be done behind a write that does not end.
     if (this.#thread.overdue > 0) throw unavailable(diskSilent)
   }
 
-  /** Opens, or opens anew. */
+  /** Opens, or opens again. */
   async #connect(): Promise<void> {
     this.#connected = false
     this.#inTransaction = false
@@ -383,7 +382,7 @@ export class Connection {
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'SQLITE_BUSY' || this.#inTransaction) {
           this.#note(error)
-          // It may begin after all, and what is written then would never be committed: the connection is opened anew before.
+          // It may begin after all, and what is written then would never be committed: the connection is opened again first.
           if (/^BEGIN/i.test(sql) && this.#thread.overdue > 0) this.#connected = false
           throw error
         }
@@ -412,7 +411,7 @@ export class Connection {
     try {
       await this.#thread.call({ op: 'execute', sql: 'ROLLBACK', args: [] }, statementLimitMs)
     } catch {
-      // SQLite has rolled back by itself (a full disk does that), so there is nothing left to undo.
+      // SQLite has rolled back by itself (a full disk does that), so there is nothing to undo.
     }
   }
 
@@ -431,7 +430,7 @@ export class Connection {
       },
       executeMultiple: (sql: string) => this.script(sql),
       transaction: () => this.#begin(),
-      // The file is closed by the store, when its own work is done too.
+      // The store closes the file, when its own work is done too.
       close: () => undefined,
     }
     return shared as Client

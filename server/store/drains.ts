@@ -30,21 +30,21 @@ const columnsOf = ({ drain, resume }: StoredDrain): SqlValue[] => [
   JSON.stringify(resume),
 ]
 
-/** Null for a row that is damaged: one drain that cannot be read must not hide the others. */
+/** Null for a row that is damaged: one unreadable drain must not hide the others. */
 const read = (row: { data: unknown; resume: unknown }): StoredDrain | null => {
   try {
     const drain: unknown = JSON.parse(String(row.data))
     const resume: unknown = JSON.parse(String(row.resume))
     return isDrain(drain) && isRecord(resume) ? { drain, resume } : null
   } catch {
-    return null // not JSON: the caller tells which row it is
+    return null // not JSON: the caller reports which row it is
   }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** What the orchestrator cannot do without; the rest of a record has been written by us. */
+/** The fields that the orchestrator cannot do without; the rest of a record was written by us. */
 const isDrain = (value: unknown): value is Drain =>
   isRecord(value) &&
   typeof value.id === 'string' &&
@@ -71,14 +71,14 @@ const refuseSecond = async (run: Run, { drain }: StoredDrain): Promise<void> => 
   )
   for (const row of rows) {
     const other = read(row as { data: unknown; resume: unknown })?.drain
-    // A damaged one cannot be ended by anybody: it gives up its region, or that could never be drained again.
+    // Nobody can end a damaged drain: it gives up its region, which could otherwise never be drained again.
     if (other === undefined)
       await run('UPDATE "drains" SET "activeKey" = NULL WHERE "id" = ?', [row.id ?? ''])
     else if (overlaps(drain, other)) throw running(drain, other)
   }
 }
 
-/** Part of the transaction that changes the drain: a change that was refused leaves no row that says it happened. */
+/** Part of the transaction that changes the drain: a refused change leaves no row that says it happened. */
 const auditAll = async (run: Run, rows: readonly Omit<AuditRow, 'id'>[]): Promise<void> => {
   for (const row of rows) await insertAudit(run, row)
 }
@@ -107,7 +107,7 @@ export const createDrain = (
   connection.transaction(async (run) => {
     const { id } = stored.drain
     const { rows } = await run('SELECT "data", "resume", "version" FROM "drains" WHERE "id" = ?', [id])
-    // The first write took so long that it was given up, and was done after all.
+    // The first write took so long that it was given up, and then succeeded after all.
     if (rows[0]) throw conflict(id, rows[0])
     await refuseSecond(run, stored)
     await run(
@@ -144,7 +144,7 @@ export const readDrain = async (prisma: PrismaClient, id: string): Promise<Store
   return row ? read(row) : null
 }
 
-/** Newest first. Damaged rows are left out and told to the log. */
+/** Newest first. Damaged rows are left out and logged. */
 export const readDrains = async (
   prisma: PrismaClient,
   log: Pick<Log, 'error'>,

@@ -21,7 +21,7 @@ const maxBytes = 8 * 1024 * 1024
 
 type Row = Omit<AuditRow, 'id'>
 interface Line {
-  /** Of the first line, it names the file: what was replayed already is not replayed again. */
+  /** That of the first line identifies the file, so that it is not replayed twice. */
   id: string
   row: Row
 }
@@ -29,11 +29,11 @@ interface Line {
 const replayedKey = 'emergency.replayed'
 
 /**
- * Who did what while the store could not be written: a file of JSON lines beside the database, for its owner's eyes. What `append`
+ * Who did what while the store could not be written: a file of JSON lines beside the database, readable by its owner alone. What `append`
  * returned from survives the end of the process, and a power cut a moment later. When the store can be written again, the store itself
  * puts the rows into the audit (each once, also where a crash came in between) and removes the file.
  *
- * For whoever has to act although the store is away: `store.emergency.append(row)` where `store.audit(row)` was refused with
+ * For those that have to act although the store is away: `store.emergency.append(row)` where `store.audit(row)` was refused with
  * `ERR_STORE_UNAVAILABLE`, or `store.auditAlways(row)`, which does both.
  */
 export class EmergencyLog {
@@ -53,14 +53,14 @@ export class EmergencyLog {
 
   /** Writes one row. Throws `ERR_STORE_UNAVAILABLE` where even that fails, `ERR_CAPACITY` when it is full. */
   append(row: Row): void {
-    // A line of its own also behind one that a full disk cut off.
+    // Starts a new line, in case a full disk cut the last one off.
     const line = `\n${JSON.stringify({ id: ulid(), row } satisfies Line)}\n`
     if (this.bytes + line.length > maxBytes)
       throw new AppError('ERR_CAPACITY', `The emergency log ${this.path} is full`, { limit: maxBytes })
     try {
       const file = openSync(this.path, 'a', 0o600)
       try {
-        // All of it or an error: on a disk that is nearly full a single write may leave off in the middle and say nothing.
+        // All of it or an error: on a disk that is nearly full a single write may stop in the middle without an error.
         writeFileSync(file, line)
       } catch (error) {
         closeSync(file)
@@ -77,11 +77,11 @@ export class EmergencyLog {
       )
     }
     if (!this.#told)
-      this.#log.warn({ path: this.path }, 'the store is away: what is done is written into the emergency log')
+      this.#log.warn({ path: this.path }, 'the store is away: audit rows are written into the emergency log')
     this.#told = true
   }
 
-  /** Puts what it holds into the audit, and removes it; answers how many rows. A line that cannot be read stays in a file beside it. */
+  /** Puts what it holds into the audit, and removes it; returns how many rows. A line that cannot be read stays in a file beside it. */
   async replay(connection: Connection): Promise<number> {
     const moving = `${this.path}.replaying`
     if (!existsSync(moving)) {

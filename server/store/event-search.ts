@@ -2,7 +2,7 @@ import type { EventType, FleetEvent } from '../contract/events.ts'
 import type { ReadTools } from './read-tools.ts'
 import type { SqlTable, SqlValue } from './sql-message.ts'
 
-/** A question for events, with everything that needs no database worked out. Times are epoch ms. */
+/** A search for events, with everything worked out that needs no database. Times are epoch ms. */
 export interface EventSearch {
   /** Inclusive from, exclusive to. */
   from: number | null
@@ -17,7 +17,7 @@ export interface EventSearch {
   /** Rows wanted. */
   limit: number
   after: EventPlace | null
-  /** It looks for so long; then it answers what it has, and where to go on. */
+  /** How long it looks; then it returns what it has, and where to continue. */
   searchMs: number
 }
 
@@ -29,15 +29,15 @@ export interface EventPlace {
 
 export interface EventsFound {
   events: FleetEvent[]
-  /** Of each event, where it stands. */
+  /** The place of each event. */
   places: EventPlace[]
-  /** Where the search went on looking until its time was up; null where it looked at everything it had to. */
+  /** How far the search got when its time was up; null where it looked at everything it had to. */
   stoppedAt: EventPlace | null
 }
 
-/** Kept back of a read's time, to send what was found. */
+/** Part of a read's time that is kept back to send what was found. */
 const reserveMs = 200
-/** One statement of a search should take about so long, so that nobody behind it waits. */
+/** How long one statement of a search should take, so that others need not wait long. */
 const statementMs = 20
 const firstRows = 5_000
 
@@ -58,7 +58,7 @@ const selected = columns.map((name) => `"${name}"`).join(', ')
 
 const iso = (value: unknown): string => new Date(Number(value)).toISOString()
 
-/** An event whose data was damaged on disk is told all the same, as one whose data cannot be read. */
+/** An event whose data was damaged on disk is still listed, as one whose data cannot be read. */
 const dataOf = (text: unknown): Record<string, unknown> => {
   try {
     return JSON.parse(String(text)) as Record<string, unknown>
@@ -124,9 +124,8 @@ const extent = async (
 }
 
 /**
- * Events in their order. Without a filter an index answers at once. With one, the time asked for is searched span by span, each
- * as long as a short statement can look through, until enough is found or the time is up: what is rare costs several answers,
- * never one long one.
+ * Events in their order. Without a filter an index answers at once. With one, the time asked for is searched span by span, each as long
+ * as a short statement can look through, until enough is found or the time is up: rare matches cost several answers, never one long one.
  */
 export const searchEvents = async (tools: ReadTools, search: EventSearch): Promise<EventsFound> => {
   const { order, limit, after } = search
@@ -174,7 +173,7 @@ export const searchEvents = async (tools: ReadTools, search: EventSearch): Promi
   }
   const endsAt = performance.now() + Math.min(search.searchMs, tools.leftMs() - reserveMs)
   let span = Math.ceil(firstRows * whole.msPerRow)
-  // Each answer gets on by one span at least, or whoever follows the cursor would never arrive.
+  // Each answer advances by at least one span, or a client that follows the cursor would never arrive.
   for (let spans = 0; from < to && found.length < limit; spans++) {
     if (spans > 0 && performance.now() >= endsAt)
       return answer(order === 'desc' ? { at: to, id: 0 } : { at: from - 1, id: Number.MAX_SAFE_INTEGER })

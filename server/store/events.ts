@@ -7,12 +7,12 @@ import { epochMs, isoTime } from './time.ts'
 
 const rowsPerStatement = 500
 
-/** Events are put in order by a time that a node's clock may be off by so much; older ones were kept by the node meanwhile. */
+/** How far a node's clock may be off for its times to be used to order events; older events were kept by the node meanwhile. */
 const oldestPlausibleMs = 7 * 24 * 3_600_000
 
 /**
- * The time by which an event is listed, kept and pruned. A node's own time is taken where it can be true; one that lies in the
- * future, or before what a node could have kept, would stay on top of every list, or be gone before anybody read it.
+ * The time by which an event is listed, kept and pruned. A node's own time is used where it is plausible: an event from the future would
+ * stay on top of every list, and one older than what a node keeps would be deleted before anybody read it.
  */
 const orderedAt = (event: EventInput): number => {
   const received = epochMs(event.receivedAt)
@@ -29,7 +29,7 @@ const insert = (count: number): string =>
 
 const keyOf = (origin: unknown, epoch: unknown, seq: unknown): string => `${origin}\n${epoch}\n${seq}`
 
-/** Stores what is new, all or nothing, and answers just that. */
+/** Stores what is new, all or nothing, and returns just that. */
 export const appendEvents = async (
   connection: Connection,
   events: readonly EventInput[],
@@ -66,7 +66,7 @@ export const appendEvents = async (
   return answer
 }
 
-/** Patterns such as `push.*` become the types that there are, because an index knows types and no patterns. */
+/** Patterns such as `push.*` become the existing types, because an index knows types and no patterns. */
 const exactTypes = (types: string[]): string[] => [
   ...new Set(
     types.flatMap((type) =>
@@ -75,7 +75,7 @@ const exactTypes = (types: string[]): string[] => [
   ),
 ]
 
-/** A page of events by the time they are ordered by; of one instant, in the order in which they were stored. */
+/** A page of events by the time they are ordered by; events of the same instant in the order in which they were stored. */
 export const readEvents = async (
   reader: Reader,
   filter: EventFilter,

@@ -2,7 +2,7 @@
 interface Fault {
   reason: string
   remedy: string
-  /** Stays until another file is in the place: that a write worked says nothing about the rest. */
+  /** Stays until the file is replaced: one successful write says nothing about the rest. */
   lasting?: true
 }
 
@@ -27,7 +27,7 @@ const BY_CODE: Record<string, Fault> = {
   SQLITE_PROTOCOL: { reason: 'the database could not be locked', remedy: locked },
 }
 
-/** Errors of the system while the file was made. */
+/** System errors while the file was created. */
 const BY_ERRNO: Record<string, Fault> = {
   ENOSPC: BY_CODE.SQLITE_FULL as Fault,
   EDQUOT: BY_CODE.SQLITE_FULL as Fault,
@@ -49,7 +49,7 @@ const codeOf = (error: unknown): string | null => {
   return typeof code === 'string' ? code : null
 }
 
-/** The fault that an error of the database tells of, or null. */
+/** The fault that an error of the database means, or null. */
 export const faultOf = (error: unknown): Fault | null => {
   const code = codeOf(error)
   if (code === null) return null

@@ -1,9 +1,9 @@
 const hour = 3_600_000
 const day = 24 * hour
 
-/** A pace can be told from so much time. */
+/** How much time it takes to estimate a pace. */
 const leastMs = hour / 6
-/** A figure is kept for each so much time, and a day of them. */
+/** One figure is kept for each such interval, for a day. */
 const everyMs = 5 * 60_000
 
 /** How fast the database grows, from sizes seen since the start. Freed pages count as free, so that a pruned row shrinks it. */
@@ -24,7 +24,7 @@ export class Growth {
     while (at - (this.#seen[0]?.at ?? at) > day) this.#seen.shift()
   }
 
-  /** Bytes a day; null before there is time enough to tell. */
+  /** Bytes a day; null until enough time has passed. */
   get perDay(): number | null {
     const [first] = this.#seen
     const last = this.#seen.at(-1)

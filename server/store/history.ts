@@ -9,7 +9,7 @@ const LEFT: HistoryEnd['state'] = 'left'
 const placeholders = (rows: number, columns: number): string =>
   new Array(rows).fill(`(${new Array(columns).fill('?').join(', ')})`).join(', ')
 
-/** Stores what was judged, and documents as they were answered, in one transaction. */
+/** Stores judgements, and documents as nodes sent them, in one transaction. */
 export const writeHistory = (
   connection: Connection,
   states: readonly (HistoryState | HistoryEnd)[],
@@ -42,12 +42,12 @@ const parsed = (text: unknown): unknown => {
   try {
     return JSON.parse(String(text))
   } catch {
-    // Damaged on disk: what it said is not known, and the rest of the row still is.
+    // Damaged on disk: what it said is not known, but the rest of the row is.
     return null
   }
 }
 
-/** What each scope's last judgement at or before `at` (epoch ms) said; a scope of which nothing was written down, or that had left, is absent. */
+/** Each scope's last judgement at or before `at` (epoch ms); a scope without one, or one that had left, is absent. */
 export const readStatesAt = async (reader: Reader, at: number): Promise<HistoryState[]> => {
   const { rows } = await reader.lookUp(
     `WITH RECURSIVE "known" ("scope") AS (
@@ -72,7 +72,7 @@ export const readStatesAt = async (reader: Reader, at: number): Promise<HistoryS
   })
 }
 
-/** The document of a node that was the newest at `at` (epoch ms); null where none was written down. */
+/** A node's newest document at `at` (epoch ms); null where there was none. */
 export const readDocumentAt = async (
   reader: Reader,
   node: string,

@@ -28,7 +28,7 @@ const conflict = (id: string, version: number, expectedVersion: number): AppErro
     { id, version },
   )
 
-/** An incident whose record is damaged or gone cannot close its signals any more: it must not keep them from others. */
+/** An incident whose record is damaged or gone can no longer close its signals: it must not keep them from others. */
 const canHold = (data: SqlValue | undefined): boolean => {
   try {
     return typeof JSON.parse(String(data)) === 'object'
@@ -55,7 +55,7 @@ const refuseHeld = async (run: Run, id: string, keys: readonly string[]): Promis
   }
 }
 
-/** Writes what an incident holds from now on; of a hundred signals one changes at a time. */
+/** Writes which signals an incident holds from now on; of a hundred, one changes at a time. */
 const hold = async (
   run: Run,
   id: string,
@@ -116,7 +116,7 @@ export const unmuteSignal = async (connection: Connection, key: string): Promise
   await connection.query('DELETE FROM "held_signals" WHERE "key" = ? AND "muted" <> 0', [key])
 }
 
-/** What is kept beside an incident; where that is damaged the incident itself is not. */
+/** What is kept beside an incident; it may be damaged without the incident itself being so. */
 const resumeOf = (text: SqlValue | undefined): Record<string, unknown> => {
   try {
     const value: unknown = JSON.parse(String(text))
@@ -132,7 +132,7 @@ const readStored = async (
   args: readonly SqlValue[],
   unreadable: UnreadableRows,
 ): Promise<StoredIncident[]> => {
-  // One turn for both: an incident and what it holds must be of the same moment.
+  // Both in one turn: an incident and its signals must be from the same moment.
   const [{ rows }, { rows: held }] = await connection.exclusive(async (run) => [
     await run(
       `SELECT "id", "data", "version", "resume" FROM "incidents" WHERE ${where} ORDER BY "startedAt", "id"`,
@@ -236,7 +236,7 @@ const writeTimelineItem = async (run: Run, incidentId: string, item: TimelineIte
   )
 }
 
-/** The same within a transaction, for what must not fail for it: beyond 10 000 rows it is left out. */
+/** Adds the row within a transaction that must not fail because of it: beyond 10 000 rows it is left out. */
 export const putTimelineItem = async (run: Run, incidentId: string, item: TimelineItem): Promise<void> => {
   if (!(await isFull(run, incidentId))) await writeTimelineItem(run, incidentId, item)
 }

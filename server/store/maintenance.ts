@@ -7,14 +7,14 @@ import type { MaintenanceFilter, StoredMaintenance } from './store.ts'
 import { epochMs } from './time.ts'
 import type { UnreadableRows } from './unreadable-rows.ts'
 
-/** Windows that are read in one go. */
+/** How many windows are read at once. */
 const pageOfSince = 500
 
 type Audit = Omit<AuditRow, 'id'>
 
 const parsed = (data: unknown): StoredMaintenance => JSON.parse(String(data)) as StoredMaintenance
 
-/** Inserts a window; its audit row stands in the same transaction, before it. */
+/** Inserts a window; its audit row is written in the same transaction, before it. */
 export const addMaintenance = (
   connection: Connection,
   window: StoredMaintenance,
@@ -30,7 +30,7 @@ export const addMaintenance = (
     ])
   })
 
-/** Replaces a window by its ended one, or with null removes it. See `Store.endMaintenance` for what it rejects with. */
+/** Replaces a window with its ended version, or removes it where that is null. See `Store.endMaintenance` for what it rejects with. */
 export const endMaintenance = (
   connection: Connection,
   before: StoredMaintenance,
@@ -54,7 +54,7 @@ export const endMaintenance = (
       throw new AppError('ERR_CONFLICT', `Somebody else has ended the maintenance window ${id} first`, { id })
   })
 
-/** All windows that end after `at` (epoch ms), by their end: one that was left out would cover nothing, and nobody would know. */
+/** All windows that end after `at` (epoch ms), by their end: a window that was left out would silently cover nothing. */
 export const readMaintenanceSince = async (
   prisma: PrismaClient,
   at: number,
@@ -74,7 +74,7 @@ export const readMaintenanceSince = async (
     }
     const last = rows.at(-1)
     if (last === undefined || rows.length < pageOfSince) return windows
-    // One that is ended meanwhile moves back, to before this place: it was read with its later end, until the next time.
+    // A window that is ended meanwhile moves to before this place: this read has it with its later end, the next one corrects that.
     where = { OR: [{ to: { gt: last.to } }, { to: last.to, id: { gt: last.id } }] }
   }
 }

@@ -26,7 +26,7 @@ export const readMigrations = (folder: string = migrationsFolder): Migration[] =
       return { name, sql: file.toString('utf8'), checksum: createHash('sha256').update(file).digest('hex') }
     })
 
-/** Prisma's own table, column for column, so that its command line agrees with what stands here. */
+/** Prisma's own table, column for column, so that its command line agrees with it. */
 const recordTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "id"                    TEXT PRIMARY KEY NOT NULL,
     "checksum"              TEXT NOT NULL,
@@ -40,7 +40,7 @@ const recordTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** A database whose tables are not those that its record of migrations tells of, for example because the record was lost. */
+/** A database whose tables do not match its record of migrations, for example because the record was lost. */
 const unfinished = (connection: Connection, name: string, cause: unknown): unknown => {
   const known = connection.translate(cause)
   if (known instanceof AppError) return known
@@ -55,8 +55,8 @@ const unfinished = (connection: Connection, name: string, cause: unknown): unkno
 }
 
 /**
- * Brings the database to this version. Each migration stands in one transaction with its record, so a crash leaves either
- * both or neither. Throws `ERR_DATABASE_NEWER` where it holds migrations that this version does not know.
+ * Brings the database to this version. Each migration is in one transaction with its record, so a crash leaves either both or neither.
+ * Throws `ERR_DATABASE_NEWER` where it holds migrations that this version does not know.
  */
 export const applyMigrations = async (
   connection: Connection,

@@ -63,14 +63,14 @@ const add = async (run: Run, row: StoredNotification): Promise<void> => {
 const change = async (run: Run, { id, ...next }: NotificationChange): Promise<void> => {
   const keys = Object.keys(next) as (keyof typeof next)[]
   if (keys.length === 0) return
-  // What is being sent belongs to whoever sends it.
+  // A message that is being sent belongs to its sender.
   await run(
     `UPDATE "notifications" SET ${keys.map((key) => `"${key}" = ?`).join(', ')} WHERE "id" = ? AND "state" <> 'sending'`,
     [...keys.map((key) => next[key] ?? null), id],
   )
 }
 
-/** Writes what a plan makes of one incident's messages; part of the transaction that changes the incident. */
+/** Writes the changes that a plan makes to one incident's messages; part of the transaction that changes the incident. */
 export const writeOutbox = async (run: Run, incidentId: string, plan: OutboxPlan): Promise<void> => {
   const { rows } = await run(
     `SELECT ${columns} FROM "notifications" WHERE "incidentId" = ? AND ${live} ORDER BY "id" DESC LIMIT ?`,
@@ -93,8 +93,8 @@ export const addNotification = (connection: Connection, row: StoredNotification)
 const marks = (values: readonly unknown[]): string => values.map(() => '?').join(', ')
 
 /**
- * What is due at `now` (epoch ms) in these channels, oldest first. A lease that reaches further ahead than one can was written by a
- * clock that has been set back since: it has ended.
+ * What is due at `now` (epoch ms) in these channels, oldest first. A lease that reaches further ahead than possible was written before
+ * the clock was set back: it has ended.
  */
 export const readDue = async (
   connection: Connection,
@@ -129,7 +129,7 @@ export const claimNotification = async (
   return changed === 1
 }
 
-/** Writes what became of an attempt, with its row on the incident's timeline; false where the lease is somebody else's now. */
+/** Writes the outcome of an attempt, with its row on the incident's timeline; false where somebody else has the lease now. */
 export const settleNotification = (
   connection: Connection,
   owner: string,
@@ -148,7 +148,7 @@ export const settleNotification = (
     return true
   })
 
-/** What was sent or waits of these incidents, oldest first. */
+/** What was sent or waits for these incidents, oldest first. */
 export const readConversations = async (
   connection: Connection,
   incidentIds: readonly string[],
@@ -245,7 +245,7 @@ export const hurryNotifications = async (
   )
 }
 
-/** The clock was set back by so many ms: what waits, waits no longer for it. */
+/** The clock was set back by this many ms: what waits must not wait longer because of that. */
 export const advanceNotifications = async (connection: Connection, ms: number): Promise<void> => {
   await connection.query(
     `UPDATE "notifications" SET "nextAttemptAt" = "nextAttemptAt" - ? WHERE "nextAttemptAt" IS NOT NULL`,
@@ -254,8 +254,8 @@ export const advanceNotifications = async (connection: Connection, ms: number): 
 }
 
 /**
- * Gives up what has waited since before `since` (epoch ms) and was tried often enough, or belongs to no channel: that also where a
- * silence, or an attempt of which nobody wrote the end, kept it.
+ * Gives up what has waited since before `since` (epoch ms) and was tried often enough, or belongs to no channel; the latter also during a
+ * silence, or after an attempt whose end was never written.
  */
 export const expireNotifications = async (
   connection: Connection,
@@ -273,7 +273,7 @@ export const expireNotifications = async (
   return changed
 }
 
-/** How each channel does; `now` in epoch ms. */
+/** How each channel is doing; `now` in epoch ms. */
 export const readChannelFigures = async (
   connection: Connection,
   now: number,
@@ -337,7 +337,7 @@ export const readNotifications = async (
   )
 }
 
-/** What ended before `before` (epoch ms) goes, and all but the newest `most` of the rest; what is still needed stays. */
+/** What ended before `before` (epoch ms) is deleted, and all but the newest `most` of the rest; what is still needed stays. */
 export const forgetNotifications = async (
   connection: Connection,
   before: number,

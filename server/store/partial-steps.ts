@@ -13,13 +13,13 @@ export const partlyMeasured = 'not every node was measured'
 const HOLE_STEPS = 2.5
 
 /**
- * Takes out the steps of a sum in which only some nodes were measured, because their missing part would look like a drop: at both
- * edges of a hole, after a start, and where one poll failed. A count that stays lower is a fact about the nodes, not about the
- * step: the first step after which it did not rise again counts.
+ * Takes out the steps of a sum in which only some nodes were measured, because their missing part would look like a drop: at both edges
+ * of a hole, after a start, and where one poll failed. A count that stays lower is a fact about the nodes, not about the step: the
+ * decisive step is the first one after which it did not rise again.
  *
  * @param counted the steps in order, all of one metric
  * @param step milliseconds
- * @returns the points that hold every node, and the spans of the others; a newest step that may yet turn out to be whole has no span
+ * @returns the points that hold every node, and the spans of the others; a newest step that may still become complete has no span
  */
 export const wholeSteps = (
   counted: readonly CountedPoint[],

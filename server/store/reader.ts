@@ -6,15 +6,15 @@ import { SqlClient } from './sql-client.ts'
 import type { SqlTable } from './sql-message.ts'
 import type { ReadCaller } from './store.ts'
 
-/** A read of many rows may take so long, waiting for its turn included, in ms. */
+/** How long a read of many rows may take, waiting for its turn included, in ms. */
 const readLimitMs = 15_000
-/** Beyond its own deadline a read is stuck in one statement: its thread is given up, with all that is asked of it. */
+/** Beyond its own deadline a read is stuck in one statement: its thread is given up, with everything that was asked of it. */
 const graceMs = 5_000
 /** A statement that looks something up; it waits behind at most one statement of a long read. */
 const lookUpLimitMs = 10_000
 /** Long reads at once: they share one thread, and more of them would only make each one later. */
 const maxRunning = 3
-/** Long reads that may wait, by who asks: neither viewers nor the live stream can keep the collector's own from their turn. */
+/** How many long reads may wait, by who asks: neither viewers nor the live stream can hold up the collector's own. */
 const maxWaiting: Record<ReadCaller, number> = { page: 48, live: 16, room: 64 }
 const callers: readonly ReadCaller[] = ['room', 'page', 'live']
 
@@ -26,15 +26,15 @@ interface Waiting {
 export interface ReaderOptions {
   path: string
   readLimitMs?: number
-  /** Told of every error of the database. */
+  /** Called with every error of the database. */
   onError: (error: unknown) => void
   onEnd: (error: Error | null) => void
 }
 
 /**
- * Reads, on a connection of their own in a thread of their own: whatever somebody asks for, the event loop and the writer go on.
- * Looking something up goes first. A read of many rows has a deadline and one of a bounded number of places; the same read asked for
- * twice at once is done once. A thread that ends or sticks costs the reads in it; the next read starts another.
+ * Reads, on a connection of their own in a thread of their own: whatever is asked for, the event loop and the writer go on. Look-ups go
+ * first. A read of many rows has a deadline and one of a bounded number of places; two equal reads at the same time are done once. A
+ * thread that ends or hangs costs the reads in it; the next read starts another.
  */
 export class Reader {
   readonly #options: ReaderOptions
@@ -175,14 +175,14 @@ export class Reader {
     }
   }
 
-  /** Opens, or opens anew after the thread ended or another file was put into the place. */
+  /** Opens, or opens again after the thread ended or the file was replaced. */
   #open(): Promise<void> {
     if (this.#closed)
       return Promise.reject(
         new AppError('ERR_STORE_UNAVAILABLE', 'The store is closed', { reason: 'the store is closed' }),
       )
     const inode = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })?.ino ?? null
-    // A file that is gone is read on: what it held is still the best there is.
+    // A file that was removed is still read: what it held is the best there is.
     if (this.#thread.isRunning && this.#opening !== null && (inode === null || inode === this.#inode))
       return this.#opening
     this.#inode = inode

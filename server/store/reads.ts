@@ -2,7 +2,7 @@ import { searchEvents } from './event-search.ts'
 import type { ReadTools } from './read-tools.ts'
 import { addUpSteps, forgetSteps } from './series-steps.ts'
 
-/** Rows of each table. Counting reads an index from end to end, so one table is one turn. */
+/** Rows of each table. Counting reads an index from end to end, so each table takes one turn. */
 const countRows = async (tools: ReadTools, tables: readonly string[]): Promise<Record<string, number>> => {
   const counts: Record<string, number> = {}
   for (const table of tables) {

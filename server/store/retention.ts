@@ -6,11 +6,11 @@ import type { Pruned } from './store.ts'
 const hour = 3_600_000
 const day = 24 * hour
 
-/** How long things are kept, in ms, and how much of the disk they may take. What lies around an incident is kept longer. */
+/** How long things are kept, in ms, and how much of the disk they may take. What surrounds an incident is kept longer. */
 export interface Retention {
   samplesMs: number
   eventsMs: number
-  /** Bytes of rows and indexes; beyond it the oldest go, whatever their age. */
+  /** Bytes of rows and indexes; beyond that the oldest are deleted, whatever their age. */
   maxBytes: number
 }
 
@@ -25,18 +25,18 @@ const rowsPerBatch = 2_000
 
 /** Around an incident. */
 const marginMs = hour / 4
-/** Of an incident that lasts longer, its first and its last hours are kept. */
+/** Of an incident that lasts longer, only the first and last hours are kept. */
 const endsMs = 12 * hour
 /** What incidents keep of one node, at most: one that flaps for weeks keeps its newest two days of trouble. */
 const keptOfNodeMs = 48 * hour
-/** The same of the collector's own rows, which are few and tell the story. */
+/** The limit for the collector's own rows, which are few and say most about what happened. */
 const keptOfCollectorMs = 30 * day
-/** Incidents that keep anything, newest first, and for how long they do. */
+/** How many incidents, newest first, keep anything, and for how long. */
 const maxIncidents = 1_000
 const incidentsMs = 400 * day
-/** Past maintenance windows are kept as long as the incidents beside which they are shown, and at most so many. */
+/** Past maintenance windows are kept as long as the incidents beside which they are shown, and at most this many. */
 const maxMaintenance = 10_000
-/** However full the disk is: the last hour stays, or nothing could be seen at all. */
+/** The last hour stays however full the disk is; otherwise nothing could be seen at all. */
 const alwaysMs = hour
 /** The newest rows of one scope, or documents of one node, that are kept within their time. */
 const newestKept = { state_changes: 20_000, health_documents: 2_000 } as const
@@ -57,7 +57,7 @@ interface IncidentRow {
   nodes: readonly string[]
 }
 
-/** What is before `cutoff` and in no span. */
+/** What is older than `cutoff` and in no span. */
 export const outside = (cutoff: number, spans: readonly Span[]): Span[] => {
   const ranges: Span[] = []
   let start = 0
@@ -70,7 +70,7 @@ export const outside = (cutoff: number, spans: readonly Span[]): Span[] => {
   return ranges
 }
 
-/** What incidents keep: their own nodes' rows, and only so much. `incidents` are newest first. */
+/** What incidents keep: their own nodes' rows, up to a limit. `incidents` are newest first. */
 export const keptSpans = (incidents: readonly IncidentRow[], now: number): KeptSpans => {
   const kept = new Map<string | null, Span[]>()
   const spent = new Map<string | null, number>()
@@ -103,7 +103,7 @@ const nodesOf = (data: unknown): string[] => {
   try {
     return (JSON.parse(String(data)) as { nodes?: string[] }).nodes ?? []
   } catch {
-    // It cannot be read anywhere else either; nothing is kept for it.
+    // It is unreadable everywhere; nothing is kept for it.
     return []
   }
 }
@@ -176,7 +176,7 @@ export class Pruner {
     return pruned
   }
 
-  /** The oldest tenth of what there is, again and again, until it fits; what incidents keep goes last. */
+  /** Deletes the oldest tenth, again and again, until the rest fits; what incidents keep goes last. */
   async #shrink(kept: KeptSpans, pruned: Pruned): Promise<void> {
     const goal = this.#retention.maxBytes * sizeGoal
     for (const spans of [kept, new Map() as KeptSpans]) {
@@ -225,7 +225,7 @@ export class Pruner {
     pruned.history += await this.#forgetHistory('health_documents', 'node', eventsBefore, kept)
   }
 
-  /** What was said last before a time still held at that time, however old it is: it stays. */
+  /** The last statement before a time still held at that time, however old it is: it stays. */
   async #forgetHistory(
     table: keyof typeof newestKept,
     column: 'scope' | 'node',

@@ -7,19 +7,19 @@ import type { Pruned } from './store.ts'
 export interface StoreMeasure {
   /** Rows of each table. */
   rows: Record<string, number>
-  /** Bytes that rows and indexes take; what was freed within the file is not in it. */
+  /** Bytes that rows and indexes take; space freed within the file is not counted. */
   usedBytes: number
-  /** Growth a day at the pace of the last hours; null before that can be said. */
+  /** Growth a day at the pace of the last hours; null until that is known. */
   growthBytesPerDay: number | null
-  /** Since when there are events and samples, epoch ms; null where there are none. */
+  /** Time of the oldest event and sample, epoch ms; null where there are none. */
   oldest: { events: number | null; samples: number | null }
   retention: Retention
-  /** The last time that old rows were removed, and whether the size cut their time short. */
+  /** When old rows were last removed, and whether the size limit removed some before their time. */
   pruned: (Pruned & { at: number }) | null
   backup: BackupNote | null
 }
 
-/** How long counts of rows are good enough, in ms. */
+/** How long counts of rows are reused, in ms. */
 const COUNTED_FOR_MS = 10_000
 
 const TABLES = [
@@ -39,7 +39,7 @@ const TABLES = [
   'health_documents',
 ]
 
-/** How much the database holds, how it grows, and what retention does about it. */
+/** How much the database holds, how it grows, and what retention removes. */
 export class RoomFigures {
   readonly #reader: Reader
   readonly #path: string

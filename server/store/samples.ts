@@ -6,10 +6,10 @@ import type { SampleRow, WatchedNode } from './store.ts'
 /** Samples kept in memory while the store cannot be written; then the oldest go, are counted, and show as a gap. */
 const maxSpooled = 50_000
 
-/** Samples that come so long after others, in ms, waited in the spool: steps that were taken for complete were not. */
+/** Samples that come this much later than others, in ms, waited in the spool: steps that seemed complete were not. */
 const lateMs = 5_000
 
-/** So many intervals without a sample are a hole. */
+/** This many intervals without a sample are a hole. */
 export const HOLE_INTERVALS = 3
 
 /** Rows of one statement: 24 columns each, well below SQLite's 32 766 variables. */
@@ -47,7 +47,7 @@ export class SampleWriter {
   readonly #connection: Connection
   readonly #log: Log
   readonly #holeMs: number
-  /** Of nodes that are not polled as often as most. */
+  /** For nodes that are polled less often than most. */
   readonly #holeMsByNode = new Map<string, number>()
   readonly #onLate: () => void
   #pending: SampleRow[] = []
@@ -61,7 +61,10 @@ export class SampleWriter {
   #newest = 0
   #closed = false
 
-  /** `holeMs`: a node of which nobody said how often it is polled has a gap when it has no samples for longer. `onLate` is told when samples of the past were written. */
+  /**
+   * `holeMs`: after that long without a sample, a node whose interval is not known has a gap. `onLate` is called when late samples were
+   * written.
+   */
   constructor(connection: Connection, log: Log, holeMs: number, onLate: () => void) {
     this.#connection = connection
     this.#log = log

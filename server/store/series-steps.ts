@@ -5,12 +5,12 @@ import type { SqlValue } from './sql-message.ts'
 
 /** Which steps of which nodes to add up. Times are epoch ms, whole steps. */
 export interface StepsQuery {
-  /** What the nodes are together; with the metrics and the step it names what may be kept for the next read. */
+  /** What the nodes are together; with the metrics and the step it is the key of what may be kept for the next read. */
   scope: string
   nodes: string[]
   /** Those among them that are polled less often than twice a step, by the milliseconds between two polls. */
   slow: Readonly<Record<string, number>>
-  /** Only samples that a node sent while it stood in this region. */
+  /** Only samples that a node sent while it was in this region. */
   region: string | null
   metrics: MetricName[]
   step: number
@@ -20,14 +20,14 @@ export interface StepsQuery {
   settledUntil: number
 }
 
-/** `t`, then for each metric its sum (of counters), or its min, max and avg, null where nothing was measured; and of how many nodes. */
+/** `t`, then for each metric its sum (of counters), or its min, max and avg, null where nothing was measured; and from how many nodes. */
 export type StepRow = (number | null)[]
 
-/** One statement should read about so many samples: some 20 ms. */
+/** About how many samples one statement should read: some 20 ms. */
 const firstSpanMs = 6 * 3_600_000
 const statementMs = 25
 
-/** Kept answers, and steps in all of them. Steps that are over do not change, so the next read adds up only what is new. */
+/** Kept answers, and steps in all of them. Past steps do not change, so the next read adds up only what is new. */
 const maxKept = 64
 const maxKeptSteps = 20_000
 
@@ -86,10 +86,10 @@ const merge = (
   }
 }
 
-/** What a read had added up when its time was over: whoever asks again gets on from there. */
+/** What a read had added up when its time was over: the next attempt continues from there. */
 interface Unfinished {
   rows: Map<number, StepRow>
-  /** Index of the node that comes next, and from when on. */
+  /** Index of the next node, and the time from which to continue. */
   node: number
   start: number
 }
@@ -117,7 +117,7 @@ const addUp = async (tools: ReadTools, query: StepsQuery, from: number, to: numb
       const args: SqlValue[] = [query.nodes[state.node] ?? '', since, end]
       if (query.region !== null) args.push(query.region)
       if (tools.leftMs() <= 0) {
-        // A step that may still get samples is added up anew.
+        // A step that may still get samples is added up again.
         if (to <= query.settledUntil) keepUnfinished(name, state)
         throw new TooSlow()
       }
@@ -146,7 +146,7 @@ const keepUnfinished = (name: string, state: Unfinished): void => {
   }
 }
 
-/** The read's time is up; who asked makes a sentence of it. */
+/** The read's time is up; the caller makes a sentence of it. */
 class TooSlow extends Error {
   readonly code = 'ERR_TOO_SLOW'
 }

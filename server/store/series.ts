@@ -15,16 +15,16 @@ export const STEPS: readonly number[] = [
   ...[1, 3, 6, 12, 24].map((n) => n * hour),
 ]
 
-/** Points of one series at most, whatever was asked for. */
+/** Most points of one series, whatever was asked for. */
 export const maxPoints = 600
 
-/** A step that ended so long ago gets no more samples: they are written within a second. */
+/** A step that ended this long ago gets no more samples: they are written within a second. */
 const settleMs = 10_000
 
 /** Gaps of one answer at most; the newest are kept. */
 const maxGaps = 1_000
 
-/** Steps before the span that tell whether its first ones are whole. */
+/** Steps before the span that show whether its first ones are complete. */
 const CONTEXT_STEPS = 4
 
 const pointOf = ({ point }: CountedPoint): Point => point
@@ -33,8 +33,8 @@ const pointOf = ({ point }: CountedPoint): Point => point
 const firstStart = (from: number, step: number): number => Math.ceil(from / step) * step
 
 /**
- * The finest step that keeps a series within `points`. Never finer than two polls: a step has to hold a poll of every node,
- * or the sum over nodes would jump with whoever happened to answer in it.
+ * The finest step that keeps a series within `points`. Never finer than two polls: a step has to hold a poll of every node, or the sum
+ * over nodes would jump with the nodes that happened to answer in it.
  */
 export const chooseStep = (from: number, to: number, points: number, pollIntervalMs: number): number => {
   const wanted = Math.min(Math.max(Math.trunc(points), 1), maxPoints)
@@ -100,7 +100,7 @@ const gapsOf = async (
     reason: String(row[2]),
     ...(row[3] === null ? {} : { node: String(row[3]) }),
   }))
-  // A hole that has not ended yet stands in no row.
+  // A hole that has not ended yet has no row.
   const until = Math.min(now, filter.to)
   for (const node of nodes ?? known.keys()) {
     if (watched?.has(node) === false) continue
@@ -118,12 +118,12 @@ export class SeriesReader {
   readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
   readonly #pollIntervalMs: number
   readonly #now: () => number
-  /** Nodes that are polled, with the milliseconds between two polls; null while nobody has said which. */
+  /** Nodes that are polled, with the milliseconds between two polls; null while they are not known. */
   #watched: ReadonlyMap<string, number> | null = null
 
   constructor(options: {
     reader: Reader
-    /** Which nodes there are, and what waits to be written. */
+    /** Knows which nodes there are, and what waits to be written. */
     samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
     pollIntervalMs: number
     now: () => number
@@ -140,7 +140,7 @@ export class SeriesReader {
     return gapsOf(this.#reader, filter, known, this.#watched, holeMsOf, this.#now())
   }
 
-  /** Of others no samples are missing from now on. */
+  /** From now on no samples are missing for other nodes. */
   setWatched(nodes: readonly WatchedNode[]): void {
     this.#watched = new Map(nodes.map(({ id, intervalMs }) => [id, intervalMs]))
   }
@@ -175,7 +175,7 @@ export class SeriesReader {
             region: scope.region,
             metrics: query.metrics,
             step,
-            // Whether a step is whole shows beside its neighbours; those before the span are looked at and not told.
+            // Only its neighbours show whether a step is complete; those before the span are used for that, and not returned.
             from: from - CONTEXT_STEPS * step,
             to,
             settledUntil: Math.floor((now - settleMs) / step) * step,

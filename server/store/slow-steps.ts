@@ -6,10 +6,10 @@ export interface SlowNode {
   intervalMs: number
 }
 
-/** How long the last value of a node stands for it where the next one does not come, in intervals. */
+/** How long the last value of a node is used where the next one does not come, in intervals. */
 const STANDS_FOR = 1.5
 
-/** How far back a sample is looked for that reaches into the first step, in ms. */
+/** How far back to look for a sample whose value reaches into the first step, in ms. */
 export const reachMs = (intervalMs: number): number => Math.ceil(STANDS_FOR * intervalMs)
 
 /** The samples of one slow node: `at`, then each metric. */
@@ -18,9 +18,9 @@ export const slowStatement = (metrics: readonly MetricName[], hasRegion: boolean
     WHERE "node" = ? AND "at" >= ? AND "at" < ?${hasRegion ? ' AND "region" = ?' : ''} ORDER BY "at"`
 
 /**
- * Steps of a node that is polled once in several of them, in the form of the steps that are read by SQL. What is held (a gauge) stands until
- * the next sample, or until it is too old; what was counted is spread evenly over the interval that begins with the step of its sample: a step
- * may then be added up as soon as it is over, and the sum of all steps is what was counted.
+ * Steps of a node that is polled once in several of them, in the form of the steps that are read by SQL. A gauge holds until the next
+ * sample, or until it is too old; a count is spread evenly over the interval that begins with the step of its sample: a step may then be
+ * added up as soon as it is over, and the sum of all steps is what was counted.
  *
  * @param samples in order of time
  */

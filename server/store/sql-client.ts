@@ -6,16 +6,16 @@ import { type SqlReply, type SqlRequest, unpackFailure } from './sql-message.ts'
 interface Pending {
   resolve(value: never): void
   reject(error: unknown): void
-  /** Given up here: the answer, when it comes, is nobody's. */
+  /** Given up here: nobody waits for the answer when it comes. */
   late: boolean
 }
 
 const ended = 'the thread of the database ended'
 
 /**
- * This side of a thread that holds one connection. The thread is started by the first call, and again by the next one after it
- * ended; whatever was asked of it then is answered with `ERR_STORE_UNAVAILABLE`. It keeps the process alive only while something is
- * asked of it.
+ * This side of a thread that holds one connection. The thread is started by the first call, and again by the next one after it ended;
+ * requests under way at that moment are rejected with `ERR_STORE_UNAVAILABLE`. It keeps the process alive only while a request is under
+ * way.
  */
 export class SqlClient {
   readonly #name: string
@@ -25,7 +25,7 @@ export class SqlClient {
   #nextId = 1
   #overdue = 0
 
-  /** `onEnd` is told when the thread ended without having been asked to. */
+  /** `onEnd` is called when the thread ended without having been asked to. */
   constructor(name: string, onEnd: (error: Error | null) => void) {
     this.#name = name
     this.#onEnd = onEnd
@@ -40,7 +40,7 @@ export class SqlClient {
     return this.#worker !== null
   }
 
-  /** Asks, and waits `limitMs` at most, where given; then `onLate` makes the error, and what was asked goes on all the same. */
+  /** Asks, and waits `limitMs` at most, where given; then `onLate` makes the error, although the work itself goes on. */
   call<T>(request: SqlRequest, limitMs?: number, onLate?: () => Error): Promise<T> {
     const worker = this.#running()
     const id = this.#nextId++
@@ -59,7 +59,7 @@ export class SqlClient {
     })
   }
 
-  /** Ends the thread. What is asked of it still is answered with `ERR_STORE_UNAVAILABLE`. */
+  /** Ends the thread. Requests still under way are rejected with `ERR_STORE_UNAVAILABLE`. */
   async end(): Promise<void> {
     const worker = this.#worker
     if (worker === null) return
@@ -71,9 +71,9 @@ export class SqlClient {
     if (this.#worker !== null) return this.#worker
     const worker = new Worker(new URL('./sql-thread.ts', import.meta.url), {
       name: this.#name,
-      // Flags of a script that was given on the command line are none for a file.
+      // Flags for a script on the command line are not valid for a file.
       execArgv: [],
-      // A read that runs away costs the reads, not the room.
+      // A runaway read costs the other reads, not the whole process.
       resourceLimits: { maxOldGenerationSizeMb: 512 },
     })
     this.#worker = worker

@@ -2,7 +2,7 @@ import { AppError, type ErrorCode } from '../contract/errors.ts'
 
 export type SqlValue = string | number | bigint | null
 
-/** What a statement answers, as it crosses to another thread: rows by position. */
+/** The result of a statement, as it crosses to another thread: rows by position. */
 export interface SqlTable {
   columns: string[]
   columnTypes: string[]
@@ -20,7 +20,7 @@ export type SqlRequest =
   | { op: 'forget' }
   | { op: 'close' }
 
-/** An error on its way between threads: structured cloning keeps the message alone. */
+/** An error on its way between threads: structured cloning keeps only the message. */
 export interface SqlFailure {
   name: string
   message: string

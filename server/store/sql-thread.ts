@@ -6,12 +6,12 @@ import { forgetReads, READS } from './reads.ts'
 import { packFailure, type SqlReply, type SqlRequest, type SqlTable, type SqlValue } from './sql-message.ts'
 
 /**
- * A thread that holds one connection to the database and does nothing else. SQLite works, and waits for the disk, on the thread
- * that calls it; here that thread is nobody's event loop. Statements are done in the order in which they come. A read of many
- * rows is cut into short statements, and between two of them everything else that waits gets its turn.
+ * A thread that holds one connection to the database and does nothing else. SQLite works, and waits for the disk, on the thread that
+ * calls it; here no event loop depends on that thread. Statements run in the order in which they come. A read of many rows is cut into
+ * short statements, and everything else that waits gets its turn between two of them.
  */
 
-/** Rows of one answer: the largest that there are, all hosts of a fleet, are 200 000. */
+/** Most rows of one answer: the largest one, all hosts of a fleet, has 200 000. */
 const maxRows = 500_000
 
 let database: DatabaseSync | null = null
@@ -74,7 +74,7 @@ const fromSql = (value: unknown): unknown =>
     ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
     : value
 
-/** One by one, so that a statement that finds too much ends early: nothing could end it from outside, and memory has an end. */
+/** One by one, so that a statement that finds too much ends early: nothing could stop it from outside, and memory is limited. */
 const rowsOf = (found: Iterable<unknown[]>): unknown[][] => {
   const rows: unknown[][] = []
   for (const row of found) {
@@ -85,13 +85,13 @@ const rowsOf = (found: Iterable<unknown[]>): unknown[][] => {
   return rows
 }
 
-/** Statements that stay prepared: of those the same text comes again and again, for every node of a chart for example. */
+/** How many statements stay prepared: the same text comes again and again, for example for every node of a chart. */
 const maxPrepared = 64
-/** Longer ones list rows or names, and hardly come twice. */
+/** Longer ones list rows or names, and hardly ever repeat. */
 const maxPreparedLength = 2_000
 const prepared = new Map<string, Statement>()
 
-/** `close` is there since Node.js 26, and its types do not know it yet. */
+/** `close` exists since Node.js 26, and the types do not have it yet. */
 type Statement = StatementSync & { close(): void }
 
 const prepare = (sql: string): Statement => {
@@ -106,7 +106,7 @@ const prepare = (sql: string): Statement => {
   return statement
 }
 
-/** What a statement holds is no part of the heap: without a word it would be held until that is collected, which may take minutes. */
+/** The memory of a statement is not part of the heap: unless it is closed, it is held until the next collection, which may take minutes. */
 const putBack = (sql: string, statement: Statement): void => {
   if (sql.length > maxPreparedLength) {
     statement.close()
@@ -162,7 +162,7 @@ const execute = (sql: string, args: unknown): SqlTable => {
 
 /** A script brings its own transaction; one that failed in the middle leaves none open. */
 const script = (sql: string): void => {
-  // It may change what tables look like.
+  // It may change tables.
   forgetPrepared()
   try {
     opened().exec(sql)
@@ -179,7 +179,7 @@ const open = (path: string, readOnly: boolean): void => {
     // Written to through another connection; this one only has to wait where a checkpoint needs everybody for a moment.
     database = new DatabaseSync(path, { timeout: readOnly ? 1_000 : 0 })
     if (readOnly) database.exec('PRAGMA query_only = ON')
-    // The header is read by the first statement: what is no database says so now.
+    // The header is read by the first statement: a file that is not a database fails now.
     database.prepare('PRAGMA schema_version').get()
   } catch (error) {
     close()

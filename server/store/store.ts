@@ -34,7 +34,7 @@ export interface EventInput extends Omit<FleetEvent, 'id'> {
   origin: string
 }
 
-/** Who asks for a read of many rows: each kind has places of its own to wait. */
+/** Who asks for a read of many rows: each kind has its own waiting places. */
 export type ReadCaller = 'page' | 'live' | 'room'
 
 export interface EventFilter {
@@ -68,7 +68,7 @@ export interface SeriesQuery {
   caller?: ReadCaller
 }
 
-/** What was judged of a scope from `at` on, until the next one of that scope. */
+/** A judgement of a scope, valid from `at` until the next one of that scope. */
 export interface HistoryState {
   /** `node:fra-1`, `region:fra`, or `room`: the control room itself. */
   scope: string
@@ -79,12 +79,12 @@ export interface HistoryState {
   problems: readonly string[]
 }
 
-/** From `at` on a node or region is in the configuration no more, until something is judged of it again. */
+/** From `at` on the node or region is no longer in the configuration, until the next judgement of it. */
 export interface HistoryEnd extends Omit<HistoryState, 'state'> {
   state: 'left'
 }
 
-/** A node's document as it was answered. */
+/** A node's document as it was received. */
 export interface HistoryDocument {
   node: string
   /** When it was read, epoch ms. */
@@ -97,7 +97,7 @@ export interface Pruned {
   samples: number
   events: number
   gaps: number
-  /** Judgements and documents that were written down. */
+  /** Judgements and documents that were stored. */
   history: number
   /** Rows that went before their time, because the database had reached its size. */
   forSize: number
@@ -125,12 +125,12 @@ export interface StoredIncident {
   muted: readonly string[]
 }
 
-/** A maintenance window as kept; what state it is in is the clock's to say. */
+/** A maintenance window as kept; its state follows from the clock. */
 export type StoredMaintenance = Omit<MaintenanceWindow, 'state' | 'held'>
 
 export interface MaintenanceFilter {
   status?: MaintenanceState
-  /** By which `status` is told, epoch ms. */
+  /** The time at which `status` is judged, epoch ms. */
   now: number
   /** Only what overlaps this span, epoch ms. */
   from?: number
@@ -158,11 +158,11 @@ export interface StoredNotification {
   message: string | null
 }
 
-/** What changes of a kept message. */
+/** The fields of a kept message that change. */
 export type NotificationChange = Pick<StoredNotification, 'id'> &
   Partial<Pick<StoredNotification, 'state' | 'reason' | 'nextAttemptAt' | 'lastError' | 'sentAt' | 'message'>>
 
-/** What is to be written of one incident's messages, by what was sent and what waits, oldest first. Must not throw. */
+/** Decides what to write about one incident's messages from what was sent and what waits, oldest first. Must not throw. */
 export type OutboxPlan = (known: readonly StoredNotification[]) => {
   add: readonly StoredNotification[]
   change: readonly NotificationChange[]
@@ -182,7 +182,7 @@ export interface HeldBackSummary {
   stillOpen: number
 }
 
-/** How a channel does, as far as the store knows. Times in epoch ms. */
+/** How a channel is doing, as far as the store knows. Times in epoch ms. */
 export interface ChannelFigures {
   waiting: number
   /** Tests apart. */
@@ -191,7 +191,7 @@ export interface ChannelFigures {
   lastSummaryAt: number | null
   /** The summary that waits for its first attempt. */
   waitingSummaryId: string | null
-  /** When the oldest message was written that was tried in vain and waits. */
+  /** When the oldest message that was tried in vain and still waits was written. */
   failingSince: number | null
 }
 
@@ -210,7 +210,7 @@ export interface StoreHealth {
   since?: string | null
   /** Long reads: under way, waiting; since the start refused because too many waited, and given up because they took too long. */
   reads?: { running: number; waiting: number; refused: number; tooSlow: number }
-  /** Rows that cannot be read and are left out of every list: how many were met, and one of them. */
+  /** Rows that cannot be read and are left out of every list: how many were found, and one of them. */
   unreadable?: { count: number; example: string | null }
 }
 
@@ -238,12 +238,12 @@ export interface Store {
   writeSamples(rows: readonly SampleRow[]): void
   flush(): Promise<void>
   series(query: SeriesQuery): Promise<SeriesAnswer>
-  /** Nodes that are polled from now on: of others nothing is missing, however long ago their last samples were. */
+  /** Nodes that are polled from now on: nothing is missing for others, however old their last samples are. */
   setWatched(nodes: readonly WatchedNode[]): void
   /** Newest sample time of each node, epoch ms. */
   lastSampleAt(): Promise<Map<string, number>>
 
-  /** Stores what is not there yet, in one batch, and answers just those rows with their ids, in input order. */
+  /** Stores what is not there yet, in one batch, and returns just those rows with their ids, in input order. */
   appendEvents(events: readonly EventInput[]): Promise<FleetEvent[]>
   events(filter: EventFilter): Promise<EventPage>
   /** Where a node's stream was read to: its newest stored `(epoch, seq)`, or null. */
@@ -253,12 +253,12 @@ export interface Store {
   addGap(gap: SeriesGap): Promise<void>
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]>
 
-  /** Writes down what was judged, and documents that changed. Nothing of it is stored where it rejects. */
+  /** Stores judgements, and documents that changed. Nothing is stored where it rejects. */
   writeHistory(
     states: readonly (HistoryState | HistoryEnd)[],
     documents: readonly HistoryDocument[],
   ): Promise<void>
-  /** What every scope's last judgement at or before `at` (epoch ms) said; one that had left is absent. */
+  /** Every scope's last judgement at or before `at` (epoch ms); a scope that had left is absent. */
   statesAt(at: number): Promise<HistoryState[]>
   /** The document of a node that was the newest at `at` (epoch ms), or null. */
   documentAt(node: string, at: number): Promise<HistoryDocument | null>
@@ -269,8 +269,8 @@ export interface Store {
 
   /**
    * Inserts (`expectedVersion` 0), or replaces the record if its stored version is still that; else rejects with `ERR_VERSION_CONFLICT
-   * {version}`. Rejects with `ERR_CONFLICT {key, incidentId, muted}` where another incident holds one of its signals. What is to be
-   * told of the change stands in the same transaction.
+   * {version}`. Rejects with `ERR_CONFLICT {key, incidentId, muted}` where another incident holds one of its signals. The messages about
+   * the change are written in the same transaction.
    */
   saveIncident(stored: StoredIncident, expectedVersion: number, outbox?: OutboxPlan): Promise<void>
   /** The incident with what is kept beside it. */
@@ -290,10 +290,10 @@ export interface Store {
   /** Notes, operator actions and milestones of one incident: rows that are not events. */
   addTimelineItem(incidentId: string, item: TimelineItem): Promise<void>
   timelineItems(incidentId: string): Promise<TimelineItem[]>
-  /** Writes what a plan makes of one incident's messages, in one transaction. */
+  /** Writes the changes that a plan makes to one incident's messages, in one transaction. */
   planNotifications(incidentId: string, plan: OutboxPlan): Promise<void>
   addNotification(row: StoredNotification): Promise<void>
-  /** What is due at `now` (epoch ms) in these channels, and what a process left that was killed; oldest first. */
+  /** What is due at `now` (epoch ms) in these channels, and what a killed process left behind; oldest first. */
   dueNotifications(
     channels: readonly string[],
     now: number,
@@ -308,13 +308,13 @@ export interface Store {
     leaseMs: number
     message: string
   }): Promise<boolean>
-  /** Writes what became of it, with its row on the incident's timeline; false where it is somebody else's by now. */
+  /** Writes its outcome, with its row on the incident's timeline; false where it is somebody else's by now. */
   settleNotification(
     owner: string,
     change: NotificationChange,
     item: { incidentId: string; row: TimelineItem } | null,
   ): Promise<boolean>
-  /** What was sent or waits of these incidents, oldest first. */
+  /** What was sent or waits for these incidents, oldest first. */
   conversations(incidentIds: readonly string[]): Promise<StoredNotification[]>
   /** Takes what a channel left to a summary for told at `now`, and answers what that is. Asked again it answers the same. */
   takeHeldBack(held: { channel: string; reason: string; now: number }): Promise<HeldBackSummary>
@@ -322,9 +322,9 @@ export interface Store {
   endHeldBack(held: { channel: string; reason: string; isTold: boolean; now: number }): Promise<void>
   /** What waits for another attempt is tried at `now`. */
   hurryNotifications(channel: string, now: number): Promise<void>
-  /** Whatever waits is due so many ms earlier: the clock was set back. */
+  /** Whatever waits is due this many ms earlier: the clock was set back. */
   advanceNotifications(ms: number): Promise<void>
-  /** Gives up what is older than `since` and was tried `attempts` times, or belongs to none of the channels; answers how many. */
+  /** Gives up what is older than `since` and was tried `attempts` times, or belongs to none of the channels; returns how many. */
   expireNotifications(options: {
     since: number
     attempts: number
@@ -342,9 +342,9 @@ export interface Store {
   addAnnotation(annotation: Annotation): Promise<void>
   annotations(filter: { from: string; to: string }): Promise<Annotation[]>
 
-  /** Inserts a window. Its audit row stands in the same transaction. */
+  /** Inserts a window. Its audit row is written in the same transaction. */
   addMaintenance(window: StoredMaintenance, audit: Omit<AuditRow, 'id'>): Promise<void>
-  /** Replaces a window by the ended one, or removes it (null). Rejects with `ERR_CONFLICT` where somebody ended it first. */
+  /** Replaces a window with the ended one, or removes it (null). Rejects with `ERR_CONFLICT` where somebody ended it first. */
   endMaintenance(
     before: StoredMaintenance,
     ended: StoredMaintenance | null,
@@ -358,7 +358,7 @@ export interface Store {
 
   /**
    * Inserts; rejects with `ERR_DRAIN_RUNNING` where an active drain of the same region or node exists, `ERR_VERSION_CONFLICT {version}`
-   * where this one does. Its audit rows stand in the same transaction.
+   * where this one does. Its audit rows are written in the same transaction.
    */
   createDrain(stored: StoredDrain, audit?: readonly Omit<AuditRow, 'id'>[]): Promise<void>
   /** Replaces the record if its stored version is still `expectedVersion`; else rejects with `ERR_VERSION_CONFLICT {by, at, version}`. */
@@ -377,8 +377,8 @@ export interface Store {
 
   audit(row: Omit<AuditRow, 'id'>): Promise<void>
   /**
-   * The same for what must go on although the store is away, such as a drain: then the row is in the emergency log on disk, and in the
-   * audit once the store is back. Rejects only where neither can be written.
+   * Writes a row for work that must go on although the store is away, such as a drain: then the row is in the emergency log on disk, and
+   * in the audit once the store is back. Rejects only where neither can be written.
    */
   auditAlways?(row: Omit<AuditRow, 'id'>): Promise<'stored' | 'logged'>
   auditRows(filter: { limit?: number; cursor?: string }): Promise<Page<AuditRow>>

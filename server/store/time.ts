@@ -1,6 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 
-/** Epoch milliseconds of an ISO 8601 time. Throws `ERR_INVALID` for what is none. */
+/** Epoch milliseconds of an ISO 8601 time. Throws `ERR_INVALID` where it is not one. */
 export const epochMs = (time: string): number => {
   const value = Date.parse(time)
   if (Number.isNaN(value)) {

@@ -7,7 +7,7 @@ const rowsPerStatement = 1_000
 
 /** Inserts or replaces by host, in one transaction. */
 export const saveTunnels = async (connection: Connection, tunnels: readonly Tunnel[]): Promise<void> => {
-  // One statement may not touch a row twice; the last word about a host counts.
+  // One statement may not touch a row twice; the last row of a host counts.
   const rows = [...new Map(tunnels.map((tunnel) => [tunnel.hostId, tunnel])).values()]
   if (rows.length === 0) return
   await connection.transaction(async (run) => {
@@ -28,7 +28,7 @@ export const saveTunnels = async (connection: Connection, tunnels: readonly Tunn
   })
 }
 
-/** Removes hosts that nobody needs to know of any more. */
+/** Removes hosts that no longer matter. */
 export const forgetTunnels = async (connection: Connection, hostIds: readonly string[]): Promise<void> => {
   if (hostIds.length === 0) return
   await connection.transaction(async (run) => {

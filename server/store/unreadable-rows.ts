@@ -1,8 +1,8 @@
 import type { Log } from '../observe/log.ts'
 
 /**
- * Rows whose JSON cannot be read, for example because somebody edited them or the disk damaged them. Each costs itself: it is left out of
- * lists, said once in the log, and counted for everybody to see; it is never deleted.
+ * Rows whose JSON cannot be read, for example because somebody edited them or the disk damaged them. Only that row is lost: it is left
+ * out of lists, logged once, and counted where everybody can see it; it is never deleted.
  */
 export class UnreadableRows {
   readonly #log: Log
@@ -23,7 +23,7 @@ export class UnreadableRows {
       return read()
     } catch (error) {
       const name = `${table} ${id}`
-      // A thousand are a damaged table; their names say no more.
+      // A thousand of them are a damaged table; their names would add nothing.
       if (!this.#seen.has(name) && this.#seen.size < 1_000) {
         this.#seen.add(name)
         this.#log.error({ err: error, table, id }, 'a row of the database cannot be read; it is left out')

@@ -18,8 +18,8 @@ describe('the options of a maintenance window', () => {
     expect(durationOf(text)).toBe(minutes * MINUTE)
   })
 
-  it.each(['', 'h', '2', '2 weeks', '-1h', '0m', '2hours', 'in 2h'])('"%s" is no duration', (text) => {
-    expect(() => durationOf(text)).toThrow('is no duration')
+  it.each(['', 'h', '2', '2 weeks', '-1h', '0m', '2hours', 'in 2h'])('"%s" is not a duration', (text) => {
+    expect(() => durationOf(text)).toThrow('is not a duration')
   })
 
   it('begin now, or when they say, and end after a duration or at a time', () => {

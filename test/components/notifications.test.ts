@@ -23,11 +23,11 @@ const channel = (more: Partial<NotificationChannel> = {}): NotificationChannel =
 
 describe('what a channel is told of, in words', () => {
   it.each<[Partial<NotificationChannel>, string]>([
-    [{}, 'Told of all incidents in every region.'],
-    [{ min: 'warning', regions: ['fra', 'iad'] }, 'Told of warnings and critical incidents in fra and iad.'],
+    [{}, 'Gets all incidents in every region.'],
+    [{ min: 'warning', regions: ['fra', 'iad'] }, 'Gets warnings and critical incidents in fra and iad.'],
     [
       { min: 'critical', signals: ['push.*', 'node.down'] },
-      'Told of critical incidents in every region, with push.* and node.down.',
+      'Gets critical incidents in every region, with push.* and node.down.',
     ],
   ])('%j', (more, words) => {
     expect(routeWords(channel(more))).toBe(words)

@@ -3,7 +3,7 @@ import { route, V1 } from './route.ts'
 
 const tag = 'System'
 
-/** The configuration: what is in force, and what a file would be worth. */
+/** The configuration: what is in force, and what is wrong with a file before it is used. */
 export const configRoutes = {
   getConfig: route({
     method: 'GET',

@@ -14,7 +14,7 @@ export const demoRoutes = {
     path: `${V1}/demo`,
     tag,
     role: 'operator',
-    summary: "How to join the demo fleet with a host of one's own",
+    summary: 'How to join the demo fleet with your own host',
     answer: demoInfoSchema,
     errors: ['ERR_NOT_FOUND'],
   }),

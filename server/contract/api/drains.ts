@@ -76,7 +76,7 @@ export const drainRoutes = {
     answer: drainSchema,
   }),
   pauseDrain: action('pause', 'Stops a running drain where it is'),
-  continueDrain: action('continue', 'Lets a paused drain go on'),
+  continueDrain: action('continue', 'Lets a paused drain continue'),
   abortDrain: action('abort', 'Ends a drain early; `end` says whether the nodes serve again or are held'),
   resumeDrain: action('resume', 'Brings what is out of service back'),
 }

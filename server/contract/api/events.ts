@@ -12,7 +12,7 @@ export const eventRoutes = {
     role: 'viewer',
     summary: 'What happened, newest first',
     description:
-      'With `Accept: text/csv` a table for a spreadsheet, 1 000 rows by default; the cursor of the next page then stands in the header X-Next-Cursor. `type` takes patterns such as `tunnel.*`.',
+      'With `Accept: text/csv` a table for a spreadsheet, 1 000 rows by default; the cursor of the next page is then in the header X-Next-Cursor. `type` takes patterns such as `tunnel.*`.',
     query: z
       .object({
         ...pageParameters,
@@ -21,7 +21,7 @@ export const eventRoutes = {
         region: listParameter.optional(),
         node: listParameter.optional(),
         type: listParameter.optional(),
-        q: z.string().max(200).describe('Text that stands in the event').optional(),
+        q: z.string().max(200).describe('Text to find in the event').optional(),
         order: z.enum(['asc', 'desc']).describe('Oldest or newest first; default `desc`').optional(),
       })
       .strict(),

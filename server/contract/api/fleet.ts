@@ -28,7 +28,7 @@ export const fleetRoutes = {
     path: `${V1}/overview`,
     tag,
     role: 'viewer',
-    summary: 'Everything at a glance: is everything all right, and what is not',
+    summary: 'Everything at a glance: whether all is well, and what is not',
     answer: overviewSchema,
   }),
   getHeartbeats: route({
@@ -36,7 +36,7 @@ export const fleetRoutes = {
     path: `${V1}/heartbeats`,
     tag,
     role: 'viewer',
-    summary: 'Recent polls: one strip a region, or one a node of a region',
+    summary: 'Recent polls: one strip for each region, or for each node of one region',
     query: z.object({ region: idParameter.optional() }).strict(),
     answer: heartbeatsSchema,
     errors: ['ERR_NOT_FOUND'],
@@ -116,7 +116,7 @@ export const fleetRoutes = {
     path: `${V1}/tunnels`,
     tag,
     role: 'viewer',
-    summary: 'Every host that is known, registered or lost; a registered one names where it is now',
+    summary: 'Every known host, registered or lost; a registered one says where it is now',
     query: z
       .object({
         ...pageParameters,
@@ -147,7 +147,7 @@ export const fleetRoutes = {
     role: 'viewer',
     summary: 'Open connections of a node, or of the whole fleet',
     description:
-      'Asked of the nodes themselves. There are no further pages: `total` says how many there are. Of the whole fleet, nodes that gave no answer in time are named in `unknown`.',
+      'The nodes themselves are asked. There are no further pages: `total` says how many connections there are. For the whole fleet, nodes that gave no answer in time are named in `unknown`.',
     query: z
       .object({ ...pageParameters, node: z.string().min(1).max(63).describe('Only of this node').optional() })
       .strict(),

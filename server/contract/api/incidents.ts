@@ -21,7 +21,7 @@ const action = (verb: string, summary: string) =>
     errors: ['ERR_CONFLICT'],
   })
 
-/** Incidents, their timelines, and what operators write onto them. */
+/** Incidents, their timelines, and what operators add to them. */
 export const incidentRoutes = {
   listIncidents: route({
     method: 'GET',
@@ -67,10 +67,10 @@ export const incidentRoutes = {
         ...pageParameters,
         kind: listParameter.optional(),
         node: listParameter.optional(),
-        q: z.string().max(200).describe('Text that stands in the row').optional(),
+        q: z.string().max(200).describe('Text to find in the row').optional(),
         members: z
           .enum(['yes', 'no'], 'must be yes or no')
-          .describe('`yes`: each folded row carries the rows that it stands for')
+          .describe('`yes`: each folded row carries the rows that were folded into it')
           .optional(),
       })
       .strict(),
@@ -82,7 +82,7 @@ export const incidentRoutes = {
     path: `${V1}/incidents/:id/export`,
     tag,
     role: 'viewer',
-    summary: 'The whole record: a post-mortem to go on writing, or JSON',
+    summary: 'The whole record: a post-mortem to continue, or JSON',
     params: withId,
     query: z
       .object({
@@ -90,18 +90,18 @@ export const incidentRoutes = {
       })
       .strict(),
     answer: incidentRecordSchema,
-    also: { 'text/markdown': 'A post-mortem to go on writing (`format=md`)' },
+    also: { 'text/markdown': 'A post-mortem to continue (`format=md`)' },
     errors: ['ERR_TOO_SLOW'],
   }),
-  acknowledgeIncident: action('acknowledge', 'Says that somebody is at it'),
-  mitigateIncident: action('mitigate', 'Says that it no longer hurts'),
+  acknowledgeIncident: action('acknowledge', 'Says that somebody is working on it'),
+  mitigateIncident: action('mitigate', 'Says that its effects are over'),
   resolveIncident: action('resolve', 'Ends it'),
   addNote: route({
     method: 'POST',
     path: `${V1}/incidents/:id/notes`,
     tag,
     role: 'operator',
-    summary: 'Writes a note onto the timeline',
+    summary: 'Adds a note to the timeline',
     params: withId,
     body: noteSchema,
     answer: timelineItemSchema,
@@ -112,7 +112,7 @@ export const incidentRoutes = {
     path: `${V1}/incidents/:id`,
     tag,
     role: 'operator',
-    summary: 'Changes its title, severity or beginning',
+    summary: 'Changes its title, severity or start',
     params: withId,
     body: incidentPatchSchema,
     answer: incidentSchema,

@@ -6,7 +6,7 @@ import { route, V1, withId } from './route.ts'
 
 const tag = 'Maintenance'
 
-/** Times in which what happens was announced: it opens no incident. */
+/** Announced maintenance: what it covers opens no incident. */
 export const maintenanceRoutes = {
   listMaintenance: route({
     method: 'GET',
@@ -34,7 +34,7 @@ export const maintenanceRoutes = {
     role: 'operator',
     summary: 'Announces maintenance',
     description:
-      'Of regions, nodes, or without either of the whole fleet. While it is active, what is covered opens no incident; an incident that is open already stays open and notifies nobody. Windows may overlap.',
+      'It covers regions, nodes or, without either, the whole fleet. While it is active, what is covered opens no incident; an incident that is open already stays open and notifies nobody. Windows may overlap.',
     body: maintenanceCreateSchema,
     answer: maintenanceWindowSchema,
     status: 201,

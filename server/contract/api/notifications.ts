@@ -10,7 +10,7 @@ import { route, V1 } from './route.ts'
 
 const tag = 'Notifications'
 
-/** What was told to people, and whether it arrived. */
+/** What was sent to people, and whether it arrived. */
 export const notificationRoutes = {
   listNotifications: route({
     method: 'GET',
@@ -33,7 +33,7 @@ export const notificationRoutes = {
     path: `${V1}/notifications/channels`,
     tag,
     role: 'admin',
-    summary: 'The channels in force, what they are told of, and how they do',
+    summary: 'The channels in force, what is sent to each, and how its deliveries go',
     query: pageQuery,
     answer: notificationChannelPageSchema,
   }),
@@ -42,8 +42,8 @@ export const notificationRoutes = {
     path: `${V1}/notifications/test`,
     tag,
     role: 'admin',
-    summary: 'Sends a test by a channel now, and answers what the receiver said',
-    description: 'Tried once. Whether it arrived is said by `state` of the answer: `sent` or `failed`.',
+    summary: 'Sends a test through a channel now, and returns what the receiver answered',
+    description: 'Tried once. `state` of the answer says whether it arrived: `sent` or `failed`.',
     body: z
       .object({ channel: z.string().min(1).max(63).describe('Name of the channel in the configuration') })
       .strict()

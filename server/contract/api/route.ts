@@ -8,7 +8,7 @@ export type Status = 200 | 201 | 202 | 204
 /** What is the same in every route, whatever its types. */
 interface RouteText {
   method: Method
-  /** From the root, `:name` standing for one segment. */
+  /** From the root, `:name` matches one segment. */
   path: string
   /** Heading under which it is listed. */
   tag: string
@@ -90,6 +90,6 @@ export const route = <
 /** Where the API of this version begins. */
 export const V1 = '/api/v1'
 
-/** An id in a path. What no object could be called is not found, like every id that nobody knows. */
+/** An id in a path. One that no object could have is not found, like any unknown id. */
 export const idParam = z.string().min(1).max(200).describe('Its id, as lists have it')
 export const withId = z.object({ id: idParam })

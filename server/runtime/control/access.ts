@@ -7,7 +7,7 @@ import { sameSecret } from '../../wire/same-secret.ts'
 
 const MIN_TOKEN_LENGTH = 16
 
-/** Throws `ERR_ORIGIN` for what a browser's page sent: nothing but servers and command lines speak to a node. */
+/** Throws `ERR_ORIGIN` for requests from a web page: only servers and command lines call a node. */
 export const refuseOrigin = (request: IncomingMessage): void => {
   if (request.headers.origin === undefined) return
   throw new AppError('ERR_ORIGIN', 'The control listener answers no web pages: the request carries an Origin')
@@ -56,7 +56,7 @@ export const ensureControlToken = async (
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     const handle = await open(path, 'w', 0o600)
     try {
-      await handle.chmod(0o600) // The mode above counts for a new file only.
+      await handle.chmod(0o600) // The mode above applies only to a new file.
       await handle.writeFile(`${fresh}\n`)
       await handle.sync()
     } finally {

@@ -10,7 +10,7 @@ export const MAX_BODY_BYTES = 1024 * 1024
 /** One request as a handler sees it. */
 export interface Call {
   readonly query: URLSearchParams
-  /** What stands for `:name` in the call's path, decoded. */
+  /** The values of `:name` in the call's path, decoded. */
   readonly params: Record<string, string>
   /** The body, checked. Rejects with `ERR_INVALID`, `ERR_MEDIA_TYPE`, `ERR_TOO_LARGE`. */
   body<T>(schema: z.ZodType<T>): Promise<T>

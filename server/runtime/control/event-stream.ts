@@ -31,7 +31,7 @@ export interface EventStreamOptions {
 export class EventStream {
   readonly #options: EventStreamOptions
   #position: number
-  /** Since when the reader has left bytes waiting, on the monotonic clock; null while it takes them. */
+  /** When the reader began to leave bytes waiting, on the monotonic clock; null while it takes them. */
   #waitingSinceMs: number | null = null
   #missed = 0
 
@@ -52,7 +52,7 @@ export class EventStream {
     })
   }
 
-  /** Says where the node's log stands, what is missing, and then everything from the cursor on. */
+  /** Sends the position of the node's log, what is missing, and then everything from the cursor on. */
   start(node: string): void {
     const { socket, events, cursor } = this.#options
     const { epoch, seq, oldest } = events

@@ -11,7 +11,7 @@ import { EventStream } from './event-stream.ts'
 const MAX_STREAMS = 64
 const MAX_PAYLOAD_BYTES = 64 * 1024
 
-/** Everybody who reads a node's events live, over WebSocket. */
+/** All readers of a node's live events, over WebSocket. */
 export class EventStreams {
   readonly #node: string
   readonly #events: EventLog

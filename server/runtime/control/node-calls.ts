@@ -10,7 +10,7 @@ export type MetricsPage = () => Promise<{ type: string; content: string }>
 
 const noBodySchema = z.object({ reason: z.string().max(500).optional() }).strict()
 
-/** What every node answers of itself. */
+/** What every node answers about itself. */
 export const nodeCalls = (node: TidegateNode, metrics: MetricsPage): ControlCall[] => [
   { method: 'GET', path: '/health', open: true, handle: () => ({ status: 200, body: node.health() }) },
   {

@@ -6,9 +6,9 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /** One documented call of a node. */
 export interface ControlCall {
   method: Method
-  /** Segments; `:name` stands for any one segment. */
+  /** Segments; `:name` matches any one segment. */
   path: string
-  /** Answered without the control token: health and metrics alone. */
+  /** Answered without the control token: only health and metrics. */
   open?: boolean
   handle(call: Call): Answer | Promise<Answer>
 }
@@ -18,7 +18,7 @@ export interface Matched {
   params: Record<string, string>
 }
 
-/** Which call answers a method and a path. Of two that match the earlier one does, so literal paths stand before parameters. */
+/** Which call answers a method and a path. Of two that match, the earlier one does, so literal paths come before parameters. */
 export class Router {
   readonly #table: readonly { call: ControlCall; pattern: readonly string[] }[]
 

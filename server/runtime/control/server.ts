@@ -23,7 +23,7 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 20_000
 const KEEP_ALIVE_MS = 30_000
 const MAX_HEADER_BYTES = 16_384
-/** Answers that are being written at the end have a moment; streams end themselves within it. */
+/** How long answers that are being written at the end may take; streams end themselves within it. */
 const LAST_BYTES_MS = 1_000
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -182,7 +182,7 @@ export class ControlServer {
       const allowed = (body as { error: { facts: { allowed?: string[] } } }).error.facts.allowed ?? []
       response.setHeader('Allow', allowed.join(', '))
     }
-    // An unread body would be taken for the next request's head.
+    // An unread body would be mistaken for the next request's head.
     if (!request.complete) response.setHeader('Connection', 'close')
     if (text !== undefined) {
       response.setHeader('Content-Type', text.type)

@@ -16,7 +16,7 @@ export const tunnelCalls = (node: TidegateNode): ControlCall[] => {
       path: '/tunnels',
       handle: async () => {
         const items = relay().tunnels()
-        // The directory is another thread's; that it does not answer must not hide the tunnels that are here.
+        // The directory is in another thread; even if it does not answer, the tunnels that are here are listed.
         const directory = await node.parts.owners?.().catch(() => undefined)
         return { status: 200, body: { items, ...(directory === undefined ? {} : { directory }) } }
       },

@@ -21,8 +21,8 @@ export interface LostHolding extends Holding {
 }
 
 /**
- * Which relay owns which host. Every registration takes a higher number, its `fence`; whoever holds a lower one has lost the host.
- * Every call may reject (unreachable, or no answer in time); a relay then serves its own hosts all the same.
+ * Which relay owns which host. Every registration takes a higher number, its `fence`; a relay with a lower one has lost the host. Every
+ * call may reject (unreachable, or no answer in time); a relay still serves its own hosts then.
  */
 export interface Directory {
   readonly backend: 'memory' | 'shared'
@@ -36,9 +36,9 @@ export interface Directory {
    * Keeps entries from expiring, after their pongs. `missing`: no entry any more (register again); `lost`: a higher fence exists.
    */
   refresh(holdings: readonly Holding[]): Promise<{ missing: string[]; lost: LostHolding[] }>
-  /** Compare-and-delete: true where this very registration was removed. */
+  /** Compare-and-delete: true where exactly this registration was removed. */
   unregister(hostId: string, fence: number): Promise<boolean>
-  /** Compare-and-delete of many in one call; answers how many were removed. */
+  /** Compare-and-delete of many in one call; returns how many were removed. */
   removeMany(holdings: readonly Holding[]): Promise<number>
   /** Removes every entry of a node: what it left behind in an earlier life. */
   clearNode(node: string): Promise<number>
@@ -50,7 +50,7 @@ export interface Directory {
   reachable(): boolean
   /** Entries as last known. */
   entries(): number
-  /** Called when a registration is superseded. Answers the function that ends the subscription. */
+  /** Called when a registration is superseded. Returns the function that ends the subscription. */
   onLost(listener: (lost: LostHolding) => void): () => void
   /** Ends timers and subscriptions; entries are not removed. */
   close(): void

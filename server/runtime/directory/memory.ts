@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Directory, DirectoryEntry, Holding, LostHolding } from './directory.ts'
 
-/** How long it is remembered who owned a host whose entry is gone. */
+/** How long the former owner of a host is remembered after its entry is gone. */
 const FORMER_OWNER_MS = 60_000
-/** Former owners that are remembered; the oldest are forgotten first. */
+/** How many former owners are remembered; the oldest are forgotten first. */
 const MAX_FORMER_OWNERS = 100_000
 
 export interface MemoryDirectoryOptions {
@@ -18,7 +18,7 @@ interface StoredEntry extends DirectoryEntry {
   refreshedAt: number
 }
 
-/** Who owned hosts whose entries are gone, in the order in which they went. */
+/** Former owners of hosts whose entries are gone, in the order in which those went. */
 class FormerOwners {
   readonly #now: () => number
   readonly #owners = new Map<string, { node: string; at: number }>()
@@ -50,7 +50,10 @@ class FormerOwners {
   }
 }
 
-/** The directory of one process: for one node alone, and the truth behind a shared one. A plain object: callers wrap single verbs of it. */
+/**
+ * The directory of one process: for one node alone, and the source of truth behind a shared one. A plain object, because callers wrap
+ * single verbs of it.
+ */
 export const createMemoryDirectory = (options: MemoryDirectoryOptions = {}): Directory => {
   const ttlMs = options.ttlMs ?? 90_000
   const now = options.now ?? (() => performance.now())

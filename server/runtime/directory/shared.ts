@@ -48,7 +48,7 @@ export class DirectoryServer {
     port.on('message', this.#onMessage)
     port.on('close', this.#onClose)
     port.start()
-    // The directory alone does not keep the process alive.
+    // The directory must not keep the process alive by itself.
     port.unref()
   }
 
@@ -108,7 +108,7 @@ export class DirectoryServer {
     }
   }
 
-  /** Answers whether it was this port's. A worker may have replaced its own registration: the fence says which one is meant. */
+  /** Returns whether it belonged to this port. A worker may have replaced its own registration: the fence says which one is meant. */
   #letGo(hostId: string, fence: number): boolean {
     return this.#held.get(hostId) === fence && this.#held.delete(hostId)
   }

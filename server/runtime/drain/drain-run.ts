@@ -52,8 +52,8 @@ export type RunOutcome = 'completed' | 'stopped' | 'deadline_resume'
 type Ended = 'done' | 'late' | 'stopped'
 
 /**
- * One walk through the phases. The same walk serves a signal and an operator; only its order differs. A run that was stopped
- * can be continued by a new run from the phase that it had reached.
+ * One pass through the phases, the same for a signal and an operator; only the order differs. A run that was stopped can be continued by
+ * a new run from the phase that it had reached.
  */
 export class DrainRun {
   readonly order: DrainOrder
@@ -86,12 +86,12 @@ export class DrainRun {
     this.#previous = this.records.at(-1)?.phase ?? null
   }
 
-  /** Ends the run at the next instant at which it waits. What it has done stays done. */
+  /** Ends the run at its next wait. What it has done stays done. */
   stop(): void {
     this.#stop.abort()
   }
 
-  /** Walks from `from` to the last phase of the order. Never rejects: what a part fails at becomes a warning. */
+  /** Walks from `from` to the last phase of the order. Never rejects: the failures of parts become warnings. */
   async run(from: DrainPhase = this.phase): Promise<RunOutcome> {
     const last: DrainPhase = this.order.mode === 'exit' ? 'cleanup' : 'tunnels'
     for (const phase of DRAIN_PHASES.slice(DRAIN_PHASES.indexOf(from), DRAIN_PHASES.indexOf(last) + 1)) {
@@ -125,7 +125,7 @@ export class DrainRun {
     this.#hooks.onPhase(phase)
   }
 
-  /** A phase that a second run repeats (a signal took over) is one record with the time of both. */
+  /** A phase that a second run repeats (a signal took over) is one record with the time of both runs. */
   #leave(phase: DrainPhase, budgetMs: number | null): void {
     const actualMs = Math.round(performance.now() - this.#enteredAt)
     const known = this.records.find((record) => record.phase === phase)
@@ -170,7 +170,7 @@ export class DrainRun {
     if (ended !== 'late') return ended === 'stopped' ? 'stopped' : 'completed'
 
     const { connections, requests } = outstandingOf(serving)
-    // Hosts that are still on their way are phase 3's.
+    // Hosts that are still on their way are left to phase 3.
     if (connections + requests === 0) return 'completed'
     this.#exceeded('connections', budgetMs, connections + requests)
     if (this.#cuts) {
@@ -192,12 +192,12 @@ export class DrainRun {
     return this.#stop.signal.aborted ? 'stopped' : 'completed'
   }
 
-  /** At a deadline, what is left is cut; else it is waited for. */
+  /** At a deadline what is left is cut; otherwise the run waits for it. */
   get #cuts(): boolean {
     return this.order.source === 'signal' || this.order.onDeadline === 'force'
   }
 
-  /** The pace of an operator is a promise to the receiving regions; a signal has a clock behind it that kills. */
+  /** The pace of an operator is a promise to the receiving regions; after a signal a clock is running that ends with a kill. */
   get #pace(): number | undefined {
     return this.order.source === 'operator' ? this.order.tunnelsPerSecond : undefined
   }
@@ -206,7 +206,7 @@ export class DrainRun {
   async #moveAndFinish(signal: AbortSignal): Promise<void> {
     const { serving, relay } = this.#parts
     await relay?.moveTunnels({ tunnelsPerSecond: this.#pace, signal })
-    // After it: what visitors opened meanwhile on tunnels that are over is waited for too.
+    // Afterwards it also waits for what visitors opened meanwhile on tunnels that are over.
     await Promise.all(serving.map((part) => part.whenIdle(signal)))
   }
 
@@ -230,7 +230,7 @@ export class DrainRun {
     const before = this.#parts.relay?.stats().tunnels.current ?? 0
     const work = (signal: AbortSignal) =>
       Promise.all([relay?.drainTunnels({ tunnelsPerSecond: this.#pace, signal }), push?.flush(signal)])
-    // 0 skips the wait: whoever is left is closed at once.
+    // 0 skips the wait: tunnels that are left are closed at once.
     const ended = budgetMs === 0 ? 'late' : await this.#within(budgetMs, work)
     if (ended === 'stopped') return 'stopped'
     const { tunnels, pushes } = remainingOf(this.#parts)
@@ -246,7 +246,7 @@ export class DrainRun {
         )
     }
     if (relay === undefined) return 'completed'
-    // The budget is over: whoever has not left goes now, with the code that sends it elsewhere at once.
+    // The budget is over: tunnels that are left are closed now, with the code that sends hosts elsewhere at once.
     if (tunnels > 0) await this.#bounded('close the last tunnels', relay.endTunnels())
     await this.#bounded('unbind the relay', relay.unbind())
     return await this.#lastRequests(relay, untilMs - performance.now(), budgetMs)
@@ -274,7 +274,7 @@ export class DrainRun {
         if (this.#stop.signal.aborted) return 'stopped'
       }
     }
-    // Nothing runs on them any more; those whose hosts have moved only wait for the end of their notice.
+    // Nothing runs on them any more; tunnels whose hosts have moved only wait for the end of their notice.
     await this.#bounded('close the last tunnels', relay.endTunnels())
     return 'completed'
   }

@@ -34,8 +34,8 @@ const readIntent = async (path: string, log: Log): Promise<NodeIntent> => {
   try {
     return intentSchema.parse(JSON.parse(text))
   } catch (error) {
-    // The file is only ever renamed into place whole, so this is somebody's edit. Serving, said aloud, is the safe reading: a
-    // node must never be out of service silently.
+    // The file is only ever renamed into place whole, so this is somebody's edit. To serve, and to say so, is the safe reading: a node
+    // must never be out of service silently.
     log.warn({ err: error, path }, 'the drain wish is not readable and is ignored: this node will serve')
     return {}
   }

@@ -11,7 +11,7 @@ import { type DrainOrder, DrainRun, type PhaseBudgets, type RunHooks, type RunOu
 import type { IntentFile } from './intent.ts'
 import { type DrainParts, remainingOf } from './parts.ts'
 
-/** What the node lends its drain. */
+/** What the drain needs from its node. */
 export interface DrainHost {
   readonly context: PartContext
   readonly budget: DrainBudget
@@ -34,8 +34,8 @@ interface Held {
 }
 
 /**
- * The one drain of a node: who ordered it, where it stands, and who may take over. Verbs that change something run one after
- * the other; a signal overrides everything.
+ * The one drain of a node: who ordered it, how far it has got, and who may take over. Verbs that change something run one after the
+ * other; a signal overrides everything.
  */
 export class NodeDrain {
   readonly #host: DrainHost
@@ -46,7 +46,7 @@ export class NodeDrain {
   #signalled: Promise<void> | null = null
   #exiting = false
   readonly #turn = new Turn()
-  /** Cut at parts that do not count what a drain costs by themselves, since the start. */
+  /** What was cut since the start at parts that do not count the cost of a drain themselves. */
   #cut = 0
   readonly #hooks: RunHooks = {
     onPhase: (phase) => this.#onPhase(phase),
@@ -59,7 +59,7 @@ export class NodeDrain {
     this.#host = host
   }
 
-  /** True from the moment at which the process is bound to end. */
+  /** True once the process is certain to end. */
   get ending(): boolean {
     return this.#exiting || this.#signalled !== null
   }
@@ -149,7 +149,7 @@ export class NodeDrain {
     })
   }
 
-  /** Resolves when the drain that runs now has ended, whatever became of it. At once when none runs. */
+  /** Resolves when the drain that runs now has ended, whatever its outcome; at once when none runs. */
   async settled(): Promise<void> {
     await this.#running
     await this.#turn
@@ -283,7 +283,7 @@ export class NodeDrain {
     if (mode === 'hold') this.#host.setState('drained', reason)
     if (mode === 'exit' && source === 'operator') {
       this.#exiting = true
-      // Done as wished: whoever starts this node again wants it to serve.
+      // Done as ordered: a node that is started again after that is meant to serve.
       await this.#host.intent.write({}).catch((error: unknown) => {
         run.warnings.push('the drain wish could not be cleared; the node will start drained')
         log.error({ err: error }, 'the drain wish could not be cleared')
@@ -309,7 +309,7 @@ export class NodeDrain {
           await this.#restore(reason)
           this.#aborted(run, reason)
         } catch (error) {
-          // It cannot serve, so it must not stand half-way either: the drain goes on and waits for what is left.
+          // It cannot serve, so it must not stay half-way either: the drain goes on and waits for what is left.
           this.#host.context.log.error(
             { err: error },
             'the node could not resume at the deadline; its drain goes on',

@@ -26,11 +26,11 @@ export interface EmbeddedTarget {
   embedded: true
 }
 
-/** The discard port: where nothing answers, a poll is refused at once and says so. */
+/** The discard port, where nothing answers: a poll is refused at once and says so. */
 const NOWHERE = 'http://127.0.0.1:9'
 
 interface Place {
-  /** What it runs with. */
+  /** The configuration that it runs with. */
   readonly config: NodeConfig
   readonly kept: KeptNode
 }
@@ -65,7 +65,7 @@ export class EmbeddedFleet {
     return [...this.#places.values()].map(targetOf)
   }
 
-  /** The same after `setNodes` with these. */
+  /** Every node as it would be after `setNodes` with these. */
   nodesAfter(configs: readonly NodeConfig[]): EmbeddedTarget[] {
     return configs.map((config) => targetOf(this.#places.get(config.id) ?? { config, kept: null }))
   }
@@ -115,7 +115,7 @@ export class EmbeddedFleet {
     return [...this.#places.values(), ...this.#leaving.values()].map(({ kept }) => kept)
   }
 
-  /** One that came back while its former self still drains waits for the end of that one: both have the same ports and files. */
+  /** A node that came back while its former self still drains waits for that to end: both have the same ports and files. */
   async #begin(kept: KeptNode): Promise<void> {
     await this.#leaving.get(kept.id)?.ended
     if (!this.#isStopping && this.#places.get(kept.id)?.kept === kept) await kept.keep()

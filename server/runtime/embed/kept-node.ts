@@ -14,11 +14,11 @@ export interface KeptNodeOptions {
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 10_000
-/** A node that ran this long has recovered: its next crash begins the backoff anew. */
+/** A node that ran this long has recovered: its next crash starts the backoff from the beginning. */
 const STEADY_MS = 60_000
 
 /**
- * One node of this process that is kept running: one that crashes, or cannot start (a port in use), is said in one sentence and
+ * One node of this process that is kept running: one that crashes, or cannot start (a port in use), is reported in one sentence and
  * started again after a growing pause, until it is not wanted any more.
  */
 export class KeptNode {
@@ -36,7 +36,7 @@ export class KeptNode {
     this.#options = options
   }
 
-  /** Null while it does not run. */
+  /** Null while it is not running. */
   get node(): EmbeddedNode | null {
     return this.#node
   }
@@ -66,7 +66,7 @@ export class KeptNode {
     }
   }
 
-  /** Through its phases, then no more. It is not started again. */
+  /** Drains it through its phases. It is not started again. */
   async drainForSignal(): Promise<void> {
     await this.#let()
     await this.#node?.drainForSignal()
@@ -84,7 +84,7 @@ export class KeptNode {
     await this.#node?.terminate()
   }
 
-  /** None is half-way when this resolves: it would come up behind the back of whoever stops it. */
+  /** No start is half-way when this resolves: the node would otherwise come up after it was stopped. */
   async #let(): Promise<void> {
     this.#isWanted = false
     if (this.#again !== null) clearTimeout(this.#again)

@@ -4,7 +4,7 @@ import type { ErrorCode, ErrorFacts } from '../../contract/errors.ts'
 import type { Listener } from '../../contract/health.ts'
 import type { NodeConfig } from '../../contract/node-config.ts'
 
-/** What a node's worker thread is born with. */
+/** What a node's worker thread starts with. */
 export interface WorkerStart {
   config: NodeConfig
   dataDir: string

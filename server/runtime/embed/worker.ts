@@ -28,11 +28,11 @@ const run = async (): Promise<void> => {
       log.error({ err: error }, 'the node could not end cleanly')
     }
     shared?.close()
-    // Ends this thread alone, whatever handle a part may have left.
+    // Ends only this thread, whatever handle a part may have left.
     process.exit(0)
   }
 
-  // Before the start, so that a signal that arrives meanwhile finds somebody.
+  // Before the start, so that a signal that arrives meanwhile is handled.
   port.on('message', (message: ToWorker) => {
     if (message.type === 'drain') void finish(() => node.drainForSignal(message.signal))
     else void finish(() => node.close())

@@ -9,7 +9,7 @@ import {
 } from '../../contract/events.ts'
 import type { Log } from '../../observe/log.ts'
 
-/** Events that a node keeps for those who resume (design: the last 10 000). */
+/** How many events a node keeps for readers who resume. */
 export const EVENT_RING_SIZE = 10_000
 
 /** Entries of its lists that an event keeps when it would be too large otherwise. */
@@ -24,7 +24,7 @@ export interface EventSlice {
   oldest: number
 }
 
-/** The facts of one node, in order. Nothing here throws: an emitter must never fail because of what listens. */
+/** The facts of one node, in order. Nothing here throws: an emitter must never fail because of its listeners. */
 export interface EventLog {
   /** One run of the node; a new one after every restart, so that `seq` may start again. */
   readonly epoch: string
@@ -37,7 +37,7 @@ export interface EventLog {
   emit<T extends EventType>(type: T, data: EventData<T>): void
   /** Events with a seq above `after`, oldest first, at most `limit`. */
   read(after: number, limit: number): EventSlice
-  /** Calls `listener` for every event from now on; the answer ends it. */
+  /** Calls `listener` for every event from now on, until the returned function is called. */
   subscribe(listener: EventListener): () => void
 }
 
@@ -54,7 +54,7 @@ const cut = (value: unknown, entries: number = MAX_EVENT_ENTRIES): unknown => {
   )
 }
 
-/** Only what holds a list or counts can be too large; all others are bounded by their fields. */
+/** Only events with a list or counts can be too large; all others are bounded by their fields. */
 const isTooLarge = (data: Record<string, unknown>): boolean =>
   Object.values(data).some((entry) => typeof entry === 'object' && entry !== null) &&
   Buffer.byteLength(JSON.stringify(data)) > MAX_EVENT_BYTES

@@ -1,4 +1,4 @@
-/** As often as a path may be decoded on its way to whoever reads it. */
+/** How often a path may be decoded on its way to its reader. */
 const MAX_DECODINGS = 3
 
 /**

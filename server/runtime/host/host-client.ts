@@ -18,7 +18,7 @@ export type HostEvent =
       node: string | null
       region: string | null
       fence: number | null
-      /** Milliseconds without any tunnel before this one; 0 when the old one still stood; null on the first. */
+      /** Milliseconds without any tunnel before this one; 0 when the old one was still up; null on the first. */
       gapMs: number | null
       previousNode: string | null
       previousCloseCode: number | null
@@ -52,14 +52,14 @@ export interface HostClient {
   node(): string | null
   /**
    * Takes no new work: the relay learns of it, requests in flight finish within `budgetMs`, WebSockets are then closed with 1001, and the
-   * tunnel with 1000. The client does not come back from it. Safe to call twice.
+   * tunnel with 1000. The client stays stopped. Safe to call twice.
    */
   drain(options?: { budgetMs?: number }): Promise<void>
-  /** Closes the tunnel with 1000, now; the client does not come back from it. */
+  /** Closes the tunnel with 1000, now; the client stays stopped. */
   close(): Promise<void>
 }
 
-/** What requests in flight get when the host stops, where nothing else is said: the same as a node's. */
+/** How long requests in flight get when the host stops, unless set: as long as at a node. */
 const DRAIN_BUDGET_MS = 45_000
 /** How long the relay may take to read that the host is stopping. */
 const LEAVE_WAIT_MS = 2_000
@@ -72,13 +72,13 @@ const targetOf = (to: string): URL => {
   throw new AppError('ERR_INVALID', `"${to}" is not a target; for example http://localhost:8080`, { to })
 }
 
-/** The client's own part of the way back: which relay, when, and what is known of the tunnel before. */
+/** The client's state while it reconnects: which relay, when, and what is known of the tunnel before. */
 class Search {
   readonly choice: RelayChoice
   readonly backoff: Backoff
-  /** Attempts since a tunnel was registered last. */
+  /** Attempts since a tunnel was last registered. */
   attempt = 0
-  /** Monotonic, in ms; null while a tunnel stands, and before the first. */
+  /** Monotonic, in ms; null while a tunnel is up, and before the first. */
   lostAtMs: number | null = null
   previous: { node: string | null; code: number | null } | null = null
 
@@ -87,7 +87,7 @@ class Search {
     this.backoff = hostBackoff(timings, random)
   }
 
-  /** Begins anew, without the pauses of what failed before. */
+  /** Starts over, without the pauses of earlier failures. */
   restart(): void {
     this.choice.restart()
     this.backoff.reset()
@@ -176,7 +176,7 @@ class TunnelHost implements HostClient {
     else this.#state = this.#dialing ? 'connecting' : 'waiting'
   }
 
-  /** Arms the next attempt; an earlier one that is armed already stays. */
+  /** Schedules the next attempt; an earlier one that is already scheduled stays. */
   #armIn(ms: number): void {
     if (this.#over || this.#dialing) return
     const dueMs = this.#now() + ms
@@ -226,7 +226,7 @@ class TunnelHost implements HostClient {
     let gapMs: number | null = null
     if (old) gapMs = 0
     else if (search.lostAtMs !== null) gapMs = Math.round(this.#now() - search.lostAtMs)
-    // An announced drain is why the host moves, also where the new tunnel stands before the 4001 arrives.
+    // An announced drain is why the host moves, even if the new tunnel is up before the 4001 arrives.
     const previousCloseCode = old ? (old.draining ? CLOSE.drain : null) : (search.previous?.code ?? null)
     const previousNode = old ? (old.registered?.node ?? null) : (search.previous?.node ?? null)
     const { attempt } = search
@@ -235,7 +235,7 @@ class TunnelHost implements HostClient {
     if (old) {
       old.retiredAtMs = this.#now()
       this.#retiring.add(old)
-      // A relay that shares no directory with the new one learns it from nobody else.
+      // A relay that shares no directory with the new one can learn it only from the host.
       old.sendText({ type: 'moved', node })
     }
     const relay = link.relay
@@ -288,7 +288,7 @@ class TunnelHost implements HostClient {
       return
     }
     if (reaction === 'drain') choice.avoid(relay)
-    // While the tunnel that it is to leave still stands, the others are tried without long pauses, each once.
+    // While the tunnel that it is to leave is still up, the others are tried without long pauses, each once.
     if (this.#current?.draining && choice.fresh) this.#armSoon()
     else this.#armBackoff()
     this.#settleState()
@@ -315,7 +315,7 @@ class TunnelHost implements HostClient {
     if (reaction === 'drain') {
       search.choice.avoid(relay)
       search.backoff.reset()
-      // An announced drain has begun its search already, and that one goes on where it is.
+      // An announced drain has already begun its search, which goes on where it is.
       if (!link.draining) search.choice.restart()
       this.#armSoon()
     } else {
@@ -350,7 +350,7 @@ class TunnelHost implements HostClient {
       if (link.pending === 0 && idleMs >= this.#timings.retiredIdleMs)
         link.fail(CLOSE.normal, 'Its successor serves')
     }
-    // The net below all other rules: whatever went wrong, another attempt is armed.
+    // The safety net below all other rules: whatever went wrong, another attempt is scheduled.
     if (!this.#current && !this.#dialing && !this.#timer) this.#armBackoff()
   }
 

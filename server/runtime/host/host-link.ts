@@ -40,7 +40,7 @@ export interface HostLinkOptions {
   log: Log
   onRegistered(link: HostLink, registered: Registered): void
   onDrain(link: HostLink): void
-  /** Called once, whatever ended the link; nothing that the socket does later is heard. */
+  /** Called once, whatever ended the link; nothing that the socket does later matters. */
   onEnded(link: HostLink, code: number, reason: string): void
 }
 
@@ -49,7 +49,7 @@ export class HostLink {
   readonly relay: string
   registered: Registered | null = null
   registeredAtMs = 0
-  /** The relay has said that it drains. */
+  /** The relay has announced a drain. */
   draining = false
   /** When a successor registered, or something last ran here after that; this link only finishes what it has. */
   retiredAtMs: number | null = null
@@ -224,7 +224,8 @@ export class HostLink {
       return
     }
     if ((message as { type?: unknown } | null)?.type === 'drain') {
-      // Said again where an earlier drain was called off and another began; a relay that says it all the time is heard now and then.
+      // Sent again where an earlier drain was called off and another began; from a relay that sends it all the time it is taken only now
+      // and then.
       const agoMs = this.#options.now() - this.#toldToLeaveAtMs
       if (this.registered && agoMs >= MIN_BETWEEN_DRAINS_MS) {
         this.draining = true

@@ -9,7 +9,7 @@ import { TargetSocket } from './target-socket.ts'
 
 /** Requests from the relay at once; the relay's own ceiling is 1 000 a tunnel. */
 const MAX_STREAMS = 2_000
-/** Kept connections to the target that nobody uses at the moment. */
+/** Kept connections to the target that are not in use at the moment. */
 const MAX_FREE_SOCKETS = 64
 
 /** Serves what arrives on a tunnel's streams from one HTTP server. */
@@ -70,7 +70,7 @@ export class HostTarget {
   }
 }
 
-/** A path that would lead out of the base is nobody's: the target never sees it. */
+/** A path that would lead out of the base belongs to nobody: the target never sees it. */
 const refusePath = (stream: TunnelStream): void => {
   const text = Buffer.from('The path leads out of what this host serves\n')
   const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)]

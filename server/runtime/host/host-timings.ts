@@ -7,7 +7,7 @@ export interface HostTimings {
   /** Silence on a registered tunnel after which it counts as dead. */
   watchdogMs: number
   watchdogCheckMs: number
-  /** A socket that has begun to close and does not. */
+  /** How long a socket may take to close once it has begun to. */
   stuckClosingMs: number
   /** How long a relay that drains is avoided while another can be had. */
   avoidMs: number
@@ -15,7 +15,7 @@ export interface HostTimings {
   drainJitterMs: number
   backoffBaseMs: number
   backoffMaxMs: number
-  /** A tunnel held this long proves its relay good: the backoff begins anew after it. */
+  /** A tunnel held this long proves its relay good: the next backoff starts from the beginning. */
   stableMs: number
   /** A tunnel lost to another relay sooner than this is not fought for at once. */
   flappingMs: number

@@ -5,7 +5,7 @@ import type { HeaderList, RequestHead } from '../tunnel/frames.ts'
 import type { TunnelStream } from '../tunnel/tunnel-stream.ts'
 import type { TargetServer } from './target-server.ts'
 
-/** Dialling the target: it is on this machine or near it. */
+/** How long dialling the target may take: it is on this machine or near it. */
 const CONNECT_TIMEOUT_MS = 10_000
 /** Methods that may be sent again when a kept connection turns out to be closed (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
@@ -36,7 +36,7 @@ const uploadOf = (stream: TunnelStream): Upload => {
   }
 }
 
-/** Request headers as the target gets them: framing is made anew, because the connection is another one. */
+/** Request headers as the target gets them: framing is written again, because it is another connection. */
 const targetHeaders = (head: RequestHead, host: string, hasBody: boolean): HeaderList => {
   const headers = endToEndHeaders(head.headers)
   if (headerValue(headers, 'host') === undefined) headers.push('Host', host)
@@ -124,7 +124,7 @@ export class TargetRequest {
       if (!noBody) stream.end()
     })
     answer.on('close', () => {
-      // Cut short: the relay must not pass it off as a whole response.
+      // Cut short: the relay must not pass it off as a complete response.
       if (!answer.complete) stream.reset('target_failed', 'The target broke off its response')
     })
     answer.on('error', (error) => this.#server.log.debug({ err: error }, "the target's response failed"))
@@ -136,7 +136,7 @@ export class TargetRequest {
       if (!this.#complete) stream.reset('target_failed', 'The target broke off its response')
       return
     }
-    // A kept connection that the target closed at this very moment; nothing was answered, so asking again is safe.
+    // A kept connection that the target closed at this moment; nothing was answered, so asking again is safe.
     if (!this.#retried && out.reusedSocket && !this.#hasBody && IDEMPOTENT.has(this.#head.method)) {
       this.#retried = true
       this.send()

@@ -5,7 +5,7 @@ import type { Log } from '../../observe/log.ts'
 export interface TargetServer {
   readonly host: string
   readonly port: number
-  /** As it stands in `Host`, where the request brings none. */
+  /** The value of `Host` where the request brings none. */
   readonly authority: string
   /** A path before every request's; empty, or without a slash at its end. */
   readonly base: string

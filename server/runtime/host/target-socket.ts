@@ -27,7 +27,7 @@ export class TargetSocket {
     this.#ws = ws
     stream.handler = { reset: () => ws.terminate(), closed: () => ws.terminate() }
     ws.on('error', (error) => {
-      // Once it is open the bridge says what went wrong, with its own close code.
+      // Once it is open the bridge reports what went wrong, with its own close code.
       if (this.#opened || this.#failed || stream.over) return
       this.#failed = true
       server.log.debug({ err: error }, "the target's WebSocket failed")

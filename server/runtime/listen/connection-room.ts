@@ -3,12 +3,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /**
- * At most `ceiling` connections, of which those that say nothing never keep out one that does: beyond the ceiling the connection that
- * has been without a request for longest is ended. One that is being answered, or has become a WebSocket, stays; where all are, the
- * new one goes.
+ * At most `ceiling` connections. Silent ones never keep others out: beyond the ceiling the connection that has been without a request for
+ * longest is ended. One that is being answered, or has become a WebSocket, stays; where all are, the new one goes.
  */
 export const boundConnections = (server: Server, ceiling: number): void => {
-  /** Without a request, the longest first. */
+  /** Connections without a request, the longest first. */
   const waiting = new Set<Duplex>()
   const answering = new Map<Duplex, number>()
   let open = 0

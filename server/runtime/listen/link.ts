@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pendingBytes, readInto } from './reused-read.ts'
 
-/** What a link can carry: a socket, or a stream that stands for one. What only sockets have is used where it exists. */
+/** What a link can carry: a socket, or a stream in place of one. What only sockets have is used where it exists. */
 export type LinkStream = Duplex &
   Partial<
     Pick<
@@ -17,11 +17,11 @@ export interface OnRead {
   callback: (length: number) => boolean
 }
 
-/** Who handles what a socket reports. It changes during a life: dialling, exchange, pool, raw pipe. */
+/** Handles what a socket reports. It changes over a connection's life: dialling, exchange, pool, raw pipe. */
 export interface LinkOwner {
   /**
-   * `length` bytes stand in `buffer`, which is valid only until this returns unless `owned`: then it stays untouched while
-   * this link is paused. Returning false pauses the link.
+   * `length` bytes are in `buffer`, which is valid only until this returns unless `owned`: then it stays untouched while this link is
+   * paused. Returning false pauses the link.
    */
   onBytes(link: Link, buffer: Buffer, length: number, owned: boolean): boolean
   /** The peer has sent FIN. */
@@ -34,7 +34,7 @@ export interface LinkOwner {
   onFinish(link: Link): void
 }
 
-/** Hears of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
+/** Receives errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
 export type OnFault = (error: unknown) => void
 
 /** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */
@@ -111,7 +111,7 @@ export class Link {
     }
   }
 
-  /** Buffers for a socket that is yet to be created; `bind` says whose they are. */
+  /** Buffers for a socket that is yet to be created; `bind` assigns them to it. */
   static reader(): { onread: OnRead; bind(link: Link): void } {
     let bound: Link | null = null
     return {
@@ -193,14 +193,14 @@ export class Link {
   }
 
   /**
-   * A paused socket is not polled, so that a reset of its peer would pass unseen for as long as it is paused. Writing nothing asks
-   * the kernel: a socket that was reset answers with its error (then `onError` follows), a healthy one sends nothing.
+   * A paused socket is not polled, so a reset by its peer would stay unnoticed while it is paused. Writing nothing asks the kernel: a
+   * socket that was reset answers with its error (then `onError` follows), a healthy one sends nothing.
    */
   probe(): void {
     if (this.paused) this.poke()
   }
 
-  /** The same for a peer that has sent FIN: nothing is read of it any more, so that only a write can find out about its reset. */
+  /** Asks in the same way about a peer that has sent FIN: nothing more is read from it, so only a write can find out about its reset. */
   poke(): void {
     if (this.writable && this.socket.writableLength === 0) this.socket.write(NOTHING)
   }

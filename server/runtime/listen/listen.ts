@@ -4,7 +4,7 @@ import { AppError } from '../../contract/errors.ts'
 export interface ListenOptions {
   /** Connections that the kernel keeps until they are accepted; default 1 024. */
   backlog?: number
-  /** What an operator should know where the port is taken, as the end of the sentence; default: nothing more is said. */
+  /** What an operator should know where the port is taken, as the end of the sentence; default: none. */
   remedy?: string
 }
 
@@ -28,9 +28,9 @@ const failure = (
 }
 
 /**
- * Listens, and answers the actual port. The one place where a port is bound, so that one fault has one code everywhere. Rejects with
- * `ERR_PORT_TAKEN` and `{host, port}` when another process has it, `ERR_CONFIG` when the address cannot be bound at all (no such
- * address, no right to the port). Errors after that are the caller's to listen for.
+ * Listens, and returns the actual port. The one place where a port is bound, so that one fault has one code everywhere. Rejects with
+ * `ERR_PORT_TAKEN` and `{host, port}` when another process has it, `ERR_CONFIG` when the address cannot be bound at all (no such address,
+ * no right to the port). The caller must listen for errors after that.
  */
 export const listen = (
   server: Server,

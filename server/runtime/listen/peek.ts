@@ -2,8 +2,8 @@ const NONE = Buffer.alloc(0)
 const FIRST_BYTES = 256
 
 /**
- * The first bytes of a connection, kept until whoever reads them knows enough. It holds its ceiling and what one read brought beyond
- * it, no more, however small the pieces are.
+ * The first bytes of a connection, kept until their reader knows enough. It holds at most its ceiling and what one read brought beyond
+ * it, however small the pieces are.
  */
 export class Peek {
   readonly #maxBytes: number
@@ -19,7 +19,7 @@ export class Peek {
     return this.#kept.subarray(0, this.#length)
   }
 
-  /** The ceiling is reached: who still does not know enough must refuse. */
+  /** The ceiling is reached: a reader that still does not know enough must refuse. */
   get full(): boolean {
     return this.#length >= this.#maxBytes
   }

@@ -11,9 +11,9 @@ export interface PortListenerOptions {
   /** TCP keep-alive of accepted sockets, in milliseconds; 0: none. */
   tcpKeepAliveMs: number
   log: Log
-  /** Called in the tick of each accept; whoever is called owns the socket. */
+  /** Called in the tick of each accept; the callee owns the socket. */
   onSocket: (socket: Socket) => void
-  /** `node:net`'s, or one that stands for it. */
+  /** `node:net`'s, or a replacement. */
   createServer?: typeof createServer
 }
 

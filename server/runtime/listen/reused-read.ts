@@ -32,7 +32,7 @@ const handleOf = (socket: Duplex): Handle | null =>
 export const readsIntoReusedBuffers = slots !== null
 
 /**
- * Reads a socket that was just accepted: `callback(length)` after each read into `buffer()`, false to pause. Answers false, and does
+ * Reads a socket that was just accepted: `callback(length)` after each read into `buffer()`, false to pause. Returns false, and does
  * nothing, where that is not possible.
  */
 export const readInto = (
@@ -53,8 +53,8 @@ export const readInto = (
 }
 
 /**
- * A figure for what the kernel has not taken yet: 0 when everything is sent, and different after every byte that moved.
- * `writableLength` alone stands still while a big chunk is sent bit by bit.
+ * A figure for what the kernel has not taken yet: 0 when everything is sent, and different after every byte that moved. `writableLength`
+ * alone does not change while a big chunk is sent bit by bit.
  */
 export const pendingBytes = (socket: Duplex): number => {
   const unsent = socket.writableLength

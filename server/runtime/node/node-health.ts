@@ -1,6 +1,6 @@
 import type { Health, ProxyHealth } from '../../contract/health.ts'
 
-/** `/health` stays under this many bytes: what reads it stops there. */
+/** `/health` stays under this many bytes: its readers stop there. */
 export const MAX_HEALTH_BYTES = 64 * 1024
 
 const MAX_LISTED = {
@@ -22,7 +22,7 @@ const cutCounts = (counts: Record<string, number>): Record<string, number> =>
       .map(([key, value]) => [key.slice(0, 64), value]),
   )
 
-/** Every text in the document is at most 256 characters for whoever parses it; a longer one would cost the whole document. */
+/** Parsers of the document accept texts of at most 256 characters; a longer one would cost the whole document. */
 const cutProxy = (proxy: ProxyHealth): ProxyHealth => ({
   ...proxy,
   connections: { ...proxy.connections, rejected: cutCounts(proxy.connections.rejected) },

@@ -15,13 +15,13 @@ interface PushFigures {
 
 export interface ProblemFigures {
   push?: PushFigures | undefined
-  /** What of the token file could not be read. */
+  /** The part of the token file that could not be read. */
   tokens?: string | null | undefined
   directory?: RelayHealth['directory'] | undefined
 }
 
 /**
- * What the node says against itself: `ok` is false while the list is not empty. Keys are stable, so that a sentence with a
+ * The problems that the node reports about itself: `ok` is false while the list is not empty. Keys are stable, so that a sentence with a
  * growing number in it is still one problem, found once and cleared once.
  */
 export class NodeProblems {

@@ -17,7 +17,7 @@ export interface NodeOptions {
   /** Budgets of the drain, instead of those of the environment. */
   budget?: DrainBudget
   log?: Log
-  /** The directory that relays share; default: one of the node's own. It stays the caller's to close. */
+  /** The directory that relays share; default: one of the node's own. The caller closes it. */
   directory?: Directory
   /** Called once after a drain in mode `exit`. Absent: the node is embedded and refuses `exit` with `ERR_UNSUPPORTED`. */
   exit?: () => void

@@ -104,7 +104,7 @@ class BuiltNode implements TidegateNode {
     this.#drain = drain
     if (this.#config.control !== undefined) {
       this.#control = await ControlServer.create(this, this.#config.control, { dataDir, log: this.#log })
-      // First up, last down: whoever watches sees the node start and end.
+      // First up, last down: watchers see the node start and end.
       await this.#control.start()
     }
     this.events.emit('node.started', { version: VERSION, startedDrained: wish !== undefined })
@@ -166,7 +166,7 @@ class BuiltNode implements TidegateNode {
   }
 
   async drainForSignal(signal: string): Promise<void> {
-    // A half-made start would bind behind the drain's back; it is bounded, and its own fault is its caller's.
+    // A half-made start would bind behind the drain's back; it is bounded, and its caller gets its error.
     await this.#starting?.catch(() => undefined)
     if (this.#drain !== null && this.#closing === null) await this.#drain.signal(signal)
     await this.close()

@@ -2,9 +2,9 @@ import type { DrainHealth } from '../../contract/health.ts'
 import type { DrainPhase, NodeState } from '../../contract/states.ts'
 
 interface TunnelPace {
-  /** Tunnels told to leave a second; without it all at once, in slices. */
+  /** How many tunnels are told to leave each second; without it all at once, in slices. */
   tunnelsPerSecond?: number | undefined
-  /** Ends the work early; what has not left stays. */
+  /** Ends the work early; tunnels that have not left stay. */
   signal: AbortSignal
 }
 

@@ -18,8 +18,8 @@ export interface ProxyPart extends ServingPart {
   closeConnection(id: string): boolean
   routes(): RouteConfig[]
   /**
-   * Replaces all routes: validated as a whole (`ERR_INVALID` with `problems`), new ports bound first (`ERR_PORT_TAKEN`, then nothing
-   * has changed), then swapped at once. Existing connections keep their target; freed ports no longer listen.
+   * Replaces all routes: validated together (`ERR_INVALID` with `problems`), new ports bound first (`ERR_PORT_TAKEN`, then nothing has
+   * changed), then swapped at once. Existing connections keep their target; freed ports no longer listen.
    */
   setRoutes(routes: RouteConfig[]): Promise<void>
 }
@@ -45,7 +45,7 @@ export interface TokenBook {
 
 /** The push client as the node and its control listener use it. */
 export interface PushPart extends QueuedPushPart {
-  /** What of the token file could not be read, in a sentence; null where all was. */
+  /** Which part of the token file could not be read, in a sentence; null where all could. */
   readonly tokenProblem?: string | null
   start(): Promise<void>
   /** Resolves when all are settled. Rejects with `ERR_DRAINING`, `ERR_CAPACITY` or `ERR_INVALID`. */
@@ -63,6 +63,6 @@ export interface NodeParts {
   readonly push?: PushPart | undefined
   /** Host id → node, as the directory has it; only where a directory is shared. */
   readonly owners?: (() => Promise<Record<string, string>>) | undefined
-  /** Called once at the very end: what belongs to the node and to none of its parts. */
+  /** Called once at the very end: closes what belongs to the node and to none of its parts. */
   readonly dispose?: (() => void) | undefined
 }

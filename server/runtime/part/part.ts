@@ -2,7 +2,7 @@ import type { EventData, EventType } from '../../contract/events.ts'
 import type { Listener } from '../../contract/health.ts'
 import type { Log } from '../../observe/log.ts'
 
-/** What a part of a node is given: who it is, and where its facts go. A part knows nothing else of the product. */
+/** What a part of a node is given: its identity, and where its facts go. A part knows nothing else of the product. */
 export interface PartContext {
   readonly node: string
   readonly region: string
@@ -25,7 +25,7 @@ export interface ServingPart {
   /** What readiness paths on public listeners answer. Phase 1 sets it to not ready at once; everything is still served. */
   setReadiness(readiness: Readiness): void
   /**
-   * Phase 2: takes no new work and tells peers (`Connection: close`); what is in flight goes on. A relay goes on to serve its hosts,
+   * Phase 2: takes no new work and tells peers (`Connection: close`); what is in flight goes on. A relay continues to serve its hosts,
    * which move meanwhile, and only tells peers.
    */
   stopAccepting(): Promise<void>

@@ -48,7 +48,7 @@ export class Entrance {
       return
     }
     if (socket.remoteAddress === undefined) {
-      // Reset before we came to accept it.
+      // Reset before we accepted it.
       link.destroy()
       book.close(record, 'client_gone_before_data')
       return

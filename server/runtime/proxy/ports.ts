@@ -24,15 +24,15 @@ export interface PortsOptions {
   readonly log: Log
   readonly dialler: Dialler
   readonly handlers: Handlers
-  /** What stands before the bytes of the connections of a port; null where nothing does. */
+  /** What comes before the connections' own bytes on a port; null where nothing does. */
   readonly identifierFor: (plan: PortPlan) => Identifier | null
   readonly onSocket: (socket: Socket, listener: PortListener, routes: PortRoutes) => void
 }
 
-/** `/health` lists so many routes of a port. */
+/** How many routes of a port `/health` lists. */
 const MAX_NAMES_SHOWN = 64
 
-/** The public ports of a proxy: which there are follows from its routes. */
+/** The public ports of a proxy, as its routes ask for them. */
 export class Ports {
   readonly #options: PortsOptions
   #table: PortTable = new Map()
@@ -85,7 +85,7 @@ export class Ports {
     for (const [key, { listener }] of prepared) if (!this.#table.has(key)) listener.unbind()
   }
 
-  /** From now on these. Answers the actual numbers of the ports that are gone; they listen no longer. */
+  /** Uses these from now on. Returns the actual numbers of the ports that are gone; they no longer listen. */
   swap(next: PortTable): number[] {
     const { dialler, handlers } = this.#options
     dialler.replaceTargets((adopt) => {

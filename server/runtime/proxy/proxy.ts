@@ -24,11 +24,11 @@ import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
 import type { TcpServices } from './tcp/connection.ts'
 
-/** What of the proxy can be exchanged by whoever builds it. */
+/** The parts of the proxy that its builder can replace. */
 export interface ProxyOptions {
   /** How targets are reached; default: plain TCP. */
   connector?: Connector
-  /** What stands before the bytes of the connections of a port; default: nothing, the socket's peer is the client. */
+  /** What comes before the connections' own bytes on a port; default: nothing, the socket's peer is the client. */
   identifierFor?: (plan: PortPlan) => Identifier | null
   /** What answers requests and carries connections; default: `own`, by the `action.type` of each route. */
   handlers?: (own: Handlers, services: TcpServices) => Handlers
@@ -145,7 +145,7 @@ class RunningProxy implements ProxyPart {
       if (this.#state !== 'serving') return
       this.#state = 'stopped'
       this.#ports.unbind()
-      // A download that left Node may still stand in the kernel: the look says which connections have one.
+      // A download that left Node may still be in the kernel: the look shows which connections have one.
       await this.#kernel.lookAfresh()
       this.#retire(() => true)
       this.#dialler.closeAllIdle()
@@ -160,7 +160,7 @@ class RunningProxy implements ProxyPart {
 
   get #idle(): boolean {
     if (this.#services.requests.inFlight > 0 || this.#services.upgraded.count > 0) return false
-    // What is left over when nothing is in flight are HTTP connections that wait for their client's FIN: few.
+    // When nothing is in flight, only a few HTTP connections are left that wait for their client's FIN.
     for (const record of this.#book.records.values()) if (record.protocol === 'tcp') return false
     return true
   }

@@ -31,8 +31,8 @@ export interface ConnectionListener {
 }
 
 /**
- * Keeps at most one session for new streams and dials at most one at a time, on demand. Sessions that got GOAWAY finish their
- * streams beside it. Everything compares identity: what happens to an old session never touches its successor.
+ * Keeps at most one session for new streams and dials at most one at a time, on demand. Sessions that got GOAWAY finish their streams
+ * beside it. Everything compares identity: what happens to an old session never affects its successor.
  */
 export class PushConnection implements SessionListener {
   readonly #options: Omit<SessionOptions, 'unansweredStreams'>
@@ -136,7 +136,7 @@ export class PushConnection implements SessionListener {
     // The first fresh session after a silent one comes at once: most often it is the cure.
     if (this.#unanswering === 1)
       session.retire('unanswered', `${plural(streams, 'stream')} in a row went unanswered`)
-    // Later ones stay up in between, as PING proves; that they answer nothing is what the counters say.
+    // Later ones stay up in between, as PING proves; the counters show that they answer nothing.
     else this.#restsUntil = performance.now() + this.#probes.next()
   }
 
@@ -179,7 +179,7 @@ export class PushConnection implements SessionListener {
     if (this.#closed) return
     const resting = this.#restsUntil === null ? null : this.#current
     this.#restsUntil = null
-    // Its end makes whoever waits ask again, and that dials.
+    // Its end makes waiting pushes ask again, and that dials.
     if (resting?.ready) resting.retire('unanswered', 'the probe went unanswered')
     else if (this.#current === null) this.#dial()
   }

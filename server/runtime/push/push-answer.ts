@@ -52,7 +52,7 @@ export const resetName = (code: number): string => RESET_NAMES.get(code) ?? `NGH
 
 const EMPTY = { status: null, reason: null, retryAfterMs: null } as const
 
-/** The failure that an error stands for: the most telling name among its code, its message and its stream's reset code. */
+/** The failure behind an error: the most telling name among its code, its message and its stream's reset code. */
 export const failureOf = (
   error: unknown,
   resetCode?: number,
@@ -75,7 +75,7 @@ export const failureOf = (
   return { failure: named ?? reset ?? code ?? 'error', sessionFatal: false, calm }
 }
 
-/** What is said of a request that got no status; what is not given is false. */
+/** What is known of a request that got no status; what is not given is false. */
 export const failedAnswer = (
   failure: string,
   known: Partial<Pick<PushAnswer, 'sessionFatal' | 'calm' | 'unprocessed' | 'unanswered'>> = {},

@@ -5,7 +5,7 @@ const MAX_REASONS = 64
 
 type Time = Date | null
 
-/** What the push part has done since it started. Nothing here is estimated: each number is counted where the thing happens. */
+/** What the push part has done since it started. Nothing here is estimated: each number is counted where it happens. */
 export class PushCounters {
   received = 0
   noTokens = 0
@@ -45,7 +45,7 @@ export class PushCounters {
     this.#notDelivered(reason)
   }
 
-  /** A dial is no attempt to deliver: it is counted apart, and its reason is what operators read first. */
+  /** A dial is not an attempt to deliver: it is counted separately, and its reason is what operators read first. */
   connectFailed(reason: string): void {
     this.sessionConnectFailures += 1
     this.#notDelivered(reason)

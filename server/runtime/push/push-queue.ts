@@ -12,7 +12,7 @@ export interface Job {
   readonly apnsId: string
   readonly message: PushMessage
   readonly settle: (outcome: PushOutcome) => void
-  /** Monotonic, in ms: what was not sent by then fails. A dial is no attempt to deliver, so dials have no other limit. */
+  /** Monotonic, in ms: what was not sent by then fails. A dial is not an attempt to deliver, so dials have no other limit. */
   readonly deadlineAt: number
   /** Waits between sendings after the peer proved that it had not processed it; null before the first of them. */
   resending: Backoff | null
@@ -36,7 +36,7 @@ export class PushQueue {
     return this.#open.size
   }
 
-  /** Not in flight: what has a ceiling. */
+  /** Pushes that are not in flight: these have a ceiling. */
   get waiting(): number {
     return this.#fresh.size + this.#retries.size + this.#delayed.size
   }

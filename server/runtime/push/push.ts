@@ -50,7 +50,7 @@ export interface Push {
   refuse(on: boolean): void
   /** Drops the session for new pushes; what is in flight on it finishes. `reason` is an operator's text, or `drain`. */
   invalidate(reason: string): void
-  /** What of the token file could not be read, in a sentence; null where all was. */
+  /** Which part of the token file could not be read, in a sentence; null where all could. */
   readonly tokenProblem: string | null
   /** Throws `ERR_STARTING` before `start`. */
   readonly tokens: TokenStore
@@ -114,7 +114,7 @@ class PushClient implements Push, ConnectionListener {
       this.#counters.noTokens += 1
       return [{ token: null, outcome: 'no_token' }]
     }
-    // An id given for several tokens would stand for several pushes: it is used only where it names one.
+    // An id given for several tokens would name several pushes: it is used only where there is one.
     const apnsId = tokens.length === 1 ? request.apnsId : undefined
     return Promise.all(
       tokens.map((token) =>
@@ -193,7 +193,7 @@ class PushClient implements Push, ConnectionListener {
   }
 
   connectFailed({ failure }: ReturnType<typeof failureOf>): void {
-    // Logged when it begins and when the reason changes; the counter has how often.
+    // Logged when it begins and when the reason changes; the counter says how often.
     if (this.#dialFailure !== failure)
       this.#context.log.warn(
         { endpoint: this.#config.host, reason: failure, waiting: this.#queue.size },
@@ -368,7 +368,7 @@ class PushClient implements Push, ConnectionListener {
     this.#fail(job, failure)
   }
 
-  /** What is proved not to have been processed costs no attempt; false where it was sent again often enough. */
+  /** A push that was provably not processed costs no attempt; false where it was sent again often enough. */
   #resend(job: Job, failure: string): boolean {
     if (this.#state !== 'started') return false
     if (job.resending === null) {
@@ -376,7 +376,7 @@ class PushClient implements Push, ConnectionListener {
       this.#retry(job, failure)
       return true
     }
-    // The first one was no wait.
+    // The first retry did not wait.
     if (job.resending.failures >= MAX_RESENDS - 1) return false
     const delayMs = job.resending.next()
     if (performance.now() + delayMs >= job.deadlineAt) return false

@@ -30,7 +30,7 @@ export const INVALIDATION_REASONS = [
 ] as const
 export type InvalidationReason = (typeof INVALIDATION_REASONS)[number]
 
-/** Streams at once on one session, also where the peer allows more: what is in flight must have a ceiling of ours. */
+/** Streams at once on one session, also where the peer allows more: what is in flight must have a ceiling of our own. */
 export const MAX_STREAMS_PER_SESSION = 1_000
 /**
  * A session on which this many streams in a row went unanswered is retired, although it answers PING: a middlebox or a sick
@@ -41,9 +41,9 @@ export const UNANSWERED_STREAMS = 3
 const MAX_BODY_CHARS = 4_096
 /** After its last stream a retired session gets this long for its closing handshake. */
 const LINGER_MS = 500
-/** The same where requests have no timeout of their own. */
+/** That time where requests have no timeout of their own. */
 const RETIRED_CEILING_MS = 60_000
-/** A peer that vanished without a word is noticed by TCP too, between two pings. */
+/** A peer that vanished silently is also noticed by TCP, between two pings. */
 const KEEP_ALIVE_MS = 30_000
 
 export interface SessionOptions {
@@ -55,7 +55,7 @@ export interface SessionOptions {
   /** 0 sends no pings. */
   pingIntervalMs: number
   pingTimeoutMs: number
-  /** Of every timeout here 0 means that it is not waited for at all: off. */
+  /** For every timeout here 0 means off. */
   requestTimeoutMs: number
   /** How many streams in a row may go unanswered before the session is retired. */
   unansweredStreams: number
@@ -66,10 +66,10 @@ export interface SessionListener {
   onReady(session: PushSession, connectMs: number): void
   /** A stream ended, or the peer changed its limit: there may be room for another request. */
   onRoom(session: PushSession): void
-  /** As many streams in a row as `unansweredStreams` got no answer. Said once; whether it is left is the listener's word. */
+  /** As many streams in a row as `unansweredStreams` got no answer. Emitted once; the listener decides whether to leave the session. */
   onUnanswered(session: PushSession, streams: number): void
   onConnectFailed(session: PushSession, failure: ReturnType<typeof failureOf>): void
-  /** Said once in a session's life, and only after `ready`. Streams in flight may still finish. */
+  /** Emitted once in a session's life, and only after `ready`. Streams in flight may still finish. */
   onInvalidated(
     session: PushSession,
     reason: InvalidationReason,
@@ -82,8 +82,8 @@ export interface SessionListener {
 }
 
 /**
- * One HTTP/2 session and what happens to it. It is `connecting`, then `ready`, then `retired`, and never goes back. After
- * GOAWAY Node's session has `destroyed === false`: `ready` here is the only word on whether new streams may be opened.
+ * One HTTP/2 session and what happens to it. It is `connecting`, then `ready`, then `retired`, and never goes back. After GOAWAY Node's
+ * session has `destroyed === false`: only `ready` here says whether new streams may be opened.
  */
 export class PushSession {
   readonly #http2: ClientHttp2Session
@@ -203,7 +203,7 @@ export class PushSession {
       const { failure, sessionFatal, calm } = failureOf(error)
       queueMicrotask(() => {
         this.#leave()
-        // It never left, so a session that is no use proves that nothing was processed.
+        // It was never sent, so an unusable session proves that nothing was processed.
         done(failedAnswer(failure, { sessionFatal, calm, unprocessed: sessionFatal }))
       })
       return
@@ -265,7 +265,7 @@ export class PushSession {
           if (text.length < MAX_BODY_CHARS) text += chunk
         })
       }
-      // Delivered is delivered: a body that never ends is the stream's trouble, and its timer's.
+      // Delivered is delivered: a body that never ends is a matter for the stream and its timer.
       if (status !== null && status < 300) settle()
     })
     stream.on('error', (error: Error) => {
@@ -297,7 +297,7 @@ export class PushSession {
     return failedAnswer(error === null && (resetCode ?? 0) === 0 ? 'no_response' : failure)
   }
 
-  /** PING proves a path, answers prove a service: what gives none is left, and its streams may still finish. */
+  /** PING proves a path, answers prove a service: a session that gives none is left, and its streams may still finish. */
   #countUnanswered(): void {
     this.#unanswered += 1
     if (this.#dead || this.#unanswered < this.#options.unansweredStreams) return
@@ -350,7 +350,7 @@ export class PushSession {
     }
   }
 
-  /** The only way out of `connecting` and `ready`; whatever comes later about this session is old news. */
+  /** The only way out of `connecting` and `ready`; whatever is reported later about this session no longer matters. */
   #end(reason: InvalidationReason, detail: string | null, failure: ReturnType<typeof failureOf>): void {
     if (this.#phase === 'retired') return
     const wasReady = this.#phase === 'ready'

@@ -62,8 +62,8 @@ export class TokenTable {
 }
 
 /**
- * A journal of JSON lines. Lines of concurrent changes share one write and one fsync; the file is rewritten whole (temporary
- * file, fsync, rename) when most of it is history, and after a failed write, whose torn line must not precede good ones.
+ * A journal of JSON lines. Lines of concurrent changes share one write and one fsync; the file is rewritten (temporary file, fsync,
+ * rename) when most of it is history, and after a failed write, whose torn line must not precede good ones.
  */
 export class TokenJournal {
   readonly #path: string
@@ -139,7 +139,7 @@ export class TokenJournal {
   append(line: Line): Promise<void> {
     if (this.#closed) return Promise.reject(this.#unavailable('written', new Error('it is closed')))
     this.#pending.push(`${JSON.stringify(line)}\n`)
-    // Whoever comes while a write runs waits for the next one, so a burst costs one fsync and not one each.
+    // Lines that come while a write runs wait for the next one, so a burst costs one fsync and not one each.
     this.#batch ??= this.#turn.run(() => this.#writeBatch())
     return this.#batch
   }

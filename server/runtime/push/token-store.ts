@@ -30,13 +30,13 @@ export interface TokenStore {
   /** A page in the order of the tokens' registration; `cursor` is the last page's `nextCursor`. */
   list(query: { key?: string; limit?: number; cursor?: string }): Page<TokenEntry>
   count(): number
-  /** What of the file could not be read and where it is kept, in a sentence; null where all was read. */
+  /** Which part of the file could not be read and where it is kept, in a sentence; null where all was read. */
   readonly problem: string | null
   /** When the token was registered last, in epoch milliseconds: distinct for every registration. Null when it is not known. */
   registeredAt(token: string): number | null
   /**
-   * Compare-and-delete: removes the token only where it was not registered again after `registeredBefore` (epoch
-   * milliseconds, inclusive). Answers whether it was removed; the file follows shortly after.
+   * Compare-and-delete: removes the token only where it was not registered again after `registeredBefore` (epoch milliseconds,
+   * inclusive). Returns whether it was removed; the file follows shortly after.
    */
   pruneIf(token: string, registeredBefore: number): boolean
   /** Writes what is pending and closes the file. */

@@ -11,7 +11,7 @@ export interface Destination {
 /** The path of a request target, without its query. */
 export const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/'
 
-/** Below which name hosts have names of their own: in lower case, without the dot that some write before it. */
+/** The domain below which hosts have names of their own: in lower case, without a leading dot. */
 export const plainDomain = (domain: string | undefined): string | undefined =>
   domain?.toLowerCase().replace(/^\./, '')
 

@@ -6,7 +6,7 @@ export type Registration = Awaited<ReturnType<Directory['register']>>
 /** Longer reasons are cut in events. */
 const MAX_REASON_CHARS = 256
 
-/** The directory as one relay uses it: in its own name, and with a memory of whether it can be reached. */
+/** The directory as one relay uses it: under its own name, remembering whether it can be reached. */
 export class DirectoryLink {
   /** What operators see; a directory that is lent counts as shared, whatever its kind. */
   readonly backend: Directory['backend']
@@ -49,7 +49,7 @@ export class DirectoryLink {
     )
   }
 
-  /** Nobody waits for it: an entry that could not be removed expires, or is taken over by the host's next relay. */
+  /** Not awaited: an entry that could not be removed expires, or is taken over by the host's next relay. */
   unregisterSoon(hostId: string, fence: number): void {
     this.unregister(hostId, fence).catch(() => undefined)
   }
@@ -79,7 +79,7 @@ export class DirectoryLink {
     return this.#ask(() => this.#directory.lookup(hostId))
   }
 
-  /** Who owned the host last; null where that is not known, or cannot be asked: it serves counts alone. */
+  /** Who owned the host last; null where that is not known, or cannot be asked: it is used only for counts. */
   async formerOwner(hostId: string): Promise<string | null> {
     return await this.#directory.formerOwner(hostId).catch(() => null)
   }

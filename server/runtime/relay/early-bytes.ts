@@ -3,15 +3,15 @@ import type { Duplex } from 'node:stream'
 /** What a client may send before its handshake is answered; more is no WebSocket client. */
 const MAX_EARLY_BYTES = 64 * 1024
 
-/** What a socket sent before anybody could take it. */
+/** What a socket sent before it could be read. */
 export interface EarlyBytes {
-  /** Ends the watch and answers what came; whoever calls reads on from here, in the same tick. */
+  /** Ends the watch and returns what came; the caller reads on from here, in the same tick. */
   take(): Buffer
 }
 
 /**
- * Reads a socket whose upgrade is not answered yet. A socket that nobody reads does not tell that its client has left: the far end
- * would go on serving it until a timeout.
+ * Reads a socket whose upgrade is not answered yet. A socket that nobody reads does not show that its client has left: the far end would
+ * go on serving it until a timeout.
  */
 export const watchEarlyBytes = (socket: Duplex, head: Buffer): EarlyBytes => {
   let kept: Buffer[] = [head]

@@ -11,7 +11,7 @@ const LASTING_MS = 5_000
 export class Exchange {
   readonly kind: 'request' | 'connection'
   readonly #beganMs = performance.now()
-  /** It began when visitors had been told already to go elsewhere. */
+  /** It began after visitors had been told to go elsewhere. */
   readonly #beganLate: boolean
   readonly #ended: (exchange: Exchange) => void
   #over = false
@@ -54,9 +54,9 @@ export class Exchange {
   }
 
   /**
-   * True where phase 2 of a drain waits for it: it was there before visitors were told to go elsewhere, or it runs on a tunnel whose
-   * host has moved, or it lasts on a tunnel of this relay. Short requests of visitors who come all the same are served and hold
-   * nothing up: else a drain would last as long as they come.
+   * True where phase 2 of a drain waits for it: it was there before visitors were told to go elsewhere, or it runs on a tunnel whose host
+   * has moved, or it lasts on a tunnel of this relay. Short requests of visitors who still come are served but hold nothing up; otherwise
+   * a drain would last as long as they come.
    */
   get holdsDrain(): boolean {
     if (!this.#beganLate) return true
@@ -108,7 +108,7 @@ export class Exchanges {
     await this.#latch.wait(() => ![...this.#open].some(which), signal)
   }
 
-  /** Cuts those of `which`; answers how many those were. They are gone a little later. */
+  /** Cuts those of `which`; returns how many they were. They are gone a little later. */
   cut(
     which: (exchange: Exchange) => boolean,
     failed: (error: unknown) => void,

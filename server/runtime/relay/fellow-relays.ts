@@ -4,14 +4,14 @@ import { sameSecret } from '../../wire/same-secret.ts'
 import type { Directory } from '../directory/directory.ts'
 import { FENCE_HEADER, HOP_HEADER, PASS_HEADER } from '../tunnel/forwarded-headers.ts'
 
-/** Who asks, as this relay sees it, or as the relay that passed the request on saw it. */
+/** The client, as this relay sees it, or as the relay that passed the request on saw it. */
 export interface Visitor {
   address: string
   proto: 'http' | 'https'
   host: string | undefined
 }
 
-/** A request goes from relay to relay at most so often; each time the host must have registered anew in between. */
+/** How often a request may go from relay to relay; each time the host must have registered again in between. */
 const MAX_HOPS = 4
 
 /** How often the request was passed on already; what cannot be read counts as often enough. */
@@ -22,7 +22,7 @@ export const hopsOf = (req: IncomingMessage): number => {
   return Number.isInteger(hops) && hops > 0 ? hops : MAX_HOPS
 }
 
-/** What relays of one directory say to each other, and what of it is believed. */
+/** What relays of one directory say to each other, and how much of it is believed. */
 export class FellowRelays {
   readonly #directory: Directory
 
@@ -52,7 +52,7 @@ export class FellowRelays {
 
   /**
    * The fence of the registration by which a fellow passed the request on; null where none did, or too often. It may go on once more
-   * where the host has registered anew since: fences ascend, so no request goes in circles.
+   * where the host has registered again since: fences ascend, so no request goes in circles.
    */
   fenceOf(req: IncomingMessage): number | null {
     const fence = this.passedOn(req) ? Number(req.headers[FENCE_HEADER] ?? Number.NaN) : Number.NaN

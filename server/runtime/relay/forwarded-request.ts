@@ -27,7 +27,7 @@ export class ForwardedRequest {
   #sentBytes = 0
   #takenBytes = 0
   #timer: NodeJS.Timeout | null = null
-  /** Who has to move next; the one for whom the timer runs. */
+  /** The side that has to move next, for which the timer runs. */
   #turn: 'host' | 'client' | null = null
   #answered = false
 
@@ -103,7 +103,7 @@ export class ForwardedRequest {
     })
   }
 
-  /** Starts the wait anew, for whoever has to move next. */
+  /** Restarts the wait for the side that has to move next. */
   #wait(): void {
     if (this.#answered) return
     const next = bodyPending(this.#req) && !this.#req.isPaused() ? 'client' : 'host'

@@ -32,7 +32,7 @@ export class HostFinder {
   }
 
   /**
-   * A tunnel here, or the relay that owns the host. Throws `ERR_NOT_FOUND` for what is no host id, `ERR_LOOP` for a request that was
+   * A tunnel here, or the relay that owns the host. Throws `ERR_NOT_FOUND` for what is not a host id, `ERR_LOOP` for a request that was
    * passed on in vain, `ERR_DRAINING` or `ERR_HOST_OFFLINE` where there is neither.
    */
   async find(req: IncomingMessage, hostId: string, exchange: Exchange): Promise<Tunnel | DirectoryEntry> {
@@ -69,10 +69,10 @@ export class HostFinder {
     }
   }
 
-  /** The host is registered nowhere: its old tunnel here may still stand; else the error says who had it last. */
+  /** The host is registered nowhere: its old tunnel here may still be up; otherwise the error says who had it last. */
   async #findNowhere(hostId: string, exchange: Exchange, passed: boolean): Promise<Tunnel> {
     const { node, registry, directory, retiring } = this.#options
-    // Its old tunnel stands: the relay to which it had moved lost it at once.
+    // Its old tunnel is still up: the relay to which it had moved lost it at once.
     const kept = registry.kept(hostId)
     if (kept) return kept
     const former = await directory.formerOwner(hostId)

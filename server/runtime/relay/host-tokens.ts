@@ -4,8 +4,8 @@ import { sameBytes } from '../../wire/same-secret.ts'
 export type TokenVerdict = 'ok' | 'unknown' | 'other_host'
 
 /**
- * Tokens bound to host ids. Values are compared as HMACs under a key of this process, so that neither a comparison nor a look-up
- * tells a guesser how close the guess was, and the tokens themselves are not kept.
+ * Tokens bound to host ids. Values are compared as HMACs under a key of this process, so that neither a comparison nor a look-up reveals
+ * how close a guess was, and the tokens themselves are not kept.
  */
 export class HostTokens {
   readonly #key = randomBytes(32)

@@ -198,7 +198,7 @@ export class HostTraffic {
   }
 
   /**
-   * Room for one more request on a tunnel, if need be somebody else's; answers whose request it is. Throws `ERR_TUNNEL_BUSY` where
+   * Makes room for one more request on a tunnel, if need be somebody else's; returns whose request it is. Throws `ERR_TUNNEL_BUSY` where
    * nobody gives way.
    */
   #enter(tunnel: Tunnel, req: IncomingMessage): string {
@@ -265,8 +265,8 @@ export class HostTraffic {
   }
 
   /**
-   * How long the owner may be silent: as long as it waits for its host, or for a body that pauses, and a little more, so that its
-   * answer reaches the client and not ours. 0 waits for ever.
+   * How long the owner may be silent: as long as it waits for its host, or for a body that pauses, and a little more, so that its answer
+   * reaches the client and not ours. 0 waits indefinitely.
    */
   #ownerWaitMs(req: IncomingMessage): number {
     const { responseTimeoutMs, bodyIdleTimeoutMs } = this.#options.config

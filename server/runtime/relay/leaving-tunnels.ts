@@ -1,6 +1,6 @@
 import type { Tunnel } from './tunnel.ts'
 
-/** How often it is looked whether the last stream of such a tunnel has ended. */
+/** How often to look whether the last stream of such a tunnel has ended. */
 const LOOK_EVERY_MS = 50
 
 interface Leaving {
@@ -10,7 +10,7 @@ interface Leaving {
   told: boolean
 }
 
-/** Tunnels whose hosts stand elsewhere by now, and which stay until the streams that are open on them have ended. */
+/** Tunnels whose hosts have moved elsewhere, and which stay until the streams that are open on them have ended. */
 export class LeavingTunnels {
   readonly #tunnels = new Map<Tunnel, Leaving>()
   #timer: NodeJS.Timeout | null = null
@@ -23,7 +23,7 @@ export class LeavingTunnels {
     return [...this.#tunnels.keys()]
   }
 
-  /** The newest of a host that still stands. */
+  /** A host's newest one that is still up. */
   of(hostId: string): Tunnel | undefined {
     return this.all().findLast((tunnel) => tunnel.hostId === hostId && !tunnel.lost)
   }

@@ -14,7 +14,7 @@ export interface OwnAnswersOptions {
 
 const HEALTH_PATHS: ReadonlySet<string> = new Set(['/health', '/healthz/live', '/healthz/ready'])
 
-/** What a public port answers itself: health, or a reason why it does not. */
+/** What a public port answers by itself: health, or the reason for a refusal. */
 export class OwnAnswers {
   readonly #options: OwnAnswersOptions
 
@@ -51,7 +51,7 @@ export class OwnAnswers {
   }
 }
 
-/** For requests that come when the relay serves nobody any more. */
+/** For requests that come when the relay no longer serves. */
 export const answerDraining = (res: ServerResponse): void => {
   answerError(res, 'ERR_DRAINING', 'This relay is draining and takes no new requests', {}, true)
 }

@@ -13,7 +13,7 @@ import type { HeaderList } from '../tunnel/frames.ts'
 import type { EarlyBytes } from './early-bytes.ts'
 import { answerError, hasBody, limitRestOfBody, refusedUpgradeResponse } from './public-answer.ts'
 
-/** Dialling a fellow relay: it is near, so a long wait only means that it is gone. */
+/** How long dialling a fellow relay may take: it is near, so a longer wait only means that it is gone. */
 const CONNECT_TIMEOUT_MS = 5_000
 
 export interface PassOnOptions {
@@ -95,7 +95,7 @@ class OwnerCall {
     if (this.#timer) clearTimeout(this.#timer)
   }
 
-  /** The client is still sending: the owner's time begins anew. */
+  /** The client is still sending: the owner's time starts again. */
   waitAnew(): void {
     this.#timer?.refresh()
   }
@@ -108,7 +108,7 @@ class OwnerCall {
     this.#options.settled(status)
   }
 
-  /** The owner's head as it came. Where it cannot be sent on the client gets a 502 instead, and null is the answer. */
+  /** The owner's head as it came. Where it cannot be sent on, the client gets a 502 instead, and null is returned. */
   writeHead(res: ServerResponse, answer: IncomingMessage): number | null {
     try {
       res.sendDate = false
@@ -121,10 +121,10 @@ class OwnerCall {
     }
   }
 
-  /** Answers the client where the owner could not be asked, or gave no answer in time. Answers the status. */
+  /** Answers the client where the owner could not be asked, or gave no answer in time. Returns the status. */
   fail(res: ServerResponse): number {
     const { hostId, node } = this.#options
-    // Nobody is there any more to whom it failed.
+    // The client is gone: there is nobody for whom it failed.
     if (!res.destroyed) this.#options.failed()
     return this.#late
       ? answerError(
@@ -145,7 +145,7 @@ class OwnerCall {
   }
 }
 
-/** Passes a request to the relay that owns the host. Answers a function that cuts it. */
+/** Passes a request to the relay that owns the host. Returns a function that cuts it. */
 export const passRequestOn = (
   req: IncomingMessage,
   res: ServerResponse,
@@ -167,7 +167,7 @@ export const passRequestOn = (
       limitRestOfBody(req)
     })
     answer.on('error', () => res.destroy())
-    // Cut short upstream: the client must not take it for a whole response.
+    // Cut short upstream: the client must not take it for a complete response.
     answer.on('close', () => {
       if (!answer.complete) res.destroy()
     })
@@ -193,7 +193,7 @@ export const passRequestOn = (
   }
 }
 
-/** Passes a WebSocket upgrade to the relay that owns the host: from then on bytes, both ways. Answers a function that cuts it. */
+/** Passes a WebSocket upgrade to the relay that owns the host: from then on bytes, both ways. Returns a function that cuts it. */
 export const passUpgradeOn = (
   req: IncomingMessage,
   socket: Duplex,

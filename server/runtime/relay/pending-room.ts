@@ -5,7 +5,7 @@ const SLOW_AFTER_MS = 1_000
 /** A client that moves fewer bytes a second makes room where there is none. */
 const SLOW_BYTES_PER_SECOND = 4_096
 
-/** How full memory is when nobody has to give way any more. */
+/** How full memory may be for nobody to have to give way any more. */
 const RELIEVED = 7 / 8
 
 /** One exchange that holds a place on a tunnel. */
@@ -37,14 +37,15 @@ export const clientKey = (address: string): string => {
 }
 
 /**
- * Who makes room when a tunnel's ceiling of pending requests is reached. Nobody does before: slow is no attack. At the ceiling the
- * slowest client goes first; then whoever holds far more places than the newcomer; else the newcomer is refused.
+ * Decides who makes room when a tunnel's ceiling of pending requests is reached; nobody has to before that, because being slow is not an
+ * attack. At the ceiling the slowest client goes first, then a client with far more places than the newcomer; otherwise the newcomer is
+ * refused.
  */
 export class PendingRoom {
   readonly #places = new WeakMap<Tunnel, Set<Held>>()
   readonly #all = new Set<Held>()
 
-  /** Takes a place. Answers the function that gives it back. */
+  /** Takes a place. Returns the function that gives it back. */
   take(tunnel: Tunnel, place: Place): () => void {
     const places = this.#places.get(tunnel) ?? new Set()
     this.#places.set(tunnel, places)
@@ -101,7 +102,9 @@ export class PendingRoom {
     return slowest
   }
 
-  /** The newest place of whoever holds more than twice as many as the newcomer would: one without an answer yet, where there is one. */
+  /**
+   * The newest place of a client that holds more than twice as many as the newcomer would: one without an answer yet, where there is one.
+   */
   #greediest(places: ReadonlySet<Held>, client: string): Held | null {
     const counts = new Map<string, number>()
     for (const place of places) counts.set(place.client, (counts.get(place.client) ?? 0) + 1)

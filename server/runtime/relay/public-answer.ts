@@ -22,9 +22,8 @@ export const limitRestOfBody = (req: IncomingMessage): void => {
 }
 
 /**
- * Answers with a small JSON document; nothing happens when an answer has begun already. Never throws: it is what failures end in,
- * and an answer that cannot be written ends its connection. Where a body is still on its way the connection closes too: the rest of
- * it is not read on.
+ * Answers with a small JSON document; nothing happens when an answer has begun already. Never throws: failures end here, and an answer
+ * that cannot be written ends its connection. Where a body is still on its way the connection closes too: the rest of it is not read on.
  */
 export const answerJson = (res: ServerResponse, status: number, body: unknown, close = false): void => {
   if (res.headersSent || res.destroyed) return
@@ -59,8 +58,8 @@ export const answerError = (
 const refusals = new WeakMap<Duplex, ServerResponse>()
 
 /**
- * A response on a socket that asked for an upgrade it does not get. The connection ends with it. There is one for each socket:
- * whoever asks again gets the same, and an answer that has begun is not begun again.
+ * A response on a socket that asked for an upgrade it does not get. The connection ends with it. There is one for each socket: a second
+ * call returns the same, and an answer that has begun is not begun again.
  */
 export const refusedUpgradeResponse = (req: IncomingMessage, socket: Duplex): ServerResponse => {
   const given = refusals.get(socket)

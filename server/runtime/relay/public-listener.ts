@@ -11,7 +11,7 @@ import { RequestLine } from './request-line.ts'
 /** Public connections, tunnels among them, that the listener holds beyond the ceiling of tunnels. */
 const PUBLIC_CONNECTIONS = 50_000
 const HEADERS_TIMEOUT_MS = 10_000
-/** How often heads that are late are looked for. */
+/** How often to look for late heads. */
 const HEADERS_CHECK_MS = 2_000
 const KEEP_ALIVE_MS = 60_000
 /** From this part of the ceiling on, kept connections without a request make room. */
@@ -19,7 +19,7 @@ const CROWDED = 0.9
 /** After the last exchange has ended, answers that are being written have this long to leave. */
 const LAST_BYTES_MS = 1_000
 
-/** What is done with a request that has been read. */
+/** Handles a request that has been read. */
 export interface PublicHandler {
   request(req: IncomingMessage, res: ServerResponse): void
   upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void
@@ -46,7 +46,7 @@ export class PublicListener {
       keepAliveInitialDelay: 30_000,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: HEADERS_CHECK_MS,
-      // Uploads may last; one that stands still is ended by its own timeout.
+      // Uploads may last; a stalled one is ended by its own timeout.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: 32 * 1024,
@@ -73,7 +73,7 @@ export class PublicListener {
     return this.#line.waiting
   }
 
-  /** Answers the actual port. Rejects as `listen` does. */
+  /** Returns the actual port. Rejects as `listen` does. */
   async listen(host: string, port: number): Promise<number> {
     const bound = await listen(this.#server, host, port)
     this.#server.on('error', (error) => this.#log.error({ err: error }, 'the public listener failed'))
@@ -137,7 +137,7 @@ export class PublicListener {
       res.once('finish', () => socket.destroy())
       res.shouldKeepAlive = false
     } else if (res.headersSent) {
-      // Words of ours would stand in the middle of the host's.
+      // Our answer would be in the middle of the host's.
       socket.destroy()
     } else {
       answerError(res, 'ERR_INVALID', 'The request body is malformed', {}, true)

@@ -31,7 +31,7 @@ export interface PublicTrafficOptions {
   state(): NodeState
 }
 
-/** How long what was cut may take to be gone. Sockets end within their close grace; this is for what no promise covers. */
+/** How long what was cut may take to be gone. Sockets end within their close grace; this is the limit for everything else. */
 const CUT_CEILING_MS = 5_000
 
 /** The public side of a relay: everything that arrives on its port goes to a host, to the tunnels, or is answered here. */
@@ -167,7 +167,7 @@ export class PublicTraffic implements PublicHandler {
     return cut
   }
 
-  /** Answers end their connections, so that clients dial anew, elsewhere. */
+  /** Answers end their connections, so that clients dial again, elsewhere. */
   get #closing(): boolean {
     return this.#exchanges.retiring || this.#options.stopped()
   }

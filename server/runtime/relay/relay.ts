@@ -19,7 +19,7 @@ export interface RelayOptions {
   state?: () => NodeState
   /** Where fellow relays of a shared directory reach this one; default: the address it listens on. */
   internalUrl?: string
-  /** The directory is other nodes' too, whatever its kind: their relays pass requests on to each other. */
+  /** The directory is shared with other nodes, whatever its kind: their relays pass requests on to each other. */
   lent?: boolean
   timings?: Partial<RelayTimings>
 }
@@ -100,7 +100,7 @@ export class Relay implements ServingPart, TunnelPart {
     // Before the port is bound: a host that registers at once must not lose its new entry to the clearing of old ones.
     await this.#registry.start()
     await this.#bind(this.#port ?? this.#config.port)
-    // Whoever sets readiness decides when: the relay is one part of several.
+    // Readiness is set from outside: the relay is one part of several.
     if (this.#readiness === STARTING) this.#readiness = { ready: true }
   }
 

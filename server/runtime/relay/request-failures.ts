@@ -4,7 +4,7 @@ import type { RelayFailure } from '../../contract/health.ts'
 import type { ResetCode } from '../tunnel/frames.ts'
 import type { Tunnel } from './tunnel.ts'
 
-/** Former owners with a count of their own; the rest is counted together. */
+/** How many former owners have a count of their own; the rest is counted together. */
 const MAX_FORMER_OWNERS = 64
 
 /** Why a request that this relay refused failed; null where it was the visitor's mistake. */

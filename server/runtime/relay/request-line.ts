@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 /** Requests of one connection that wait for their turn, by count and by bytes of their heads; a client that sends more is cut. */
 const MAX_WAITING_PER_CONNECTION = 1_024
 const MAX_WAITING_BYTES_PER_CONNECTION = 256 * 1024
-/** The same of all connections together. */
+/** The limits for all connections together. */
 const MAX_WAITING = 20_000
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
@@ -30,9 +30,9 @@ const headBytes = ({ url = '', rawHeaders }: IncomingMessage): number =>
 
 /**
  * One request at a time on each connection. Node hands out pipelined requests all at once (RFC 9112 §9.3.2): one connection with a
- * thousand of them would otherwise fill a tunnel for everybody else, and a client that reads nothing would have all its answers made.
- * The connection is read meanwhile: one that is not would not tell that its client has left. So a large body is not taken behind an
- * answer that is still to come; the connection ends with that answer instead.
+ * thousand of them would otherwise fill a tunnel for everybody else, and a client that reads nothing would have all its answers made. The
+ * connection is read meanwhile, because only reading shows that its client has left. So a large body is not taken behind an answer that
+ * is still to come; the connection ends with that answer instead.
  */
 export class RequestLine {
   readonly #handle: (req: IncomingMessage, res: ServerResponse) => void
@@ -61,14 +61,14 @@ export class RequestLine {
       req.resume()
       return
     }
-    // Node gives the socket to one answer after the other: also behind one of its own (400 without Host, 417). An answer that never
-    // gets it would never say that it is closed, so nothing is begun for it.
+    // Node gives the socket to one answer after the other: also behind one of its own (400 without Host, 417). An answer that never gets
+    // it would never report its end, so nothing is begun for it.
     if (res.socket !== null) {
       line.newest = res
       this.#begin(line, req, res)
       return
     }
-    // What stands before it is an answer of ours that is still to come, or one of Node's own, which ends by itself.
+    // Before it comes an answer of ours that is not written yet, or one of Node's own, which ends by itself.
     const last = line.newest?.writableFinished || line.newest?.destroyed ? null : line.newest
     if (waitsUnread(req) && last !== null) {
       this.#endAfter(line, last, socket)
@@ -94,8 +94,8 @@ export class RequestLine {
   }
 
   /**
-   * What follows `last` is not taken, and the client told so: it may ask again (RFC 9112 §9.6). What it still sends is read away, so
-   * that it is noticed when it leaves.
+   * What follows `last` is not taken, and the client learns so: it may ask again (RFC 9112 §9.6). What it still sends is read and
+   * dropped, so that its leaving is noticed.
    */
   #endAfter(line: Line, last: ServerResponse, socket: Socket): void {
     line.ending = true

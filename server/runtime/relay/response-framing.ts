@@ -53,7 +53,7 @@ export class ResponseFraming {
     return new ResponseFraming(headers, length, method === 'HEAD' || status === 204 || status === 304)
   }
 
-  /** So many more body bytes have come: null, or why they may not be sent. */
+  /** That many more body bytes have come: null, or why they may not be sent. */
   take(bytes: number): string | null {
     this.#taken += bytes
     if (this.#headOnly) return 'a body where none may be'

@@ -48,7 +48,7 @@ export class ResponseWriter implements StreamHandler {
       options.stream().consumed(this.#unconfirmed)
       this.#unconfirmed = 0
     })
-    // Heard by the response, so that Node does not take a quiet stream of events for an idle connection.
+    // A listener on the response, so that Node does not take a quiet stream of events for an idle connection.
     res.on('timeout', () => undefined)
     const endWatch = res.socket
       ? watchReader(res.socket, readerIdleTimeoutMs, () => res.destroy())
@@ -111,7 +111,7 @@ export class ResponseWriter implements StreamHandler {
 
   reset(given: ResetCode, message: string): void {
     const { res, tunnel } = this.#options
-    // The tunnel was closed by this relay's own drain: the client may take that for what it is, and ask elsewhere.
+    // The tunnel was closed by this relay's own drain: the client is told so, and may ask elsewhere.
     const code = failureOfReset(given, tunnel) === 'draining' ? 'draining' : given
     // A response that has begun cannot become an error any more: cutting it is the only honest end.
     if (res.headersSent) {

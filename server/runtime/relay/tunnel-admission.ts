@@ -58,7 +58,7 @@ const givenToken = (req: IncomingMessage): string | null => {
     const bearer = /^Bearer +(\S+)$/i.exec(authorization)
     return bearer?.[1] ?? null
   }
-  // Browsers cannot set headers on a WebSocket: there the token stands beside the subprotocol.
+  // Browsers cannot set headers on a WebSocket: there the token comes beside the subprotocol.
   const offered = (req.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
   return offered.includes(SUBPROTOCOL) ? (offered.find((name) => name !== SUBPROTOCOL) ?? null) : null
 }
@@ -189,8 +189,8 @@ export class TunnelAdmission {
   }
 
   /**
-   * The drain may have begun while the directory was asked. One that has been taken from a tunnel which stands is let in all the same,
-   * and leaves with the others: sent away, it would be nowhere.
+   * The drain may have begun while the directory was asked. A host that was taken from an existing tunnel is still let in, and leaves
+   * with the others: sent away, it would be nowhere.
    */
   #refusalAfterwards(hostId: string, previous: Admitted['previous']): string | null {
     const { context, held } = this.#options
@@ -204,7 +204,7 @@ export class TunnelAdmission {
       return await this.#tryToRegister(hostId, ws)
     } finally {
       this.#registering.delete(ws)
-      // Those who wait look once this host is in its place, or refused.
+      // Waiting callers look once this host is in its place, or refused.
       setImmediate(() => this.#registered.look())
     }
   }

@@ -19,7 +19,7 @@ const LOOK_EVERY_MS = 25
 const LAST_CALL_MS = 1_000
 
 export interface DrainTunnelsOptions {
-  /** Tunnels told to leave a second; without it all slices overlap. */
+  /** How many tunnels are told to leave each second; without it all slices overlap. */
   tunnelsPerSecond?: number | undefined
   /** Ends the work early; tunnels that were not closed yet stay. */
   signal: AbortSignal
@@ -30,12 +30,12 @@ const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
   await delay(Math.max(0, ms), undefined, { signal }).catch(() => undefined)
 }
 
-/** Looks until `done` says so, `untilMs()` has come, or `signal` ends the wait. */
+/** Polls until `done` says so, `untilMs()` has come, or `signal` ends the wait. */
 const waitFor = async (done: () => boolean, untilMs: () => number, signal: AbortSignal): Promise<void> => {
   while (!signal.aborted && !done() && performance.now() < untilMs()) await pause(LOOK_EVERY_MS, signal)
 }
 
-/** Stands elsewhere, or is gone: there is nothing to wait for any more. */
+/** Registered elsewhere, or gone: there is nothing to wait for any more. */
 const settled = (tunnel: Tunnel): boolean =>
   tunnel.lost || tunnel.movedTo !== null || tunnel.saysMovedTo !== null
 
@@ -61,7 +61,7 @@ export class TunnelDrain {
    * served in that case.
    */
   async move({ tunnelsPerSecond, signal }: DrainTunnelsOptions): Promise<void> {
-    // Whom an earlier, interrupted turn has told already needs no place in the pace.
+    // A host that an earlier, interrupted turn has already told needs no place in the pace.
     const untold = this.#registry.all().filter((tunnel) => tunnel.toldAtMs === null)
     await this.#inSlices(untold, tunnelsPerSecond, signal, async (slice) => {
       for (const tunnel of slice) tunnel.sendDrain()
@@ -71,7 +71,7 @@ export class TunnelDrain {
     await waitFor(() => this.#registry.all().every(settled), this.#patience(lastMs), signal)
   }
 
-  /** Until when hosts that were told are waited for: as long as some still move, a herd is only slow, not stuck. */
+  /** Until when to wait for hosts that were told: as long as some still move, a herd is only slow, not stuck. */
   #patience(toldMs: number): () => number {
     return () => Math.max(toldMs, this.#registry.lastMovedMs) + this.#timings.moveWaitMs
   }
@@ -107,7 +107,7 @@ export class TunnelDrain {
     try {
       await this.#directory.removeMany(holdings)
     } catch (error) {
-      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end all the same.
+      // The entries expire by themselves, and a host that registers elsewhere takes them over: the tunnels end anyway.
       this.#log.warn(
         { err: error, tunnels: tunnels.length },
         "a slice's directory entries could not be removed",
@@ -152,7 +152,7 @@ export class TunnelDrain {
     const startedMs = performance.now()
     const slices: Promise<void>[] = []
     for (let start = 0; start < tunnels.length && !signal.aborted; start += size) {
-      // Against the clock of the whole, so that late timers do not add up to a slower pace.
+      // Measured from the start of all slices, so that late timers do not add up to a slower pace.
       if (start > 0) await pause(startedMs + (start / size) * staggerMs - performance.now(), signal)
       if (signal.aborted) break
       slices.push(act(tunnels.slice(start, start + size).filter((tunnel) => !tunnel.lost)))

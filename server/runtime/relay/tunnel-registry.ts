@@ -12,7 +12,7 @@ import type { RelayTimings } from './relay-timings.ts'
 import { type HostReport, Tunnel } from './tunnel.ts'
 import { type Admitted, type Refusal, TunnelAdmission } from './tunnel-admission.ts'
 
-/** A host comes back so soon after a drain that was called off, if it finds no other relay. */
+/** How soon a host comes back after a drain that was called off, if it finds no other relay. */
 const TOLD_LATELY_MS = 60_000
 /** Between two refreshes of the directory where pings are off. */
 const REFRESH_WITHOUT_PINGS_MS = 30_000
@@ -41,7 +41,7 @@ const countKey = (code: number): string =>
 /** The tunnels of one relay: who is registered, who has moved, and what the directory knows of it. */
 export class TunnelRegistry {
   readonly counts: TunnelCounts
-  /** When a host that was told to leave stood elsewhere last, on the monotonic clock. */
+  /** When a host that was told to leave was last registered elsewhere, on the monotonic clock. */
   lastMovedMs = 0
   /** Hosts for which the directory and this relay disagreed at the last refresh. */
   mismatches = 0
@@ -130,8 +130,8 @@ export class TunnelRegistry {
   }
 
   /**
-   * After a drain that was called off: tunnels that were told to leave stay and take requests again. A host that goes all the same
-   * does as it was told; its tunnel here then ends as in the drain.
+   * After a drain that was called off: tunnels that were told to leave stay and take requests again. A host that still leaves does as it
+   * was told; its tunnel here then ends as in the drain.
    */
   async forgetDrain(): Promise<void> {
     const removed: Tunnel[] = []
@@ -214,7 +214,7 @@ export class TunnelRegistry {
 
   /** What becomes of a tunnel whose host has registered a newer one here. */
   #succeed(older: Tunnel): void {
-    // Told to leave in a drain that was called off just now, and back: asked for as well. Later it is a stranger of that name.
+    // Told to leave in a drain that was called off just now, and back: that is expected too. Later it would be a stranger of that name.
     const told = older.lastToldMs ?? Number.NEGATIVE_INFINITY
     if (performance.now() - told < TOLD_LATELY_MS) this.#letGo(older, this.#options.context.node)
     else older.retire(CLOSE.replaced, 'Replaced by a newer tunnel of the same host')
@@ -274,7 +274,7 @@ export class TunnelRegistry {
 
   /** Nothing runs any more on the tunnel of a host that has moved: it is closed, unless the move came to nothing. */
   async #endKept(tunnel: Tunnel): Promise<void> {
-    // What cannot be asked or put back is over all the same: nobody else would end it.
+    // What cannot be asked or put back ends as well: nothing else would end it.
     if (await this.#isNowhere(tunnel)) await this.#takeBack(tunnel).catch(() => undefined)
     if (tunnel.movedTo !== null)
       tunnel.retire(CLOSE.drain, `This relay drains; ${tunnel.movedTo} holds the host`)
@@ -289,7 +289,7 @@ export class TunnelRegistry {
     }
   }
 
-  /** The relay that had taken the host over lost it: better here, on a tunnel that stands, than nowhere. */
+  /** The relay that had taken the host over lost it: better here, on a tunnel that is up, than nowhere. */
   async #takeBack(tunnel: Tunnel): Promise<void> {
     await this.#putBack(tunnel)
     if (tunnel.lost || this.#tunnels.has(tunnel.hostId)) return
@@ -298,7 +298,7 @@ export class TunnelRegistry {
     this.#tunnels.set(tunnel.hostId, tunnel)
   }
 
-  /** Registers a tunnel that stands anew, where the directory has no entry for it. */
+  /** Registers an open tunnel again, where the directory has no entry for it. */
   async #putBack(tunnel: Tunnel): Promise<void> {
     const { directory } = this.#options
     const { hostId } = tunnel

@@ -24,13 +24,13 @@ const reportSchema = z.object({
   attempt: z.number().int().nonnegative().nullish(),
 })
 
-/** The host stands elsewhere now: what a relay that shares no directory with the other could not know. */
+/** The host is registered elsewhere now, which a relay that shares no directory with the other could not know. */
 const movedSchema = z.object({ type: z.literal('moved'), node: z.string().max(63).nullish() })
 
 /** The host is stopping: it finishes what it has and wants no more. */
 const drainSchema = z.object({ type: z.literal('drain') })
 
-/** No control message is longer; what is, is not read. */
+/** No control message is longer; a longer one is not read. */
 const MAX_TEXT_BYTES = 16 * 1024
 
 const NO_REPORT: HostReport = { gapMs: null, previousNode: null, previousCloseCode: null, attempt: null }
@@ -52,7 +52,7 @@ export interface TunnelOptions {
   closeGraceMs: number
   /** Called once, with the report or without, always before `onLost`. */
   onRegistered(tunnel: Tunnel, report: HostReport): void
-  /** Called once: the host was told to leave and says that it stands elsewhere. */
+  /** Called once: the host was told to leave and says that it is registered elsewhere. */
   onSaysMoved(): void
   /** Called once: the host is stopping and takes no new request. */
   onSaysLeaving(tunnel: Tunnel): void
@@ -68,19 +68,19 @@ export class Tunnel {
   readonly streams: StreamSet
   /** When the host was told to leave, on the monotonic clock; null again where that drain was called off. */
   toldAtMs: number | null = null
-  /** When it was told last, whatever became of that drain: a tunnel elsewhere is what was asked for. */
+  /** When it was last told, whatever became of that drain: a tunnel elsewhere is then what was asked for. */
   lastToldMs: number | null = null
   /** The node at which the directory has the host now. New requests go there; this tunnel finishes what it has. */
   movedTo: string | null = null
   movedAtMs = 0
-  /** The node at which the host says that it stands now. */
+  /** The node at which the host says that it is registered now. */
   saysMovedTo: string | null = null
   /** The host said that it is stopping: no new request is given to it. */
   saysLeaving = false
   lastPongAt: Date | null = null
   /** The directory's entry is gone already (a drain removes a slice's entries in one call); no new request is given to it. */
   entryRemoved = false
-  /** The code that ended it. */
+  /** The close code that ended it. */
   endCode: number | null = null
   /** A pong has come since the directory was refreshed last. */
   fresh = true
@@ -117,7 +117,7 @@ export class Tunnel {
       this.lastPongAt = new Date()
     })
     ws.on('error', (error: Error & { code?: string }) => {
-      // `ws` has sent this code already and would tell 1006 when the socket has closed.
+      // `ws` has already sent this code and would report 1006 when the socket has closed.
       const code = faultCode(error)
       if (code !== null) this.retire(code, `The host broke the protocol: ${error.message}`)
     })
@@ -157,7 +157,7 @@ export class Tunnel {
     if (ws.readyState === ws.OPEN) ws.send(JSON.stringify(message))
   }
 
-  /** Tells the host to leave, once a drain; what runs here goes on until the tunnel is closed. */
+  /** Tells the host to leave, once in each drain; what runs here goes on until the tunnel is closed. */
   sendDrain(): void {
     if (this.toldAtMs !== null) return
     this.toldAtMs = performance.now()

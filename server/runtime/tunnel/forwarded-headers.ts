@@ -22,7 +22,7 @@ export const FENCE_HEADER = 'x-tidegate-fence'
 /** Proof between relays of one directory that what they say of the client is true. Never leaves them. */
 export const PASS_HEADER = 'x-tidegate-pass'
 
-/** What relays say to each other; a client's word for it goes no further. */
+/** Headers between relays; a client's are dropped. */
 export const BETWEEN_RELAYS: ReadonlySet<string> = new Set([HOP_HEADER, PASS_HEADER, FENCE_HEADER])
 
 const FORWARDED = new Set([
@@ -101,8 +101,8 @@ export const headerObject = (headers: HeaderList): Record<string, string | strin
 }
 
 /**
- * Node keeps a request's head until the first of its body. Whoever answers before that (a refusal, a conversation both ways) would never
- * hear of it; a body that is here already still shares the head's segment.
+ * Node keeps a request's head until the first of its body. A server that answers before that (a refusal, a conversation both ways) would
+ * never see it; a body that is here already still shares the head's segment.
  */
 export const flushHeadSoon = (out: ClientRequest, body: Readable): void => {
   let begun = false

@@ -28,7 +28,7 @@ export const FLAG_TEXT = 2
 
 export const FRAME_HEADER_BYTES = 6
 
-/** Versions this build speaks, newest first. */
+/** Versions that this build supports, newest first. */
 export const PROTOCOL_VERSIONS: readonly number[] = [1]
 export const SUBPROTOCOL = 'tidegate.v1'
 
@@ -36,7 +36,7 @@ export const SUBPROTOCOL = 'tidegate.v1'
 export const INITIAL_WINDOW_BYTES = 256 * 1024
 /** Body bytes in one frame at most: what a slow stream can put before the others' frames. */
 export const MAX_CHUNK_BYTES = 64 * 1024
-/** No message on a tunnel, and none through it, is larger (`ws` closes 1009). */
+/** No message on a tunnel, or through it, is larger (`ws` closes with 1009). */
 export const MAX_MESSAGE_BYTES = 1024 * 1024
 /** Names and values of one head: as many, and as much, as any peer of either end would take. */
 const MAX_HEAD_ITEMS = 400
@@ -125,12 +125,12 @@ const parseJson = (payload: Buffer): Record<string, unknown> | null => {
 
 /** Header names are tokens, and so are methods and subprotocols (RFC 9110 §5.6.2). */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/** What may stand in a field value and in a reason phrase (RFC 9110 §5.5, RFC 9112 §4): no control characters but tab, and bytes only. */
+/** The characters of a field value and of a reason phrase (RFC 9110 §5.5, RFC 9112 §4): no control characters but tab, and bytes only. */
 const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
-/** Visible bytes: what may stand in a request target. */
+/** Visible bytes: the characters of a request target. */
 const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
 
-/** What comes from the other end goes into a head on the wire: it is checked here, where it comes in, and nowhere later. */
+/** What comes from the other end goes into a head on the wire: it is checked here, where it arrives, and not again later. */
 const isHeaderList = (value: unknown): value is HeaderList => {
   if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > MAX_HEAD_ITEMS) return false
   let bytes = 0

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../../contract/close-codes.ts'
 
-/** Answers to pings that may wait in a socket together with everything else; a peer that takes none of it gets no more. */
+/** Answers to pings that may wait in a socket together with everything else; a peer that reads none of it gets no more. */
 const MAX_PONG_QUEUE_BYTES = 1024 * 1024
 
 /**

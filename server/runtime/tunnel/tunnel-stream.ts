@@ -16,16 +16,16 @@ import {
 } from './frames.ts'
 
 /*
- * Credit, in both directions. The sender starts with INITIAL_WINDOW_BYTES and spends one for each byte of body or message that it
- * sends; at 0 its frames wait in the queue. The receiver counts what has arrived and not left this process (`#unread`), and what has
- * left and was not granted anew (`#toGrant`): together they never exceed the window, unless the peer sent more than it was granted.
- * What has left is granted in portions of GRANT_BYTES, so the sender never stands still for want of a grant while three quarters of
- * the window are free, and a grant frame costs at most one in 64 KiB.
+ * Credit, in both directions. The sender starts with INITIAL_WINDOW_BYTES and spends one for each byte of body or message that it sends;
+ * at 0 its frames wait in the queue. The receiver counts what has arrived and not left this process (`#unread`), and what has left and
+ * was not granted again (`#toGrant`): together they never exceed the window, unless the peer sent more than it was granted. What has left
+ * is granted in portions of GRANT_BYTES, so the sender never waits for a grant while three quarters of the window are free, and a grant
+ * frame costs at most one in 64 KiB.
  */
 
 /** Bytes that wait for credit on one stream before its source is asked to pause. */
 const STREAM_QUEUE_BYTES = 64 * 1024
-/** What a queued frame costs beside its payload: one of no bytes is not free. */
+/** What a queued frame costs beside its payload: an empty one is not free. */
 const FRAME_COST_BYTES = 64
 /** Parts of messages that may wait to leave, of one stream and of all streams of a tunnel: credit counts bytes, and a part may have none. */
 const MAX_UNREAD_PARTS = 16_384
@@ -76,14 +76,14 @@ export class TunnelStream {
   handler: StreamHandler
   readonly #owner: StreamOwner
   readonly #queue: QueuedFrame[] = []
-  /** Of what waits here, with what each frame costs by itself. */
+  /** The cost of what waits here, the frames' own cost included. */
   #queuedBytes = 0
   /** Bytes that may still be sent. */
   #credit = INITIAL_WINDOW_BYTES
   /** Bytes that have arrived and not left this process. */
   #unread = 0
   #unreadParts = 0
-  /** Bytes that have left and were not granted anew. */
+  /** Bytes that have left and were not granted again. */
   #toGrant = 0
   #wantsWritable = false
   #localEnded = false
@@ -161,7 +161,7 @@ export class TunnelStream {
     this.#enqueue(FRAME.close, 0, payload, false)
   }
 
-  /** Ends the stream now and tells the peer. */
+  /** Ends the stream now and informs the peer. */
   reset(code: ResetCode, message = ''): void {
     if (this.#over) return
     this.endedBy = code
@@ -247,7 +247,7 @@ export class TunnelStream {
       case FRAME.data:
       case FRAME.message: {
         this.#unread += frame.payload.length
-        // The peer owns no more credit than was granted; more is a fault of its side, not memory of ours.
+        // The peer has only the credit that was granted; sending more is its fault, and must not cost our memory.
         if (this.#unread + this.#toGrant > INITIAL_WINDOW_BYTES) {
           this.#violated('more bytes than were granted')
           return
@@ -301,7 +301,7 @@ export class TunnelStream {
     }
   }
 
-  /** Ends the stream without telling the peer, who is gone or has said it. */
+  /** Ends the stream without informing the peer, which is gone or has said so itself. */
   abandon(code: ResetCode, message: string): void {
     if (this.#over) return
     const { handler } = this

@@ -25,7 +25,7 @@ export interface StreamSetOptions {
   accept?: (stream: TunnelStream, head: RequestHead, hasBody: boolean) => void
   /** The peer broke the protocol so that the tunnel cannot go on. */
   violated(what: string): void
-  /** What one stream's frame led to has thrown: that stream is over, the others go on. */
+  /** Handling one stream's frame has thrown: that stream is over, the others go on. */
   failed(error: unknown): void
 }
 
@@ -97,7 +97,7 @@ export class StreamSet implements StreamOwner {
     }
     const head = parseRequestHead(frame.payload)
     if (!head) {
-      // Whoever sent it to the relay pays for it, not the host's other clients.
+      // Its sender pays for it, not the host's other clients.
       const message = 'The request cannot be read'
       this.send(
         FRAME.reset,
@@ -129,7 +129,7 @@ export class StreamSet implements StreamOwner {
     this.#waiting.clear()
   }
 
-  /** Ends every stream and tells the peer; the tunnel stays. */
+  /** Ends every stream and informs the peer; the tunnel stays. */
   resetAll(code: ResetCode, message: string): void {
     for (const stream of [...this.#streams.values()]) {
       const { handler } = stream
@@ -138,7 +138,7 @@ export class StreamSet implements StreamOwner {
     }
   }
 
-  /** Does what a frame asks of one stream. Whatever that throws costs this stream. */
+  /** Handles a frame for one stream. Whatever that throws costs this stream. */
   #contain(stream: TunnelStream, act: () => void): void {
     try {
       act()
@@ -155,7 +155,7 @@ export class StreamSet implements StreamOwner {
     }
   }
 
-  // What follows is for TunnelStream alone.
+  // What follows is only for TunnelStream.
 
   send(type: FrameType, flags: number, streamId: number, payload: Uint8Array): void {
     const { ws, socket } = this.#options

@@ -1,6 +1,6 @@
 import type { ProxyConfig } from '../../../contract/node-config.ts'
 
-/** Addresses whose rate is remembered; beyond it the oldest is forgotten. */
+/** How many addresses' rates are remembered; beyond that the oldest is forgotten. */
 const MAX_RATED_ADDRESSES = 100_000
 const RATE_WINDOW_MS = 60_000
 
@@ -16,7 +16,7 @@ export class AddressLimits {
     this.#perMinute = config.connectionRatePerMinute
   }
 
-  /** Counts a connection of this address, or answers the limit that it has reached; then `release` must not be called for it. */
+  /** Counts a connection of this address, or returns the limit that it has reached; then `release` must not be called for it. */
   take(ip: string, now: number): 'limit_per_ip' | 'limit_rate' | null {
     const open = this.#maxOpen === undefined ? 0 : (this.#open.get(ip) ?? 0)
     if (this.#maxOpen !== undefined && open >= this.#maxOpen) return 'limit_per_ip'
@@ -52,7 +52,7 @@ export class AddressLimits {
   /** Forgets the minutes that are over. */
   sweep(now: number): void {
     for (const [address, rate] of this.#rates) {
-      // Insertion order is the order of `since`: the first that is young ends the search.
+      // Insertion order is the order of `since`: the first young one ends the search.
       if (now - rate.since < RATE_WINDOW_MS) break
       this.#rates.delete(address)
     }

@@ -57,8 +57,8 @@ export class ConnectionBook {
   }
 
   /**
-   * Opens a record for a socket that was just accepted. Null at the ceiling of connections: then the refusal is counted already and
-   * the caller destroys the socket.
+   * Opens a record for a socket that was just accepted. Null at the ceiling of connections: then the refusal is already counted and the
+   * caller destroys the socket.
    */
   accept(protocol: 'tcp' | 'http', peer: Peer, port: number): ConnectionRecord | null {
     this.now = performance.now()
@@ -74,8 +74,8 @@ export class ConnectionBook {
   }
 
   /**
-   * Lets in a connection whose client is known. False where a limit of its address is reached: then the record is closed already and
-   * the caller destroys the socket.
+   * Lets in a connection whose client is known. False where a limit of its address is reached: then the record is already closed and the
+   * caller destroys the socket.
    */
   admit(record: ConnectionRecord): boolean {
     const refusal = this.#limits.take(record.client.ip, this.now)
@@ -157,7 +157,7 @@ export class ConnectionBook {
     this.close(record, 'internal_error')
   }
 
-  /** Logs a fault, not more often than every second. */
+  /** Logs a fault, at most once a second. */
   noteFault(error: unknown): void {
     this.#faults += 1
     const now = performance.now()

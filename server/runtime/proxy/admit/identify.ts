@@ -5,14 +5,14 @@ import { failureReason } from '../connections/failure.ts'
 import type { Carrier, ConnectionRecord, Peer } from '../connections/record.ts'
 import type { ConnectionBook } from './connection-book.ts'
 
-/** What the first bytes of a connection say. */
+/** What the first bytes of a connection reveal. */
 export type Identity =
-  /** Enough is known. `taken`: bytes that were meant for us and go no further; `client`: who is served, where that is said. */
+  /** Enough is known. `taken`: bytes that were meant for us and go no further; `client`: who is served, where the bytes say so. */
   | { verdict: 'on'; taken: number; client?: Peer }
   | { verdict: 'more' }
   | { verdict: 'no'; reason: CloseReason }
 
-/** Reads what stands before a connection's own bytes. One a listener; holds no state of a connection. */
+/** Reads what comes before a connection's own bytes. One for each listener; holds no state of a connection. */
 export interface Identifier {
   /** With this many bytes it must know: `more` is a refusal then, for `reason`. */
   readonly maxBytes: number
@@ -22,8 +22,8 @@ export interface Identifier {
 }
 
 /**
- * A connection whose client is not known yet. It counts against the ceiling of all connections and nobody's own limits; it may send
- * so many bytes and take so much time, and is the first to go when room is needed.
+ * A connection whose client is not known yet. It counts against the ceiling of all connections and no client's own limits; the bytes it
+ * may send and the time it may take are limited, and it is the first to go when room is needed.
  */
 export class Identifying implements Carrier, LinkOwner {
   readonly #link: Link
@@ -32,7 +32,7 @@ export class Identifying implements Carrier, LinkOwner {
   readonly #identifier: Identifier
   /** Milliseconds; 0: no limit. */
   readonly #limitMs: number
-  /** Takes the link over, with the bytes that belong to whom it is handed to. */
+  /** Takes the link over, with the bytes that belong to its new owner. */
   readonly #go: (early: Buffer | null) => void
   readonly #peek: Peek
   #begun = false
@@ -94,7 +94,7 @@ export class Identifying implements Carrier, LinkOwner {
   }
 
   onFinish(): void {
-    // Our half is not ended before that either.
+    // Nor is our half ended before that.
   }
 
   sweep(now: number): void {
@@ -107,7 +107,7 @@ export class Identifying implements Carrier, LinkOwner {
   }
 
   retire(): void {
-    // It may be a request that is on its way: its deadline is near enough.
+    // A request may be on its way; the deadline is near enough.
   }
 
   idleMs(): null {

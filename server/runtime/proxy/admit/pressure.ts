@@ -7,7 +7,7 @@ const NEAR = 1 / 16
 /** Room for this many is looked for at once, and not more often than this: a flood must not pay for a walk with every accept. */
 const ROOM_AT_ONCE = 64
 const LOOK_EVERY_MS = 50
-/** What moves slower than this, this long after it was first looked at, is slow. */
+/** A connection that moves slower than this, this long after it was first looked at, is slow. */
 const SLOW_BYTES_PER_MS = 1_024 / 1_000
 const SLOW_AFTER_MS = 2_000
 /** Memory is taken from connections that hold at least this much. */
@@ -61,7 +61,7 @@ export class Pressure {
         if (rate !== null && rate < SLOW_BYTES_PER_MS) slow.push({ record, rank: -rate })
       }
     }
-    // Among equals the oldest stands last.
+    // Among equals the oldest comes last.
     const best = (list: typeof idle) =>
       list
         .reverse()

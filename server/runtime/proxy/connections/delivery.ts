@@ -5,8 +5,8 @@ import { type KernelTable, kernelKey } from './kernel-table.ts'
 const ASK_KERNEL_AFTER_MS = 1_000
 
 /**
- * Watches whether a peer takes what was written to it, by the two witnesses there are: what Node still holds, and what the
- * kernel holds unacknowledged. A reader at 10 KB/s moves nothing in Node for minutes, because the kernel's buffer is large.
+ * Watches whether a peer takes what was written to it, by the two figures there are: what Node still holds, and what the kernel holds
+ * unacknowledged. A reader at 10 KB/s moves nothing in Node for minutes, because the kernel's buffer is large.
  */
 export class Delivery {
   readonly #link: Link
@@ -30,8 +30,8 @@ export class Delivery {
   }
 
   /**
-   * For how long the peer has taken nothing although something is written, in milliseconds. `farewell`: our FIN is written, and
-   * what the kernel still holds counts too. To be called in every sweep.
+   * How long the peer has taken nothing although something is written, in milliseconds. `farewell`: our FIN is written, and what the
+   * kernel still holds counts too. To be called in every sweep.
    */
   standstillMs(now: number, farewell = false): number {
     const held = this.#link.pending()
@@ -56,8 +56,8 @@ export class Delivery {
   }
 
   /**
-   * Whether the peer's kernel has acknowledged everything that was written before `since`; null while that is not known. Where the
-   * kernel does not say it stays null.
+   * Whether the peer's kernel has acknowledged everything that was written before `since`; null while that is not known. It stays null
+   * where the kernel does not say.
    */
   taken(since: number): boolean | null {
     if (this.#link.socket.writableLength > 0) return false
@@ -70,7 +70,7 @@ export class Delivery {
     if (this.#key === undefined || this.#key === null) this.#key = kernelKey(this.#link.socket)
   }
 
-  /** The peer has sent FIN that could not be read yet, because what came before it has no room. */
+  /** The peer has sent a FIN that cannot be read yet, because there is no room for what came before it. */
   peerEnded(): boolean {
     return this.#kernel.peerEnded(this.#kernelKey)
   }

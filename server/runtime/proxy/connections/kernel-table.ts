@@ -49,8 +49,8 @@ export const kernelKey = (socket: {
 }
 
 /**
- * The kernel's table of sockets (Linux, proc(5)). Node knows when the kernel has taken a byte, not when the peer has; between the
- * two may lie megabytes. Only connections that are to end ask, and only those of slow peers are still there to ask.
+ * The kernel's table of sockets (Linux, proc(5)). Node knows when the kernel has taken a byte, not when the peer has; there may be
+ * megabytes between the two. Only connections that are about to end ask, and only those with slow peers remain to ask.
  */
 export class KernelTable {
   /** False until a look has shown that this system has the table; from then on a socket that is not in it is at rest. */
@@ -62,7 +62,7 @@ export class KernelTable {
   #looking: Promise<void> | null = null
   #wanted = false
 
-  /** Unacknowledged bytes of a socket as of a look begun at or after `since`; null while none was. Asking makes a look due. */
+  /** Unacknowledged bytes of a socket as of a look begun at or after `since`; null while none was. Asking schedules a look. */
   unacknowledged(key: string | null, since: number): number | null {
     this.#wanted = true
     if (key === null || !this.supported || this.lookedAt < since) return null
@@ -110,7 +110,7 @@ export class KernelTable {
         at = parseLines(text, at, next)
         costMs += performance.now() - from
         seen = true
-        // With tens of thousands of sockets nothing else should wait for this.
+        // With tens of thousands of sockets this must not hold up anything else.
         if (at < text.length) await setImmediate()
       }
     }
@@ -122,7 +122,7 @@ export class KernelTable {
   }
 }
 
-/** Collects the sockets that are not at rest from some lines on; answers where the next ones begin. */
+/** Collects the sockets that are not at rest, beginning at some line; returns where the next lines begin. */
 export const parseLines = (text: string, from: number, into: Map<string, Unrest>): number => {
   let at = from
   for (let lines = 0; lines < LINES_AT_ONCE && at < text.length; lines += 1) {

@@ -2,7 +2,7 @@ import type { ProxyConfig } from '../../../contract/node-config.ts'
 import type { CloseReason } from './close-reasons.ts'
 import type { ConnectionRecord } from './record.ts'
 
-/** `inactivityTimeoutMs` after `keepAlive` has had its say: six-fold when extended, never (0) when immortal. */
+/** `inactivityTimeoutMs` as changed by `keepAlive`: six times as long when extended, never (0) when immortal. */
 export const inactivityLimitMs = (config: ProxyConfig): number =>
   config.keepAlive === 'immortal' ? 0 : config.inactivityTimeoutMs * (config.keepAlive === 'extended' ? 6 : 1)
 

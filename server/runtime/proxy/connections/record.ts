@@ -9,9 +9,9 @@ export interface Carrier {
   abort(reason: CloseReason): void
   /** Takes no new work: ends what is idle, lets go what is in flight. */
   retire(): void
-  /** For how long it has been kept open without a request; null when it is in use, or may never be ended to make room. */
+  /** How long it has been kept open without a request; null when it is in use, or may never be ended to make room. */
   idleMs(now: number): number | null
-  /** Whether it is the client that keeps it waiting: for its first bytes, a head, a body, or to take an answer. */
+  /** Whether the client keeps it waiting: for its first bytes, a head, a body, or to take an answer. */
   keepsWaiting(now: number): boolean
   /** Bytes that are held because a peer has not taken them, or has not sent the rest. */
   heldBytes(): number
@@ -30,7 +30,7 @@ export class ConnectionRecord {
   /** The port that it came in by. */
   readonly port: number
   readonly openedAt: number
-  /** Who is served: the socket's peer until the connection is identified, then whom that says. */
+  /** Who is served: the socket's peer until the connection is identified, then the identified client. */
   client: Peer
   /** The limits of the client's address have let it in, and count it. */
   admitted = false
@@ -66,7 +66,7 @@ export class ConnectionRecord {
     return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
   }
 
-  /** Takes the measure of how fast bytes move; for `rate`. */
+  /** Measures how fast bytes move, for `rate`. */
   measure(now: number): void {
     const bytes = this.bytesUpstream + this.bytesDownstream
     const forMs = now - this.#measuredAt

@@ -28,7 +28,7 @@ const FIRST_CHUNK_WAIT_MS = 1_000
 /** Interim responses (100, 103) that a target may send before its answer. */
 const MAX_INTERIM = 16
 
-/** What forwards of all routes share. */
+/** What the forwarding handlers of all routes share. */
 export interface ForwardServices {
   readonly config: Pick<ProxyConfig, 'responseTimeoutMs'>
   readonly dialler: Dialler
@@ -226,7 +226,7 @@ class ForwardExchange implements Exchange, LinkOwner {
     return this.#continue(buffer, at, length, owned)
   }
 
-  /** 1xx: passed on; 101 ends the exchange in a raw pipe. False when this link is ours no longer. */
+  /** 1xx: passed on; 101 ends the exchange in a raw pipe. False when this link is no longer ours. */
   #takeInterim(head: ResponseHead, buffer: Buffer, at: number, length: number): boolean {
     this.#interim += 1
     if (head.status === 101) {
@@ -351,7 +351,8 @@ class ForwardExchange implements Exchange, LinkOwner {
       return
     }
     if (this.#pooled && !this.#retried && !this.#reader.begun && this.#interim === 0 && this.#mayRepeat()) {
-      // It had closed while our request was on its way: nobody has seen the request, and repeating it is harmless anyway.
+      // The connection was closed while our request was on its way: nobody has seen the request, and repeating it would be harmless
+      // anyway.
       this.#retried = true
       this.#release()
       link.destroy()

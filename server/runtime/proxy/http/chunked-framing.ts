@@ -79,7 +79,7 @@ export class ChunkedFraming {
     return this.#state === 'done'
   }
 
-  /** Follows bytes; answers the index after the body's last byte, or `end`. Throws FramingError. */
+  /** Follows bytes; returns the index after the body's last byte, or `end`. Throws FramingError. */
   push(buffer: Buffer, start: number, end: number): number {
     let at = start
     if (this.cuts.length > 0) this.cuts.length = 0
@@ -96,7 +96,7 @@ export class ChunkedFraming {
         continue
       }
       const byte = buffer[at]!
-      // `;`, or the blanks that may stand before it.
+      // `;`, or blanks before it.
       if (this.#ofTarget && this.#state === 'size' && this.#digits > 0 && (byte === 59 || isBlank(byte))) {
         this.#state = 'extension'
         this.#extensionNamed = false
@@ -108,7 +108,7 @@ export class ChunkedFraming {
     return at
   }
 
-  /** Answers the index after the extension's part in this push. Its end is the CR, which stays. */
+  /** Returns the index after the extension's part in this push. Its end is the CR, which stays. */
   #skipExtension(buffer: Buffer, start: number, end: number): number {
     let at = start
     for (; at < end && buffer[at] !== 13; at += 1) {

@@ -15,9 +15,9 @@ export interface ClientConnection {
   readonly services: HttpServices
   /** Whether the connection may stay after the answer to this request. */
   keepsAlive(head: RequestHead): boolean
-  /** The body may be read on, unless the connection holds it back for reasons of its own. */
+  /** The body may be read further, unless the connection holds it back for reasons of its own. */
   readOn(): void
-  /** Answers by ourselves; then the connection ends for `reason`. */
+  /** Sends an answer of our own; then the connection ends for `reason`. */
   answer(
     status: number,
     code: ErrorCode,
@@ -78,7 +78,7 @@ export class Http1ClientSide implements ClientSide {
     this.#requestDone = head.bodyLength === 0
   }
 
-  // The connection's side.
+  // Called by the connection.
 
   /** Hands the request to its handler. */
   start(handler: RouteHandler): void {
@@ -104,7 +104,7 @@ export class Http1ClientSide implements ClientSide {
     )
   }
 
-  /** Body bytes from the client; answers the index after the last that belongs to this request. */
+  /** Body bytes from the client; returns the index after the last that belongs to this request. */
   takeBody(buffer: Buffer, start: number, end: number, owned: boolean): number {
     if (this.#requestDone || this.#over) return start
     let stop: number
@@ -138,7 +138,7 @@ export class Http1ClientSide implements ClientSide {
     this.#connection.refuse(400, fault)
   }
 
-  /** Ends the exchange; what becomes of the connection is its own affair. */
+  /** Ends the exchange; the connection decides about itself. */
   abandon(): void {
     if (this.#over) return
     this.#over = true
@@ -164,9 +164,9 @@ export class Http1ClientSide implements ClientSide {
   }
 
   /**
-   * Bytes that no client minds, for one that has sent FIN: whoever is gone answers them with RST, whoever only listens reads on. Before
-   * the answer an interim response (RFC 9110 §15.2), between two chunks a leading zero of the next size (RFC 9112 §7.1). False where
-   * nothing can be said: then time decides.
+   * Bytes that no client minds, for one that has sent FIN: a client that is gone answers them with RST, one that only listens reads on.
+   * Before the answer an interim response (RFC 9110 §15.2), between two chunks a leading zero of the next size (RFC 9112 §7.1). False
+   * where nothing can be sent: then time decides.
    */
   askIfGone(): boolean {
     if (this.#client.socket.writableLength > 0) return true
@@ -201,7 +201,7 @@ export class Http1ClientSide implements ClientSide {
     )
   }
 
-  // The handler's side.
+  // Called by the handler.
 
   get ip(): string {
     return this.#connection.record.client.ip

@@ -47,7 +47,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
   #headStartedAt = 0
   #retiredAt: number | null = null
   #clientEndedAt: number | null = null
-  /** After its FIN it was sent something: had it gone, it would have said so. */
+  /** After its FIN it was sent something: if it were gone, it would have answered with a reset. */
   #clientAsked = false
   #requestOpen = false
   readonly #delivery: Delivery
@@ -75,7 +75,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     return this.#feed(buffer, length, owned)
   }
 
-  /** Gives bytes to whoever is due: the head parser, then the request's body, then the next head. False pauses the client. */
+  /** Gives bytes to the reader whose turn it is: the head parser, then the request's body, then the next head. False pauses the client. */
   #feed(buffer: Buffer, end: number, owned: boolean): boolean {
     let at = 0
     this.#feeding = true
@@ -166,7 +166,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     )
   }
 
-  /** With the JSON error; the connection may be kept all the same. */
+  /** With the JSON error; the connection may still be kept. */
   answer(
     status: number,
     code: ErrorCode,
@@ -193,7 +193,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
       return
     }
     if (this.client.socket.writableLength > 0) {
-      // The next request, if it is here already, waits: what one client has not taken must not pile up.
+      // The next request, if it is here already, waits: answers that one client has not taken must not pile up.
       this.#state = 'answered'
       return
     }
@@ -202,7 +202,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     if (!this.#feeding) this.#nextFromLeftover()
   }
 
-  /** The client has taken the answer that it had not taken when it was complete. */
+  /** The client has now taken the rest of a complete answer. */
   #answerTaken(): void {
     this.#state = 'reading'
     this.#settleRequest()
@@ -359,7 +359,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
       this.#retiredAt = performance.now()
       return
     }
-    // Its last answer left Node long ago, and may still stand in the kernel: then it is in flight as much as any other.
+    // Its last answer left Node long ago, but may still be in the kernel: then it is in flight as much as any other.
     if (this.#delivery.taken(Number.NEGATIVE_INFINITY) === false) {
       this.#requestOpen = true
       this.services.requests.inFlight += 1
@@ -437,7 +437,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
   #sweepReading(now: number): boolean {
     const { headersTimeoutMs, initialDataTimeoutMs, keepAliveTimeoutMs } = this.services.config
     if (this.#reader.begun) {
-      // From the first sweep that sees it: late by one at most, never early.
+      // Counted from the first sweep that sees it: late by one sweep at most, never early.
       if (this.#headStartedAt === 0) this.#headStartedAt = now
       if (headersTimeoutMs === 0 || now - this.#headStartedAt < headersTimeoutMs) return false
       this.services.requests.total += 1

@@ -6,7 +6,7 @@ import type { ChunkedFraming } from './chunked-framing.ts'
 import type { RequestHead, ResponseHead } from './head.ts'
 
 /**
- * What stands between a handler and a client. A handler knows nothing of the client's connection or its version of HTTP; the client's
+ * The interface between a handler and a client. A handler knows nothing of the client's connection or its version of HTTP; the client's
  * side knows nothing of what the handler does. Each calls the other only through these two interfaces.
  *
  * An exchange ends once: by the handler (`end`, `reset`, `fail`, `upgrade`) or by the client's side (`abandon`). After that neither
@@ -16,7 +16,7 @@ import type { RequestHead, ResponseHead } from './head.ts'
  * HTTP/1.1 peer and goes to one is never taken apart: a client's side of another version adds and removes the frames itself.
  */
 
-/** Answers the requests of one route. One a route; holds nothing of a single request. */
+/** Answers the requests of one route. One for each route; holds nothing of a single request. */
 export interface RouteHandler {
   /** May answer in the same tick. Throwing ends the connection with `internal_error`. */
   handle(request: RequestHead, client: ClientSide, context: RouteContext): Exchange
@@ -36,7 +36,7 @@ export interface Exchange {
    * while the body is paused. Never called for a request without a body; with the last bytes `client.requestDone` is true.
    */
   requestBytes(buffer: Buffer, start: number, end: number, owned: boolean): void
-  /** The client has taken everything that was given: whoever was paused for it may go on. */
+  /** The client has taken everything that was given: what was paused for it may go on. */
   clientFlushed(): void
   /** Applies the handler's own timeouts; `now` is the clock of the sweeps, in milliseconds. */
   sweep(now: number): void
@@ -96,8 +96,8 @@ export interface ClientSide {
     reason: CloseReason,
   ): void
   /**
-   * Passes on a 101, and from then on bytes both ways between the client and `peer`, which is the client side's from now on. `early`
-   * came behind the head. `released` is called once, when it is over.
+   * Passes on a 101, and from then on bytes both ways between the client and `peer`, which belongs to the client's side from now on.
+   * `early` came behind the head. `released` is called once, when it is over.
    */
   upgrade(head: ResponseHead, peer: Link, early: Buffer | null, released: () => void): void
 }

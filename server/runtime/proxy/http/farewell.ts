@@ -32,7 +32,7 @@ export class Farewell {
     this.#endedEarly = client.ended
   }
 
-  /** For how long the client has had everything; null while it has not. */
+  /** How long the client has had everything; null while it has not. */
   takenForMs(now: number): number | null {
     return this.#takenAt === null ? null : now - this.#takenAt
   }

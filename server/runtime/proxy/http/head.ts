@@ -48,8 +48,8 @@ const CR = 13
 const LF = 10
 
 /**
- * Collects one head, however it is split, and refuses bytes that cannot be part of one as soon as they come (RFC 9112 §2.2:
- * bare CR; we take bare LF and NUL as hostile too). One empty line before the start line is skipped, as RFC 9112 asks for.
+ * Collects one head, however it is split, and refuses bytes that cannot be part of one as soon as they come (RFC 9112 §2.2: bare CR; we
+ * take bare LF and NUL as hostile too). One empty line before the start line is skipped, as RFC 9112 asks.
  */
 export class HeadReader {
   #kept: Buffer | null = null
@@ -72,7 +72,7 @@ export class HeadReader {
   }
 
   /**
-   * Takes bytes up to the end of the head. Answers the index after it, or -1 when more is needed. Throws HeadError.
+   * Takes bytes up to the end of the head. Returns the index after it, or -1 when more is needed. Throws HeadError.
    */
   push(buffer: Buffer, start: number, end: number): number {
     let lineLength = this.#lineLength

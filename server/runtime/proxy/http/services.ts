@@ -44,6 +44,6 @@ export interface HttpRoute {
 export interface HttpPort {
   /** The route of a request for this host and path; null when none takes it. */
   pick(host: string, target: string): HttpRoute | null
-  /** The port is gone: the connection may finish what it has. */
+  /** The port is gone; the connection may finish what it has. */
   readonly retired: boolean
 }

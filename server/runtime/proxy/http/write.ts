@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { ErrorCode } from '../../../contract/errors.ts'
 import { CHUNKED, type RequestHead, type ResponseHead, UNTIL_CLOSE } from './head.ts'
 
-/** Fields that belong to one hop (RFC 9110 §7.6.1, RFC 2616 §13.5.1); framing is written anew. */
+/** Fields that belong to one hop (RFC 9110 §7.6.1, RFC 2616 §13.5.1); framing is written again. */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -34,7 +34,7 @@ const nominated = (connection: string[]): string[] | null => {
   return named.length === 0 ? null : named
 }
 
-/** Re-serialises a request for the target from its parsed fields. HTTP/1.0 clients are spoken for in HTTP/1.0. */
+/** Re-serialises a request for the target from its parsed fields. Requests of HTTP/1.0 clients are sent on in HTTP/1.0. */
 export const writeRequest = (
   head: RequestHead,
   client: { ip: string; scheme: 'http' | 'https' },

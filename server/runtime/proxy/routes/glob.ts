@@ -1,4 +1,4 @@
-/** Whether a text matches. Takes time in proportion to the text, whatever a stranger writes into it. */
+/** Whether a text matches. Takes time in proportion to the text, whatever it contains. */
 export type Matcher = (text: string) => boolean
 
 /** Literal text, or null for one path segment that is not empty. */
@@ -55,9 +55,8 @@ const findRun = (run: Run, text: string, from: number): number | null => {
 }
 
 /**
- * The earliest end of each run is the best one: whatever the rest of the pattern can match behind a later one, it can match behind
- * this one too. So nothing is ever tried twice, unlike in a regular expression. `least`: characters that a star stands for at
- * least.
+ * The earliest end of each run is the best one: whatever the rest of the pattern can match behind a later one, it can match behind this
+ * one too. So nothing is ever tried twice, unlike in a regular expression. `least`: the fewest characters that a star matches.
  */
 const matcher = (runs: Run[], least: 0 | 1): Matcher => {
   const [head, ...rest] = runs as [Run, ...Run[]]
@@ -75,7 +74,7 @@ const matcher = (runs: Run[], least: 0 | 1): Matcher => {
   }
 }
 
-/** `*` stands for one or more characters, dots included: `*.example.com` takes `a.b.example.com`, not `example.com`. */
+/** `*` matches one or more characters, dots included: `*.example.com` takes `a.b.example.com`, not `example.com`. */
 export const domainMatcher = (domain: string): Matcher => {
   const lower = domain.toLowerCase()
   if (!lower.includes('*')) return (text) => text === lower

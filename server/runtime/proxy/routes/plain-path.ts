@@ -24,8 +24,8 @@ const withoutDots = (path: string): string => {
 }
 
 /**
- * The path by which a route is chosen: without its query, escapes and dot segments resolved as most servers do, so that
- * `/api/../root` and `/api/%2e%2e/root` are what the target takes them for. What is forwarded stays as it was written.
+ * The path by which a route is chosen: without its query, escapes and dot segments resolved as most servers do, so that `/api/../root`
+ * and `/api/%2e%2e/root` are matched as what the target takes them for. What is forwarded stays as it was written.
  */
 export const plainPath = (target: string): string => {
   const query = target.indexOf('?')

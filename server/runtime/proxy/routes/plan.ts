@@ -34,7 +34,7 @@ export interface PortPlan {
 }
 
 /**
- * Checks routes as a whole and sorts them by listener. Throws ERR_INVALID with every problem. Routes that ask for port 0: each TCP
+ * Checks all routes together and sorts them by listener. Throws ERR_INVALID with every problem. Routes that ask for port 0: each TCP
  * route gets a port of its own; HTTP routes share one, as they would share any other port.
  */
 export const planPorts = (routes: RouteConfig[], healthPort: number | null): PortPlan[] => {

@@ -12,7 +12,7 @@ export class PortRoutes implements HttpPort {
   #tcp: TcpRoute | null = null
   #http: CompiledRoute[] = []
   #retired = false
-  /** What stands before a connection's own bytes; null where nothing does. */
+  /** What comes before a connection's own bytes; null where nothing does. */
   readonly identifier: Identifier | null
 
   constructor(plan: PortPlan, identifier: Identifier | null) {
@@ -33,7 +33,7 @@ export class PortRoutes implements HttpPort {
     this.#retired = true
   }
 
-  /** Swaps what this port does. Connections that stand keep their targets; the next ones, and next requests, see this. */
+  /** Swaps what this port does. Open connections keep their targets; the next ones, and next requests, see this. */
   adopt(plan: PortPlan, actualPort: number, adopt: Adopt, handlers: Handlers): void {
     const { tcp, http } = compileRoutes(plan, actualPort, adopt, handlers)
     this.#plan = plan

@@ -11,7 +11,7 @@ export type DialFailure = Extract<
 /** A link to a target that is connected, or why none of them is; then `target` is the one that was asked last. */
 export type DialDone = (link: Link | null, target: Target | null, failure: DialFailure | null) => void
 
-/** What a dial needs of whoever began it. */
+/** What a dial needs from its caller. */
 export interface DialOwner {
   readonly connector: Connector
   /** Milliseconds; 0: no limit. */
@@ -101,7 +101,7 @@ export class Dial implements LinkOwner {
     this.#done(link, target, null)
   }
 
-  /** `failure` null: not this dial's own finding. */
+  /** `failure` null: found by another dial. */
   #failed(failure: DialFailure | null): void {
     if (this.#settled) return
     const link = this.#link
@@ -146,6 +146,6 @@ export class Dial implements LinkOwner {
     // Nothing is written while dialling.
   }
   onFinish(): void {
-    // Our half is never ended while dialling.
+    // Nor is our half ended while dialling.
   }
 }

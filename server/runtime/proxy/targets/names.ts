@@ -5,9 +5,12 @@ import { isIP } from 'node:net'
 const FRESH_MS = 5_000
 /** Where there is an older answer, a connection waits no longer than this for a new one. */
 const PATIENCE_MS = 500
-/** Names asked for at a time. The system's resolver blocks one of libuv's four threads for each, for seconds when DNS is dead. */
+/**
+ * How many names are looked up at a time. The system's resolver blocks one of libuv's four threads for each, for seconds when DNS is
+ * dead.
+ */
 const MAX_ASKED = 2
-/** Names remembered; the ones asked for longest ago are forgotten. */
+/** How many names are remembered; those asked for longest ago are forgotten. */
 const MAX_NAMES = 4_096
 
 type Answer = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
@@ -25,8 +28,8 @@ const system: Resolver = (name, answer) => {
 }
 
 /**
- * Addresses of targets that are configured by name. Each name is asked for once at a time, whatever number of connections wait, and
- * the last good answer serves on while the resolver fails or is silent.
+ * Addresses of targets that are configured by name. Each name is looked up once at a time, however many connections wait, and the last
+ * good answer stays in use while the resolver fails or is silent.
  */
 export class Names {
   readonly #resolver: Resolver

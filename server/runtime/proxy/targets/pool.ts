@@ -3,7 +3,7 @@ import type { Link, LinkOwner } from '../../listen/link.ts'
 /** Idle target connections: how many a target, and how long. Node's own servers close theirs after 5 s. */
 const MAX_IDLE = 256
 const IDLE_MS = 30_000
-/** What a target announces in `Keep-Alive: timeout=N` is not used to the last: our request would cross its FIN. */
+/** Taken off what a target announces in `Keep-Alive: timeout=N`: at the very end our request would cross its FIN. */
 const ANNOUNCED_MARGIN_MS = 1_000
 /** Requests that may not be repeated use only connections that were busy this recently: a close is less likely to cross them. */
 export const FRESH_IDLE_MS = 3_000

@@ -27,7 +27,7 @@ export class Target implements Endpoint {
   active = 0
   connectFailures = 0
   downSince: number | null = null
-  /** While down: asked again then, by a connection of our own; clients try it only when every target is down. */
+  /** While down: when it is tried again, with a connection of our own; clients try it only when every target is down. */
   retryAt = 0
 
   constructor(route: string, host: string, port: number) {

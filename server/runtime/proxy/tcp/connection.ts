@@ -160,7 +160,7 @@ class TcpConnection implements Carrier, LinkOwner {
   }
 
   onFinish(): void {
-    // Our half is not ended before that either.
+    // Nor is our half ended before that.
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Link } from '../../listen/link.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 
-/** Carries the connections of one TCP route. One a route; holds nothing of a single connection. */
+/** Carries the connections of one TCP route. One for each route; holds nothing of a single connection. */
 export interface ConnectionHandler {
   /**
    * Takes the client's link over and sets the record's carrier, which closes the record in the end. `early`: bytes that were read

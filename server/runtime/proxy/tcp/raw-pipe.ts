@@ -131,7 +131,7 @@ export class RawPipe implements LinkOwner {
     else this.finish('finished')
   }
 
-  /** Ends with `reason` once the side that is left has taken what is its own, as far as that can be known, within the grace period. */
+  /** Ends with `reason` once the side that is left has taken what is meant for it, as far as that can be known, within the grace period. */
   #finishEnding(reason: CloseReason): void {
     const held = this.#client.failed ? this.#target.socket.writableLength : this.#client.socket.writableLength
     if (held === 0 && !this.#watchesClient()) {
@@ -143,7 +143,7 @@ export class RawPipe implements LinkOwner {
     this.#endingSince = performance.now()
     this.#deliveryToClient().remember()
     const { readerIdleTimeoutMs, socketCleanupGracePeriodMs } = this.#config
-    // A reset waits for nobody longer than the grace period; a clean end waits for its reader.
+    // A reset never waits longer than the grace period; a clean end waits for its reader.
     const graceMs = reason === 'finished' ? readerIdleTimeoutMs : socketCleanupGracePeriodMs
     this.#graceEndsAt = graceMs === 0 ? 0 : this.#endingSince + graceMs
   }
@@ -209,7 +209,7 @@ export class RawPipe implements LinkOwner {
     this.#noticeUnreadFin(quietMs, now)
     const verdict = quietVerdict(this.#config, this.#record, this.#halfEndedAt, now)
     if (verdict) this.finish(verdict)
-    // Only the client: what a target sent before its reset may still stand in the kernel, and is the client's.
+    // Only the client: what a target sent before its reset may still be in the kernel, and belongs to the client.
     else this.#client.probe()
   }
 
