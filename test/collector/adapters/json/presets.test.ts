@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
 import { JsonAdapter, type JsonTarget } from '../../../../server/collector/adapters/json/adapter.ts'
 import { nodeTableSchema } from '../../../../server/contract/answers/node-table.ts'
 import { nodeEntrySchema } from '../../../../server/contract/kinds/node-entry.ts'
+import { startRelay } from '../../../runtime/relay/fixture.ts'
 import { startJsonNode } from './json-node.ts'
 
 const closers: (() => Promise<void> | void)[] = []
@@ -10,34 +12,9 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-const GATEWAY = {
-  ok: true,
-  total_tokens: 812,
-  last_event_received_at: '2026-07-29T10:00:05.000Z',
-  uptime_seconds: 93_000,
-  apns: {
-    sessionConnects: 4,
-    sessionInvalidations: 3,
-    sessionInvalidationsByReason: { goaway: 2, ping_timeout: 1 },
-    sendOk: 8_800,
-    sendRejected: { BadDeviceToken: 7, TooManyRequests: 0, Unregistered: 13 },
-    sendFail: 5,
-    sendRetried: 6,
-    pruneOnBadDeviceToken: 7,
-    pruneOnUnregistered: 13,
-    pruneOnTopicMismatch: 1,
-    pruneOther: 0,
-    lastSendAt: '2026-07-29T10:00:04.000Z',
-    lastOkAt: '2026-07-29T10:00:03.500Z',
-    lastFailureAt: null,
-    lastFailureReason: 'TooManyRequests',
-    sessionAlive: true,
-    sessionAgeSeconds: 3_600,
-    received: 8_830,
-    lastReceivedAt: '2026-07-29T10:00:05.000Z',
-    noTokens: 10,
-  },
-}
+const GATEWAY = JSON.parse(
+  readFileSync(new URL('../../../fixtures/push-gateway/health.json', import.meta.url), 'utf8'),
+)
 
 const start = async (answer: unknown, more: Partial<JsonTarget> = { preset: 'push-gateway' }) => {
   const node = await startJsonNode(answer)
@@ -177,6 +154,18 @@ describe('preset push-gateway', () => {
 })
 
 describe('preset relay', () => {
+  it('reads one of our own relays, whole', async () => {
+    const relay = await startRelay({ region: 'iad' })
+    const adapter = new JsonAdapter({ timeoutMs: 5_000, rules: createAddressRules([]) })
+    closers.push(() => adapter.close())
+    const url = `http://127.0.0.1:${relay.port}/health`
+    const entry = { id: 'relay-9', kind: 'json', preset: 'relay', url, embedded: false } as const
+    const reading = await adapter.probe({ ...entry, region: 'iad' })
+    expect(reading).toMatchObject({ outcome: 'ok', facts: { ok: true } })
+    expect(reading.partial).toBeUndefined()
+    expect((await adapter.probe({ ...entry, region: 'fra' })).outcome).toBe('wrong_region')
+  })
+
   it('reads ok, and compares the region', async () => {
     const { node, ask } = await start({ ok: true, region: 'iad' }, { preset: 'relay' })
     expect(await ask()).toMatchObject({ outcome: 'ok', facts: { ok: true } })
