@@ -19,13 +19,12 @@ import { log } from '../store/fixtures.ts'
 const text = readFileSync(new URL('../../docs/adapters.md', import.meta.url), 'utf8')
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8')
 /** The examples of entries, each with the heading below which it stands. */
-const examples = [...text.matchAll(/^(?:## (.+)|```yaml\n([\s\S]*?)^```)/gm)].reduce<
-  { heading: string; yaml: string }[]
->((found, [, heading, yaml]) => {
-  const last = found.at(-1)?.heading ?? ''
-  return [...found, { heading: heading ?? last, yaml: yaml?.startsWith('nodes:') ? yaml : '' }]
-}, [])
-const blocks = examples.filter(({ yaml }) => yaml !== '')
+const blocks: { heading: string; yaml: string }[] = []
+let below = ''
+for (const [, heading, yaml] of text.matchAll(/^(?:## (.+)|```yaml\n([\s\S]*?)^```)/gm)) {
+  below = heading ?? below
+  if (yaml?.startsWith('nodes:')) blocks.push({ heading: below, yaml })
+}
 
 const ENV = {
   FRA1_TOKEN: 'a-token-of-the-node-01',
@@ -78,7 +77,9 @@ const documentBy = (map: Readonly<Record<string, string>>, region: string): Reco
 }
 
 const pageBy = (map: object): string =>
-  Object.values(map as Record<string, { metric: string; label?: string; labels?: Record<string, string>; as?: string }>)
+  Object.values(
+    map as Record<string, { metric: string; label?: string; labels?: Record<string, string>; as?: string }>,
+  )
     .map(({ metric, label, labels = {}, as }) => {
       const all = { ...labels, ...(label === undefined ? {} : { [label]: '1.21.0' }) }
       const written = Object.entries(all).map(([key, value]) => `${key}="${value}"`)
@@ -113,7 +114,8 @@ const answersOf = async (target: NodeTarget): Promise<RequestListener> => {
       return saying({ '*': JSON.stringify({ ...known, ...mapped }) })
     }
     case 'prometheus': {
-      const page = target.preset === undefined ? '' : fixture(PAGES[target.preset] ?? `${target.preset}/metrics.txt`)
+      const page =
+        target.preset === undefined ? '' : fixture(PAGES[target.preset] ?? `${target.preset}/metrics.txt`)
       return saying({ '*': page + pageBy(target.map ?? {}) })
     }
     case 'envoy': {
@@ -154,7 +156,10 @@ backend web
 `,
     )
     closers.push(() => haproxy.close())
-    return { ...target, ...(target.socket === undefined ? { address: `127.0.0.1:${runtime}` } : { socket: haproxy.socket }) }
+    return {
+      ...target,
+      ...(target.socket === undefined ? { address: `127.0.0.1:${runtime}` } : { socket: haproxy.socket }),
+    }
   }
   const { auth } = target as { auth?: { user: string; password: string } }
   const wanted = auth && `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}`
@@ -167,7 +172,12 @@ backend web
   const server =
     protocol === 'https:'
       ? createHttpsServer(
-          { ...(await issue(authority)), ca: authority.cert, requestCert: true, rejectUnauthorized: target.tls?.cert !== undefined },
+          {
+            ...(await issue(authority)),
+            ca: authority.cert,
+            requestCert: true,
+            rejectUnauthorized: target.tls?.cert !== undefined,
+          },
           guarded,
         )
       : createHttpServer(guarded)
@@ -180,18 +190,27 @@ describe('entries in docs/adapters.md', () => {
     expect(blocks.length).toBeGreaterThan(NODE_KINDS.length)
     for (const kind of NODE_KINDS) {
       const own = blocks.filter(({ heading }) => heading === kind).flatMap(({ yaml }) => entriesOf(yaml))
-      expect(own.map((entry) => entry.kind), kind).toContain(kind)
+      expect(
+        own.map((entry) => entry.kind),
+        kind,
+      ).toContain(kind)
     }
   })
 
-  const entries = blocks.flatMap(({ heading, yaml }, index) => (yaml === '' ? [] : [[heading, index, yaml] as const]))
-  it.each(entries)('of %s (%i) are read whole from a program that answers so', async (_heading, _index, yaml) => {
-    for (const entry of entriesOf(yaml)) {
-      const target = await moved(entry)
-      if (target === null) continue
-      const reading = await adapters.of(target.kind).probe(target)
-      expect(reading, `${target.id}: ${reading.reason}`).toMatchObject({ outcome: 'ok', facts: { ok: true } })
-      expect(reading.partial, target.id).toBeUndefined()
-    }
-  })
+  const entries = blocks.map(({ heading, yaml }, index) => [heading, index, yaml] as const)
+  it.each(entries)(
+    'of %s (%i) are read whole from a program that answers so',
+    async (_heading, _index, yaml) => {
+      for (const entry of entriesOf(yaml)) {
+        const target = await moved(entry)
+        if (target === null) continue
+        const reading = await adapters.of(target.kind).probe(target)
+        expect(reading, `${target.id}: ${reading.reason}`).toMatchObject({
+          outcome: 'ok',
+          facts: { ok: true },
+        })
+        expect(reading.partial, target.id).toBeUndefined()
+      }
+    },
+  )
 })

@@ -9,13 +9,22 @@ export interface HaproxyAnswer {
    * What operators want of each server, by its name: bits of `srv_admin_state`. `show stat` does not tell it of a server that is down.
    */
   readonly admin: ReadonlyMap<string, number>
+  /** HAProxy's number of the backend that was asked for; null where all were. */
+  readonly backendId: string | null
 }
 
-/** What is asked for: of one server only its backend is sent. */
-export const questionFor = ({ backend }: { backend?: string | undefined }): string[] =>
+/**
+ * What is asked for: of one server only its backend is sent.
+ *
+ * @param backendId by which the backend is named: of a frontend and a backend of one name, HAProxy takes the name for the frontend
+ */
+export const questionFor = (
+  { backend }: { backend?: string | undefined },
+  backendId: string | null = null,
+): string[] =>
   backend === undefined
     ? ['show info', 'show stat -1 7 -1']
-    : ['show info', `show stat ${backend} 6 -1`, `show servers state ${backend}`]
+    : ['show info', `show stat ${backendId ?? backend} 6 -1`, `show servers state ${backend}`]
 
 /** Reads an answer to {@link questionFor}, or says in a sentence why it is none. Never throws. */
 export const readAnswer = (text: string, backend: string | undefined): HaproxyAnswer | { fault: string } => {
@@ -33,15 +42,16 @@ export const readAnswer = (text: string, backend: string | undefined): HaproxyAn
   return {
     info,
     rows: statistics.rows,
-    admin: adminStates(text),
+    ...adminStates(text),
   }
 }
 
 /** Of version 1 of `show servers state`, which all that is maintained answers. */
-const adminStates = (text: string): Map<string, number> => {
+const adminStates = (text: string): Pick<HaproxyAnswer, 'admin' | 'backendId'> => {
   const states = new Map<string, number>()
+  let backendId: string | null = null
   const start = text.indexOf('# be_id be_name srv_id srv_name ')
-  if (start < 0) return states
+  if (start < 0) return { admin: states, backendId }
   const [header = '', ...lines] = text.slice(start + 2).split('\n')
   const column = header.split(' ').indexOf('srv_admin_state')
   for (const line of lines) {
@@ -49,6 +59,7 @@ const adminStates = (text: string): Map<string, number> => {
     const fields = line.split(' ')
     const state = Number(fields[column])
     if (fields[3] !== undefined && Number.isInteger(state)) states.set(fields[3], state)
+    if (/^\d{1,9}$/.test(fields[0] ?? '')) backendId = fields[0] ?? null
   }
-  return states
+  return { admin: states, backendId }
 }

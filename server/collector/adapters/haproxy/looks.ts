@@ -48,10 +48,8 @@ export class Looks {
   /** Asks once; never rejects. */
   async at(target: HaproxyTarget, timeoutMs: number): Promise<Look> {
     const { id, backend } = target
-    const heard = await this.#api.ask(target, questionFor(target), timeoutMs)
-    if (heard.text === undefined) return { heard, fault: heard.reason }
+    const { heard, answer } = await this.#ask(target, timeoutMs)
     if (heard.level !== undefined) this.#levels.set(id, heard.level)
-    const answer = readAnswer(heard.text, backend)
     if ('fault' in answer) return { heard, fault: answer.fault }
     if (backend === undefined) {
       const facts = this.#factsOfProcess(target, heard.at, answer)
@@ -70,6 +68,24 @@ export class Looks {
     this.#others.delete(id)
     this.orders.forget(id)
     this.frontends.forget(id)
+  }
+
+  async #ask(
+    target: HaproxyTarget,
+    timeoutMs: number,
+  ): Promise<{ heard: RuntimeAnswer; answer: HaproxyAnswer | { fault: string } }> {
+    const { backend } = target
+    const first = await this.#api.ask(target, questionFor(target), timeoutMs)
+    const read = (heard: RuntimeAnswer): HaproxyAnswer | { fault: string } =>
+      heard.text === undefined ? { fault: heard.reason } : readAnswer(heard.text, backend)
+    const answer = read(first)
+    // A frontend has the same name.
+    const isHidden = backend !== undefined && !('fault' in answer) && answer.rows.length === 0
+    if (!isHidden || answer.backendId === null) return { heard: first, answer }
+    const remainingMs = Math.max(1, Math.round(timeoutMs - first.durationMs))
+    const next = await this.#api.ask(target, questionFor(target, answer.backendId), remainingMs)
+    const heard = { ...next, at: first.at, durationMs: first.durationMs + next.durationMs }
+    return { heard, answer: read(heard) }
   }
 
   #factsOfProcess(target: HaproxyTarget, at: number, answer: HaproxyAnswer): Facts {

@@ -316,6 +316,42 @@ backend a.b:c_d-e
     expect(reading.facts, reading.reason).toMatchObject({ ok: true, state: 'serving' })
   })
 
+  it('finds the server of a backend that has the name of a frontend, and drains it', async () => {
+    const origin = await startOrigin('one')
+    closers.push(() => origin.close())
+    const front = await freePort()
+    const haproxy = await startHaproxy(
+      (folder) => `${preamble(folder)}
+frontend web
+  bind 127.0.0.1:${front}
+  default_backend web
+backend web
+  server web-1 127.0.0.1:${origin.port}
+  server web-2 127.0.0.1:${origin.port}
+`,
+    )
+    closers.push(() => haproxy.close())
+    const adapter = adapterFor()
+    const target = node({ socket: haproxy.socket, backend: 'web', server: 'web-1' })
+    expect(await ask(front)).toBe('one')
+    const reading = await adapter.probe(target)
+    expect(reading.facts, reading.reason).toMatchObject({ ok: true, state: 'serving' })
+    expect(reading.facts?.counters.connections_accepted).toEqual({ 'web/web-1': 1 })
+    const verbs = adapter.drains(() => target)
+    const order = {
+      drainId: 'd1',
+      reason: 'kernel',
+      mode: 'hold',
+      onDeadline: 'wait',
+      initiator: 'ana',
+    } as const
+    expect((await verbs.drain(order)).kind).toBe('accepted')
+    expect((await adapter.probe(target)).facts?.state).toBe('drained')
+    expect((await adapter.probe({ ...target, server: 'web-3' })).reason).toBe(
+      'HAProxy has no server web-3 in backend web',
+    )
+  })
+
   it('tells a reload under traffic: counts anew, never less than nothing, and says what it no longer sees', async () => {
     const { haproxy, origin, port } = await startWeb()
     const adapter = adapterFor()
