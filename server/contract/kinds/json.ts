@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { JSON_PRESETS, jsonMapSchema } from '../json-map.ts'
 import { authFields, drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
+import { isMapped, needsMap } from './mapped.ts'
 
 /** Anything that answers a GET with JSON. */
 export const jsonEntrySchema = z
@@ -28,9 +29,4 @@ export const jsonEntrySchema = z
     ...drainFields,
   })
   .strict()
-  .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
-    path: ['map'],
-    // With every other mistake of the entry, not after they are mended.
-    when: ({ value }) => typeof value === 'object' && value !== null,
-    message: `it is needed where no preset is named, for example { ok: /ok, connections: /stats/open }; presets are ${JSON_PRESETS.join(', ')}`,
-  })
+  .refine(isMapped, needsMap('{ ok: /ok, connections: /stats/open }', JSON_PRESETS))

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { PROMETHEUS_PRESETS, prometheusMapSchema } from '../prometheus-map.ts'
 import { authFields, drainFields, entryFields, httpUrl, tlsFields } from './entry.ts'
+import { isMapped, needsMap } from './mapped.ts'
 
 /** Anything that answers a GET with a page for Prometheus. */
 export const prometheusEntrySchema = z
@@ -29,9 +30,4 @@ export const prometheusEntrySchema = z
     ...drainFields,
   })
   .strict()
-  .refine((entry) => entry.preset !== undefined || entry.map !== undefined, {
-    path: ['map'],
-    // With every other mistake of the entry, not after they are mended.
-    when: ({ value }) => typeof value === 'object' && value !== null,
-    message: `it is needed where no preset is named, for example { connections: { metric: pgbouncer_clients } }; presets are ${PROMETHEUS_PRESETS.join(', ')}`,
-  })
+  .refine(isMapped, needsMap('{ connections: { metric: pgbouncer_clients } }', PROMETHEUS_PRESETS))

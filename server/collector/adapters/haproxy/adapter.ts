@@ -6,6 +6,7 @@ import { ProcessVerbs } from './process-verbs.ts'
 import { RuntimeApi } from './runtime-api.ts'
 import { ServerVerbs } from './server-verbs.ts'
 import type { HaproxyTarget } from './target.ts'
+import { Telling } from './telling.ts'
 
 export interface HaproxyOptions {
   /** Deadline of a poll. */
@@ -36,8 +37,8 @@ export class HaproxyAdapter implements Adapter<HaproxyTarget> {
 
   drains(target: () => HaproxyTarget): DrainVerbs {
     const { backend } = target()
-    const parts = { api: this.#api, looks: this.#looks, target }
-    return backend === undefined ? new ProcessVerbs(parts) : new ServerVerbs(parts)
+    const telling = new Telling(this.#api, this.#looks, target)
+    return backend === undefined ? new ProcessVerbs(telling) : new ServerVerbs(telling)
   }
 
   forget(id: string): void {

@@ -4,7 +4,7 @@ import type { Asked, DrainVerbs, Observation, ResumeOrder } from '../adapter.ts'
 import { isDisabled } from './facts.ts'
 import { keptBy, type Look } from './looks.ts'
 import type { StatRow } from './statistics.ts'
-import { ACCEPTED, refused, Telling, type VerbParts } from './telling.ts'
+import { ACCEPTED, refused, type Telling } from './telling.ts'
 
 /** HAProxy's words for what is so already (`disable frontend`, `enable frontend`). */
 const ALREADY = /^All sockets are already (?:disabled|enabled)/
@@ -14,12 +14,10 @@ const ALREADY = /^All sockets are already (?:disabled|enabled)/
  * (management guide, `disable frontend`). The process stays, and the runtime API and the frontends that are kept with it.
  */
 export class ProcessVerbs implements DrainVerbs {
-  readonly #parts: VerbParts
   readonly #telling: Telling
 
-  constructor(parts: VerbParts) {
-    this.#parts = parts
-    this.#telling = new Telling(parts)
+  constructor(telling: Telling) {
+    this.#telling = telling
   }
 
   get verb(): string {
@@ -35,7 +33,7 @@ export class ProcessVerbs implements DrainVerbs {
     const seen = await this.#telling.see()
     if (seen.kind !== 'seen') return seen
     const { id } = this.#telling.target
-    const { frontends, orders } = this.#parts.looks
+    const { frontends, orders } = this.#telling.looks
     const { epoch } = seen.facts
     const open = this.#frontendsOf(seen.look)
       .filter((row) => !isDisabled(row))
@@ -61,7 +59,7 @@ export class ProcessVerbs implements DrainVerbs {
     if (seen.kind !== 'seen') return seen
     const { id } = this.#telling.target
     const { epoch } = seen.facts
-    if (kept !== undefined) this.#parts.looks.frontends.takeBack(id, epoch, kept)
+    if (kept !== undefined) this.#telling.looks.frontends.takeBack(id, epoch, kept)
     const closed = this.#ours(seen.look)
     const told = await this.#telling.tell(closed.map((name) => `enable frontend ${name}`))
     if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
@@ -70,7 +68,7 @@ export class ProcessVerbs implements DrainVerbs {
       return said === '' || ALREADY.test(said) ? [] : [`${name}: ${said}`]
     })
     if (refusals.length > 0) return refused(`${id}: HAProxy refuses ${listWords(refusals)}`)
-    this.#parts.looks.orders.took(id, epoch, 'back')
+    this.#telling.looks.orders.took(id, epoch, 'back')
     return ACCEPTED
   }
 
@@ -80,7 +78,7 @@ export class ProcessVerbs implements DrainVerbs {
     const seen = await this.#telling.see()
     if (seen.kind !== 'seen') return seen
     // The collector's next process knows by this alone which frontends were closed here.
-    if (kept !== undefined) this.#parts.looks.frontends.takeBack(id, seen.facts.epoch, kept)
+    if (kept !== undefined) this.#telling.looks.frontends.takeBack(id, seen.facts.epoch, kept)
     const known = this.#known(seen.look)
     const closed = this.#closed(seen.look).filter((name) => known?.has(name))
     if (closed.length === 0) return ACCEPTED
@@ -103,7 +101,7 @@ export class ProcessVerbs implements DrainVerbs {
   }
 
   #known({ facts }: Look): ReadonlySet<string> | null {
-    return this.#parts.looks.frontends.disabled(this.#telling.target.id, facts?.epoch ?? '')
+    return this.#telling.looks.frontends.disabled(this.#telling.target.id, facts?.epoch ?? '')
   }
 
   #closed(look: Look): string[] {

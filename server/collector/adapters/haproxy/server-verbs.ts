@@ -1,18 +1,16 @@
 import type { NodeDrainRequest } from '../../../contract/node-api.ts'
 import type { Asked, DrainVerbs, Observation, Pool } from '../adapter.ts'
-import { ACCEPTED, refused, Telling, type VerbParts } from './telling.ts'
+import { ACCEPTED, refused, type Telling } from './telling.ts'
 
 /**
  * How one server behind HAProxy is drained: it takes no new sessions, and those that it has go on (management guide, `set server`).
  * What is persistent, such as a session with a cookie, still reaches it; the proof that it is empty waits for that too.
  */
 export class ServerVerbs implements DrainVerbs {
-  readonly #parts: VerbParts
   readonly #telling: Telling
 
-  constructor(parts: VerbParts) {
-    this.#parts = parts
-    this.#telling = new Telling(parts)
+  constructor(telling: Telling) {
+    this.#telling = telling
   }
 
   get verb(): string {
@@ -26,7 +24,7 @@ export class ServerVerbs implements DrainVerbs {
   get pool(): Pool {
     const { id, socket, address, backend = '', server = '' } = this.#telling.target
     const name = `${socket ?? address} ${backend}`
-    return { name, member: server, others: this.#parts.looks.othersBeside(id) }
+    return { name, member: server, others: this.#telling.looks.othersBeside(id) }
   }
 
   async drain(_order: NodeDrainRequest): Promise<Asked> {
@@ -69,7 +67,7 @@ export class ServerVerbs implements DrainVerbs {
     if ('unheard' in told) return { kind: 'unheard', why: told.unheard }
     const [said] = told
     if (said !== '') return refused(`${id}: HAProxy refuses: ${said}`)
-    this.#parts.looks.orders.took(id, epoch, wish)
+    this.#telling.looks.orders.took(id, epoch, wish)
     return ACCEPTED
   }
 }

@@ -10,30 +10,29 @@ const CALL_TIMEOUT_MS = 3_000
 /** Below the line that HAProxy reads as one (`tune.bufsize`, 16 384 by default). */
 const MAX_LINE_CHARS = 8_000
 
-export interface VerbParts {
-  readonly api: RuntimeApi
-  readonly looks: Looks
-  /** Asked for each call: a node may have moved meanwhile. */
-  readonly target: () => HaproxyTarget
-}
-
 export const ACCEPTED: Asked = { kind: 'accepted' }
 export const refused = (why: string): Asked => ({ kind: 'refused', why })
 
 /** Tells one HAProxy what to do, and hears whether it did. */
 export class Telling {
-  readonly #parts: VerbParts
+  /** How it is seen, and what is remembered of that. */
+  readonly looks: Looks
+  readonly #api: RuntimeApi
+  readonly #target: () => HaproxyTarget
 
-  constructor(parts: VerbParts) {
-    this.#parts = parts
+  /** @param target asked for each call: a node may have moved meanwhile */
+  constructor(api: RuntimeApi, looks: Looks, target: () => HaproxyTarget) {
+    this.looks = looks
+    this.#api = api
+    this.#target = target
   }
 
   get target(): HaproxyTarget {
-    return this.#parts.target()
+    return this.#target()
   }
 
   look(): Promise<Look> {
-    return this.#parts.looks.at(this.target, CALL_TIMEOUT_MS)
+    return this.looks.at(this.target, CALL_TIMEOUT_MS)
   }
 
   async observe(): Promise<Observation> {
@@ -46,7 +45,7 @@ export class Telling {
   /** Why nothing can be told here, as far as polls have seen it; undefined where nothing is known against it. */
   get known(): string | undefined {
     const { id } = this.target
-    const level = this.#parts.looks.levelOf(id)
+    const level = this.looks.levelOf(id)
     return level === null || level === 'admin' ? undefined : `${id}: ${readOnlyWords(level)}`
   }
 
@@ -66,7 +65,7 @@ export class Telling {
     const { id } = this.target
     const answers: string[] = []
     for (const line of linesOf(commands)) {
-      const heard = await this.#parts.api.ask(this.target, line, CALL_TIMEOUT_MS)
+      const heard = await this.#api.ask(this.target, line, CALL_TIMEOUT_MS)
       if (heard.text === undefined) return { unheard: `${id}: ${heard.reason}` }
       const spoken = answersIn(heard.text)
       if (spoken.length !== line.length)
