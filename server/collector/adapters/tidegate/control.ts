@@ -3,6 +3,7 @@ import { AppError } from '../../../contract/index.ts'
 import type { TlsMaterial } from '../../../contract/kinds/entry.ts'
 import type { AddressRules } from '../address.ts'
 import { failureOf } from '../http-probe.ts'
+import { pathBelow } from '../request-path.ts'
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -63,7 +64,7 @@ export class Control {
     try {
       const answer = await this.#poolOf(target).request({
         method,
-        path: `${new URL(target.url).pathname.replace(/\/+$/, '')}${path}`,
+        path: pathBelow(target.url, path),
         headers,
         body: body === undefined ? null : JSON.stringify(body),
         signal: AbortSignal.timeout(timeoutMs),
