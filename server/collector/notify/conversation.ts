@@ -116,11 +116,20 @@ interface Writing {
   change: NotificationChange[]
 }
 
+interface Telling {
+  change: Change
+  after: Incident
+  now: number
+  into: Writing
+  /** How long a new incident has to last until a channel is told, ms. */
+  waitMs: (channel: string) => number
+}
+
 /** Something is wrong, anew or more than before. */
 const tell = (
   channel: Channel,
   conversation: Conversation,
-  { change, after, now, into }: { change: Change; after: Incident; now: number; into: Writing },
+  { change, after, now, into, waitMs }: Telling,
 ): void => {
   const { pending, isTold, mayBeTold, count, lastAt } = conversation
   for (const row of pending) {
@@ -132,7 +141,8 @@ const tell = (
     )
   }
   if (!isRouted(channel, after)) return
-  const soon = now + channel.groupWaitSeconds * 1_000
+  const groupMs = channel.groupWaitSeconds * 1_000
+  const soon = now + (change.opened ? Math.max(groupMs, waitMs(channel.name)) : groupMs)
   const gap = GAPS_MS[Math.min(count, GAPS_MS.length - 1)] ?? 0
   const due = change.worse || count === 0 ? soon : Math.max(soon, lastAt + gap)
   // It says what holds when it is first sent; one that was tried already keeps its words, and another one follows it.
@@ -193,6 +203,7 @@ export const planOf = (
   after: Incident,
   channels: readonly Channel[],
   now: number,
+  waitMs: Telling['waitMs'] = () => 0,
 ): OutboxPlan | null => {
   const change = channels.length === 0 ? null : changeBetween(before, after)
   if (change === null) return null
@@ -203,7 +214,7 @@ export const planOf = (
       if (change.resolved) end(channel, conversation, { after, now, into })
       else {
         if (change.opened || change.reopened || change.worse || change.joined)
-          tell(channel, conversation, { change, after, now, into })
+          tell(channel, conversation, { change, after, now, into, waitMs })
         if (change.acknowledged || change.mitigated) calm(channel, conversation, { change, after, now, into })
       }
     }

@@ -20,6 +20,7 @@ import { channelWords } from './channels/message.ts'
 import { changeBetween, planOf, repeatsOf } from './conversation.ts'
 import { Courier, type CourierStore, type CourierTimes } from './courier.ts'
 import type { Lane } from './lane.ts'
+import { Recurrences } from './recurrences.ts'
 import type { SilencedBy } from './silence.ts'
 
 const LOOK_MS = 1_000
@@ -70,6 +71,7 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   readonly #options: NotificationsOptions
   readonly #courier: Courier
   readonly #recurring: Recurring
+  readonly #recurrences = new Recurrences()
   #channels: readonly ChannelConfig[]
 
   constructor(options: NotificationsOptions, channels: readonly ChannelConfig[]) {
@@ -102,11 +104,21 @@ export class Notifications implements IncidentTeller, NotificationDesk {
     const { log, now } = this.#options
     // Nearly all changes of incidents are figures that nobody is told of: they ask the store for nothing.
     if (this.#channels.length === 0 || changeBetween(before, after) === null) return null
-    const plan = planOf(before, after, this.#channels, now())
+    const at = now()
+    const plan = planOf(before, after, this.#channels, at, (channel) =>
+      this.#recurrences.waitMs(after, channel, at),
+    )
     if (plan === null) return null
     return (rows) => {
       try {
-        return plan(rows)
+        const planned = plan(rows)
+        const ends = planned.add.filter(({ kind }) => kind === 'recovered')
+        this.#recurrences.ended(
+          after,
+          ends.map(({ channel }) => channel),
+          at,
+        )
+        return planned
       } catch (error) {
         // That nobody is told must not keep the incident from being written.
         log.error(
