@@ -67,7 +67,7 @@ describe('the command', { timeout: 30_000 }, () => {
     [{ TIDEGATE_URL: 'localhost:3000' }, 'TIDEGATE_URL is "localhost:3000"; it must be'],
     [{ TIDEGATE_URL: 'ana:geheim@foo' }, 'TIDEGATE_URL is no URL; it must be'],
     [{ TIDEGATE_URL: 'http://ana:geheim@foo' }, 'TIDEGATE_URL must hold no user and password'],
-    [{ TIDEGATE_TOKEN: 'two\nlines' }, 'TIDEGATE_TOKEN is no token'],
+    [{ TIDEGATE_TOKEN: 'two\nlines' }, 'TIDEGATE_TOKEN is not a token'],
   ])('says of %j in one sentence that it cannot be used, with exit code 2', async (env, words) => {
     const { code, out, err } = await run(['drain', 'fra', '--reason', 'disks'], env)
     expect([code, out]).toEqual([EXIT.usage, ''])
