@@ -48,7 +48,7 @@ export const importGraph = (base = root): ReadonlyMap<string, readonly string[]>
 
 /**
  * What one part of a folder imports of another: a part is a file of the folder's own, or a folder in it with all that is below. A file
- * counts for itself, so the words that a folder's parts share may stand below them, and the file that puts them together above.
+ * counts for itself, so the words that a folder's parts share may be below them, and the file that puts them together above.
  */
 export const partGraphs = (
   graph: ReadonlyMap<string, readonly string[]>,

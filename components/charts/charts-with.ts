@@ -28,7 +28,7 @@ export const measuresOf = (
   return measures.length > 0 || (nodes.length > 0 && isKnown) ? measures : undefined
 }
 
-/** The same of a whole fleet, or of one region of it. */
+/** What a whole fleet, or one of its regions, measures. */
 export const measuredIn = (
   fleet: { regions: readonly Pick<Region, 'id' | 'measures'>[]; nodes: readonly Node[] } | undefined,
   region?: string,

@@ -48,7 +48,7 @@ const TICK_STEPS = [
   1440 * MINUTE,
 ]
 
-/** A label needs half its width on either side; behind the end of the axis there is none. */
+/** A label needs half its width on either side; there is no room for it beyond the end of the axis. */
 const NO_ROOM = 0.06
 
 /** Round instants on the time axis, at most `most`, and none so near to its end that its label would be cut. */

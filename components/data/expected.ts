@@ -1,6 +1,6 @@
 import { createContext, useContext } from 'react'
 
-/** What the server knew when it rendered the page: what stands above everything else has its place before the first answer. */
+/** What the server knew when it rendered the page, so that whatever is above everything else has its place before the first answer. */
 export interface Expected {
   openIncidents: number
 }

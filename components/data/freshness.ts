@@ -66,8 +66,8 @@ const ofSocket = (socket: LiveStatus, nowMs: number, answeredAt: number | null):
 }
 
 /**
- * Late is who is late now: the figure of the collector is of a whole minute, in which a pause of seconds may long be over. Whether it
- * is shows in the polls themselves: none is overdue any more.
+ * Only a collector that is late now is late: its figure covers a whole minute, in which a pause of seconds may long be over. The polls
+ * themselves show that: none is overdue any more.
  */
 const ofCollector = (overview: Overview, serverNowMs: number): Part => {
   const late = overview.collector.latenessP99Ms

@@ -92,8 +92,8 @@ export class LiveConnection {
   }
 
   /**
-   * Somebody looks, or the network is back: a try that waits for its turn is made now, and the next waits are short again. A socket that
-   * is there is left alone; its own silence tells whether it lives.
+   * The tab is visible or the network is back: a waiting attempt is made now, and the next waits are short again. An open socket is left
+   * alone; its own silence shows whether it lives.
    */
   wake(): void {
     if (!this.#started || this.#socket || this.#retry === null || this.#status.phase === 'ended') return

@@ -3,7 +3,7 @@ import type { Overview } from '@/server/contract/fleet.ts'
 
 type Choices = Pick<Overview, 'regions' | 'nodes'>
 
-/** What can be chosen, drawn anew only where that changes: an overview comes with every poll, and a fleet may have a thousand nodes. */
+/** What can be chosen, drawn again only when that changes: an overview comes with every poll, and a fleet may have a thousand nodes. */
 export const DrainChoices = memo(
   function DrainChoices({ fleet }: { fleet: Choices | undefined }) {
     return (

@@ -14,8 +14,8 @@ import { formatNumber, plural } from '../ui/format.ts'
 import type { Glyph } from '../ui/state-glyph.tsx'
 
 /**
- * What is left on all nodes together; null as soon as one node that is not empty yet is not known. Tunnels, requests and pushes are of
- * the nodes that count them, and null where none does.
+ * What is left on all nodes together; null as soon as one node that is not empty yet is not known. Tunnels, requests and pushes are
+ * summed over the nodes that count them, and null where none does.
  */
 export const leftOf = (drain: Pick<Drain, 'steps'>): Remaining | null => {
   const open = drain.steps.filter((step) => step.phase !== 'done')
@@ -76,11 +76,11 @@ export const movedWords = (gaps: Pick<GapStatistics, 'missing'> & Partial<GapSta
   ].join(', ')
 }
 
-/** Where no node counts tunnels there are none to be named. */
+/** Where no node counts tunnels there are none to mention. */
 export const mayHoldTunnels = ({ moves, steps }: Pick<Drain, 'moves' | 'steps'>): boolean =>
   moves.length > 0 || steps.some(({ remaining }) => remaining !== null && remaining.tunnels !== null)
 
-/** `2 tunnels and 5 connections`; of tunnels is spoken where the drain is about some, or a node counts some. */
+/** `2 tunnels and 5 connections`; tunnels are mentioned where the drain has some in scope, or a node counts some. */
 export const leftWords = (drain: Pick<Drain, 'moves'>, left: Remaining): string => {
   const tunnels = drain.moves.length > 0 || (left.tunnels ?? 0) > 0
   return `${tunnels && left.tunnels !== null ? `${plural(left.tunnels, 'tunnel')} and ` : ''}${plural(left.connections, 'connection')}`

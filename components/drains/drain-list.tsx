@@ -45,7 +45,7 @@ const COLUMNS: readonly Column<Drain>[] = [
     cell: (drain) => formatDuration(drain.report?.durationMs),
   },
 ]
-/** What became of tunnels; of programs that hold none there is nothing to say. */
+/** What became of the tunnels; for programs that hold none there is nothing to say. */
 const OF_TUNNELS: readonly Column<Drain>[] = [
   {
     name: 'Moved',

@@ -28,8 +28,8 @@ const COUNTED = [
 ] as const
 
 /**
- * What these nodes hold, or may hold without saying so: of tunnels and pushes nobody has to know where a program counts none, nor where a
- * node of ours has none, as one that only forwards.
+ * What these nodes hold, or may hold without saying so. Tunnels and pushes are left out where a program does not count them, and where a
+ * node of ours has none because it only forwards.
  */
 const countedBy = ({ moves, nodes }: DrainPlan) => {
   const ours = new Set(nodes.flatMap(({ node, kind }) => (kind === 'tidegate' ? [node] : [])))

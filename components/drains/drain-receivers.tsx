@@ -10,7 +10,7 @@ import { formatNumber } from '../ui/format.ts'
 import { PlainTable } from '../ui/plain-table.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 
-/** What a fleet has no number of has no column; the capacity is one of tunnels. */
+/** A number that the fleet does not have gets no column; the capacity is a number of tunnels. */
 const COUNTED: readonly { name: string; measure: Measures[number]; words: (region: Region) => string }[] = [
   { name: 'Tunnels', measure: 'tunnels', words: ({ tunnels }) => formatNumber(tunnels) },
   {

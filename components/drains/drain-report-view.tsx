@@ -28,7 +28,7 @@ const tunnelFacts = (gaps: GapStatistics): [string, ReactNode][] => [
 /** What the drain cost, in numbers. The headline is what moved, what stayed and what did not come back. */
 export function DrainReportView({ report }: { report: DrainReport }) {
   const { gaps, moves } = report
-  // Where no tunnel was in scope there is nothing to say of them: most programs hold none.
+  // Where no tunnel was in scope there is nothing to say about tunnels: most programs hold none.
   const hasTunnels = moves.length + gaps.missing > 0
   return (
     <Panel title="Report">

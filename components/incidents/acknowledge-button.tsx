@@ -13,7 +13,7 @@ export function AcknowledgeButton({ incident }: { incident: Incident }) {
   const may = useMay('operator')
   const action = useIncidentAction(incident.id)
   if (incident.state !== 'open') return null
-  // Until it is known who looks, its place is kept: nothing jumps when it comes.
+  // Its place is kept until the viewer's role is known, so that nothing moves when it appears.
   if (me.isPending) return <span aria-hidden="true" className={`${buttonClass()} invisible`} />
   if (!may) return null
   return (

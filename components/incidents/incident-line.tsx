@@ -12,7 +12,7 @@ import { Time } from '../ui/time.tsx'
 import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { quietSince, worstFirst } from './worst-first.ts'
 
-/** One row, on a phone two: nothing below it jumps when it comes, nor when its button does. */
+/** One row, two on a phone, so that nothing below it moves when it or its button appears. */
 const HEIGHT = 'min-h-[77px] sm:min-h-[37px]'
 
 /** What is open, on every page: one line, the worst first. Left out where the page shows it anyway. */

@@ -2,7 +2,7 @@ import type { HeldBack, MaintenanceWindow } from '@/server/contract/maintenance.
 import { maintenanceSubject } from '@/server/contract/maintenance.ts'
 import { plural } from '../ui/format.ts'
 
-/** Of more than these a dialog would have to be scrolled; the list behind it has them all. */
+/** With more than these a dialog would have to be scrolled; the list behind it has them all. */
 const MAX_NAMED = 5
 
 /** What follows when somebody ends a window now, or removes one that has not begun. */

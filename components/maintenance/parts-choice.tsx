@@ -6,10 +6,10 @@ import type { WindowValues } from './window-request.ts'
 
 type Fleet = Pick<Overview, 'regions' | 'nodes'>
 
-/** Of more than these the nodes of a region are folded away: whole regions are what is chosen in a large fleet. */
+/** Beyond this number the nodes of a region are folded away: in a large fleet people choose whole regions. */
 const MANY_NODES = 30
 
-/** Every region, and within it its nodes; drawn anew only where those change, because an overview comes with every poll. */
+/** Every region, and within it its nodes; drawn again only when those change, because an overview comes with every poll. */
 export const PartsChoice = memo(
   function PartsChoice({
     fleet,
@@ -17,7 +17,7 @@ export const PartsChoice = memo(
     register,
   }: {
     fleet: Fleet | undefined
-    /** The node that a link led here for: it is not folded away. */
+    /** The node of the link that led here; it is not folded away. */
     asked: string | null
     register: UseFormRegister<WindowValues>
   }) {

@@ -42,7 +42,7 @@ export function NodeParts({ node: id }: { node: string }) {
 
 type Fact = readonly [string, string]
 
-/** What is so at the moment, and what has been counted since the program started: a total beside a level would be read as one. */
+/** Current values, and totals since the program started: a total beside a current value would be read as one. */
 interface Numbers {
   now: readonly Fact[]
   counted: readonly Fact[]
@@ -104,7 +104,7 @@ const NUMBERS: { [Name in keyof NodeNumbers]-?: readonly [string, (value: number
   openFds: ['Open files', formatNumber],
 }
 
-/** Levels; all other numbers are totals. */
+/** Current values; all other numbers are totals. */
 const LEVELS: ReadonlySet<string> = new Set<keyof NodeNumbers>([
   'connections',
   'tunnels',

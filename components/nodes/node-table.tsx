@@ -14,7 +14,7 @@ import { formatDuration, formatNumber } from '../ui/format.ts'
 import { StateMark } from '../ui/state-mark.tsx'
 import { Time } from '../ui/time.tsx'
 
-/** A column of a number is there where somebody has that number. */
+/** A number has a column where at least one node has that number. */
 type NodeColumn = Column<Node> & { measure?: Measures[number] }
 
 const NODE: NodeColumn = {
@@ -101,7 +101,7 @@ const PROBLEMS: NodeColumn = {
 /** Above this many only the rows on screen exist. */
 const MANY_NODES = 100
 
-/** Those that somebody can fill, as the same list until that changes. */
+/** Columns that at least one node can fill; the same list until that changes. */
 const useFilled = (
   columns: readonly NodeColumn[],
   isFilled: (column: NodeColumn) => boolean,
@@ -174,7 +174,7 @@ const FLEET_COLUMNS: readonly NodeColumn[] = [
 /** Nodes of every region, each with where it is and what it is. */
 export function FleetNodeTable({ nodes }: { nodes: readonly Node[] }) {
   const { data: fleet } = useOverview()
-  // Of the whole fleet, not of what a filter leaves: columns do not come and go while somebody types.
+  // From the whole fleet, not from what a filter leaves: columns must not come and go while somebody types.
   const measures = measuredIn(fleet)
   const hasVersions = fleet === undefined || fleet.nodes.some(({ version }) => version !== null)
   const columns = useFilled(FLEET_COLUMNS, ({ name, measure }) =>

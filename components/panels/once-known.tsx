@@ -3,8 +3,8 @@ import { Skeleton } from '../ui/skeleton.tsx'
 import type { PanelQuery } from './panel.tsx'
 
 /**
- * What stands below an answer that has not come yet: nobody knows how high it will be, so nothing is drawn there that would jump then. A
- * failure is for the panels to tell.
+ * The part of a page below an answer that has not come yet: its height is not known, so nothing is drawn there that would move later.
+ * Panels report a failure themselves.
  */
 export function OnceKnown({
   query: { data, error },

@@ -21,7 +21,7 @@ export function RegionCard({
   strip: Strip | undefined
 }) {
   const full = region.capacity?.tunnels
-  // Of many, those that need somebody; the region's own page has all.
+  // Of many nodes, those that need attention; the region's own page has all.
   const shown = nodes.length > MANY_NODES ? matchNodes(nodes, '', null).slice(0, MANY_NODES) : nodes
   const more = nodes.filter((node) => !shown.includes(node))
   const measures = measuresOf(region.measures ?? [], nodes)

@@ -21,7 +21,7 @@ export function Console({
   children,
 }: {
   demo: boolean
-  /** As the page was asked for. */
+  /** As the page was requested. */
   openIncidents: number
   children: ReactNode
 }) {

@@ -26,7 +26,7 @@ export interface Column<Row> {
   title?: (row: Row) => string | undefined
   /** A class, where only the rows on screen exist: such a table has a fixed layout. */
   width?: string
-  /** On a phone it stays in sight while the others scroll: it says what a row is about. */
+  /** On a phone it stays in sight while the others scroll, because it says what a row is about. */
   stays?: boolean
   /** The head says its name to screen readers alone. */
   silent?: boolean

@@ -9,7 +9,7 @@ export function PageHeading({
   title: ReactNode
   intro?: ReactNode
   aside?: ReactNode
-  /** The aside is still to come: on a phone it will have a row of its own, which is kept free. */
+  /** The aside is still to come: on a phone a row is kept free for it. */
   awaits?: boolean
 }) {
   return (

@@ -2,14 +2,14 @@ import { AppError, ERROR_CODES, type ErrorBody, type ErrorCode } from '../contra
 
 const TIMEOUT_MS = 15_000
 
-/** What the command was given is wrong, before anybody was asked: exit code 2. */
+/** What the command was given is wrong, found before any request: exit code 2. */
 export class CommandLineError extends AppError {
   constructor(message: string) {
     super('ERR_INVALID', message)
   }
 }
 
-/** The collector's address, without a slash at its end. Shown only where it holds no user and password. */
+/** The collector's address, without a slash at its end. It is shown only where it contains no user and password. */
 const placeIn = (text: string): string => {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
@@ -24,8 +24,8 @@ const placeIn = (text: string): string => {
 }
 
 /**
- * Speaks to a running collector: `TIDEGATE_URL` (default http://127.0.0.1:3000) with the API token of `TIDEGATE_TOKEN`. Making one throws
- * {@link CommandLineError} where one of both cannot be used.
+ * Speaks to a running collector: `TIDEGATE_URL` (default http://127.0.0.1:3000) with the API token of `TIDEGATE_TOKEN`. The constructor
+ * throws {@link CommandLineError} where either cannot be used.
  */
 export class ApiClient {
   readonly url: string

@@ -10,7 +10,7 @@ import { answer, table } from './output.ts'
 /** How many values of an answer are listed for people; `--json` has them all. */
 const MAX_LISTED = 40
 
-/** What may be said of a system beside where it answers. */
+/** What may be given about a system besides its address. */
 export interface ProbeFlags {
   kind?: string
   preset?: string

@@ -1,14 +1,14 @@
 import type { Drain } from '../contract/drains.ts'
 import { progressText } from './drain-text.ts'
 
-/** Where nothing but numbers changed, a line comes so often: somebody who watches knows that both sides are still there. */
+/** How often a line comes where only numbers changed, so that a person who watches knows that both sides are still there. */
 const HEARTBEAT_MS = 30_000
-/** Numbers that stand alone, with what they count: those within names are names. */
+/** Numbers on their own, with what they count; digits within names belong to the names. */
 const COUNTS = /(?<![\w-])\d[\d.]*(?: \d{3})*(?![\w-])(?: (\w+?)s?\b)?/g
 
 const NAMES = /(register elsewhere): .*$/
 
-/** What is worth a line of its own while a drain is followed: each change, and now and then how far it is. */
+/** Decides what is worth a line while a drain is followed: each change, and now and then how far it has got. */
 export class SpokenProgress {
   #said = ''
   #saidAt = Number.NEGATIVE_INFINITY
@@ -23,7 +23,7 @@ export class SpokenProgress {
   }
 }
 
-/** All but numbers, and but names of tunnels that are on their way: these change with every look. */
+/** The text without numbers and names of tunnels on their way, which change with every look. */
 const changeable = ({ version, steps, note }: Drain): string =>
   JSON.stringify([
     version,

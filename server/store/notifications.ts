@@ -164,14 +164,14 @@ export const readConversations = async (
 /** Incidents that a summary names one by one, at most. */
 const namedOfSummary = 200
 
-/** Of one incident in one channel: the last that summaries told. */
+/** For one incident in one channel: what summaries said last. */
 const lastOfSummaries = `"id" = (SELECT MAX("id") FROM "notifications" AS "later" WHERE "later"."incidentId" = "notifications"."incidentId"
   AND "later"."channel" = "notifications"."channel" AND "later"."state" = 'silenced' AND "later"."sentAt" IS NOT NULL)`
 const unresolved = `SELECT "id" FROM "incidents" WHERE "state" <> 'resolved'`
 
 /**
  * Takes what a channel left to a summary for told, at `now` (epoch ms), and answers what that is. The end of an incident that has been
- * reopened since is none.
+ * reopened since does not count.
  */
 export const takeHeldBack = (
   connection: Connection,

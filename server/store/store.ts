@@ -168,12 +168,12 @@ export type OutboxPlan = (known: readonly StoredNotification[]) => {
   change: readonly NotificationChange[]
 }
 
-/** What a summary is to tell, as it is when it is asked for. */
+/** What a summary has to say, as of the moment at which it is requested. */
 export interface HeldBackSummary {
-  /** Incidents, those that are open first; of many only the first. */
+  /** Ids of incidents, open ones first; only the first of many. */
   ids: readonly string[]
   incidents: number
-  /** Of these, not over. */
+  /** How many of these are not over. */
   open: number
   /** Messages that were left to it: that something is wrong, and that something is over. */
   messages: number
