@@ -134,6 +134,8 @@ export interface DrainVerbs {
   readonly hindrance?: string | undefined
   /** True where a drain may end its process (`mode: exit`). */
   readonly exits?: boolean
+  /** Other nodes that are the same thing by another address: what is done to one is done to all. */
+  readonly twins?: readonly string[]
   /** Absent where the node stands behind no proxy that we know of. */
   readonly pool?: Pool
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */

@@ -1,6 +1,6 @@
 import type { DrainNotice, DrainPlan, PlannedPhase, Strategy } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
-import { countWords, plural } from '../../contract/words.ts'
+import { countWords, listWords, plural } from '../../contract/words.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainSubject } from './drain-subject.ts'
 import { PROVING_SECONDS } from './empty-proof.ts'
@@ -275,6 +275,13 @@ const warnings = (
       found.push({
         code: 'unproven',
         message: `${node.id} is ${kindWords(node.kind)} that does not count what is open, so nobody can prove that it is empty: it ends drained (unproven)`,
+      })
+    }
+    const twins = (fleet.drainVerbs(node.id)?.twins ?? []).filter((id) => !idsOf(subject).includes(id))
+    if (twins.length > 0) {
+      found.push({
+        code: 'same_process',
+        message: `${listWords(twins)} ${twins.length === 1 ? 'is' : 'are'} the same as ${node.id} by another address, and ${twins.length === 1 ? 'goes' : 'go'} with it; keep one entry`,
       })
     }
     if (node.state === 'unknown' || node.state === 'down') {

@@ -3,7 +3,7 @@ import type { Drain, DrainNotice } from '../../contract/drains.ts'
 import type { Node } from '../../contract/fleet.ts'
 import { Turn } from '../../time/turn.ts'
 import type { DrainFleet } from './drain-fleet.ts'
-import { leavesNobody } from './take-over.ts'
+import { leavesNobody, withTwins } from './take-over.ts'
 
 /** The blocker of the last that serves. */
 export const NOTHING_ELSE_SERVES: DrainNotice = {
@@ -53,7 +53,8 @@ export class ServingFloor {
       // One that gives its nodes back: those that serve again already count.
       if (drainStateRule(drain).givesBack) continue
       if (drain.id === except || isForLater(drain)) continue
-      for (const step of drain.steps) taken.add(step.node)
+      const nodes = drain.steps.map((step) => step.node)
+      for (const node of withTwins(this.#fleet, nodes)) taken.add(node)
     }
     return this.#fleet.nodes().filter((node) => isServing(node) && !taken.has(node.id))
   }

@@ -30,14 +30,20 @@ const canReplace = (fleet: Watched, leaving: Node, staying: Node): boolean => {
   return !isProxy || poolOf(fleet, staying) === undefined
 }
 
+/** These, and all that are the same things by other addresses. */
+export const withTwins = (fleet: Pick<DrainFleet, 'drainVerbs'>, ids: readonly string[]): string[] => [
+  ...new Set([...ids, ...ids.flatMap((id) => fleet.drainVerbs(id)?.twins ?? [])]),
+]
+
 /** Who could take over from the nodes that leave. Where those are not configured any more, everybody could. */
 export const successorsOf = (fleet: Watched, leaving: readonly string[]): Node[] => {
   const going = leavingOf(fleet, leaving)
+  const gone = withTwins(fleet, leaving)
   return fleet
     .nodes()
     .filter(
       (node) =>
-        !leaving.includes(node.id) &&
+        !gone.includes(node.id) &&
         (going.length === 0 || going.some((each) => canReplace(fleet, each, node))),
     )
 }
@@ -48,7 +54,8 @@ export const leavesNobody = (
   leaving: readonly string[],
   serving: readonly Node[],
 ): boolean => {
-  const staying = serving.filter(({ id }) => !leaving.includes(id))
+  const gone = withTwins(fleet, leaving)
+  const staying = serving.filter(({ id }) => !gone.includes(id))
   const going = leavingOf(fleet, leaving)
   return (
     staying.length === 0 ||

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { NodeTarget } from '../../../server/collector/adapters/registry.ts'
+import type { HaproxyTarget } from '../../../server/collector/adapters/haproxy/target.ts'
 import { nodeDetailSchema } from '../../../server/contract/answers/node.ts'
 import {
   ask,
@@ -21,14 +21,18 @@ const soon = { timeout: 20_000, interval: 20 }
 const of = (id: string) => ({ reason: 'kernel update', confirm: id })
 
 /** The mixed fleet with an HAProxy in each region, whose servers are nodes beside the process itself. */
-const start = async (socket = 'admin.sock', both = false) => {
+const start = async (socket = 'admin.sock', both = false, twins = false) => {
   const [one, two] = [await startOrigin('one'), await startOrigin('two')]
   closers.push(one.close, two.close)
   const ports = [await freePort(), await freePort()]
   const proxies: Haproxy[] = []
   for (const port of ports) {
     const proxy = await startHaproxy(
-      (folder) => `${preamble(folder, `stats socket ${folder}/op.sock level operator`)}
+      (folder) => `${preamble(
+        folder,
+        `stats socket ${folder}/op.sock level operator
+  stats socket ${folder}/twin.sock level admin`,
+      )}
 frontend site
   bind 127.0.0.1:${port}
   default_backend web
@@ -45,7 +49,7 @@ backend web
   }
   const [fra, iad] = proxies
   if (fra === undefined || iad === undefined) throw new Error('no HAProxy')
-  const node = (id: string, region: string, proxy: Haproxy, server?: string): NodeTarget => ({
+  const node = (id: string, region: string, proxy: Haproxy, server?: string): HaproxyTarget => ({
     id,
     region,
     kind: 'haproxy',
@@ -59,6 +63,12 @@ backend web
       node('edge-1', 'fra', fra),
       node('server-1', 'fra', fra, 'web-1'),
       ...(both ? [node('server-3', 'fra', fra, 'web-2')] : []),
+      ...(twins
+        ? [
+            { ...node('edge-3', 'fra', fra), socket: fra.path('twin.sock') },
+            { ...node('server-4', 'iad', fra, 'web-1'), socket: fra.path('twin.sock') },
+          ]
+        : []),
       node('edge-2', 'iad', iad),
       node('server-2', 'iad', iad, 'web-2'),
     ],
@@ -224,5 +234,29 @@ describe.skipIf(!hasHaproxy)('a drain of what stands behind a real HAProxy', () 
     await fra.start()
     const drained = await rig.until(id, 'drained')
     expect(drained.steps).toMatchObject([{ node: 'server-1', outcome: 'empty' }])
+  })
+
+  it('is not fought over by two entries that lead to one process', { timeout: 90_000 }, async () => {
+    const { rig } = await start('admin.sock', false, true)
+    const { collector } = rig
+    const problems = (id: string) => collector.node(id)?.problems.join(' ')
+    await expect
+      .poll(() => problems('edge-1'), soon)
+      .toBe(
+        'edge-1 and edge-3 are one HAProxy process, asked at 2 places: a drain of one takes out all of them; keep one entry',
+      )
+    await expect
+      .poll(() => problems('server-4'), soon)
+      .toMatch(/^server-4 and server-1 are one server web\/web-1,/)
+    expect([problems('edge-2'), problems('server-2')]).toEqual(['', ''])
+    const plan = await collector.drains.preview({ node: 'edge-1' })
+    expect(plan.blockers).toEqual([])
+    expect(plan.warnings).toContainEqual({
+      code: 'same_process',
+      message: 'edge-3 is the same as edge-1 by another address, and goes with it; keep one entry',
+    })
+    const { id } = await collector.drains.create({ node: 'edge-1', ...of('edge-1') }, ana)
+    const other = collector.drains.create({ node: 'edge-3', ...of('edge-3') }, ana)
+    await expect(other).rejects.toMatchObject({ code: 'ERR_DRAIN_RUNNING', facts: { drain: id } })
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { DrainVerbs } from '../../../server/collector/adapters/adapter.ts'
-import { leavesNobody } from '../../../server/collector/drains/take-over.ts'
+import { leavesNobody, successorsOf } from '../../../server/collector/drains/take-over.ts'
 import type { Node } from '../../../server/contract/fleet.ts'
 
 const node = (id: string, region = 'fra', kind = 'haproxy') => ({ id, region, kind }) as Node
@@ -33,6 +33,15 @@ describe('who takes over', () => {
     const nodes = [node('edge'), node('web-1')]
     expect(leavesNobody(fleetOf(nodes, { 'web-1': ['web-9'] }), ['web-1'], nodes)).toBe(false)
     expect(leavesNobody(fleetOf(nodes, { 'web-1': [] }), ['web-1'], nodes)).toBe(true)
+  })
+
+  it('is never the same process by another address', () => {
+    const nodes = [node('edge'), node('edge-tcp')]
+    const twins: Record<string, string[]> = { edge: ['edge-tcp'], 'edge-tcp': ['edge'] }
+    const fleet = { nodes: () => nodes, drainVerbs: (id: string) => ({ twins: twins[id] }) as DrainVerbs }
+    expect(leavesNobody(fleet, ['edge'], nodes)).toBe(true)
+    expect(leavesNobody(fleetOf(nodes), ['edge'], nodes)).toBe(false)
+    expect(successorsOf(fleet, ['edge'])).toEqual([])
   })
 
   it('is another region where a whole one goes', () => {

@@ -1,3 +1,4 @@
+import { listWords } from '../../../contract/words.ts'
 import type { Facts } from '../facts.ts'
 import { Orders } from '../orders.ts'
 import type { Reading } from '../reading.ts'
@@ -5,6 +6,7 @@ import { type HaproxyAnswer, questionFor, readAnswer } from './answer.ts'
 import { type NodeFacts, processFacts, serverFacts, takersBeside } from './facts.ts'
 import { Frontends } from './frontends.ts'
 import { Lives } from './lives.ts'
+import { Processes } from './processes.ts'
 import type { Level, RuntimeAnswer, RuntimeApi } from './runtime-api.ts'
 import { tablesOf } from './tables.ts'
 import type { HaproxyTarget } from './target.ts'
@@ -26,6 +28,7 @@ export interface Look {
 export class Looks {
   readonly frontends = new Frontends()
   readonly orders = new Orders()
+  readonly processes = new Processes()
   readonly #lives = new Lives()
   readonly #levels = new Map<string, Level>()
   readonly #others = new Map<string, readonly string[]>()
@@ -51,6 +54,7 @@ export class Looks {
     const { heard, answer } = await this.#ask(target, timeoutMs)
     if (heard.level !== undefined) this.#levels.set(id, heard.level)
     if ('fault' in answer) return { heard, fault: answer.fault }
+    this.processes.see(target, heard.at, answer.info)
     if (backend === undefined) {
       const facts = this.#factsOfProcess(target, heard.at, answer)
       return { heard, fault: null, answer, facts }
@@ -67,6 +71,7 @@ export class Looks {
     this.#levels.delete(id)
     this.#others.delete(id)
     this.orders.forget(id)
+    this.processes.forget(id)
     this.frontends.forget(id)
   }
 
@@ -88,6 +93,17 @@ export class Looks {
     return { heard, answer: read(heard) }
   }
 
+  /** Two entries for one thing: whoever drains one takes the other out, and whoever resumes one brings both back. */
+  #twinProblems(target: HaproxyTarget): string[] {
+    const twins = this.processes.twinsOf(target.id)
+    if (twins.length === 0) return []
+    const what =
+      target.backend === undefined ? 'HAProxy process' : `server ${target.backend}/${target.server}`
+    return [
+      `${target.id} and ${listWords(twins, MAX_TWINS)} are one ${what}, asked at ${twins.length + 1} places: a drain of one takes out all of them; keep one entry`,
+    ]
+  }
+
   #factsOfProcess(target: HaproxyTarget, at: number, answer: HaproxyAnswer): Facts {
     const keep = keptBy(target)
     const first = this.#whole(target, at, answer, processFacts(answer, keep, new Set()))
@@ -102,7 +118,12 @@ export class Looks {
     const crossed = this.orders.see(id, { epoch, at, isOut, title: titleOf(target) })
     return {
       ...node,
-      problems: [...node.problems, ...problems, ...(crossed === null ? [] : [crossed])],
+      problems: [
+        ...node.problems,
+        ...problems,
+        ...(crossed === null ? [] : [crossed]),
+        ...this.#twinProblems(target),
+      ],
       version: answer.info.version,
       epoch,
       uptimeMs: answer.info.uptimeMs,
@@ -115,6 +136,8 @@ export class Looks {
     }
   }
 }
+
+const MAX_TWINS = 3
 
 /** Frontends of the process that a drain leaves open. */
 export const keptBy = ({ keep }: HaproxyTarget): readonly string[] => keep ?? KEPT_FRONTENDS

@@ -29,6 +29,10 @@ export class ProcessVerbs implements DrainVerbs {
     return this.#telling.known
   }
 
+  get twins(): readonly string[] {
+    return this.#telling.looks.processes.twinsOf(this.#telling.target.id)
+  }
+
   async drain(_order: NodeDrainRequest): Promise<Asked> {
     const seen = await this.#telling.see()
     if (seen.kind !== 'seen') return seen

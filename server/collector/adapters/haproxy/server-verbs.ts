@@ -21,9 +21,14 @@ export class ServerVerbs implements DrainVerbs {
     return this.#telling.known
   }
 
+  get twins(): readonly string[] {
+    return this.#telling.looks.processes.twinsOf(this.#telling.target.id)
+  }
+
   get pool(): Pool {
-    const { id, socket, address, backend = '', server = '' } = this.#telling.target
-    const name = `${socket ?? address} ${backend}`
+    const { target } = this.#telling
+    const { id, backend = '', server = '' } = target
+    const name = `${this.#telling.looks.processes.nameOf(target)} ${backend}`
     return { name, member: server, others: this.#telling.looks.othersBeside(id) }
   }
 

@@ -14,6 +14,7 @@ import { newProgress } from '../drain-progress.ts'
 import type { DrainRun } from '../drain-run.ts'
 import { type DrainSubject, subjectOf } from '../drain-subject.ts'
 import { movesAtStart } from '../moves.ts'
+import { withTwins } from '../take-over.ts'
 import { moveWorries, receiverWorries } from '../worries.ts'
 import type { DeskRoom } from './desk-room.ts'
 import { planOf, strategyOf } from './preview.ts'
@@ -101,8 +102,8 @@ const refuseEmbeddedExit = ({ nodes }: DrainSubject, strategy: Strategy): void =
   )
 }
 
-const refuseSecond = ({ book }: DeskRoom, subject: DrainSubject, order: readonly string[]): void => {
-  const other = book.activeOn(order)
+const refuseSecond = ({ book, fleet }: DeskRoom, subject: DrainSubject, order: readonly string[]): void => {
+  const other = book.activeOn(withTwins(fleet, order))
   if (other === null) return
   const { id: drain, createdAt: since, createdBy: by } = other
   throw new AppError(

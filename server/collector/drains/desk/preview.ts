@@ -7,6 +7,7 @@ import {
 import { AppError } from '../../../contract/errors.ts'
 import { type DrainSubject, subjectOf } from '../drain-subject.ts'
 import { planDrain } from '../plan.ts'
+import { withTwins } from '../take-over.ts'
 import type { DeskRoom } from './desk-room.ts'
 
 /** Days ahead for which a drain may be planned: until then it keeps its nodes for itself. */
@@ -35,7 +36,12 @@ export const planOf = (
   subject: DrainSubject,
   strategy: Strategy,
 ): DrainPlan => {
-  const active = book.activeOn(subject.nodes.map((node) => node.id))
+  const active = book.activeOn(
+    withTwins(
+      fleet,
+      subject.nodes.map((node) => node.id),
+    ),
+  )
   const servers = new Set(book.floor.servers(null).map((node) => node.id))
   const running = active === null ? null : { id: active.id, since: active.createdAt }
   return planDrain(fleet, subject, strategy, { running, servers, now: clock.now() })

@@ -4,6 +4,7 @@ import type { Drain, DrainAction, DrainActionRequest } from '../../../contract/d
 import { AppError } from '../../../contract/errors.ts'
 import { drainAudit } from '../drain-audit.ts'
 import type { DrainRun } from '../drain-run.ts'
+import { withTwins } from '../take-over.ts'
 import type { DeskRoom } from './desk-room.ts'
 
 /** Pause, continue, abort and resume: allowed where the one table of verbs says so, refused with `ERR_CONFLICT` and its reason elsewhere. */
@@ -23,7 +24,7 @@ export const steerDrain = async (
 }
 
 const steerRun = async (
-  { book, clock }: DeskRoom,
+  { book, clock, fleet }: DeskRoom,
   run: DrainRun,
   action: DrainAction,
   request: DrainActionRequest,
@@ -36,7 +37,7 @@ const steerRun = async (
   const why = whyNot(drain, action)
   if (why !== null)
     throw new AppError('ERR_CONFLICT', `This drain is ${drain.state}; ${why}`, { state: drain.state })
-  const other = book.activeOn(run.nodes, drain.id)
+  const other = book.activeOn(withTwins(fleet, run.nodes), drain.id)
   if (other !== null) {
     throw new AppError('ERR_DRAIN_RUNNING', `Drain ${other.id} is active here now; steer that one`, {
       drain: other.id,

@@ -46,7 +46,7 @@ const gone = async (): Promise<string> => {
 
 const verbsOf = (
   url: string | (() => string),
-): Required<Omit<DrainVerbs, 'hindrance' | 'pool' | 'forget'>> => {
+): Required<Omit<DrainVerbs, 'hindrance' | 'pool' | 'forget' | 'twins'>> => {
   const control = new Control(createAddressRules([]))
   closers.push(() => control.close())
   return new TidegateVerbs(control, () => ({
