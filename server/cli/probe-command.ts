@@ -86,8 +86,8 @@ const probeText = (found: NodeProbeAnswer): string => {
   if (understood.length > 0)
     parts.push(
       `\nUnderstood:\n${table(
-        ['name', 'value', 'unit'],
-        understood.map(({ name, value, unit }) => [name, String(value), unit]),
+        ['name', 'value', 'unit', 'what'],
+        understood.map(({ name, value, unit, label }) => [name, String(value), unit, label]),
       )}`,
     )
   // The lines above already say why there is no answer.

@@ -430,7 +430,9 @@ const understood = (facts: Facts): NodeProbeAnswer['understood'] => {
       kind === 'gauge'
         ? facts.gauges[name as keyof Facts['gauges']]
         : totalOf(facts, name as keyof Facts['counters'])
-    return value === undefined ? [] : [of(name, label, value, unit)]
+    // What was counted is no rate: an increase takes two looks.
+    const shown = kind === 'gauge' ? label : `${label} since its start`
+    return value === undefined ? [] : [of(name, shown, value, unit)]
   })
   return [
     of('ok', 'Does its job', facts.ok),

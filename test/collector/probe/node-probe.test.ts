@@ -65,6 +65,11 @@ describe('A look at a system that is not watched', () => {
     const found = await look({ url: origin })
     expect(found).toMatchObject({ kind: 'json', guesses: [{ kind: 'json' }], reading: { outcome: 'ok' } })
     expect(found.understood.map(({ name }) => name)).toEqual(['ok', 'connections', 'requests'])
+    expect(found.understood.map(({ label }) => label)).toEqual([
+      'Does its job',
+      'Connections',
+      'Requests since its start',
+    ])
     const mapped = await look({ url: `${origin}/status`, kind: 'json', map: { connections: '/stats/open' } })
     expect(mapped.understood).toContainEqual({
       name: 'connections',

@@ -85,6 +85,21 @@ describe('A look at a system that wants to know who asks', () => {
     expect(found.entry).toContain('password: "${file:/run/secrets/status}"')
   })
 
+  it('sends no secret of this machine anywhere: a reference is no value', async () => {
+    const seen: string[] = []
+    const port = await servers.http((request, response) => {
+      seen.push(request.headers.authorization ?? '')
+      response.writeHead(401).end()
+    })
+    const found = await look({
+      url: `http://127.0.0.1:${port}/`,
+      kind: 'http',
+      auth: { user: 'ada', password: '${HOME}' },
+    })
+    expect(found.reading?.outcome).toBe('bad_status')
+    expect(seen).toEqual([`Basic ${Buffer.from('ada:${HOME}').toString('base64')}`])
+  })
+
   it('names the key of the entry that is missing, or wrong', async () => {
     const url = await startGuarded(STATUS)
     const reasonOf = async (more: object) => (await look({ url, kind: 'nginx', ...more })).notUnderstood[0]

@@ -65,7 +65,7 @@ export const tablesOf = (listeners: readonly ListenerRow[], { clusters, hosts }:
         count('connections', 'Connections'),
         count('requests', 'Requests'),
         count('total', 'Requests in all'),
-        count('failed', 'Requests failed'),
+        count('failed', 'Requests failed in all'),
       ],
       hosts,
       (row) => ({

@@ -269,7 +269,7 @@ describe('the drain of an Envoy', () => {
     const resume = { drainId: 'd1', version: 1, reason: 'done', initiator: 'ana' }
     expect(await verbs.resume(resume)).toEqual({
       kind: 'refused',
-      why: 'envoy-1 has let go of its listeners, which cannot be undone; start it again',
+      why: 'envoy-1 has let go of its listeners, which cannot be undone; start that Envoy again',
     })
     admin.restart(0, '1s')
     expect(await verbs.resume(resume)).toEqual({ kind: 'accepted' })

@@ -31,9 +31,9 @@ export const CADDY: Preset = {
         { label: 'handler', title: 'Handler' },
       ],
       columns: [
-        { key: 'requests', label: 'Requests', cell: 'count', metric: 'caddy_http_requests_total' },
+        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'caddy_http_requests_total' },
         { key: 'now', label: 'In flight', cell: 'count', metric: 'caddy_http_requests_in_flight' },
-        { key: 'errors', label: 'Errors', cell: 'count', metric: 'caddy_http_request_errors_total' },
+        { key: 'errors', label: 'Errors in all', cell: 'count', metric: 'caddy_http_request_errors_total' },
       ],
     },
     {

@@ -42,7 +42,7 @@ export const CLOUDFLARED: Preset = {
       columns: [
         {
           key: 'responses',
-          label: 'Responses',
+          label: 'Responses in all',
           cell: 'count',
           metric: 'cloudflared_tunnel_response_by_code',
         },

@@ -41,10 +41,10 @@ export const ENVOY: Preset = {
           metric: 'envoy_cluster_upstream_cx_active',
         },
         { key: 'now', label: 'In flight', cell: 'count', metric: 'envoy_cluster_upstream_rq_active' },
-        { key: 'requests', label: 'Requests', cell: 'count', metric: 'envoy_cluster_upstream_rq_total' },
+        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'envoy_cluster_upstream_rq_total' },
         {
           key: 'failed',
-          label: 'Failed',
+          label: 'Failed in all',
           cell: 'count',
           metric: 'envoy_cluster_upstream_rq_xx',
           labels: { envoy_response_code_class: '5' },

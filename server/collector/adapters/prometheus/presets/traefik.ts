@@ -34,15 +34,15 @@ export const TRAEFIK: Preset = {
       title: 'Services',
       by: [{ label: 'service', title: 'Service' }],
       columns: [
-        { key: 'requests', label: 'Requests', cell: 'count', metric: 'traefik_service_requests_total' },
+        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'traefik_service_requests_total' },
         {
           key: 'failed',
-          label: 'Failed',
+          label: 'Failed in all',
           cell: 'count',
           metric: 'traefik_service_requests_total',
           where: { code: /^5/ },
         },
-        { key: 'retries', label: 'Retries', cell: 'count', metric: 'traefik_service_retries_total' },
+        { key: 'retries', label: 'Retries in all', cell: 'count', metric: 'traefik_service_retries_total' },
         { key: 'up', label: 'Servers up', cell: 'count', metric: 'traefik_service_server_up' },
       ],
     },
