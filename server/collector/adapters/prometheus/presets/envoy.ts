@@ -41,7 +41,12 @@ export const ENVOY: Preset = {
           metric: 'envoy_cluster_upstream_cx_active',
         },
         { key: 'now', label: 'In flight', cell: 'count', metric: 'envoy_cluster_upstream_rq_active' },
-        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'envoy_cluster_upstream_rq_total' },
+        {
+          key: 'requests',
+          label: 'Requests in all',
+          cell: 'count',
+          metric: 'envoy_cluster_upstream_rq_total',
+        },
         {
           key: 'failed',
           label: 'Failed in all',

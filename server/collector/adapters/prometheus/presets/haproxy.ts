@@ -41,7 +41,12 @@ export const HAPROXY: Preset = {
         { key: 'servers', label: 'Active servers', cell: 'count', metric: 'haproxy_backend_active_servers' },
         { key: 'sessions', label: 'Sessions', cell: 'count', metric: 'haproxy_backend_current_sessions' },
         { key: 'queue', label: 'Queued', cell: 'count', metric: 'haproxy_backend_current_queue' },
-        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'haproxy_backend_http_requests_total' },
+        {
+          key: 'requests',
+          label: 'Requests in all',
+          cell: 'count',
+          metric: 'haproxy_backend_http_requests_total',
+        },
         {
           key: 'failed',
           label: 'Failed in all',

@@ -34,7 +34,12 @@ export const TRAEFIK: Preset = {
       title: 'Services',
       by: [{ label: 'service', title: 'Service' }],
       columns: [
-        { key: 'requests', label: 'Requests in all', cell: 'count', metric: 'traefik_service_requests_total' },
+        {
+          key: 'requests',
+          label: 'Requests in all',
+          cell: 'count',
+          metric: 'traefik_service_requests_total',
+        },
         {
           key: 'failed',
           label: 'Failed in all',
