@@ -80,124 +80,125 @@ const HOT_RELOADS = new Set(['/_next/webpack-hmr', '/_next/hmr'])
  * The one door in front of everything on the port: it refuses what only the framework may send, sends strangers to sign in,
  * and gives each page its nonce. It decides only where a request goes; each API handler checks access itself.
  */
-export const createFrontDoor = (options: FrontDoorOptions) => ({
+export class FrontDoor {
+  readonly #options: FrontDoorOptions
+
+  constructor(options: FrontDoorOptions) {
+    this.#options = options
+  }
+
+  /** Answers a request, or hands it to the API or the pages; never throws. */
   request(request: IncomingMessage, response: ServerResponse): void {
     setSecurityHeaders(response)
     // RFC 6797: a year; a browser ignores it where its own connection is not encrypted.
-    if (options.tls || options.clients.isEncrypted(request))
+    if (this.#options.tls || this.#options.clients.isEncrypted(request))
       response.setHeader('Strict-Transport-Security', 'max-age=31536000')
-    handle(options, request, response).catch((error: unknown) => {
+    this.#handle(request, response).catch((error: unknown) => {
       if (error instanceof AppError) return answerError(request, response, error)
-      options.log.error({ err: error }, 'a request failed')
+      this.#options.log.error({ err: error }, 'a request failed')
       answerError(request, response, new AppError('ERR_INTERNAL', 'The server failed to answer this request'))
     })
-  },
+  }
 
+  /** Hands an upgrade on, or refuses it; never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
     try {
-      open(options, request, socket, head)
+      this.#open(request, socket, head)
     } catch (error) {
-      if (!(error instanceof AppError)) options.log.error({ err: error }, 'an upgrade failed')
+      if (!(error instanceof AppError)) this.#options.log.error({ err: error }, 'an upgrade failed')
       refuse(socket, error instanceof AppError ? error : new AppError('ERR_INTERNAL', 'The upgrade failed'))
     }
-  },
-})
+  }
 
-/** Hands an upgrade to its handler; throws where it has none. */
-const open = (options: FrontDoorOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-  const target = request.url ?? ''
-  const path = target.split('?', 1)[0] ?? ''
-  options.hosts(request)
-  if (!target.startsWith('/') || carriesInternalHeader(request))
-    throw new AppError('ERR_INVALID', 'This request is not acceptable here', { problems: [] })
-  // RFC 6455 §4.1: the handshake is a GET without a body. With one, the server hands over something that is not the socket.
-  const { 'content-length': length, 'transfer-encoding': coding } = request.headers
-  if (request.method !== 'GET' || coding !== undefined || (length !== undefined && length !== '0'))
-    throw new AppError('ERR_INVALID', 'An upgrade must be a GET without a body', { problems: [] })
-  if (path === '/live') {
-    const live = options.live()
-    if (live === null) throw new AppError('ERR_STARTING', 'The server is still starting')
-    void live.upgrade(request, socket, head)
-    return
+  /** Hands an upgrade to its handler; throws where it has none. */
+  #open(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const target = request.url ?? ''
+    const path = target.split('?', 1)[0] ?? ''
+    this.#options.hosts(request)
+    if (!target.startsWith('/') || carriesInternalHeader(request))
+      throw new AppError('ERR_INVALID', 'This request is not acceptable here', { problems: [] })
+    // RFC 6455 §4.1: the handshake is a GET without a body. With one, the server hands over something that is not the socket.
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+    if (request.method !== 'GET' || coding !== undefined || (length !== undefined && length !== '0'))
+      throw new AppError('ERR_INVALID', 'An upgrade must be a GET without a body', { problems: [] })
+    if (path === '/live') {
+      const live = this.#options.live()
+      if (live === null) throw new AppError('ERR_STARTING', 'The server is still starting')
+      void live.upgrade(request, socket, head)
+      return
+    }
+    const pagesUpgrade = this.#options.dev && HOT_RELOADS.has(path) ? this.#options.pagesUpgrade() : null
+    if (pagesUpgrade === null)
+      throw new AppError('ERR_NOT_FOUND', 'Nothing can be upgraded here; the live stream is at /live', {})
+    pagesUpgrade(request, socket, head)
   }
-  const pagesUpgrade = options.dev && HOT_RELOADS.has(path) ? options.pagesUpgrade() : null
-  if (pagesUpgrade === null)
-    throw new AppError('ERR_NOT_FOUND', 'Nothing can be upgraded here; the live stream is at /live', {})
-  pagesUpgrade(request, socket, head)
-}
 
-const handle = async (
-  options: FrontDoorOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> => {
-  options.hosts(request)
-  const target = request.url ?? ''
-  // RFC 9112 §3.2.1: only the origin form reaches the rooms; absolute and authority forms are for proxies.
-  if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) {
-    throw new AppError('ERR_INVALID', 'The request target must be a path', { problems: [] })
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#options.hosts(request)
+    const target = request.url ?? ''
+    // RFC 9112 §3.2.1: only the origin form reaches the rooms; absolute and authority forms are for proxies.
+    if (!target.startsWith('/') || target.startsWith('//') || target.includes('\\')) {
+      throw new AppError('ERR_INVALID', 'The request target must be a path', { problems: [] })
+    }
+    const path = target.split('?', 1)[0] ?? '/'
+    // The renderer resolves `..` after we have looked at the path: a path that begins in an open folder must not lead to a protected page.
+    if (DOT_SEGMENT.test(path)) {
+      throw new AppError('ERR_INVALID', 'The path must not contain the segments "." or ".."', {
+        problems: [],
+      })
+    }
+    if (carriesInternalHeader(request)) {
+      throw new AppError('ERR_INVALID', 'This request carries a header that only the server itself may set', {
+        problems: [],
+      })
+    }
+    if (OURS.test(path)) {
+      this.#options.api(request, response)
+      return
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD')
+      throw new AppError('ERR_METHOD', 'Pages are only read; the API is at /api/v1', {})
+    }
+    const pages = this.#options.pages()
+    if (pages === null)
+      throw new AppError('ERR_STARTING', 'The pages are still being prepared; try again in a moment', {})
+    const isAsset = OPEN_ASSETS.test(path) || (this.#options.dev && DEVELOPMENT_ASSETS.test(path))
+    if (!isAsset && !(await this.#mayPass(request, response, path))) return
+    if (!isAsset) {
+      setPagePolicy(request, response, this.#options.dev)
+      if (this.#options.demo) request.headers['x-tidegate-demo'] = '1'
+      const open = this.#options.openIncidents?.() ?? 0
+      if (open > 0) request.headers['x-tidegate-incidents'] = String(open)
+      // The page of something that does not exist is a 404 from its first byte, not a skeleton that finds out later.
+      if (!(await this.#hasSubject(path))) request.headers['x-tidegate-missing'] = '1'
+    }
+    await pages(request, response)
   }
-  const path = target.split('?', 1)[0] ?? '/'
-  // The renderer resolves `..` after we have looked at the path: a path that begins in an open folder must not lead to a protected page.
-  if (DOT_SEGMENT.test(path)) {
-    throw new AppError('ERR_INVALID', 'The path must not contain the segments "." or ".."', { problems: [] })
-  }
-  if (carriesInternalHeader(request)) {
-    throw new AppError('ERR_INVALID', 'This request carries a header that only the server itself may set', {
-      problems: [],
-    })
-  }
-  if (OURS.test(path)) {
-    options.api(request, response)
-    return
-  }
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('Allow', 'GET, HEAD')
-    throw new AppError('ERR_METHOD', 'Pages are only read; the API is at /api/v1', {})
-  }
-  const pages = options.pages()
-  if (pages === null)
-    throw new AppError('ERR_STARTING', 'The pages are still being prepared; try again in a moment', {})
-  const isAsset = OPEN_ASSETS.test(path) || (options.dev && DEVELOPMENT_ASSETS.test(path))
-  if (!isAsset && !(await mayPass(options, request, response, path))) return
-  if (!isAsset) {
-    setPagePolicy(request, response, options.dev)
-    if (options.demo) request.headers['x-tidegate-demo'] = '1'
-    const open = options.openIncidents?.() ?? 0
-    if (open > 0) request.headers['x-tidegate-incidents'] = String(open)
-    // The page of something that does not exist is a 404 from its first byte, not a skeleton that finds out later.
-    if (!(await hasSubject(options, path))) request.headers['x-tidegate-missing'] = '1'
-  }
-  await pages(request, response)
-}
 
-/** A store that cannot answer hides nothing: the page then finds out by itself. */
-const hasSubject = async (options: FrontDoorOptions, path: string): Promise<boolean> => {
-  try {
-    return (await options.hasSubject?.(path)) ?? true
-  } catch (error) {
-    options.log.debug({ err: error }, 'could not find out whether the subject of a page exists')
-    return true
+  /** A store that cannot answer hides nothing: the page then finds out by itself. */
+  async #hasSubject(path: string): Promise<boolean> {
+    try {
+      return (await this.#options.hasSubject?.(path)) ?? true
+    } catch (error) {
+      this.#options.log.debug({ err: error }, 'could not find out whether the subject of a page exists')
+      return true
+    }
   }
-}
 
-/** True where the page may be served; else the request has been answered. */
-const mayPass = async (
-  options: FrontDoorOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: string,
-): Promise<boolean> => {
-  if (options.needsSetup()) {
-    if (path === '/setup') return true
-    return redirect(request, response, '/setup')
+  /** True where the page may be served; else the request has been answered. */
+  async #mayPass(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> {
+    if (this.#options.needsSetup()) {
+      if (path === '/setup') return true
+      return redirect(request, response, '/setup')
+    }
+    // Set up already: an old set-up link leads to the sign-in page.
+    if (path === '/setup') return redirect(request, response, '/login')
+    if (OPEN_PAGES.has(path) || (await this.#options.hasSession(request))) return true
+    const next = path === '/' ? '' : `?next=${encodeURIComponent((request.url ?? '/').slice(0, 1_000))}`
+    return redirect(request, response, `/login${next}`)
   }
-  // Set up already: an old set-up link leads to the sign-in page.
-  if (path === '/setup') return redirect(request, response, '/login')
-  if (OPEN_PAGES.has(path) || (await options.hasSession(request))) return true
-  const next = path === '/' ? '' : `?next=${encodeURIComponent((request.url ?? '/').slice(0, 1_000))}`
-  return redirect(request, response, `/login${next}`)
 }
 
 /** 303 for a navigation, 401 for a request for data. */

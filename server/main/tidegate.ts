@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createApi } from '../api/api.ts'
 import type { ConfigHandle } from '../api/context.ts'
-import { createFrontDoor } from '../api/front-door.ts'
+import { FrontDoor } from '../api/front-door.ts'
 import { createHostRule } from '../api/host-rule.ts'
 import { openWithoutTls } from '../api/open-without-tls.ts'
 import { hasPageSubject } from '../api/page-subject.ts'
@@ -284,7 +284,7 @@ export class Tidegate {
     const { address, auth, collector, api, live } = rooms
     const { settings, config, log } = this.#options
     this.#door.open(
-      createFrontDoor({
+      new FrontDoor({
         api: api.handle,
         pages: () => this.#pages?.handle ?? null,
         pagesUpgrade: () => this.#pages?.upgrade ?? null,

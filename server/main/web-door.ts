@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { createFrontDoor } from '../api/front-door.ts'
+import type { FrontDoor } from '../api/front-door.ts'
 import { answerWaiting, type WaitingFor } from '../api/waiting-room.ts'
 import { createWebServer } from '../api/web-server.ts'
 import { type ClientAddresses, isLoopback } from '../auth/client-address.ts'
@@ -16,7 +16,7 @@ export class WebDoor {
   /** Connections that were closed at once, by the ceiling that they met. */
   readonly refused = { connections: 0, connections_of_source: 0 }
   readonly #server: Server
-  #behind: ReturnType<typeof createFrontDoor> | null = null
+  #behind: FrontDoor | null = null
   #waitingFor: WaitingFor | null = null
 
   constructor(clients: ClientAddresses) {
@@ -50,7 +50,7 @@ export class WebDoor {
     this.#waitingFor = waitingFor
   }
 
-  open(door: ReturnType<typeof createFrontDoor>): void {
+  open(door: FrontDoor): void {
     this.#behind = door
   }
 

@@ -1,7 +1,7 @@
 import { request as httpRequest, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createFrontDoor } from '../../server/api/front-door.ts'
+import { FrontDoor } from '../../server/api/front-door.ts'
 import { createHostRule } from '../../server/api/host-rule.ts'
 import { openWithoutTls } from '../../server/api/open-without-tls.ts'
 import { createWebServer } from '../../server/api/web-server.ts'
@@ -25,7 +25,7 @@ describe('the front door', () => {
     openIncidents = 0
     ready = true
     rendered = []
-    const door = createFrontDoor({
+    const door = new FrontDoor({
       api: (_request, response) => response.writeHead(200).end('api'),
       pages: () =>
         ready

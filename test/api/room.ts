@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { createFrontDoor } from '../../server/api/front-door.ts'
+import { FrontDoor } from '../../server/api/front-door.ts'
 import { createHostRule } from '../../server/api/host-rule.ts'
 import { createWebServer } from '../../server/api/web-server.ts'
 import { createClientAddresses } from '../../server/auth/client-address.ts'
@@ -28,7 +28,7 @@ export const startRoom = async (
     if (sessionId !== null) live.closeSession(sessionId)
     if (tokenId !== null) live.closeToken(tokenId)
   })
-  const door = createFrontDoor({
+  const door = new FrontDoor({
     api: inner.api.handle,
     pages: () => (_request, response) => response.end('page'),
     pagesUpgrade: () => null,
