@@ -22,7 +22,8 @@ export type Announcement =
 /**
  * Compares what is judged with what was told, and answers what has to be told now. When all nodes of a region of two or more
  * vanish within one fall window, that is one `region.unreachable`: a node that is down waits while its whole region is
- * failing, until either all are down or one has answered.
+ * failing, until either all are down or one has answered. Nodes that are asked often do not wait for one that is asked seldom: they are
+ * told at once, and the region when the last one is down.
  */
 export const announce = (
   nodes: readonly OutageNode[],
@@ -54,16 +55,17 @@ export const announce = (
       Math.max(...failing) - Math.min(...failing) <= fallWindowMs(region)
     if (together && down.length < members.length) continue
 
-    if (together && untold.length === members.length) {
+    // Also where some were told already: they are asked more often than the last one that fell with them.
+    if (together) {
       const since = Math.min(...failing)
       next.regions.set(region, since)
       for (const node of untold) next.nodes.set(node.id, node.judgement.badSince ?? since)
       announcements.push({
         kind: 'region.unreachable',
         region,
-        nodes: untold.map((node) => node.id),
+        nodes: members.map((node) => node.id),
         since,
-        reason: `none of its ${members.length} nodes answers: ${untold[0]?.judgement.problems[0] ?? 'no answer'}`,
+        reason: `none of its ${members.length} nodes answers: ${members[0]?.judgement.problems[0] ?? 'no answer'}`,
       })
       continue
     }

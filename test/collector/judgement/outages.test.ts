@@ -49,6 +49,43 @@ describe('announce', () => {
     expect(kinds(second)).toEqual(['node.down fra-2'])
   })
 
+  it('tells of the region where its quick nodes were told before a slow one that fell with them was asked', () => {
+    const minutes = () => 240_000
+    const quick = [node('fra-1', 'down', 1_000), node('fra-2', 'down', 2_000)]
+    const first = announce([...quick, node('fra-3', 'up')], none(), minutes)
+    expect(kinds(first)).toEqual(['node.down fra-1', 'node.down fra-2'])
+    const failing = announce([...quick, node('fra-3', 'up', 50_000)], first.announced, minutes)
+    expect(kinds(failing)).toEqual([])
+    const all = announce([...quick, node('fra-3', 'down', 50_000)], failing.announced, minutes)
+    expect(all.announcements).toMatchObject([
+      { kind: 'region.unreachable', region: 'fra', nodes: ['fra-1', 'fra-2', 'fra-3'], since: 1_000 },
+    ])
+    expect(kinds(announce([...quick, node('fra-3', 'down', 50_000)], all.announced, minutes))).toEqual([])
+    const back = announce(
+      [node('fra-1', 'up'), ...quick.slice(1), node('fra-3', 'down', 50_000)],
+      all.announced,
+      minutes,
+    )
+    expect(kinds(back)).toEqual(['node.recovered fra-1'])
+    expect(back.announced.regions.size).toBe(0)
+  })
+
+  it.each([
+    ['at the end of the window', 9_000, 'region.unreachable fra'],
+    ['just after it', 9_001, 'node.down fra-2'],
+  ])(
+    'takes one that falls later for the rest of the region until the window is over: %s',
+    (_, since, told) => {
+      const first = announce([node('fra-1', 'down', 1_000), node('fra-2', 'up')], none(), window)
+      const second = announce(
+        [node('fra-1', 'down', 1_000), node('fra-2', 'down', since)],
+        first.announced,
+        window,
+      )
+      expect(kinds(second)).toEqual([told])
+    },
+  )
+
   it('never calls a region of one node unreachable', () => {
     expect(kinds(announce([node('fra-1', 'down', 1_000)], none(), window))).toEqual(['node.down fra-1'])
   })
