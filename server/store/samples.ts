@@ -1,16 +1,14 @@
 import { METRIC_NAMES } from '../contract/index.ts'
 import type { Log } from '../observe/log.ts'
 import type { Connection, Run, SqlValue } from './connection.ts'
-import type { SampleRow, WatchedNode } from './store.ts'
+import type { Holes } from './holes.ts'
+import type { SampleRow } from './store.ts'
 
 /** Samples kept in memory while the store cannot be written; then the oldest go, are counted, and show as a gap. */
 const maxSpooled = 50_000
 
 /** Samples that come this much later than others, in ms, waited in the spool: steps that seemed complete were not. */
 const lateMs = 5_000
-
-/** This many intervals without a sample are a hole. */
-export const HOLE_INTERVALS = 3
 
 /** Rows of one statement: 24 columns each, well below SQLite's 32 766 variables. */
 const rowsPerStatement = 500
@@ -46,9 +44,7 @@ export class SampleWriter {
   readonly known = new Map<string, KnownNode>()
   readonly #connection: Connection
   readonly #log: Log
-  readonly #holeMs: number
-  /** For nodes that are polled less often than most. */
-  readonly #holeMsByNode = new Map<string, number>()
+  readonly #holes: Holes
   readonly #onLate: () => void
   #pending: SampleRow[] = []
   /** Times of the oldest sample that is pending, and of the oldest that is being written; infinite where there is none. */
@@ -65,22 +61,11 @@ export class SampleWriter {
    * `holeMs`: after that long without a sample, a node whose interval is not known has a gap. `onLate` is called when late samples were
    * written.
    */
-  constructor(connection: Connection, log: Log, holeMs: number, onLate: () => void) {
+  constructor(connection: Connection, log: Log, holes: Holes, onLate: () => void) {
     this.#connection = connection
     this.#log = log
-    this.#holeMs = holeMs
+    this.#holes = holes
     this.#onLate = onLate
-  }
-
-  /** How often each node is polled. */
-  setWatched(nodes: readonly WatchedNode[]): void {
-    this.#holeMsByNode.clear()
-    for (const { id, intervalMs } of nodes) this.#holeMsByNode.set(id, HOLE_INTERVALS * intervalMs)
-  }
-
-  /** Without samples of a node for longer there is a hole, in ms. */
-  holeMsOf(node: string): number {
-    return this.#holeMsByNode.get(node) ?? this.#holeMs
   }
 
   /** Samples lost since the start because the spool was full. */
@@ -175,7 +160,7 @@ export class SampleWriter {
     for (const row of [...batch].sort((a, b) => a.at - b.at)) {
       const before = seen.get(row.node) ?? this.known.get(row.node)
       if (before && row.at <= before.lastAt) continue
-      if (before && row.at - before.lastAt > this.holeMsOf(row.node))
+      if (before && this.#holes.isHole(row.node, before.lastAt, row.at))
         holes.push({ node: row.node, from: before.lastAt, to: row.at })
       seen.set(row.node, { region: row.region, lastAt: row.at })
     }

@@ -1,4 +1,5 @@
 import { type Point, SERIES_METRICS, type SeriesAnswer, type SeriesGap } from '../contract/index.ts'
+import type { Holes } from './holes.ts'
 import { type CountedPoint, partlyMeasured, wholeSteps } from './partial-steps.ts'
 import type { Reader } from './reader.ts'
 import { type KnownNode, noSamples, type SampleWriter } from './samples.ts'
@@ -82,7 +83,7 @@ const gapsOf = async (
   filter: { from: number; to: number; nodes?: string[] },
   known: ReadonlyMap<string, KnownNode>,
   watched: ReadonlyMap<string, number> | null,
-  holeMsOf: (node: string) => number,
+  holes: Holes,
   now: number,
 ): Promise<SeriesGap[]> => {
   const { nodes } = filter
@@ -105,7 +106,7 @@ const gapsOf = async (
   for (const node of nodes ?? known.keys()) {
     if (watched?.has(node) === false) continue
     const lastAt = known.get(node)?.lastAt
-    if (lastAt === undefined || now - lastAt <= holeMsOf(node) || lastAt >= until || now <= filter.from)
+    if (lastAt === undefined || !holes.isHole(node, lastAt, now) || lastAt >= until || now <= filter.from)
       continue
     gaps.push({ from: lastAt, to: until, reason: noSamples, node })
   }
@@ -115,7 +116,8 @@ const gapsOf = async (
 /** Reads charts out of the samples. */
 export class SeriesReader {
   readonly #reader: Reader
-  readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
+  readonly #samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
+  readonly #holes: Holes
   readonly #pollIntervalMs: number
   readonly #now: () => number
   /** Nodes that are polled, with the milliseconds between two polls; null while they are not known. */
@@ -124,20 +126,21 @@ export class SeriesReader {
   constructor(options: {
     reader: Reader
     /** Knows which nodes there are, and what waits to be written. */
-    samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt' | 'holeMsOf'>
+    samples: Pick<SampleWriter, 'known' | 'oldestWaitingAt'>
+    holes: Holes
     pollIntervalMs: number
     now: () => number
   }) {
     this.#reader = options.reader
     this.#samples = options.samples
+    this.#holes = options.holes
     this.#pollIntervalMs = options.pollIntervalMs
     this.#now = options.now
   }
 
   gaps(filter: { from: number; to: number; nodes?: string[] }): Promise<SeriesGap[]> {
     const { known } = this.#samples
-    const holeMsOf = (node: string) => this.#samples.holeMsOf(node)
-    return gapsOf(this.#reader, filter, known, this.#watched, holeMsOf, this.#now())
+    return gapsOf(this.#reader, filter, known, this.#watched, this.#holes, this.#now())
   }
 
   /** From now on no samples are missing for other nodes. */

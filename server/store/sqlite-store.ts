@@ -20,6 +20,7 @@ import type { EmergencyLog } from './emergency-log.ts'
 import { appendEvents, readEvents, readPosition } from './events.ts'
 import type { PrismaClient } from './generated/client.ts'
 import { readDocumentAt, readStatesAt, writeHistory } from './history.ts'
+import { HOLE_INTERVALS, Holes } from './holes.ts'
 import {
   addAnnotation,
   addTimelineItem,
@@ -57,7 +58,7 @@ import {
 } from './notifications.ts'
 import { defaultRetention, Pruner, type Retention } from './retention.ts'
 import { RoomFigures, type StoreMeasure } from './room-figures.ts'
-import { HOLE_INTERVALS, SampleWriter } from './samples.ts'
+import { SampleWriter } from './samples.ts'
 import { SeriesReader } from './series.ts'
 import type {
   ChannelFigures,
@@ -108,6 +109,8 @@ export class SqliteStore implements Store {
   readonly #searchLimitMs: number
   readonly #retention: Retention
   readonly #samples: SampleWriter
+  readonly #holes: Holes
+  readonly #now: () => number
   readonly #series: SeriesReader
   readonly #pruner: Pruner
   readonly #figures: RoomFigures
@@ -119,9 +122,12 @@ export class SqliteStore implements Store {
     this.#retention = { ...defaultRetention, ...options.retention }
     this.#database = new Database({ url, log, readLimitMs, now, whenBack: () => this.#samples.flush() })
     const { connection, reader, path } = this.#database
-    this.#samples = new SampleWriter(connection, log, HOLE_INTERVALS * pollIntervalMs, () => reader.forget())
+    const holes = new Holes(HOLE_INTERVALS * pollIntervalMs)
+    this.#holes = holes
+    this.#now = now
+    this.#samples = new SampleWriter(connection, log, holes, () => reader.forget())
     const { known } = this.#samples
-    this.#series = new SeriesReader({ reader, samples: this.#samples, pollIntervalMs, now })
+    this.#series = new SeriesReader({ reader, samples: this.#samples, holes, pollIntervalMs, now })
     const retention = this.#retention
     this.#pruner = new Pruner({ connection, reader, nodes: () => [...known.keys()], retention, now })
     this.#figures = new RoomFigures({ reader, path, retention, nodes: () => known.keys(), now })
@@ -187,7 +193,7 @@ export class SqliteStore implements Store {
   }
 
   setWatched(nodes: readonly WatchedNode[]): void {
-    this.#samples.setWatched(nodes)
+    this.#holes.setWatched(nodes, this.#now())
     this.#series.setWatched(nodes)
   }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { SqliteStore } from '../../server/store/sqlite-store.ts'
 import { log } from './fixtures.ts'
 
@@ -11,6 +11,10 @@ afterEach(async () => {
 })
 
 const began = 1_700_000_000_000
+let now = began + 620_000
+beforeEach(() => {
+  now = began + 620_000
+})
 const watched = [
   { id: 'fra-1', intervalMs: 5_000 },
   { id: 'slow-1', intervalMs: 60_000 },
@@ -23,7 +27,7 @@ const storeWith = async (): Promise<SqliteStore> => {
   const store = new SqliteStore({
     url: `file:${join(folder, 'tidegate.db')}`,
     log,
-    now: () => began + 620_000,
+    now: () => now,
   })
   await store.open()
   closers.push(() => store.close())
@@ -82,5 +86,30 @@ it('a node that is polled every minute and is silent has a hole, once it is olde
     return gaps.map(({ node }) => node)
   }
   expect(await gapsAt(60_000)).toEqual([])
+  // That it is asked more often from now on makes no hole of the time before.
+  expect(await gapsAt(10_000)).toEqual([])
+  now += 30_000
+  expect(await gapsAt(10_000)).toEqual([])
+  now += 1
   expect(await gapsAt(10_000)).toEqual(['slow-1'])
 })
+
+it.each([
+  ['comes by the new interval', 30_000, 0],
+  ['comes later than that', 30_001, 1],
+])(
+  'a node that is asked more often from now on has no hole before, where its next sample %s',
+  async (_, ms, count) => {
+    const store = await storeWith()
+    store.setWatched([{ id: 'slow-1', intervalMs: 10_000 }])
+    store.setWatched([{ id: 'slow-1', intervalMs: 10_000 }])
+    const sample = async (at: number) => {
+      store.writeSamples([{ node: 'slow-1', region: 'fra', at, values: { connections: 1 } }])
+      await store.flush()
+      return (await store.gaps({ from: began, to: at, nodes: ['slow-1'] })).length
+    }
+    expect(await sample(now + ms)).toBe(count)
+    // And from then on it is late by its new interval alone.
+    expect(await sample(now + ms + 30_001)).toBe(count + 1)
+  },
+)
