@@ -120,6 +120,11 @@ class Hostility {
     return [...headers, ...more]
   }
 
+  /** A good answer with something in it that is not. */
+  changed(good: string): Buffer {
+    return this.#body(good)
+  }
+
   #body(good: string): Buffer {
     const number = this.pick([
       '-1',
@@ -145,7 +150,7 @@ class Hostility {
       () => Buffer.from(good.replace(/[a-z]{4}/g, (all) => (this.#random() < 0.1 ? 'x\u202e\u0000' : all))),
       () => Buffer.from(good.slice(0, Math.floor(this.#random() * good.length))),
       () => Buffer.from(`${'['.repeat(50_000)}${']'.repeat(50_000)}`),
-      () => Buffer.from(`{"a":`.repeat(9) + '1' + '}'.repeat(9)),
+      () => Buffer.from(['{"a":'.repeat(9), '1', '}'.repeat(9)].join('')),
       () => gzipSync(Buffer.alloc(5_000_000)),
       () => deflateSync(good),
       () => Buffer.from(good, 'utf16le'),
@@ -236,11 +241,33 @@ const tampered = (inner: number, random: () => number) =>
     })
   })
 
+const POINTERS = {
+  ok: '/ok',
+  region: '/region',
+  version: '/version',
+  connections: '/stats/open',
+  requests: '/stats/requests',
+}
+const SERIES = {
+  ok: { metric: 'up' },
+  region: { metric: 'up', label: 'region' },
+  connections: { metric: 'open' },
+  requests: { metric: 'requests_total', own: 1 },
+}
+const KINDS = ['json', 'http', 'envoy', 'tls', 'tcp', 'nginx', 'prometheus', 'caddy', 'haproxy'] as const
+
 const GOOD: Readonly<Record<string, string>> = {
   json: '{"ok":true,"region":"fra","version":"1.2","stats":{"open":7,"requests":40}}',
   http: 'HTTP is spoken here: Sign in',
   tls: 'anything',
   tcp: 'anything',
+  nginx:
+    'Active connections: 2 \nserver accepts handled requests\n 9 9 12 \nReading: 0 Writing: 1 Waiting: 1 \n',
+  prometheus:
+    '# TYPE up gauge\nup{region="fra"} 1\n# TYPE requests_total counter\nrequests_total{code="200"} 40\nopen 7\n',
+  caddy: '[{"address":"127.0.0.1:1","num_requests":3,"fails":1}]',
+  haproxy:
+    'Name: HAProxy\nVersion: 2.6.12\nPid: 7\nUptime_sec: 90\n\n# pxname,svname,qcur,scur,stot,bin,bout,status,weight,type,mode,\nweb,FRONTEND,,3,9,10,20,OPEN,,0,http,\nweb,web-1,0,1,9,10,20,UP,1,2,http,\n\nadmin\n\n',
 }
 
 it(
@@ -270,20 +297,24 @@ it(
       if (kind !== 'envoy') return GOOD[kind] ?? ''
       return request.includes('/stats') ? envoy[1] : request.includes('/clusters') ? envoy[2] : envoy[0]
     }
-    const whole = (body: string): string =>
-      `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+    const whole = (body: Buffer): Buffer =>
+      Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`), body])
     const take = (kind: string) => (socket: Socket) => {
       watched(kind, socket)
       socket.on('data', (request) => {
         const good = goodFor(kind, request.toString('latin1'))
+        // One connection, one answer, and no HTTP at all.
+        if (kind === 'haproxy' && random() < 0.7) return void socket.end(hostility.changed(good))
         // An Envoy that is wrong from its first answer on would never be asked for its second.
-        if (kind === 'envoy' && random() < 0.6) socket.write(whole(good))
+        if (kind === 'envoy' && random() < 0.6) socket.write(whole(Buffer.from(good)))
+        // Of what is wrong already by its head nothing would be read.
+        else if (random() < 0.5) socket.write(whole(hostility.changed(good)))
         else hostility.say(good)(socket)
       })
     }
     const plain: Record<string, number> = {}
     const secured: Record<string, number> = {}
-    for (const kind of ['json', 'http', 'envoy', 'tls', 'tcp']) {
+    for (const kind of KINDS) {
       plain[kind] = await servers.listen(createServer(take(kind)))
       const server = createTlsServer(certificate, take(kind))
       server.on('tlsClientError', () => undefined)
@@ -304,13 +335,7 @@ it(
         url: `${scheme}://127.0.0.1:${port}/`,
         address: `127.0.0.1:${kind === 'tls' && !isBroken ? secured.tls : port}`,
         tls: random() < 0.9 ? { ca: authority.cert } : undefined,
-        map: {
-          ok: '/ok',
-          region: '/region',
-          version: '/version',
-          connections: '/stats/open',
-          requests: '/stats/requests',
-        },
+        map: kind === 'prometheus' ? SERIES : POINTERS,
         expect: hostility.pick([
           undefined,
           { status: [200, 401, 503] },
@@ -334,7 +359,7 @@ it(
         now: Date.now,
       })
       const readings = await Promise.all(
-        ['json', 'http', 'http', 'envoy', 'envoy', 'tls', 'tcp'].map((kind) => {
+        [...KINDS, 'http', 'envoy'].map((kind) => {
           const target = targetOf(kind)
           return adapters.of(target.kind).probe(target)
         }),
