@@ -81,6 +81,7 @@ export function DrainPlanView({
         <div className="min-w-0">
           <h3 className="mb-1 text-faint text-xs">What moves</h3>
           <PlainTable
+            low
             label="What moves"
             head={['Node', ...counted.map(([, label]) => label)]}
             numeric={counted.map((_, index) => index + 1)}
@@ -101,6 +102,7 @@ export function DrainPlanView({
           <div className="min-w-0">
             <h3 className="mb-1 text-faint text-xs">Where to, as far as is known</h3>
             <PlainTable
+              low
               label="Where to"
               head={['Region', 'Tunnels now', 'After', 'Capacity', 'Reconnects a second']}
               numeric={[1, 2, 3, 4]}
@@ -126,6 +128,7 @@ export function DrainPlanView({
       <div>
         <h3 className="mb-1 text-faint text-xs">How each node is taken out, and what will be proved</h3>
         <PlainTable
+          low
           label="How each node is taken out"
           head={['Node', 'Kind', 'By', 'Proof that it is empty']}
         >

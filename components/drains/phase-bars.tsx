@@ -18,6 +18,9 @@ const FILL: Record<string, string> = {
   margin: tone(12),
 }
 
+/** More bars than these scroll within themselves: what follows stays near. */
+const MANY_ROWS = 16
+
 /** Phases end to end, one bar a node, against the ceiling where there is one. */
 export function PhaseBars({ rows, ceilingSeconds }: { rows: PhaseBarRow[]; ceilingSeconds?: number }) {
   const longest = Math.max(
@@ -28,7 +31,10 @@ export function PhaseBars({ rows, ceilingSeconds }: { rows: PhaseBarRow[]; ceili
   const names = [...new Set(rows.flatMap((row) => row.phases.map((phase) => phase.name)))]
   return (
     <div className="grid gap-2">
-      <ul className="grid gap-2">
+      <ul
+        className={`grid gap-2 ${rows.length > MANY_ROWS ? 'max-h-96 overflow-y-auto' : ''}`}
+        {...(rows.length > MANY_ROWS ? { tabIndex: 0, 'aria-label': 'Phases of each node' } : {})}
+      >
         {rows.map((row) => (
           <li key={row.node} className="grid grid-cols-[4.5rem_minmax(0,1fr)_4.5rem] items-center gap-3">
             <span className="num truncate">{row.node}</span>

@@ -34,7 +34,7 @@ export const EventRow = memo(function EventRow({
       <EventGlyph type={event.type} />
       <span className="num truncate">
         {event.node ? (
-          <Link href={`/nodes/${event.node}`} className="hover:underline">
+          <Link prefetch={false} href={`/nodes/${event.node}`} className="hover:underline">
             {event.node}
           </Link>
         ) : (
@@ -51,12 +51,20 @@ export const EventRow = memo(function EventRow({
         {detail && <span className="text-soft">, {detail}</span>}
         {alike > 0 && <span className="text-faint"> and {alike} more before</span>}
         {incident && (
-          <Link href={`/incidents/${incident}`} className="ml-2 text-accent underline underline-offset-2">
+          <Link
+            prefetch={false}
+            href={`/incidents/${incident}`}
+            className="ml-2 text-accent underline underline-offset-2"
+          >
             incident
           </Link>
         )}
         {drain && event.data.scope !== 'node' && (
-          <Link href={`/drains/${drain}`} className="ml-2 text-accent underline underline-offset-2">
+          <Link
+            prefetch={false}
+            href={`/drains/${drain}`}
+            className="ml-2 text-accent underline underline-offset-2"
+          >
             drain
           </Link>
         )}

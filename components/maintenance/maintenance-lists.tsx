@@ -59,6 +59,7 @@ function List({ status, title, empty, ends }: (typeof LISTS)[number]) {
       ...COLUMNS,
       {
         name: 'Actions',
+        stays: 'right',
         silent: true,
         cell: (window) => (
           <ConfirmButton

@@ -1,4 +1,4 @@
-import { memo } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import type { UseFormRegister } from 'react-hook-form'
 import type { Overview } from '@/server/contract/fleet.ts'
 import { plural } from '../ui/format.ts'
@@ -27,7 +27,7 @@ export const PartsChoice = memo(
       <ul className="ml-6 grid max-h-72 gap-1 overflow-y-auto">
         {fleet?.regions.map(({ id, name }) => {
           const nodes = (nodesOf.get(id) ?? []).map((node) => node.id)
-          const list = (
+          const list = () => (
             <ul className="ml-6 flex flex-wrap gap-x-5">
               {nodes.map((node) => (
                 <li key={node}>
@@ -46,12 +46,11 @@ export const PartsChoice = memo(
                 <span className="num text-faint">{id}</span>
               </label>
               {nodes.length > MANY_NODES ? (
-                <details className="ml-6" open={asked !== null && nodes.includes(asked)}>
-                  <summary className="min-h-8 text-soft">{plural(nodes.length, 'node')}</summary>
+                <Folded title={plural(nodes.length, 'node')} open={asked !== null && nodes.includes(asked)}>
                   {list}
-                </details>
+                </Folded>
               ) : (
-                list
+                list()
               )}
             </li>
           )
@@ -64,6 +63,21 @@ export const PartsChoice = memo(
     before.asked === after.asked &&
     namesOf(before.fleet) === namesOf(after.fleet),
 )
+
+/** What is folded is drawn when it is opened first, and kept from then on: what is marked in it stays marked. */
+function Folded({ title, open, children }: { title: string; open: boolean; children: () => ReactNode }) {
+  const [wasOpen, setWasOpen] = useState(open)
+  return (
+    <details
+      className="ml-6"
+      open={open}
+      onToggle={({ currentTarget }) => currentTarget.open && setWasOpen(true)}
+    >
+      <summary className="min-h-8 text-soft">{title}</summary>
+      {wasOpen && children()}
+    </details>
+  )
+}
 
 const namesOf = (fleet: Fleet | undefined): string =>
   [

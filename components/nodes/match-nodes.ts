@@ -1,4 +1,5 @@
 import type { Node } from '@/server/contract/fleet.ts'
+import { byName } from '../ui/by-name.ts'
 
 /** Worst first: what needs attention is on top. */
 const RANK: Readonly<Record<Node['state'], number>> = {
@@ -19,5 +20,5 @@ export const matchNodes = (nodes: readonly Node[], text: string, state: Node['st
       const said = [id, region, kind, version ?? '', ...problems].join(' ').toLowerCase()
       return words.every((word) => said.includes(word))
     })
-    .toSorted((a, b) => RANK[a.state] - RANK[b.state] || a.id.localeCompare(b.id, 'en', { numeric: true }))
+    .toSorted((a, b) => RANK[a.state] - RANK[b.state] || byName(a.id, b.id))
 }

@@ -19,11 +19,11 @@ type NodeColumn = Column<Node> & { measure?: Measures[number] }
 
 const NODE: NodeColumn = {
   name: 'Node',
-  stays: true,
+  stays: 'left',
   width: 'w-40',
   by: (node) => node.id,
   cell: (node) => (
-    <Link href={`/nodes/${node.id}`} className="num font-medium hover:underline">
+    <Link prefetch={false} href={`/nodes/${node.id}`} className="num font-medium hover:underline">
       {node.id}
     </Link>
   ),
@@ -99,7 +99,7 @@ const PROBLEMS: NodeColumn = {
 }
 
 /** Above this many only the rows on screen exist. */
-const MANY_NODES = 100
+const MANY_NODES = 50
 
 /** Columns that at least one node can fill; the same list until that changes. */
 const useFilled = (
@@ -160,7 +160,7 @@ const FLEET_COLUMNS: readonly NodeColumn[] = [
     width: 'w-24',
     by: (node) => node.region,
     cell: (node) => (
-      <Link href={`/regions/${node.region}`} className="num hover:underline">
+      <Link prefetch={false} href={`/regions/${node.region}`} className="num hover:underline">
         {node.region}
       </Link>
     ),

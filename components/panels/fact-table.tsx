@@ -45,7 +45,7 @@ const ROW = '#'
 const columnOf = ({ key, label, cell }: TableColumn): Column<Row> => ({
   name: label,
   numeric: NUMERIC.has(cell),
-  stays: cell === 'name',
+  ...(cell === 'name' ? { stays: 'left' as const } : {}),
   by: (row) => sortedBy(row[key]),
   cell: (row) => <FactCell kind={cell} value={row[key] ?? null} />,
 })

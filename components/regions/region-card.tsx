@@ -29,7 +29,7 @@ export function RegionCard({
     <li className="grid min-w-0 gap-2" data-region={region.id}>
       <div className="flex items-baseline justify-between gap-3">
         <h3 className="min-w-0 truncate">
-          <Link href={`/regions/${region.id}`} className="font-semibold hover:underline">
+          <Link prefetch={false} href={`/regions/${region.id}`} className="font-semibold hover:underline">
             {region.name}
           </Link>{' '}
           <span className="num text-faint">{region.id}</span>
@@ -54,7 +54,7 @@ export function RegionCard({
       <ul className="flex flex-wrap gap-x-4 gap-y-1">
         {shown.map((node) => (
           <li key={node.id} className="flex min-h-6 items-center gap-2 text-xs">
-            <Link href={`/nodes/${node.id}`} className="num hover:underline">
+            <Link prefetch={false} href={`/nodes/${node.id}`} className="num hover:underline">
               {node.id}
             </Link>
             <StateMark state={node.state} />
@@ -64,7 +64,11 @@ export function RegionCard({
         ))}
         {more.length > 0 && (
           <li className="flex min-h-6 items-center text-xs">
-            <Link href={`/regions/${region.id}`} className="text-accent underline underline-offset-2">
+            <Link
+              prefetch={false}
+              href={`/regions/${region.id}`}
+              className="text-accent underline underline-offset-2"
+            >
               {formatNumber(more.length)} more{more.every(({ state }) => state === 'up') && ', all up'}
             </Link>
           </li>

@@ -16,11 +16,11 @@ import { StateMark } from '../ui/state-mark.tsx'
 const COLUMNS: readonly Column<Region>[] = [
   {
     name: 'Region',
-    stays: true,
+    stays: 'left',
     by: (region) => region.name,
     cell: (region) => (
       <>
-        <Link href={`/regions/${region.id}`} className="font-medium hover:underline">
+        <Link prefetch={false} href={`/regions/${region.id}`} className="font-medium hover:underline">
           {region.name}
         </Link>{' '}
         <span className="num text-faint">{region.id}</span>

@@ -48,6 +48,7 @@ export function TokenSettings() {
       ...COLUMNS,
       {
         name: 'Actions',
+        stays: 'right',
         silent: true,
         cell: (token) => (
           <ConfirmButton label="Revoke" ask={`Revoke ${token.name}`} onConfirm={() => remove(token.id)} />

@@ -52,6 +52,7 @@ export function UserSettings() {
       { name: 'Since', by: (user) => user.createdAt, cell: (user) => <Time at={user.createdAt} as="full" /> },
       {
         name: 'Actions',
+        stays: 'right',
         silent: true,
         // Nobody removes themselves: the last administrator would lock everybody out, and any other can ask somebody else to do it.
         cell: (user) =>

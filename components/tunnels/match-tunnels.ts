@@ -1,4 +1,5 @@
 import type { Tunnel } from '@/server/contract/fleet.ts'
+import { byName } from '../ui/by-name.ts'
 
 export const TUNNEL_STATES = ['registered', 'lost'] as const
 
@@ -27,11 +28,5 @@ export const matchTunnels = (
             .includes(wanted),
         ),
     )
-    .toSorted((a, b) =>
-      a.state === b.state
-        ? a.hostId.localeCompare(b.hostId, 'en', { numeric: true })
-        : a.state === 'lost'
-          ? -1
-          : 1,
-    )
+    .toSorted((a, b) => (a.state === b.state ? byName(a.hostId, b.hostId) : a.state === 'lost' ? -1 : 1))
 }

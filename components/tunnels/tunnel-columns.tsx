@@ -13,7 +13,7 @@ const LONG_GAP_MS = 10_000
 export const TUNNEL_COLUMNS: readonly Column<Tunnel>[] = [
   {
     name: 'Host',
-    stays: true,
+    stays: 'left',
     width: 'w-36',
     className: 'num font-medium',
     by: (tunnel) => tunnel.hostId,
@@ -32,6 +32,7 @@ export const TUNNEL_COLUMNS: readonly Column<Tunnel>[] = [
     by: (tunnel) => tunnel.node,
     cell: (tunnel) => (
       <Link
+        prefetch={false}
         href={`/nodes/${tunnel.node}`}
         className="num hover:underline"
         title={tunnel.previousNode ? `came from ${tunnel.previousNode}` : undefined}

@@ -16,6 +16,7 @@ export function TunnelTable({ tunnels }: { tunnels: readonly Tunnel[] }) {
       ...TUNNEL_COLUMNS,
       {
         name: 'Actions',
+        stays: 'right',
         silent: true,
         width: 'w-20',
         className: 'text-right',

@@ -10,7 +10,8 @@ import {
   useReactTable,
 } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type ReactNode, useMemo, useRef, useState } from 'react'
+import { memo, type ReactNode, useMemo, useRef, useState } from 'react'
+import { byName } from './by-name.ts'
 
 /** One column of a table over `Row`. */
 export interface Column<Row> {
@@ -26,8 +27,8 @@ export interface Column<Row> {
   title?: (row: Row) => string | undefined
   /** A class, where only the rows on screen exist: such a table has a fixed layout. */
   width?: string
-  /** On a phone it stays in sight while the others scroll, because it says what a row is about. */
-  stays?: boolean
+  /** The edge at which it stays on a phone while the others scroll: what a row is about at the left, what can be done at the right. */
+  stays?: 'left' | 'right'
   /** The head says its name to screen readers alone. */
   silent?: boolean
 }
@@ -42,9 +43,7 @@ const VIRTUAL =
   'w-full min-w-[68rem] table-fixed border-separate border-spacing-0 [&_td]:h-10 [&_td]:truncate [&_td]:border-hairline [&_td]:border-t [&_td]:pr-4 [&_th]:pr-4'
 
 const compare = (a: unknown, b: unknown): number =>
-  typeof a === 'number' && typeof b === 'number'
-    ? a - b
-    : String(a).localeCompare(String(b), 'en', { numeric: true })
+  typeof a === 'number' && typeof b === 'number' ? a - b : byName(String(a), String(b))
 
 const defined = <Row extends RowData>(column: Column<Row>): ColumnDef<Row> => {
   const { by } = column
@@ -136,21 +135,13 @@ export function DataTable<Row extends RowData>({
         <tbody>
           {before > 0 && <tr style={{ height: before }} />}
           {shown.map(({ row, index }) => (
-            <tr
+            <BodyRow
               key={row.id}
-              {...(virtual ? { 'aria-rowindex': index + 2 } : {})}
-              {...rowData?.(row.original)}
-            >
-              {columns.map((column) => (
-                <td
-                  key={column.name}
-                  className={classOf(column, row.original)}
-                  title={column.title?.(row.original)}
-                >
-                  {column.cell(row.original)}
-                </td>
-              ))}
-            </tr>
+              row={row.original}
+              columns={columns as readonly Column<unknown>[]}
+              rowIndex={virtual ? index + 2 : undefined}
+              rowData={rowData as DataOf}
+            />
           ))}
           {after > 0 && <tr style={{ height: after }} />}
         </tbody>
@@ -159,11 +150,44 @@ export function DataTable<Row extends RowData>({
   )
 }
 
-const STAYS = 'max-sm:sticky max-sm:left-0 max-sm:z-1 max-sm:bg-canvas'
+type DataOf = ((row: never) => Record<`data-${string}`, string>) | undefined
+
+/** Drawn anew only where its own contents or place changed: neither scrolling nor a neighbour's news costs it anything. */
+const BodyRow = memo(
+  function BodyRow({
+    row,
+    columns,
+    rowIndex,
+    rowData,
+  }: {
+    row: unknown
+    columns: readonly Column<unknown>[]
+    rowIndex: number | undefined
+    /** Says the same of the same row: another function alone is no reason to draw. */
+    rowData: DataOf
+  }) {
+    return (
+      <tr {...(rowIndex === undefined ? {} : { 'aria-rowindex': rowIndex })} {...rowData?.(row as never)}>
+        {columns.map((column) => (
+          <td key={column.name} className={classOf(column, row)} title={column.title?.(row)}>
+            {column.cell(row)}
+          </td>
+        ))}
+      </tr>
+    )
+  },
+  (before, after) =>
+    before.row === after.row && before.columns === after.columns && before.rowIndex === after.rowIndex,
+)
+
+const STAYS = {
+  left: 'max-sm:sticky max-sm:left-0 max-sm:z-1 max-sm:bg-canvas',
+  right: 'max-sm:sticky max-sm:right-0 max-sm:z-1 max-sm:bg-canvas',
+} as const
 
 const classOf = <Row,>({ numeric, className, stays }: Column<Row>, row: Row): string => {
   const own = typeof className === 'function' ? className(row) : (className ?? '')
-  return `${numeric ? 'num ' : ''}${stays ? `${STAYS} ` : ''}${own}`
+  return `${numeric ? 'num ' : ''}${stays ? `${STAYS[stays]} ` : ''}${own}`
 }
 
 const ARIA_SORT = { asc: 'ascending', desc: 'descending' } as const
@@ -188,7 +212,7 @@ function Head({
     <th
       scope="col"
       {...(sorted ? { 'aria-sort': ARIA_SORT[sorted] } : {})}
-      className={`py-1 pr-6 font-medium ${side} ${(fixed && look?.width) || ''} ${look?.stays ? STAYS : ''}`}
+      className={`py-1 pr-6 font-medium ${side} ${(fixed && look?.width) || ''} ${look?.stays ? STAYS[look.stays] : ''}`}
     >
       {look?.silent ? (
         <span className="sr-only">{name}</span>

@@ -129,6 +129,16 @@ describe('the form that announces maintenance', () => {
     )
   })
 
+  it('folds the nodes of a large region, unless a link led here for one of them', () => {
+    const nodes = Array.from({ length: 40 }, (_, index) => ({ id: `n${index}`, region: 'fra' }))
+    const overview = { regions: [{ id: 'fra', name: 'Frankfurt' }], nodes }
+    const shown = (search: string) =>
+      render(<MaintenanceForm />, { search, answers: [[['overview'], overview]] })
+    expect(wordsOf(shown(''))).toContain('40 nodes')
+    expect(shown('')).not.toContain('value="node:n7"')
+    expect(shown('?node=n7')).toMatch(/<details[^>]* open="">.*value="node:n7"/)
+  })
+
   it('has marked what the link that led here names', () => {
     const overview = { regions: [{ id: 'fra', name: 'Frankfurt' }], nodes: [{ id: 'fra-1', region: 'fra' }] }
     const html = render(<MaintenanceForm />, { search: '?node=fra-1', answers: [[['overview'], overview]] })

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { DrainList } from '@/components/drains/drain-list.tsx'
 import { FleetNodeTable, NodeTable } from '@/components/nodes/node-table.tsx'
+import { RegionCard } from '@/components/regions/region-card.tsx'
 import { RegionTable } from '@/components/regions/region-table.tsx'
 import { AuditLog } from '@/components/settings/audit-log.tsx'
 import { TokenSettings } from '@/components/settings/token-settings.tsx'
 import { TunnelTable } from '@/components/tunnels/tunnel-table.tsx'
-import type { Node } from '@/server/contract/fleet.ts'
+import type { Node, Region } from '@/server/contract/fleet.ts'
 import { buttonsOf, render, wordsOf } from './render.tsx'
 
 const at = '2026-11-21T10:00:00.000Z'
@@ -28,6 +29,8 @@ const node = (id: string, over: Partial<Node> = {}): Node =>
     numbers: { tunnels: 4, connections: 3 },
     ...over,
   }) as Node
+
+const region = { id: 'fra', name: 'Frankfurt', state: 'up', intent: 'serving', up: 60, nodes: 60 } as Region
 
 describe('a table', () => {
   it('names what it holds, has a head for every column, and a button where it can be sorted', () => {
@@ -90,6 +93,19 @@ describe('a table', () => {
       nodes: [node('lb-1', { lastAnswerAt: null })],
     }
     expect(heads(<RegionTable />, [[['overview'], never]])).toBe('Region State Wanted Up Tunnels Connections')
+  })
+
+  it('of many nodes draws only those on screen, and a card of them those that need somebody', () => {
+    const many = Array.from({ length: 60 }, (_, index) => node(`n${index}`))
+    expect(render(<NodeTable nodes={many} strips={undefined} />)).toContain('aria-rowcount="61"')
+    expect(render(<NodeTable nodes={many.slice(0, 9)} strips={undefined} />)).not.toContain('aria-rowcount')
+    expect(render(<RegionCard region={{ ...region, nodes: 60 }} nodes={many} strip={undefined} />)).toContain(
+      '48 more, all up',
+    )
+    const one = many.map((each, index) => (index === 50 ? { ...each, state: 'down' as const } : each))
+    const card = wordsOf(render(<RegionCard region={region} nodes={one} strip={undefined} />))
+    expect(card).toMatch(/n50\s?down/)
+    expect(card).toContain('48 more, all up')
   })
 
   it('of drains speaks of tunnels where a drain had some', () => {
