@@ -4,7 +4,7 @@ import { type ConfigKey, keysOf } from './keys.ts'
 import { configSchema } from './schema.ts'
 import { yamlOf } from './yaml-text.ts'
 
-/** A short file of each kind, as it stands on top of the document; both are checked. */
+/** A short file of each kind, as shown at the top of the document; both are checked. */
 export const EXAMPLE_FILES = {
   'tidegate.yaml': `server: { url: https://gate.example.com, trustedProxies: [10.0.0.5] }
 regions:

@@ -3,7 +3,7 @@ import { idSchema } from '../contract/ids.ts'
 import { withoutCredentials } from './problem.ts'
 import { configSchema } from './schema.ts'
 
-/** A part of the file as it was written; what has the wrong shape is told by the schema, and passed over here. */
+/** A part of the file as it was written; the schema reports what has the wrong shape, which is skipped here. */
 type Written = Record<string, unknown>
 
 const partOf = (value: unknown): Written =>
@@ -19,7 +19,7 @@ const placeOf = (url: unknown): { place: string; query: string } | null => {
   return { place, query: search }
 }
 
-/** One HAProxy speaks for many: which of its servers, or the process itself, stands beside its place. Null of any other entry. */
+/** One HAProxy speaks for many: which of its servers, or the process itself, is named beside its address. Null for any other entry. */
 const behindProxy = ({
   kind,
   socket,

@@ -17,7 +17,7 @@ const OLD_LOCK = 'collector.pid'
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 
-/** Nothing fits on the disk, in the quota, or in the limit of a file: the folder is right all the same, and the store says what is wrong. */
+/** Nothing fits on the disk, in the quota, or in the limit of a file: the folder itself is fine, and the store says what is wrong. */
 const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error))
 
 /**

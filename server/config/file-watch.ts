@@ -3,7 +3,10 @@ import { stat } from 'node:fs/promises'
 
 const LOOK_MS = 1_000
 
-/** What tells one state of a file from another, also where it was replaced within the same second or is a link that leads elsewhere. */
+/**
+ * What distinguishes one state of a file from another, also where it was replaced within the same second or is a link that leads
+ * elsewhere.
+ */
 interface Stamp {
   dev: bigint
   ino: bigint
@@ -16,9 +19,9 @@ const textOf = ({ dev, ino, size, mtimeNs, ctimeNs }: Stamp): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join(':')
 
 /**
- * Watches a few files by looking at them once a second: that works on every file system, for editors that write a new file and rename
- * it, and for mounted volumes whose links are swapped. A change is told once it has stood still for one look, so that a file which is
- * half written is left alone.
+ * Watches a few files by looking at them once a second: that works on every file system, for editors that write a new file and rename it,
+ * and for mounted volumes whose links are swapped. A change is reported once the file has stayed the same for one look, so that a file
+ * which is half written is left alone.
  */
 export class FileWatch {
   readonly #onChange: () => void

@@ -69,7 +69,7 @@ export class FolderLock {
   release(): void {
     if (!this.#database.isOpen) return
     rmSync(this.#ownerFile, { force: true })
-    // The file itself stays: whoever removed it would let the next two hold one each.
+    // The file itself stays: if it were removed, the next two processes would hold one each.
     this.#database.close()
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { coreOf, metaOf } from '../contract/issue-words.ts'
 
-/** One key of a configuration file, as its schema tells of it. */
+/** One key of a configuration file, as its schema describes it. */
 export interface ConfigKey {
   /** `nodes[].url`, `relay.tokens`. */
   path: string

@@ -33,7 +33,7 @@ const MAX_TLS_FILE_BYTES = 1024 * 1024
 export const loadConfig = (path: string, env: Environment): Config => readConfig(path, env, () => undefined)
 
 /**
- * The same; `tell` is told of every file that it is made of, also where it throws: any of them may mend it.
+ * Loads it in the same way; `tell` is called with every file that it is made of, also where it throws: any of them may mend it.
  *
  * @param isRunning a server that runs reads regular files alone, and none that is too large
  */
@@ -167,7 +167,7 @@ const readYaml = (path: string, text: string): unknown => {
   })
   const problems = document.errors.map((error) => ({
     path: `line ${error.linePos?.[0].line ?? '?'}`,
-    // The place stands in front already.
+    // The place is already in front.
     message: error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'is not YAML',
   }))
   if (problems.length > 0) throw configError(path, distinct(problems))

@@ -17,7 +17,7 @@ export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unkn
   const unknown = unknownKeysOf(issue, 'is not a known key here')
   if (unknown !== null) return unknown
   if (issue.code === 'invalid_key') {
-    // The key itself is what is wrong, not the value below it: that may be a secret, a name of something is none.
+    // The key itself is wrong, not the value below it: a value may be a secret, a name is not.
     const rules = issue.issues.map(({ message }) => lower(message)).join('; ')
     const name = String(issue.path.at(-1) ?? '')
     return [
@@ -60,7 +60,7 @@ const shown = (value: unknown, path: readonly PropertyKey[]): string => {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
-/** A URL's user, password and query are secrets wherever the URL stands. */
+/** A URL's user, password and query are secrets wherever the URL is. */
 export const withoutCredentials = (text: string): string =>
   text.includes('//') ? text.replace(/\/\/\S*@/g, '//[redacted]@').replace(/\?\S*/g, '?[redacted]') : text
 

@@ -18,7 +18,7 @@ export class References {
   readonly #env: Record<string, string | undefined>
   readonly #folder: string
   readonly #readFile: (path: string) => string
-  /** What stands where in the file, by the value that came of it. */
+  /** What the file says and where, by the value that it became. */
   readonly #values = new Map<string, string>()
 
   /** @param folder of the configuration file: paths are relative to it */

@@ -261,7 +261,7 @@ export const configSchema = z
 
 type Written = z.infer<typeof configSchema>
 
-/** As it was read: what the TLS files of an entry hold stands beside their names. */
+/** As it was read: the contents of an entry's TLS files are beside their names. */
 export type Config = Omit<Written, 'nodes'> & {
   nodes: (Written['nodes'][number] & { tls?: TlsMaterial })[]
 }

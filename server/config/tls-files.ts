@@ -113,7 +113,7 @@ export class TlsFiles {
     try {
       text = this.#readFile(path)
     } catch {
-      // Why does not matter to whoever has to mend it, and may say more of this machine than it should.
+      // The reason does not matter to the person who has to mend it, and may say more about this machine than it should.
     }
     this.#texts.set(path, text)
     return text

@@ -6,7 +6,7 @@ export interface LastResortOptions {
   what: string
   /** Begins the orderly end. Called once, however many errors escape; what it throws or rejects is only logged. */
   end(error: unknown): unknown
-  /** When the process ends all the same, in ms after the first error. Asked at that moment. */
+  /** When the process ends in any case, in ms after the first error. Asked at that moment. */
   deadlineMs(): number
   /** Default `process.exit`. */
   exit?: (code: number) => void

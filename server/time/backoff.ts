@@ -37,7 +37,7 @@ export class Backoff {
     return this.current()
   }
 
-  /** A wait for the failures counted so far, in milliseconds, drawn anew with each call; 0 where there were none. */
+  /** A wait for the failures counted so far, in milliseconds, drawn again with each call; 0 where there were none. */
   current(): number {
     if (this.#failures === 0) return 0
     const { baseMs, maxMs, jitter = EQUAL_JITTER, random = Math.random } = this.#options

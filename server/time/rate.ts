@@ -1,7 +1,7 @@
 export interface RateOptions {
   /** So many of them pass in each second; the rest is left out. */
   perSecond: number
-  /** Of those above the limit every nth passes all the same, so that a flood stays visible. Default: none. */
+  /** Of those above the limit every nth still passes, so that a flood stays visible. Default: none. */
   sampleEvery?: number
   /** Monotonic clock in milliseconds; for tests. */
   now?: () => number

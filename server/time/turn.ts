@@ -6,14 +6,14 @@ export class Turn {
   #last: Promise<unknown> = Promise.resolve()
   #pending = 0
 
-  /** Pieces that run or wait, for whoever needs a ceiling or a gauge. */
+  /** Pieces that run or wait, for callers that need a ceiling or a gauge. */
   get pending(): number {
     return this.#pending
   }
 
   /**
-   * Runs `work` after everything asked for before it, never in the same tick. Answers what it answers, rejects with what it throws.
-   * Work that waits for another turn of the same queue waits for ever: call such work directly.
+   * Runs `work` after everything asked for before it, never in the same tick. Answers what it answers, rejects with what it throws. Work
+   * that waits for another turn of the same queue waits forever: call such work directly.
    */
   run<T>(work: () => Promise<T> | T): Promise<T> {
     this.#pending += 1

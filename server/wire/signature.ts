@@ -4,8 +4,8 @@ import { createHmac } from 'node:crypto'
 export const SIGNATURE_HEADER = 'tidegate-signature'
 
 /**
- * Signs what is posted to somebody else's URL: `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "t.body">`. The time is signed too, so that
- * whoever receives it can refuse what was recorded and sent again.
+ * Signs what is posted to somebody else's URL: `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "t.body">`. The time is signed too, so that its
+ * receiver can refuse what was recorded and sent again.
  *
  * @param body exactly the bytes that are sent
  * @param nowMs epoch ms

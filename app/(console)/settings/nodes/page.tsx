@@ -6,7 +6,7 @@ export default function NodesSettingsPage() {
     <>
       <PageHeading
         title="Add nodes"
-        intro="What is watched stands in tidegate.yaml, which is read again whenever it is saved. Try a system here first: what it is, what is understood of it, and the line to paste."
+        intro="What is watched is listed in tidegate.yaml, which is read again whenever it is saved. Try a system here first, to see what it is, what is understood of it, and the line to paste."
       />
       <TryTarget />
     </>

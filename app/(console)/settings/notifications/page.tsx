@@ -6,7 +6,7 @@ export default function NotificationsPage() {
     <>
       <PageHeading
         title="Notifications"
-        intro="Who is told of incidents, and whether it arrived. Channels stand under notify in the configuration file."
+        intro="Who is notified of incidents, and whether the messages arrived. Channels are listed under notify in the configuration file."
       />
       <NotificationSettings />
     </>
