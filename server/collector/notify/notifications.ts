@@ -148,17 +148,18 @@ export class Notifications implements IncidentTeller, NotificationDesk {
   /** Writes what is to be told again. */
   async repeat(): Promise<void> {
     const { store, open, now } = this.#options
-    const incidents = open()
-      .filter(({ state }) => state === 'open')
-      .slice(0, MAX_ASKED)
-    if (this.#channels.length === 0 || incidents.length === 0) return
-    const rows = Map.groupBy(
-      await store.conversations(incidents.map(({ id }) => id)),
-      ({ incidentId }) => incidentId,
-    )
-    for (const incident of incidents) {
-      const plan = repeatsOf(incident, rows.get(incident.id) ?? [], this.#channels, now())
-      if (plan !== null) await store.planNotifications(incident.id, plan)
+    if (this.#channels.length === 0) return
+    const incidents = open().filter(({ state }) => state === 'open')
+    for (let from = 0; from < incidents.length; from += MAX_ASKED) {
+      const some = incidents.slice(from, from + MAX_ASKED)
+      const rows = Map.groupBy(
+        await store.conversations(some.map(({ id }) => id)),
+        ({ incidentId }) => incidentId,
+      )
+      for (const incident of some) {
+        const plan = repeatsOf(incident, rows.get(incident.id) ?? [], this.#channels, now())
+        if (plan !== null) await store.planNotifications(incident.id, plan)
+      }
     }
   }
 

@@ -129,6 +129,19 @@ describe('what one channel is told of one incident', () => {
     if (count === 2) expect(headlines()[1]).toBe('STILL WARNING fra: fra-1 is down, for 4 h')
   })
 
+  it('is told again of everything that is open, however much that is', { timeout: 60_000 }, async () => {
+    await start(...hook())
+    await room.open(node('fra-1'))
+    await room.pass(30 * SECOND)
+    // Those that are newer, and of which it is not told.
+    room.notifications.setChannels(hook({ regions: ['fra'] }))
+    for (let index = 0; index < 501; index += 1)
+      await room.open({ ...node(`n${index}-1`), region: `n${index}` })
+    expect(room.book.open()).toHaveLength(502)
+    await room.pass(4 * HOUR)
+    expect(kinds()).toEqual(['opened', 'repeated'])
+  })
+
   it('is not told again of what somebody took, and PagerDuty hears of that', async () => {
     await start(
       ...hook(),
