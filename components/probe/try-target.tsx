@@ -1,10 +1,7 @@
 'use client'
 
 import { useWatch } from 'react-hook-form'
-import { AppError } from '@/server/contract/errors.ts'
-import { nodeProbeRequestSchema } from '@/server/contract/probe.ts'
 import { NODE_KINDS } from '@/server/contract/states.ts'
-import { whereOf } from '@/server/contract/where.ts'
 import { errorText, problemsByPath } from '../data/error-text.ts'
 import { useMay } from '../data/me.ts'
 import { useNodeProbe } from '../data/probe.ts'
@@ -13,44 +10,23 @@ import { Button } from '../ui/button.tsx'
 import { controlClass } from '../ui/control-class.ts'
 import { Field } from '../ui/field.tsx'
 import { TextField } from '../ui/text-field.tsx'
-import { type Checked, useCheckedForm } from '../ui/use-checked-form.ts'
+import { useCheckedForm } from '../ui/use-checked-form.ts'
+import { CredentialFields } from './credential-fields.tsx'
 import { ProbeResult } from './probe-result.tsx'
-
-interface Target {
-  where: string
-  /** Empty: to be guessed. */
-  kind: string
-}
-
-const check = (target: Target): Checked<Target> => {
-  const where = target.where.trim()
-  if (where === '') return { problems: { where: 'Say where it answers.' } }
-  try {
-    whereOf(where)
-    return { values: { ...target, where } }
-  } catch (error) {
-    return { problems: { where: error instanceof AppError ? error.message : 'is no address' } }
-  }
-}
+import { byField, checkTarget, NO_TARGET, type ProbeTarget, requestOf } from './probe-target.ts'
 
 /** One field: where it answers. What it is, what is understood of it, and the line for the configuration come back. */
 export function TryTarget() {
   const admin = useMay('admin')
   const probe = useNodeProbe()
-  const { register, handleSubmit, problemOf, showProblems, control, setValue } = useCheckedForm(check, {
-    where: '',
-    kind: '',
-  })
+  const { register, handleSubmit, problemOf, showProblems, control, setValue } = useCheckedForm(
+    checkTarget,
+    NO_TARGET,
+  )
   const kind = useWatch({ control, name: 'kind' })
-  const look = (target: Target): void => {
+  const look = (target: ProbeTarget): void => {
     if (probe.isPending) return
-    const request = { ...whereOf(target.where), ...(target.kind === '' ? {} : { kind: target.kind }) }
-    probe.mutate(nodeProbeRequestSchema.parse(request), {
-      onError: (error) => {
-        const { url, socket, address, ...others } = problemsByPath(error)
-        showProblems({ where: url ?? socket ?? address ?? Object.values(others)[0] })
-      },
-    })
+    probe.mutate(requestOf(target), { onError: (error) => showProblems(byField(problemsByPath(error))) })
   }
   if (!admin)
     return (
@@ -98,6 +74,7 @@ export function TryTarget() {
             {probe.isPending ? 'Looking …' : 'Look'}
           </Button>
         </div>
+        <CredentialFields register={register} problemOf={problemOf} />
       </form>
       {probe.error && (
         <p role="alert" className="mt-3 text-down">

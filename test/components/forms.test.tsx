@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { SignInForm } from '@/components/access/sign-in-form.tsx'
 import { NoteForm } from '@/components/incidents/note-form.tsx'
+import { byField, checkTarget, NO_TARGET, requestOf } from '@/components/probe/probe-target.ts'
+import { TryTarget } from '@/components/probe/try-target.tsx'
 import { UserSettings } from '@/components/settings/user-settings.tsx'
 import { TextField } from '@/components/ui/text-field.tsx'
 import { bySchema } from '@/components/ui/use-checked-form.ts'
@@ -49,6 +51,7 @@ describe('a form', () => {
     ['signing in', <SignInForm key="s" onDone={() => undefined} />, ['email', 'password']],
     ['a note', <NoteForm key="n" incident={{ id: 'i1' } as never} />, ['text']],
     ['a new user', <UserSettings key="u" />, ['email', 'password']],
+    ['a look', <TryTarget key="t" />, ['where', 'user', 'password', 'ca', 'cert', 'key']],
   ])('of %s leaves what is missing to its own words, and not to the browser', (_name, element, names) => {
     const html = render(element, { role: 'admin', answers: [[['users'], { items: [], nextCursor: null }]] })
     expect([...html.matchAll(/<(?:input|textarea)[^>]*\bname="([^"]+)"/g)].map((match) => match[1])).toEqual(
@@ -56,5 +59,34 @@ describe('a form', () => {
     )
     expect(html).toContain('noValidate')
     expect(html).not.toMatch(/<(?:input|textarea)[^>]*\brequired\b/)
+  })
+})
+
+describe('a look at a target', () => {
+  const AT = { ...NO_TARGET, where: 'https://10.0.0.6/status' }
+
+  it('sends what was given, and nothing else', () => {
+    expect(requestOf(AT)).toEqual({ url: 'https://10.0.0.6/status' })
+    const all = { kind: 'nginx', user: 'ada', password: ' s p ', ca: './ca.pem', cert: 'a.pem', key: 'a.key' }
+    const { user, password, ...rest } = all
+    expect(requestOf({ ...AT, ...all })).toEqual({ url: AT.where, ...rest, auth: { user, password } })
+  })
+
+  it('says which field is wrong, before and after somebody was asked', () => {
+    expect(checkTarget({ ...AT, password: 'x' })).toEqual({
+      problems: { user: 'Say whose password that is.' },
+    })
+    expect(byField({ ca: 'names the file a', 'auth.user': 'must have no colon' })).toMatchObject({
+      where: undefined,
+      ca: 'names the file a',
+      user: 'must have no colon',
+    })
+    expect(byField({ map: 'is needed' }).where).toBe('is needed')
+  })
+
+  it('folds away what most systems do not want to know', () => {
+    const html = render(<TryTarget />, { role: 'admin' })
+    expect(html).toMatch(/<details class="[^"]*"><summary/)
+    expect(html).toMatch(/type="password"[^>]*autoComplete="new-password"/i)
   })
 })
