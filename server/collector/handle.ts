@@ -34,7 +34,7 @@ export interface CollectorHandle {
   kickTunnel(hostId: string, reason: string, actor: Actor): Promise<void>
   closeConnection(node: string, id: string, reason: string, actor: Actor): Promise<void>
   invalidatePushSession(node: string, reason: string, actor: Actor): Promise<void>
-  /** How the control room itself is doing: what stands still, what waits, what was refused. */
+  /** How the control room itself is doing: what is stuck, what waits, what was refused. */
   room(): RoomCheck
   /** Figures of the collector for `/system`. */
   figures(): SystemInfo['collector']

@@ -45,7 +45,7 @@ export interface Adapter<T extends Target = Target> {
   /** Asks a node once. Resolves with a reading for every failure; never rejects. */
   probe(target: T): Promise<Reading>
   proves(target: T): Proof
-  /** Follows the node's own events. `target` is asked anew for each connection: a node may move. */
+  /** Follows the node's own events. `target` is called again for each connection: a node may move. */
   follow?(target: () => T, sink: EventSink): EventStream
   /** How a node of this kind is taken out of service; null where this one cannot be. */
   drains?(target: () => T): DrainVerbs | null
@@ -90,7 +90,7 @@ export type Observation =
 /** Outcomes of a poll for which nothing at all came back. */
 const UNANSWERED: readonly PollOutcome[] = ['refused', 'timeout', 'dns']
 
-/** What a poll that brought no facts says of a node: a certificate, a status or a body that cannot be used is an answer all the same. */
+/** What a poll that brought no facts says of a node: a certificate, a status or a body that cannot be used is still an answer. */
 export const unread = ({
   outcome,
   status,
@@ -118,7 +118,7 @@ export interface ResumeOrder {
 
 /** A node that is one of several behind the same proxy, which alone decides who gets what it would have got. */
 export interface Pool {
-  /** The same for all that stand in for each other. */
+  /** The same value for all that can replace each other. */
   readonly name: string
   /** This one's name in it. */
   readonly member: string
@@ -136,7 +136,7 @@ export interface DrainVerbs {
   readonly exits?: boolean
   /** Other nodes that are the same thing by another address: what is done to one is done to all. */
   readonly twins?: readonly string[]
-  /** Absent where the node stands behind no proxy that we know of. */
+  /** Absent where the node is behind no proxy that we know of. */
   readonly pool?: Pool
   /** New tunnels are refused from now on, everything else is served. Absent where nothing like it exists. */
   cordon?(order: { drainId: string; reason: string }): Promise<Asked>

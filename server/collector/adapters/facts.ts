@@ -34,7 +34,7 @@ export type Gauges = Readonly<Partial<Record<GaugeName, number>>>
 export type CountByPart = Readonly<Record<string, number>>
 export type Counters = Readonly<Partial<Record<CounterName, CountByPart>>>
 
-/** How a node's own drain stands. */
+/** How far a node's own drain has got. */
 export interface DrainFacts {
   readonly drainId: string | null
   readonly phase: DrainPhase | null
@@ -51,7 +51,7 @@ export interface DrainFacts {
     readonly tunnels: number
     readonly margin: number
   }
-  /** Seconds after which whoever runs the node kills it. */
+  /** Seconds after which the node's supervisor kills it. */
   readonly ceilingSeconds: number
   /** The budget fits below the ceiling. */
   readonly fits: boolean

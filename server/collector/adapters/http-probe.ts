@@ -32,11 +32,11 @@ export interface AskOptions {
   readonly accept?: string
   /** Bytes on the wire that are read at most; default {@link MAX_DOCUMENT_BYTES}. */
   readonly maxBytes?: number
-  /** Takes the body as it comes, so that a large one never stands in memory whole; `text` is then empty. */
+  /** Takes the body as it comes, so that a large one is never in memory as a whole; `text` is then empty. */
   readonly take?: (chunk: Buffer) => void
   /** Called before each attempt: the body is taken from its beginning. */
   readonly begin?: () => void
-  /** Called when the request leaves: whoever is asked may count it from then on, whatever becomes of the answer. */
+  /** Called when the request leaves: the node may count it from then on, whatever becomes of the answer. */
   readonly sent?: () => void
 }
 

@@ -1,6 +1,6 @@
 /**
- * How much of one number that a program counts is our own asking. A poll that nobody answered may have been counted all the same, and perhaps
- * later than the next one: it is taken off where the number has room for it, and given up once the program has answered twice since.
+ * How much of one number that a program counts is our own asking. A poll without an answer may still have been counted, and perhaps later
+ * than the next one: it is taken off where the number has room for it, and given up once the program has answered twice since.
  */
 export class OwnPolls {
   /** As it was read last. */

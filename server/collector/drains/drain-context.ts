@@ -5,7 +5,7 @@ import type { DrainFleet } from './drain-fleet.ts'
 import type { DrainRecord } from './drain-record.ts'
 import type { ServingFloor } from './serving-floor.ts'
 
-/** What all parts of one drain stand on. */
+/** What all parts of one drain share. */
 export interface DrainContext {
   readonly record: DrainRecord
   readonly fleet: DrainFleet

@@ -64,7 +64,7 @@ export const newProgress = (order: readonly string[], more: Partial<DrainProgres
   ...more,
 })
 
-/** What was stored, also by an older version: what is missing begins anew. `order` falls back to the nodes of the steps. */
+/** What was stored, also by an older version: what is missing starts from the beginning. `order` falls back to the nodes of the steps. */
 export const progressOf = (stored: Record<string, unknown>, nodes: readonly string[]): DrainProgress => {
   const known = stored as Partial<DrainProgress>
   const order = Array.isArray(known.order) ? known.order : [...nodes]

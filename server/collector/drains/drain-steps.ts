@@ -90,7 +90,7 @@ export class DrainSteps {
     this.#show(node, facts)
   }
 
-  /** Where the node stands on its way out; at its end the proof that it is empty. */
+  /** How far the node has got on its way out; at the end the proof that it is empty. */
   #show(node: string, facts: Facts): void {
     const { record } = this.#context
     const { nodes, moves, tally } = this.#parts

@@ -2,7 +2,7 @@ import type { Drain, DrainReport } from '../../contract/drains.ts'
 import type { DrainState } from '../../contract/states.ts'
 import type { DrainFleet } from './drain-fleet.ts'
 
-/** Tells a change of state as events, for timelines and whoever listens. */
+/** Records a change of state as events, for timelines and other listeners. */
 export const recordTransition = async (
   fleet: Pick<DrainFleet, 'record'>,
   drain: Drain,

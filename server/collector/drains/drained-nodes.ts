@@ -27,7 +27,7 @@ export class DrainedNodes {
     this.#drivers = new Map(record.progress.order.map((id) => [id, new NodeDriver(id, fleet, clock, beat)]))
   }
 
-  /** What was observed of the fleet is looked up anew. */
+  /** What was observed of the fleet is looked up again. */
   lookAnew(): void {
     this.#up = null
   }

@@ -43,7 +43,7 @@ export class HeldNodes {
       const isOurs = outcome === 'exited' && facts?.drain?.drainId === drain.id
       // A silence that was taken for its end was none: it is still on its way out.
       if (isOurs && facts.epoch === progress.asked[node]?.epoch) continue
-      // It died before it could forget its wish, and whoever starts it again wants it to serve.
+      // It died before it could forget its wish, and a node that is started again is meant to serve.
       if (isOurs && facts.state === 'drained') await this.#nodes.bringBack(node)
       // Or before it heard more of it than that it takes no new tunnels.
       else if (outcome === 'exited' && facts?.drain?.cordoned === true && !floor.isTaken(node, drain.id))

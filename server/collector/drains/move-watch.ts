@@ -5,7 +5,7 @@ import type { DrainContext } from './drain-context.ts'
 import { followMoves, namesOf, noticeRegistered } from './moves.ts'
 import type { Remarks } from './remarks.ts'
 
-/** How long a tunnel may stay unregistered before the next node is drained all the same; it counts as missing until it returns. */
+/** How long a tunnel may stay unregistered before the next node is drained anyway; it counts as missing until it returns. */
 const MISSING_TUNNEL_WAIT_MS = 60_000
 /**
  * With very many hosts one look at all of them costs milliseconds, and a tick comes four times a second: between two looks so many

@@ -8,8 +8,8 @@ import { Intake, type IntakeFigures } from './intake.ts'
 export type EventTaker = (event: FleetEvent) => void
 
 /**
- * Where every event of the fleet goes: into the store first, then, in the order of the store, to whoever takes stored events.
- * Events of the collector's own are numbered here.
+ * Where every event of the fleet goes: into the store first, then, in the order of the store, to those that take stored events. Events of
+ * the collector's own are numbered here.
  */
 export class EventSink {
   readonly #intake: Intake

@@ -9,10 +9,10 @@ const BATCH_SIZE = 500
 const RETRY_MS = 1_000
 const CLOSE_MS = 3_000
 const ROOM_MS = 1_000
-/** How long whoever records an event of our own waits for it to be stored. */
+/** How long the recorder of an event of our own waits for it to be stored. */
 const OWN_MS = 2_000
 
-/** Where the intake stands. */
+/** How far the intake has got. */
 export interface IntakeFigures {
   queued: number
   queuedBytes: number
@@ -223,7 +223,7 @@ export class Intake {
         log.error({ err: error, type: event?.type, node: event?.node }, 'an event was refused by the store')
         return true
       }
-      // One bad row must not hold up the others for ever.
+      // One bad row must not hold up the others forever.
       for (const event of batch) if (!(await this.#write([event]))) return false
       return true
     }

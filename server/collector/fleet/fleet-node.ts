@@ -13,7 +13,7 @@ import { numbersOf } from './node-numbers.ts'
 /** The newest good reading of a node. */
 export interface Known {
   readonly facts: Facts
-  /** The answer as it came, for whoever wants to see it. */
+  /** The answer as it came, for people who want to see it. */
   readonly raw: unknown
   /** When it was read, epoch ms. */
   readonly at: number
@@ -41,7 +41,7 @@ export class FleetNode {
   #gapMs: number | null = null
   /** Why its list of tunnels could not be read although it answered; null while it can. */
   #tunnelsUnread: string | null = null
-  /** Ascends whenever what is open to it is opened anew. */
+  /** Ascends whenever its open connections are opened again. */
   #connection = 0
   /** It is watched no more. */
   #hasLeft = false
@@ -219,7 +219,7 @@ export class FleetNode {
     return true
   }
 
-  /** What is open to it is opened anew, for example because other addresses are allowed now. */
+  /** Its connections are opened again, for example because other addresses are allowed now. */
   reconnect(): void {
     this.#connection += 1
     // Perhaps another program, or other places in its answer: what it counted before we asked, it did not count since. Our own nodes name

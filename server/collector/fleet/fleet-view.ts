@@ -90,7 +90,7 @@ class LiveNodeView implements NodeView {
   }
 }
 
-/** Where a node stands in a drain that takes it out at the moment, beside what its plan said. */
+/** How far a node has got in a drain that takes it out at the moment, beside what its plan said. */
 const stepIn = (drain: Drain, node: string): StepView | null => {
   const step = drain.steps.find((candidate) => candidate.node === node)
   if (drain.state !== 'running' && drain.state !== 'paused') return null

@@ -70,7 +70,7 @@ export class HostMap {
     }
     // Oldest first: in the order in which they were lost.
     for (const row of kept.reverse()) {
-      // A node's clock that was ahead once must not make it the newest for ever.
+      // A node's clock that was ahead once must not make it the newest forever.
       const sinceMs = Math.min(Date.parse(row.since), now)
       this.#set(row.hostId, {
         tunnel: { ...row, presence: { ...row.presence, relay: false } },
@@ -256,7 +256,7 @@ export class HostMap {
         continue
       }
       const owner = directory?.[hostId]
-      // It stands elsewhere already; that node's own event, which says how it came there, is on its way.
+      // It is already registered elsewhere; that node's own event, which says how it came there, is on its way.
       if (owner !== undefined && owner !== node) continue
       changed =
         this.#put(hostId, entry.fence, askedAt, {
@@ -300,7 +300,7 @@ export class HostMap {
     return changed
   }
 
-  /** The node that held it has let it go: whoever claimed it meanwhile was right. */
+  /** The node that held it has let it go: the one that claimed it meanwhile was right. */
   #believeClaim(entry: HostEntry): boolean {
     const { claim } = entry
     if (!claim) return false

@@ -9,7 +9,7 @@ const KEPT = 20
 const AGREEING = 3
 const STEP_MS = 5_000
 const AGREEMENT_MS = 1_000
-/** What happened longer ago than this was not just read; such a time is a fault of the clock or of whoever wrote it. */
+/** What happened longer ago than this was not just read; such a time is a fault of the clock or of its author. */
 const OLDEST_MS = 30 * 86_400_000
 
 /**

@@ -119,7 +119,7 @@ const troubleOf = (facts: {
   const down = facts.nodes.filter(
     (node) => node.state === 'down' && node.away === undefined && node.maintenance === undefined,
   )
-  // A node that is named for what hurts is not named again for its state.
+  // A node that is already named for its problem is not named again for its state.
   const degraded = facts.nodes.filter(
     (node) =>
       node.state === 'degraded' &&
@@ -181,7 +181,7 @@ const unsettled = (
 ): Said => {
   const { incidents } = facts
   const notKnown = unknown > 0 ? [`${plural(unknown, 'node')} unknown`] : []
-  // What is worst stands for the others, and what goes on for what is quiet.
+  // The worst represents the others, and what goes on represents what is quiet.
   const rank = (incident: Incident): number =>
     (quietSince(incident) === null ? SEVERITIES.length : 0) + SEVERITIES.indexOf(incident.severity)
   const [open] = [...incidents].sort((a, b) => rank(b) - rank(a))

@@ -35,7 +35,7 @@ export interface TimelineFilter {
   kinds?: string[]
   nodes?: string[]
   text?: string
-  /** Sends with each folded row the rows that it stands for. */
+  /** Sends each folded row with the rows that were folded into it. */
   members?: boolean
 }
 

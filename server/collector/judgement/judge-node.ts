@@ -55,7 +55,7 @@ export const judgeNode = (
   }
   if (doubt === null) return { judgement, doubt }
   const { since, badSince } = doubt
-  // Our network stands, and this node still does not answer: its own polls count from here on.
+  // Our network works, and this node still does not answer: its own polls count from here on.
   if (reading.at - since < DOUBT_MS || !isNetworkPoll(reading)) return { judgement, doubt: null }
   return {
     judgement: { ...judgement, state: 'down', since: reading.at, badSince },

@@ -11,7 +11,7 @@ export interface Whom {
 export const isActive = ({ from, to }: Pick<StoredMaintenance, 'from' | 'to'>, at: number): boolean =>
   Date.parse(from) <= at && at < Date.parse(to)
 
-/** A node that is configured no more has no region; a window of the whole fleet covers it all the same. */
+/** A node that is no longer configured has no region; a window of the whole fleet still covers it. */
 const coversNode = (window: StoredMaintenance, node: string, region: string | null): boolean =>
   window.nodes.includes(node) || (region === null ? isWholeFleet(window) : coversRegion(window, region))
 

@@ -125,7 +125,7 @@ export class MaintenanceWindows implements MaintenanceDesk {
     return window && { id: window.id, title: window.title, reason: window.reason, until: window.to }
   }
 
-  /** How many are planned or active, for whoever needs a gauge. */
+  /** How many are planned or active, for a gauge. */
   get open(): number {
     const at = this.#options.now()
     return [...this.#known.values()].filter(({ to }) => Date.parse(to) > at).length

@@ -125,7 +125,7 @@ interface Telling {
   waitMs: (channel: string) => number
 }
 
-/** Something is wrong, anew or more than before. */
+/** Something is wrong, again or more than before. */
 const tell = (
   channel: Channel,
   conversation: Conversation,

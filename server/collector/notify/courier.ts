@@ -33,7 +33,7 @@ export type CourierStore = Pick<
 export interface CourierTimes {
   /** One attempt; below the lease. */
   attemptMs: number
-  /** How long a message belongs to whoever sends it. */
+  /** How long a message belongs to its sender. */
   leaseMs: number
   retryBaseMs: number
   retryMaxMs: number

@@ -60,7 +60,7 @@ export const choicesOf = (document: unknown): ProbeChoice[] => {
     )
       return
     const suggestion = suggestionFor(pointer, value)
-    // Of two that could be the same, the first is the likelier: totals stand before their parts.
+    // Of two that could be the same, the first is the likelier: totals come before their parts.
     const isFirst = suggestion !== null && !taken.has(suggestion)
     if (isFirst) taken.add(suggestion)
     if (typeof value === 'string' && suggestion === null) return

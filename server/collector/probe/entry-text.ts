@@ -3,7 +3,10 @@ import { Document, isMap } from 'yaml'
 /** Keys of an entry whose values are secrets. */
 const SECRETS = new Set(['token', 'secret', 'password'])
 
-/** One entry of `nodes` as a line to paste: secrets stand as references to the environment, because the file is not the place for them. */
+/**
+ * One entry of `nodes` as a line to paste: secrets are written as references to the environment, because the file is not the place for
+ * them.
+ */
 export const entryText = (entry: Readonly<Record<string, unknown>>): string => {
   const name = String(entry.id ?? 'node')
     .toUpperCase()

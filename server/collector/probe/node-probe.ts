@@ -37,7 +37,7 @@ export interface NodeProbeOptions {
   rules: AddressRules
   /** What is in the configuration already: ids that are taken, and regions there are. */
   known: () => { ids: readonly string[]; regions: readonly string[] }
-  /** Reads the files that an entry names by `ca`, `cert` and `key`, anew for each look. */
+  /** Reads the files that an entry names by `ca`, `cert` and `key`, again for each look. */
   tlsFiles: () => EntryFiles
   /** Milliseconds for all that one look asks; default 14 s. */
   limitMs?: number

@@ -323,7 +323,7 @@ export class Detector {
     return merged
   }
 
-  /** Nobody looks at what left the configuration any more: what was open of it would be open for ever. */
+  /** What left the configuration is no longer looked at: its open signals would stay open forever. */
   #whyLeft({ kind, scope }: SignalScope): string {
     const name = scope.slice(scope.indexOf(':') + 1)
     if (!this.#rules.some((rule) => rule.kind === kind)) return `${kind} is not looked for any more`
@@ -332,7 +332,7 @@ export class Detector {
       : `${name} is not looked at any more`
   }
 
-  /** What a rule answers; undefined where it throws: it says nothing then, and the others are asked all the same. */
+  /** What a rule answers; undefined where it throws: it says nothing then, and the others are still asked. */
   #guarded<T>(rule: SignalRule, about: string, ask: () => T): T | undefined {
     try {
       const answer = ask()

@@ -81,7 +81,7 @@ export const drainResidue = defineRule({
     const node = fleet.node(id)
     if (node === null) return { state: 'hold' }
     if (!node.drained) return { state: 'closed', because: 'it is not drained' }
-    // What it counted before a restart of the collector is not known; the newest reading begins anew.
+    // What it counted before a restart of the collector is not known; the newest reading starts again.
     if (state === null) return { state: 'hold' }
     const lastAt = state.lastAt ?? open?.openedAt ?? null
     const isQuiet = lastAt === null || now - lastAt >= limits.quietSeconds * 1_000

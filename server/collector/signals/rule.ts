@@ -74,7 +74,7 @@ export interface NodeView {
   readonly place: string
   /** It is out of service by a drain: it says so, or its drain does where it has no word for that. */
   readonly drained: boolean
-  /** Where it stands in a drain that is under way; null before its turn, after it, and where there is none. */
+  /** How far it has got in a drain that is under way; null before its turn, after it, and where there is none. */
   readonly step: StepView | null
 }
 

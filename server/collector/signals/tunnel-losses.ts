@@ -10,7 +10,7 @@ export interface TunnelLoss {
 }
 
 const KEPT_MS = 10 * 60_000
-/** A storm over more tunnels than this is seen all the same; its oldest losses make room. */
+/** A storm over more tunnels than this is still seen; its oldest losses make room. */
 const MAX_LOSSES = 100_000
 /** Two reports of one loss, by the relay and by the host that came back, are no further apart. */
 const SAME_MS = 5_000

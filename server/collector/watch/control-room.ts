@@ -38,7 +38,7 @@ export class ControlRoom {
     this.#options = options
     this.#liveSeq = options.live.seq
     const { fleet, sink, watch, store, live, drains } = options
-    // A part that stands still is told by the pace of whoever is asked most often.
+    // A part that is stuck is reported at the pace of the node that is polled most often.
     const pollIntervalMs = () => watch.shortestIntervalMs
     const streams = new StreamLag(fleet)
     this.#selfWatch = new SelfWatch({

@@ -2,7 +2,7 @@ import type { HeartbeatCell, Heartbeats, ObservedState } from '../../contract/in
 
 /** Cells of one strip; also the ceiling of what is kept of each node. */
 export const HEARTBEAT_CELLS = 60
-/** Polls of one cell: the worst of them stands for all, so that no bad one is averaged away. */
+/** Polls of one cell: the worst of them represents all, so that no bad one is averaged away. */
 const POLLS_PER_CELL = 3
 const MAX_NOTE = 160
 /** A clock that is set back by less than this writes into the newest cell. */
@@ -45,8 +45,8 @@ export class HeartbeatRings {
   }
 
   /**
-   * One strip for each group: cell by cell the worst of its nodes. What a poll said stands until the next one is due, so that a node that is
-   * asked seldom has no holes between.
+   * One strip for each group: cell by cell the worst of its nodes. What a poll said holds until the next one is due, so that a node that
+   * is asked seldom has no holes between.
    *
    * @param intervalOf milliseconds between two polls of a node
    */

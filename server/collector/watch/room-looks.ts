@@ -26,7 +26,7 @@ export interface RoomSources {
   overflowed: () => number
 }
 
-/** Every part of the room that is watched, the worst first. A part that stands still is told within two intervals. */
+/** Every part of the room that is watched, the worst first. A part that is stuck is reported within two intervals. */
 export const roomLooks = (sources: RoomSources): Watched[] => {
   const patienceMs = () => Math.max(MIN_PATIENCE_MS, 2 * sources.pollIntervalMs())
   const lost = rising(() => sources.intake().dropped)
@@ -157,7 +157,7 @@ const clockSkew = (sources: RoomSources): Finding | null => {
   }
 }
 
-/** How much a counter rose within the last minutes; what is lost is lost, but not news for ever. */
+/** How much a counter rose within the last minutes; what is lost stays lost, but does not stay news. */
 const rising = (read: () => number): (() => number) => {
   let before = read()
   let base = before

@@ -37,7 +37,7 @@ const MAX_UNDER_WAY = 256
  */
 const GRAIN_MS = 100
 
-/** A place in [0, intervalMs) that a target keeps for ever (FNV-1a), so that a thousand of them do not fire at once. */
+/** A place in [0, intervalMs) that a target always keeps (FNV-1a), so that a thousand of them do not fire at once. */
 export const offsetOf = (id: string, intervalMs: number): number => {
   let hash = 0x811c9dc5
   for (let i = 0; i < id.length; i += 1) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193) >>> 0

@@ -29,7 +29,7 @@ export class Pulse {
     this.#at = performance.now()
   }
 
-  /** The part has nothing to do: it cannot stand still. */
+  /** The part has nothing to do: it cannot be stuck. */
   rest(): void {
     this.#at = null
   }

@@ -23,12 +23,12 @@ export class StreamLag {
     for (const { id, reading, facts, stream, intervalMs } of members) {
       const position = stream?.position ?? null
       const newest = facts?.newestSeq ?? null
-      // Nothing stands still of a node that has no events to tell.
+      // A stream without new events is not lagging.
       const answers = reading?.outcome === 'ok' && newest !== null && stream !== null
       const read = position !== null && position.epoch === facts?.epoch ? position.seq : -1
       const isBehind = answers && (stream.state !== 'live' || read < newest)
       const before = this.#since.get(id)
-      // What is read slowly, but read, does not stand still.
+      // A stream that is read slowly, but read, is not stuck.
       if (!isBehind || (before && read > before.seq)) this.#since.delete(id)
       if (!isBehind) continue
       const began = this.#since.get(id) ?? { at: now, seq: read }

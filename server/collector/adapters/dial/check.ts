@@ -70,7 +70,7 @@ const factsOf = (tables: NodeTable[], certificate: Shown | null): Facts => ({
   ok: true,
   problems: [],
   version: null,
-  // Nothing is counted, so nothing could begin anew.
+  // Nothing is counted, so no count could start again.
   epoch: 'seen-from-outside',
   uptimeMs: null,
   newestSeq: null,

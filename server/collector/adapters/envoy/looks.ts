@@ -144,7 +144,7 @@ export class Looks {
     }
   }
 
-  /** A hot restart is a new process whose counters begin anew, and says so by its number. */
+  /** A hot restart is a new process whose counters start again, and says so by its number. */
   #epochOf(
     id: string,
     at: number,

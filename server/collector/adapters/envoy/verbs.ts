@@ -15,7 +15,7 @@ const gone = (id: string): Asked => ({
 })
 
 /**
- * How an Envoy is drained: it fails the health checks of whoever sends it traffic, and closes what it answers. New connections stay
+ * How an Envoy is drained: it fails the health checks of those that send it traffic, and closes what it answers. New connections stay
  * away because they are sent elsewhere, not because they are refused, so the proof that it is empty watches them.
  */
 export class EnvoyVerbs implements DrainVerbs {
@@ -59,7 +59,7 @@ export class EnvoyVerbs implements DrainVerbs {
     return asked
   }
 
-  /** Somebody may have told it that it is healthy: without listeners it takes nothing all the same. */
+  /** Somebody may have told it that it is healthy: without listeners it still takes nothing. */
   async ready({ isEnding }: Pick<ResumeOrder, 'isEnding'>): Promise<Asked> {
     const { id } = this.#target()
     return isEnding === true ? gone(id) : { kind: 'accepted' }

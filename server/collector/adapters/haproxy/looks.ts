@@ -93,7 +93,7 @@ export class Looks {
     return { heard, answer: read(heard) }
   }
 
-  /** Two entries for one thing: whoever drains one takes the other out, and whoever resumes one brings both back. */
+  /** Two entries for one thing: draining one takes the other out, and resuming one brings both back. */
   #twinProblems(target: HaproxyTarget): string[] {
     const twins = this.processes.twinsOf(target.id)
     if (twins.length === 0) return []

@@ -13,7 +13,7 @@ export interface ProcessInfo {
   /** Processes that share the configuration (`nbproc`, until HAProxy 2.4): a socket speaks for one of them. */
   readonly processes: number
   readonly number: number
-  /** All lines as they were, for whoever wants to see them. */
+  /** All lines as they were, for people who want to see them. */
   readonly lines: Readonly<Record<string, string>>
 }
 

@@ -42,7 +42,7 @@ export class ProcessVerbs implements DrainVerbs {
     const open = this.#frontendsOf(seen.look)
       .filter((row) => !isDisabled(row))
       .map(({ proxy }) => proxy)
-    // Written down before it is done: one that hears us while we do not hear it was disabled by us all the same.
+    // Written down before it is done: one that received our command without our receiving its answer was still disabled by us.
     frontends.addDisabled(id, epoch, open)
     const told = await this.#telling.tell(open.map((name) => `disable frontend ${name}`))
     if ('unheard' in told) return { kind: 'unheard', why: told.unheard }

@@ -43,7 +43,7 @@ const SERVERS: Column[] = [
   { key: 'since', label: 'For', cell: 'duration' },
 ]
 
-/** Frontends, backends and servers of an answer, as they stand there. */
+/** Frontends, backends and servers of an answer, as they are there. */
 export const tablesOf = ({ rows, admin }: HaproxyAnswer): NodeTable[] => {
   const of = (sort: StatRow['sort']) => rows.filter((row) => row.sort === sort)
   return [

@@ -13,7 +13,7 @@ const MAX_LINE_CHARS = 8_000
 export const ACCEPTED: Asked = { kind: 'accepted' }
 export const refused = (why: string): Asked => ({ kind: 'refused', why })
 
-/** Tells one HAProxy what to do, and hears whether it did. */
+/** Tells one HAProxy what to do, and finds out whether it did. */
 export class Telling {
   /** How it is seen, and what is remembered of that. */
   readonly looks: Looks

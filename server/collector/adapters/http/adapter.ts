@@ -11,7 +11,7 @@ import { MAX_INTERIM_ANSWERS, TOO_MANY_INTERIM } from '../http-answer.ts'
 import type { Reading } from '../reading.ts'
 import { cleanText } from '../untrusted-json.ts'
 
-/** Of a body that never ends; what is expected in it has to stand before that. */
+/** How much of an endless body is read; what is expected in it has to come before that. */
 const MAX_BODY_BYTES = 65_536
 const MAX_HEAD_BYTES = 16_384
 

@@ -18,7 +18,7 @@ export interface JsonTarget extends Target {
   readonly url: string
   /** The program, where its answer is known. */
   readonly preset?: JsonPreset | undefined
-  /** Where in the answer each name stands; beside a preset more of them, or other places. */
+  /** Where in the answer each name is; beside a preset more of them, or other places. */
   readonly map?: JsonMap | undefined
   readonly auth?: BasicAuth | undefined
 }

@@ -62,7 +62,7 @@ const WANTED: Record<Sort, string> = { number: 'number', boolean: 'true or false
 
 const MAX_SHOWN = 40
 
-/** What stands there instead of what should, in words that follow "the answer has"; null where it is right. */
+/** What is there instead of what should be, in words that follow "the answer has"; null where it is right. */
 export const faultOf = (value: unknown, sort: Sort): string | null => {
   if (value === undefined || value === null) return `no ${WANTED[sort]}`
   if (sort === 'boolean')
@@ -80,7 +80,7 @@ const sortOf = (value: unknown): string => {
   return typeof value === 'object' ? 'an object' : typeof value === 'number' ? 'a number' : `${value}`
 }
 
-/** What stands there instead, where that is short: words that follow the name. */
+/** What is there instead, where that is short: words that follow the name. */
 export const standing = (value: unknown): string =>
   typeof value === 'string' && value !== ''
     ? `; it says ${JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)}`

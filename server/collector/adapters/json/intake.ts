@@ -12,7 +12,7 @@ export class Intake {
   readonly #seen = new Map<string, Seen>()
 
   /**
-   * @param run of the process; another one counts anew
+   * @param run of the process; another one counts from the beginning
    * @param at when something last came in by the program's clock, epoch ms
    */
   countOf(id: string, run: string, at: number): number {

@@ -18,7 +18,7 @@ export interface StubStatus {
 const STUB_STATUS =
   /^Active connections: {1,8}(\d{1,15})\s{1,8}server accepts handled requests[a-z_ ]{0,80}\s{1,8}(\d{1,15}) {1,8}(\d{1,15}) {1,8}(\d{1,15})[\d ]{0,80}\s{1,8}Reading: {1,8}(\d{1,15}) {1,8}Writing: {1,8}(\d{1,15}) {1,8}Waiting: {1,8}(\d{1,15})\s{0,8}$/
 
-/** Reads the page, or says what stands there instead. */
+/** Reads the page, or says what is there instead. */
 export const readStubStatus = (text: string): StubStatus | string => {
   const match = STUB_STATUS.exec(text)
   if (match !== null) {

@@ -156,7 +156,7 @@ export class PageReader {
     while (after < stop && IN_NAME[bytes[after] as number] === 1) after += 1
     const next = after < stop ? bytes[after] : undefined
     const isNamed = after > start && !isDigit(bytes[start])
-    // UTF-8 names of Prometheus 3 stand quoted within the braces; they cannot be mapped, and are no fault.
+    // UTF-8 names of Prometheus 3 are quoted within the braces; they cannot be mapped, and are no fault.
     const isQuoted = after === start && next === BRACE && QUOTED.test(bytes.toString('utf8', start, stop))
     if (
       !isQuoted &&

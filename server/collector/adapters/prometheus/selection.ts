@@ -60,7 +60,7 @@ const listed = (texts: readonly string[]): string => {
   return `; near: ${shown.join(', ')}${texts.length > MAX_NEAR ? ', …' : ''}`
 }
 
-/** Pairs of letters that stand beside each other (Dice's coefficient counts those that two words share). */
+/** Pairs of adjacent letters (Dice's coefficient counts those that two words share). */
 const pairsOf = (name: string): Set<string> => {
   const pairs = new Set<string>()
   const text = name.slice(0, 100)

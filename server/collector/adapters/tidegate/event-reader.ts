@@ -46,7 +46,7 @@ export class EventReader {
     await delay(Math.min(waitMs, MAX_WAIT_MS))
   }
 
-  /** Another process counts its time anew. */
+  /** Another process counts its time from the beginning. */
   beginRun(): void {
     this.#timeFloor = 0
   }

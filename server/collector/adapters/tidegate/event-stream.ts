@@ -278,7 +278,7 @@ export class TidegateStream implements EventStream {
     if (standing === 'foreign') return this.#reader.refuse('malformed', 'an event of another run')
     if (standing === 'leap' || standing === 'leapt') {
       this.#reader.refuse('implausible_seq', `${place.seq} after ${this.#cursor.position?.seq}`)
-      // It goes on from there: these are its numbers now, and what it says when asked anew is believed.
+      // It goes on from there: these are its numbers now, and what it says when asked again is believed.
       if (standing === 'leapt') throw new Error('the numbers of its events have leapt')
       return
     }

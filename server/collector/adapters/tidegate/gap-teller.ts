@@ -8,7 +8,7 @@ export class GapTeller {
   readonly #onGap: (gap: StreamGap) => void
   #timer: NodeJS.Timeout | null = null
   #waiting: StreamGap | null = null
-  /** Gaps that the waiting one stands for beside itself. */
+  /** How many other gaps the waiting one represents. */
   #more = 0
 
   constructor(onGap: (gap: StreamGap) => void) {

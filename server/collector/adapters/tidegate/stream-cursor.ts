@@ -14,9 +14,9 @@ export interface Lost {
 }
 
 /**
- * Where an event stands to what was read before. `foreign`: of another run. `leap`: so far ahead that it is a fault; `leapt`: the
- * second in a row, so these are its numbers now. `ahead`: others are missing before it. `next`: the one that is due. `late`: from
- * inside a hole that was given up. `repeat`: taken already.
+ * How an event relates to what was read before. `foreign`: of another run. `leap`: so far ahead that it is a fault; `leapt`: the second
+ * in a row, so these are its numbers now. `ahead`: others are missing before it. `next`: the one that is due. `late`: from inside a hole
+ * that was given up. `repeat`: taken already.
  */
 export type Standing = 'foreign' | 'leap' | 'leapt' | 'ahead' | 'next' | 'late' | 'repeat'
 
@@ -25,7 +25,7 @@ export class StreamCursor {
   #position: StreamPosition | null = null
   /** Newest seq that existed when the connection began: later ones are live, and only they tell about clocks. */
   #helloSeq = Number.POSITIVE_INFINITY
-  /** The newest hole that was given up: what comes from inside it all the same is no repeat. */
+  /** The newest hole that was given up: what still comes from inside it is no repeat. */
   #hole: { from: number; to: number } | null = null
   /** The newest number that was refused as a leap. */
   #leaptTo: number | null = null

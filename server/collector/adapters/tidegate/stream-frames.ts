@@ -31,7 +31,7 @@ export const parseFrame = (text: string): Record<string, unknown> | null => {
 export const readHello = ({ epoch, seq, oldest }: Record<string, unknown>): Hello | null =>
   isEpoch(epoch) && isSeq(seq) ? { epoch, newest: seq, oldest: isSeq(oldest) ? oldest : 1 } : null
 
-/** Where an event says that it stands; null where it does not say it. */
+/** The position that an event gives for itself; null where it gives none. */
 export const placeOf = (raw: unknown): StreamPosition | null => {
   if (typeof raw !== 'object' || raw === null) return null
   const { epoch, seq } = raw as Record<string, unknown>

@@ -13,7 +13,7 @@ const MAX_TIMEOUT_MS = 60_000
 /** Of an answer only its sentence is wanted. */
 const MAX_ANSWER_BYTES = 4_096
 const MAX_WHY = 200
-/** Whoever asks us to wait longer (`Retry-After`) is asked again after this long all the same: a drain is waiting. */
+/** A receiver that asks us to wait longer (`Retry-After`) is still asked again after this long: a drain is waiting. */
 const MAX_RETRY_AFTER_MS = 60_000
 
 /** What came of one call; `retryAfterMs` where the receiver says when it wants the next one. */

@@ -74,7 +74,7 @@ export class EmailChannel implements Channel {
       port,
       secure,
       ...(auth === null ? {} : { auth }),
-      // Whoever stands between could take STARTTLS out of the greeting: a password is then not sent at all.
+      // Somebody in between could take STARTTLS out of the greeting: a password is then not sent at all.
       requireTLS: !secure && auth !== null && !isLocal,
       tls: { ...(authority === undefined ? {} : { ca: authority }), minVersion: 'TLSv1.2' },
       connectionTimeout: CONNECT_MS,

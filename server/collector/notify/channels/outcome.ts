@@ -20,7 +20,7 @@ export const scrubbed = (text: string, secrets: readonly string[]): string =>
     .sort((a, b) => b.length - a.length)
     .reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text)
 
-/** What is secret of an address: whoever knows a webhook's path may post to it. */
+/** What is secret of an address: anybody who knows a webhook's path may post to it. */
 export const secretsOfUrl = (url: string): string[] => {
   const { pathname, search, username, password } = new URL(url)
   const plain = [username, password].map((text) => {

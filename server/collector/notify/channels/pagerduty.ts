@@ -36,7 +36,7 @@ export class PagerDutyChannel implements Channel {
       : this.#event(actionOf(message), message, signal)
   }
 
-  /** Opens an alert and closes it. A trigger without an answer may have arrived all the same, so half of the time is for closing it. */
+  /** Opens an alert and closes it. A trigger without an answer may still have arrived, so half of the time is for closing it. */
   async #test(message: Message, signal: AbortSignal): Promise<Outcome> {
     const opened = await this.#event(
       'trigger',

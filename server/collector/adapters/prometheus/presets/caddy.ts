@@ -1,6 +1,6 @@
 import type { Preset } from './preset.ts'
 
-/** Handlers that pass a request on: whoever answers it counts it too. */
+/** Handlers that pass a request on: the handler that answers it counts it too. */
 const ANSWERS = {
   handler:
     /^(?!(?:authentication|encode|headers|intercept|log_append|map|push|request_body|rewrite|templates|tracing|vars)$)/,
