@@ -80,6 +80,11 @@ export interface Facts {
   /** One run of the process. Counters ascend within it; where the program names none, the adapter tells runs apart. */
   readonly epoch: string
   readonly uptimeMs: number | null
+  /**
+   * Its counters are what the program counts less our own polls, or were put together by us from one poll to the next: those that another
+   * process of the collector has read do not compare with them.
+   */
+  readonly isCountedHere?: true
   /** Number of its newest event; null where it has no event stream. */
   readonly newestSeq: number | null
   readonly gauges: Gauges

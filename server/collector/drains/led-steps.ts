@@ -84,8 +84,17 @@ export class LedSteps {
     else if (left > 0)
       remarks.add(`Waiting for ${plural(remaining.connections, 'connection')} of ${node} to end`)
     if (!isEmpty || !moves.haveLeft(node)) return
+    // Nobody here can end it: it is out of service until somebody does, and as long as that lasts this drain says so.
+    if (this.#isExit) {
+      remarks.add(`${node} is empty; the drain waits for its process to be ended`)
+      return
+    }
     tally.countStep(node, facts)
     nodes.endStep(node, 'empty')
+  }
+
+  get #isExit(): boolean {
+    return this.#context.record.drain.strategy.mode === 'exit'
   }
 
   /** What a node does by itself where it has a drain: answers whether the step ended by its deadline. */
@@ -112,6 +121,12 @@ export class LedSteps {
     if (!asked.accepted || this.#context.fleet.drainProof(node) === 'none') return false
     const left = facts === null ? null : remainingOn(facts)
     const what = left === null ? 'nobody knows what' : plural(left.connections, 'connection')
+    if (this.#isExit) {
+      this.#parts.remarks.add(
+        `${node} reached its deadline of ${limit} with ${what} open; the drain waits for its process to be ended`,
+      )
+      return true
+    }
     this.#end(
       node,
       facts,

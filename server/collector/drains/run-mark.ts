@@ -31,7 +31,7 @@ export const markOf = (facts: Facts, at: number): RunMark => ({
   at,
   counted: Object.fromEntries(
     COUNTED.flatMap((name) => {
-      const total = totalOf(facts, name)
+      const total = facts.isCountedHere === true ? undefined : totalOf(facts, name)
       return total === undefined ? [] : [[name, total]]
     }),
   ),

@@ -31,11 +31,12 @@ export class Tally {
     const counters = countersOf(facts)
     const progress = this.#progress
     progress.baselines[node] = { ...counters, run: markOf(facts, this.#context.clock.now()) }
-    // Counted from here on, and nothing so far.
+    if (facts.drain === null) return
+    // Counted by itself from here on, also where the drain ends before its step; of others only what a whole step has shown.
     const { connections } = progress
     if (counters.closed !== null) connections.finished ??= 0
     if (counters.aborted !== null) connections.aborted ??= 0
-    if (counters.failed !== null || facts.drain?.requestsFailed !== undefined) progress.requestsFailed ??= 0
+    if (counters.failed !== null || facts.drain.requestsFailed !== undefined) progress.requestsFailed ??= 0
   }
 
   /** Adds what a node finished and cut between the beginning of its step and now. */
@@ -44,6 +45,13 @@ export class Tally {
     const baseline = progress.baselines[node]
     if (baseline === undefined || !isSameRun(baseline.run ?? baseline, facts, this.#context.clock.now())) {
       progress.notes.push(`${node} restarted during the drain, so what finished there was not counted`)
+      return
+    }
+    // The same run by another name: another process of ours looked at it when it was asked.
+    if (facts.isCountedHere === true && baseline.epoch !== facts.epoch) {
+      progress.notes.push(
+        `The collector began again during the drain, so what finished at ${node} was not counted`,
+      )
       return
     }
     const now = countersOf(facts)

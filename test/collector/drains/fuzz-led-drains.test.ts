@@ -38,6 +38,7 @@ it('drains of other programs never take everything out, nor leave one out in sil
       const fleet = new ScriptedProxies(['fra', 'iad'])
       const world = new World(fleet)
       fleet.clock = world.bench.monotonic
+      fleet.endsEmpty = true
       fleet.standing = (id) => world.bench.desk.standing(id)
       world.onRestart = () => fleet.renameRuns()
       await world.bench.open()

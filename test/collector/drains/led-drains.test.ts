@@ -55,6 +55,22 @@ describe('a drain of a program that counts no tunnels', () => {
     expect(report?.connections.finished).toBeGreaterThan(0)
   })
 
+  it('does not compare what two processes of the collector counted by themselves', async () => {
+    const fleet = await open()
+    const { id } = await bench.desk.create(drainOfNode('fra-2'), ana)
+    await expect.poll(async () => (await bench.get(id)).steps[0]?.phase).not.toBe('waiting')
+    fleet.program('fra-2').connections = 60
+    await restart(fleet)
+    // Our own polls of before are not taken off any more.
+    fleet.program('fra-2').accepted += 5_000
+    fleet.program('fra-2').connections = 2
+    const { report } = await bench.until(id, 'drained')
+    expect(report?.connections.finished).toBeNull()
+    expect(report?.notes).toEqual([
+      'The collector began again during the drain, so what finished at fra-2 was not counted',
+    ])
+  })
+
   it('says that one restarted where it did, also while no collector looked', async () => {
     const fleet = await open()
     fleet.program('fra-1').connections = 60
@@ -95,6 +111,20 @@ describe('an Envoy that was told to let go of its listeners', () => {
     expect((await bench.get(id)).state).toBe('aborting')
     fleet.start('iad-1')
     expect((await bench.until(id, 'aborted')).steps).toMatchObject([{ outcome: 'kept_serving' }])
+  })
+
+  it('is not said to have ended while its process is there, and has ended when it is gone', async () => {
+    const [fleet, id] = await begun()
+    fleet.program('iad-1').connections = 2
+    await expect
+      .poll(async () => (await bench.get(id)).note)
+      .toBe('iad-1 is empty; the drain waits for its process to be ended')
+    await bench.pass(8_000)
+    expect(await bench.get(id)).toMatchObject({ state: 'running', steps: [{ phase: 'proving' }] })
+    // Its region goes on serving, which this fleet would not see.
+    fleet.states.set('iad-1', 'draining')
+    fleet.kill('iad-1')
+    expect((await bench.until(id, 'drained')).steps).toMatchObject([{ outcome: 'exited' }])
   })
 
   it.each([

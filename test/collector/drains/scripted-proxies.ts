@@ -31,6 +31,8 @@ export class ScriptedProxies extends ScriptedFleet {
   override proof = 'counted' as const
   /** As the desk says it, since a real fleet shows those without states by their drains. */
   standing: (id: string) => Standing | null = () => null
+  /** Somebody ends a process that was told to let go of its listeners as soon as nobody is connected. */
+  endsEmpty = false
   /** Ms that only ascend, as the programs measure them. */
   clock: () => number = () => performance.now()
   readonly #programs = new Map<string, Program>()
@@ -126,6 +128,10 @@ export class ScriptedProxies extends ScriptedFleet {
       program.accepted += 1
       program.connections = Math.max(program.connections, 3)
     } else if (program.connections > 0) program.connections -= 1
+    else if (program.isExiting && this.endsEmpty) {
+      node.exited = true
+      this.kill(node.id)
+    }
     return { facts: this.#facts(node.id) }
   }
 
@@ -167,6 +173,8 @@ export class ScriptedProxies extends ScriptedFleet {
       version: null,
       epoch,
       uptimeMs: kind === 'haproxy' || kind === 'envoy' ? this.clock() - startedAt : null,
+      // As an nginx is read: less our own polls.
+      ...(kind === 'nginx' ? { isCountedHere: true as const } : {}),
       newestSeq: null,
       gauges: isCounted ? { connections } : {},
       counters: isCounted ? { connections_accepted: { all: accepted } } : {},

@@ -80,6 +80,7 @@ export class CaddyAdapter implements Adapter<CaddyTarget> {
         version: null,
         epoch: run.epoch,
         uptimeMs: facts ? uptimeOf(answer, saidAt, facts) : null,
+        isCountedHere: true,
         newestSeq: null,
         gauges: { ...facts?.gauges, ...(pending === undefined ? {} : { requests_pending: pending }) },
         counters: run.counters,

@@ -83,6 +83,7 @@ export class NginxAdapter implements Adapter<NginxTarget> {
         version: null,
         epoch,
         uptimeMs: null,
+        isCountedHere: true,
         newestSeq: null,
         gauges: {
           connections: Math.max(0, status.active - OURS),

@@ -99,6 +99,7 @@ export class PrometheusAdapter implements Adapter<PrometheusTarget> {
         version: facts.version ?? null,
         epoch,
         uptimeMs: uptimeOf(answer, saidAt, facts),
+        isCountedHere: true,
         newestSeq: null,
         gauges: facts.gauges,
         counters,
