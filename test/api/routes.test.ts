@@ -182,6 +182,14 @@ describe('the API', () => {
     for (const problem of answer.json.error.facts.problems) expect(problem.message).toBeTruthy()
   })
 
+  it('never answers a bad password with another field of an example, nor with one to copy', async () => {
+    const answer = await post('/users', { email: 'ana@example.com', password: 'short', role: 'viewer' })
+    expect([answer.status, answer.json.error.facts.problems]).toEqual([
+      400,
+      [{ path: 'password', message: 'must have at least 8 characters' }],
+    ])
+  })
+
   it('refuses what is not JSON, not declared as JSON, or too large', async () => {
     const token = server.authOptions.apiToken!
     expect(
