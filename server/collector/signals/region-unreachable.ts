@@ -12,7 +12,9 @@ export const regionUnreachable = defineRule({
     closes: 'one of them answers',
     severity: 'critical',
     why: 'a region that went at once is one outage, not one a node',
-    notes: [],
+    notes: [
+      'The window of `region.unreachable` is that of the slowest node of the region. Nodes that are asked more often than the last one that fell with them are `node.down` by then; the region joins their incident, and names it.',
+    ],
   }),
   scopes: (fleet) =>
     fleet.regions().flatMap((region) => {
