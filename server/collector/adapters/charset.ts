@@ -1,9 +1,9 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 
+const NOTHING = Buffer.alloc(0)
 /** Ways to name what is read: UTF-8, and what is the same bytes. */
 const SAME_AS_UTF8 = /^(?:utf-?8|us-ascii|ascii|ansi_x3\.4-1968)$/i
 const WIDE = /^(?:utf-?(?:16|32)|ucs-?[24]|iso-10646)/i
-const UTF16_MARKS = ['fffe', 'feff']
 
 /**
  * Looks at the bytes of a text while they come, and says what is wrong with them: text of another charset is refused in a sentence instead
@@ -12,19 +12,19 @@ const UTF16_MARKS = ['fffe', 'feff']
 export class Charset {
   readonly #declared: string
   /** The beginning of a character of which the rest has not come yet. */
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = NOTHING
   #bytes = 0
 
   /** @param contentType the header of the answer, where it had one */
   constructor(contentType: string) {
-    this.#declared = /charset\s*=\s*"?([^\s";,]{1,40})/i.exec(contentType)?.[1] ?? ''
+    this.#declared = declaredIn(contentType)
   }
 
-  /** What is wrong with the next bytes, in words that follow "the answer"; null where nothing is. */
+  /** What is wrong with the next bytes, which may change after it returns, in words that follow "the answer"; null where nothing is. */
   take(chunk: Buffer): string | null {
     const first = this.#bytes === 0
     this.#bytes += chunk.length
-    if (WIDE.test(this.#declared)) return `is in ${this.#declared}; UTF-8 is read`
+    if (this.#declared !== '' && WIDE.test(this.#declared)) return `is in ${this.#declared}; UTF-8 is read`
     if (first && chunk[0] === 0x1f && chunk[1] === 0x8b)
       return 'is gzip without saying so; it was asked for as plain text'
     if (first && isWide(chunk)) return 'is in UTF-16 or UTF-32; UTF-8 is read'
@@ -34,7 +34,7 @@ export class Charset {
       return `is in ${this.#declared.replace(/[^\w.:-]/g, '')}, with letters beyond ASCII; UTF-8 is read`
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     const whole = wholeCharacters(bytes)
-    this.#rest = bytes.subarray(whole)
+    this.#rest = whole === bytes.length ? NOTHING : Buffer.from(bytes.subarray(whole))
     return isUtf8(bytes.subarray(0, whole)) ? null : NOT_UTF8
   }
 
@@ -44,12 +44,26 @@ export class Charset {
   }
 }
 
+/** Nearly all answers say the same as the last one. */
+let lastDeclared = { contentType: '', charset: '' }
+const declaredIn = (contentType: string): string => {
+  if (contentType === lastDeclared.contentType) return lastDeclared.charset
+  const charset = /charset\s*=\s*"?([^\s";,]{1,40})/i.exec(contentType)?.[1] ?? ''
+  lastDeclared = { contentType, charset }
+  return charset
+}
+
 const NOT_UTF8 = 'is not valid UTF-8; if it is in another charset, its Content-Type does not say so'
 
 /** A mark at the beginning, or every other byte of what should be ASCII zero (RFC 4627 §3). */
-const isWide = (chunk: Buffer): boolean =>
-  UTF16_MARKS.includes(chunk.toString('hex', 0, 2)) ||
-  (chunk.length >= 2 && ((chunk[0] === 0) !== (chunk[1] === 0) || (chunk[0] === 0 && chunk[1] === 0)))
+const isWide = (chunk: Buffer): boolean => {
+  const first = chunk[0]
+  const second = chunk[1]
+  if (second === undefined) return false
+  return (
+    first === 0 || second === 0 || (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
+  )
+}
 
 /** How many bytes are no beginning of a character that goes on in the next chunk (RFC 3629 §3). */
 const wholeCharacters = (bytes: Buffer): number => {

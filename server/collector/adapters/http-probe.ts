@@ -23,7 +23,7 @@ export interface ProbeTarget {
   readonly tls?: TlsMaterial | undefined
 }
 
-/** How one answer is asked for, where that is not a small JSON document. */
+/** How one answer is asked for, where that is not a small JSON document. Not changed once it was given. */
 export interface AskOptions {
   /** Default `GET`. What is posted has no body, and may be sent twice: a connection that was idle may close under it. */
   readonly method?: 'GET' | 'POST'
@@ -32,7 +32,7 @@ export interface AskOptions {
   readonly accept?: string
   /** Bytes on the wire that are read at most; default {@link MAX_DOCUMENT_BYTES}. */
   readonly maxBytes?: number
-  /** Takes the body as it comes, so that a large one is never in memory as a whole; `text` is then empty. */
+  /** Takes the body as it comes, so that a large one is never in memory as a whole; `text` is then empty. The bytes change once it returns. */
   readonly take?: (chunk: Buffer) => void
   /** Called before each attempt: the body is taken from its beginning. */
   readonly begin?: () => void
@@ -42,6 +42,8 @@ export interface AskOptions {
 
 /** One answer, not read yet: `text` is there when, and only when, the outcome is `ok`. */
 export type HttpAnswer = Omit<Reading, 'facts' | 'raw' | 'partial' | 'ownLagMs'> & { text?: string }
+
+const NO_OPTIONS: AskOptions = {}
 
 /** How one exchange ended. */
 interface Exchange {
@@ -74,6 +76,8 @@ interface Line {
   /** When its name was looked up last, monotonic ms. */
   lookedUpAt: number
   underWay: number
+  /** What was sent last, and what it was put together of. */
+  sent: { path: string; options: AskOptions; request: string } | null
   /** Its name leads elsewhere now: it is not used again. */
   isStale: boolean
 }
@@ -125,7 +129,7 @@ export class HttpProbe {
   }
 
   /** Asks once for `path` (with its query). Resolves with an answer for every failure; never rejects. */
-  async ask(target: ProbeTarget, path: string, options: AskOptions = {}): Promise<HttpAnswer> {
+  async ask(target: ProbeTarget, path: string, options: AskOptions = NO_OPTIONS): Promise<HttpAnswer> {
     const at = this.#now()
     const began = performance.now()
     const answered = (exchange: Exchange): HttpAnswer => {
@@ -213,6 +217,7 @@ export class HttpProbe {
       isLookingUp: false,
       lookedUpAt: 0,
       underWay: 0,
+      sent: null,
       isStale: false,
       http: new HttpLine(url, dial),
     }
@@ -249,9 +254,12 @@ export class HttpProbe {
       let status: number | null = null
       let saidAt = Number.NaN
       let bytes = 0
-      let charset = new Charset('')
+      let charset = NO_CHARSET
       const chunks: Buffer[] = []
-      const { maxBytes = MAX_DOCUMENT_BYTES, take = (chunk) => chunks.push(chunk) } = options
+      /** The whole body, where it came at once. */
+      let atOnce: string | null = null
+      let announced = Number.NaN
+      const { maxBytes = MAX_DOCUMENT_BYTES, take } = options
       // What another exchange began to take is worth nothing to this one.
       options.begin?.()
 
@@ -285,7 +293,8 @@ export class HttpProbe {
         onHead(statusCode, fields) {
           status = statusCode
           line.answeredOn = line.http.socket
-          saidAt = fields.date === undefined ? Number.NaN : Date.parse(fields.date)
+          saidAt = timeOf(fields.date)
+          announced = Number(fields['content-length'])
           const refusal = headerRefusal(statusCode, fields, maxBytes)
           if (refusal) refuse(refusal.outcome, refusal.reason)
           else charset = new Charset(fields['content-type'] ?? '')
@@ -294,20 +303,20 @@ export class HttpProbe {
           if (settled) return
           bytes += landed.length
           if (bytes > maxBytes) return refuse('too_large', `the answer is larger than ${maxBytes} bytes`)
-          const chunk = Buffer.from(landed)
-          const fault = charset.take(chunk)
-          if (fault === null) take(chunk)
-          else refuse('bad_body', `the answer ${fault}`)
+          const fault = charset.take(landed)
+          if (fault !== null) refuse('bad_body', `the answer ${fault}`)
+          else if (take !== undefined) take(landed)
+          else if (landed.length === announced) atOnce = landed.toString('utf8')
+          else chunks.push(Buffer.from(landed))
         },
         onEnd() {
           const fault = charset.end()
           if (fault !== null)
             return settle({ outcome: 'bad_body', status, reason: `the answer ${fault}` }, true)
-          const [first] = chunks
-          const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
-          const text = withoutMark(whole.toString('utf8'))
-          const said = Number.isFinite(saidAt) ? { saidAt } : {}
-          settle({ outcome: 'ok', status, reason: 'answered', text, ...said }, true)
+          const text = withoutMark(atOnce ?? Buffer.concat(chunks).toString('utf8'))
+          const exchange: Exchange = { outcome: 'ok', status, reason: 'answered', text }
+          if (Number.isFinite(saidAt)) exchange.saidAt = saidAt
+          settle(exchange, true)
         },
         onError(error) {
           if (settled) return
@@ -325,7 +334,7 @@ export class HttpProbe {
       }
       try {
         const isLast = options.headers?.connection === 'close'
-        line.http.ask(requestOf(line.host, path, options), taker, isLast)
+        line.http.ask(requestBy(line, path, options), taker, isLast)
       } catch (error) {
         settle({ ...failureOf(error, target), status: null }, false)
       }
@@ -333,8 +342,28 @@ export class HttpProbe {
   }
 }
 
+/** Until the head has come; nothing is taken by it. */
+const NO_CHARSET = new Charset('')
+
+/** The `Date` of the last answer: those of one second say the same. */
+let lastDate = { text: '', at: Number.NaN }
+/** Epoch ms; NaN where it is no time. */
+const timeOf = (date: string | undefined): number => {
+  if (date === undefined) return Number.NaN
+  if (date !== lastDate.text) lastDate = { text: date, at: Date.parse(date) }
+  return lastDate.at
+}
+
 const UNSENDABLE_PATH = /[^\x21-\x7e]/
 const UNSENDABLE_FIELD = /[^\t\x20-\x7e\x80-\xff]/
+
+/** The same question is asked again and again. What takes an answer itself is not kept until the next one. */
+const requestBy = (line: Line, path: string, options: AskOptions): string => {
+  if (line.sent?.path === path && line.sent.options === options) return line.sent.request
+  const request = requestOf(line.host, path, options)
+  if (options.take === undefined) line.sent = { path, options, request }
+  return request
+}
 
 /** The head of a request that has no body. Throws where something in it cannot be sent as it is. */
 const requestOf = (host: string, path: string, { method = 'GET', accept, headers }: AskOptions): string => {

@@ -25,29 +25,47 @@ export type Sort = 'number' | 'boolean' | 'text'
 /** Reads an answer by its map. Never throws, whatever was answered. */
 export const readFacts = (document: unknown, map: JsonMap): JsonFacts => {
   const facts: JsonFacts = { gauges: {}, counters: {}, missing: [] }
-  const read = (name: JsonMapName, sort: Sort): unknown => {
-    const pointer = map[name]
-    if (pointer === undefined) return undefined
+  for (const { name, pointer, sort, as } of wantedBy(map)) {
     const value = valueAt(document, pointer)
     const fault = faultOf(value, sort)
-    if (fault === null) return value
-    facts.missing.push(`the answer has ${fault} at ${pointer} (mapped to ${name}${standing(value)})`)
-    return undefined
-  }
-  for (const name of JSON_FACT_NAMES) {
-    const value = read(name, SORTS[name])
-    if (value === undefined) continue
-    if (name === 'ok') facts.ok = value as boolean
+    if (fault !== null)
+      facts.missing.push(`the answer has ${fault} at ${pointer} (mapped to ${name}${standing(value)})`)
+    else if (as === 'gauge') facts.gauges[name as GaugeName] = value as number
+    else if (as === 'counter') facts.counters[name as CounterName] = { answer: value as number }
+    else if (name === 'ok') facts.ok = value as boolean
     else if (name === 'uptime_seconds') facts.uptimeMs = (value as number) * 1_000
-    else facts[name] = String(value)
-  }
-  for (const name of JSON_METRIC_NAMES) {
-    const value = read(name, 'number') as number | undefined
-    if (value === undefined) continue
-    if (SERIES_METRICS[name].kind === 'gauge') facts.gauges[name as GaugeName] = value
-    else facts.counters[name as CounterName] = { answer: value }
+    else facts[name as 'region' | 'version' | 'epoch'] = String(value)
   }
   return facts
+}
+
+/** One name of a map. */
+interface Wanted {
+  readonly name: JsonMapName
+  readonly pointer: string
+  readonly sort: Sort
+  readonly as: 'fact' | 'gauge' | 'counter'
+}
+
+/** A map is never changed, and asked with every poll. */
+const wanted = new WeakMap<JsonMap, readonly Wanted[]>()
+
+/** What a map wants: facts first, and then numbers. */
+const wantedBy = (map: JsonMap): readonly Wanted[] => {
+  const known = wanted.get(map)
+  if (known !== undefined) return known
+  const facts = JSON_FACT_NAMES.map((name) => ({ name, sort: SORTS[name], as: 'fact' as const }))
+  const metrics = JSON_METRIC_NAMES.map((name) => ({
+    name,
+    sort: 'number' as const,
+    as: SERIES_METRICS[name].kind,
+  }))
+  const list = [...facts, ...metrics].flatMap((each) => {
+    const pointer = map[each.name]
+    return pointer === undefined ? [] : [{ ...each, pointer }]
+  })
+  wanted.set(map, list)
+  return list
 }
 
 const SORTS: Record<(typeof JSON_FACT_NAMES)[number], Sort> = {
