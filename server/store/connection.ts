@@ -26,8 +26,11 @@ export interface SqlResult {
   changed: number
 }
 
-/** Runs one statement on the connection whose lock is held. */
-export type Run = (sql: string, args?: readonly SqlValue[]) => Promise<SqlResult>
+/**
+ * Runs one statement on the connection whose lock is held. With `width` it runs once for each so many arguments, and answers no rows; only
+ * within a transaction, since it may fail half-way.
+ */
+export type Run = (sql: string, args?: readonly SqlValue[], width?: number) => Promise<SqlResult>
 
 /** Operations that may wait for the connection; more means that something is stuck, and waiting would only hide it. */
 const maxWaiting = 10_000
@@ -355,8 +358,8 @@ export class Connection {
     this.#connected = true
   }
 
-  #run: Run = async (sql, args = []) => {
-    const { columns, rows, rowsAffected } = await this.#attempt(sql, [...args])
+  #run: Run = async (sql, args = [], width) => {
+    const { columns, rows, rowsAffected } = await this.#attempt(sql, args, width)
     return {
       rows: rows.map((row) =>
         Object.fromEntries(columns.map((column, index) => [column, row[index] as SqlValue])),
@@ -366,14 +369,15 @@ export class Connection {
   }
 
   /** One statement, with the lock held. A lock of another process is waited for while the store counts as well. */
-  async #attempt(sql: string, args: unknown): Promise<SqlTable> {
+  async #attempt(sql: string, args: unknown, width?: number): Promise<SqlTable> {
     const deadline = performance.now() + (this.#fault === null ? busyPatienceMs : 0)
     const backoff = new Backoff({ baseMs: 10, maxMs: 200 })
     for (;;) {
       try {
         this.#refuseLostFile(sql)
         this.#refuseClosed()
-        const result = await this.#thread.call<SqlTable>({ op: 'execute', sql, args }, statementLimitMs, () =>
+        const request = { op: 'execute', sql, args, width } as const
+        const result = await this.#thread.call<SqlTable>(request, statementLimitMs, () =>
           unavailable(diskSilent),
         )
         if (/^BEGIN/i.test(sql)) this.#inTransaction = true

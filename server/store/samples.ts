@@ -10,8 +10,8 @@ const maxSpooled = 50_000
 /** Samples that come this much later than others, in ms, waited in the spool: steps that seemed complete were not. */
 const lateMs = 5_000
 
-/** Rows of one statement: 24 columns each, well below SQLite's 32 766 variables. */
-const rowsPerStatement = 500
+/** Rows that cross to the thread of the database at once. */
+const rowsAtOnce = 500
 
 /** What is known of a node that has samples. */
 export interface KnownNode {
@@ -21,7 +21,9 @@ export interface KnownNode {
 }
 
 const columns = ['node', 'at', 'region', ...METRIC_NAMES].map((name) => `"${name}"`).join(', ')
-const placeholders = `(${new Array(3 + METRIC_NAMES.length).fill('?').join(', ')})`
+const width = 3 + METRIC_NAMES.length
+/** One row, and always the same text: it stays prepared. One statement of many rows has to be read anew each time, which costs more than it saves. */
+const insertRow = `INSERT INTO "samples" (${columns}) VALUES (${new Array(width).fill('?').join(', ')}) ON CONFLICT ("node", "at") DO NOTHING`
 
 const insertRows = async (run: Run, rows: readonly SampleRow[]): Promise<void> => {
   const args: SqlValue[] = []
@@ -32,8 +34,7 @@ const insertRows = async (run: Run, rows: readonly SampleRow[]): Promise<void> =
       args.push(value !== undefined && Number.isFinite(value) ? value : null)
     }
   }
-  const values = new Array(rows.length).fill(placeholders).join(', ')
-  await run(`INSERT INTO "samples" (${columns}) VALUES ${values} ON CONFLICT ("node", "at") DO NOTHING`, args)
+  await run(insertRow, args, width)
 }
 
 /**
@@ -165,8 +166,8 @@ export class SampleWriter {
       seen.set(row.node, { region: row.region, lastAt: row.at })
     }
     await this.#connection.transaction(async (run) => {
-      for (let start = 0; start < batch.length; start += rowsPerStatement) {
-        await insertRows(run, batch.slice(start, start + rowsPerStatement))
+      for (let start = 0; start < batch.length; start += rowsAtOnce) {
+        await insertRows(run, batch.slice(start, start + rowsAtOnce))
       }
       for (const hole of holes) {
         await run('INSERT INTO "gaps" ("from", "to", "reason", "node") VALUES (?, ?, ?, ?)', [

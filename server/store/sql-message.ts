@@ -14,7 +14,8 @@ export interface SqlTable {
 /** What may be asked of a thread that holds one connection. */
 export type SqlRequest =
   | { op: 'open'; path: string; readOnly: boolean }
-  | { op: 'execute'; sql: string; args: unknown }
+  /** `width`: the statement runs once for each so many arguments, and answers no rows. */
+  | { op: 'execute'; sql: string; args: unknown; width?: number | undefined }
   | { op: 'script'; sql: string }
   | { op: 'read'; name: string; input: unknown; budgetMs: number }
   | { op: 'forget' }

@@ -147,11 +147,22 @@ const answerOf = (statement: Statement, args: unknown): SqlTable => {
   }
 }
 
-const execute = (sql: string, args: unknown): SqlTable => {
+/** Runs a statement once for each `width` arguments. What was done before one that fails is the transaction's to undo. */
+const answerOfEach = (statement: Statement, args: readonly unknown[], width: number): SqlTable => {
+  let rowsAffected = 0
+  for (let start = 0; start < args.length; start += width) {
+    const { changes } = statement.run(...(args.slice(start, start + width) as SqlValue[]))
+    rowsAffected += Number(changes)
+  }
+  return { columns: [], columnTypes: [], rows: [], rowsAffected, lastInsertRowid: undefined }
+}
+
+const execute = (sql: string, args: unknown, width?: number): SqlTable => {
   let statement: Statement | null = null
   try {
     statement = prepare(sql)
-    const table = answerOf(statement, args)
+    const table =
+      width === undefined ? answerOf(statement, args) : answerOfEach(statement, args as unknown[], width)
     putBack(sql, statement)
     return table
   } catch (error) {
@@ -224,7 +235,7 @@ const answer = async (request: SqlRequest): Promise<unknown> => {
       open(request.path, request.readOnly)
       return null
     case 'execute':
-      return execute(request.sql, request.args)
+      return execute(request.sql, request.args, request.width)
     case 'script':
       script(request.sql)
       return null
