@@ -86,14 +86,15 @@ const emptiesPool = (
 ): boolean => {
   const pool = poolOf(fleet, node)
   if (pool === undefined || pool.others === null || leavesAsWhole(fleet, node, going)) return false
+  const stays = new Set(staying.map(({ id }) => id))
   const peers = fleet.nodes().filter((each) => each.kind === node.kind && each.id !== node.id)
-  const goes = (member: string): boolean =>
-    peers.some((peer) => {
-      const its = poolOf(fleet, peer)
-      const isMember = its?.name === pool.name && its.member === member
-      return isMember && !staying.some(({ id }) => id === peer.id)
-    })
-  return pool.others.every(goes)
+  const leaving = new Set(
+    peers.flatMap((peer) => {
+      const its = stays.has(peer.id) ? undefined : poolOf(fleet, peer)
+      return its?.name === pool.name ? [its.member] : []
+    }),
+  )
+  return pool.others.every((member) => leaving.has(member))
 }
 
 const leavesAsWhole = (fleet: Watched, { region, kind }: Node, going: readonly Node[]): boolean =>

@@ -51,3 +51,21 @@ describe('who takes over', () => {
     expect(leavesNobody(fleet, ['web-1', 'web-2'], nodes)).toBe(true)
   })
 })
+
+it('is decided for one of a thousand servers behind an HAProxy by a few looks at each', () => {
+  const nodes = Array.from({ length: 1_000 }, (_, index) => node(`web-${index}`))
+  const names = nodes.map(({ id }) => id)
+  let asked = 0
+  const fleet = {
+    nodes: () => nodes,
+    drainVerbs: (id: string) => {
+      asked += 1
+      const others = names.filter((each) => each !== id)
+      return { pool: { name: 'one', member: id, others } } as unknown as DrainVerbs
+    },
+  }
+  // All the others but the last are out.
+  expect(leavesNobody(fleet, ['web-0'], nodes.slice(-1))).toBe(false)
+  expect(asked).toBeLessThan(10 * nodes.length)
+  expect(leavesNobody(fleet, ['web-0'], nodes.slice(0, 1))).toBe(true)
+})

@@ -23,8 +23,8 @@ export class Processes {
   readonly #seen = new Map<string, Seen>()
   /** Entries by what they are. */
   readonly #things = new Map<string, Set<string>>()
-  /** Where each process is asked, by entry. */
-  readonly #places = new Map<string, Map<string, string>>()
+  /** Where each process is asked, and by how many entries: a plan asks for its name for each pair of servers, and a poll comes with each. */
+  readonly #places = new Map<string, Places>()
   /** Pairs of entries that were seen to be two things. */
   readonly #apart = new Set<string>()
 
@@ -40,7 +40,9 @@ export class Processes {
     const thing = backend === undefined ? process : `${process} ${backend}/${server}`
     if (this.#seen.get(id)?.thing !== thing) this.forget(id)
     this.#seen.set(id, { process, thing, at, connections })
-    this.#places.set(process, (this.#places.get(process) ?? new Map()).set(id, placeOf(target)))
+    const places = this.#places.get(process) ?? new Places()
+    this.#places.set(process, places)
+    places.set(id, placeOf(target))
     const alike = this.#things.get(thing) ?? new Set()
     this.#things.set(thing, alike.add(id))
     for (const other of alike) {
@@ -58,10 +60,7 @@ export class Processes {
 
   /** One name for the process, wherever it is asked. */
   nameOf(target: HaproxyTarget): string {
-    const places = this.#places.get(this.#seen.get(target.id)?.process ?? '')
-    let name = placeOf(target)
-    for (const place of places?.values() ?? []) if (place < name) name = place
-    return name
+    return this.#places.get(this.#seen.get(target.id)?.process ?? '')?.first ?? placeOf(target)
   }
 
   forget(id: string): void {
@@ -72,7 +71,35 @@ export class Processes {
     for (const other of alike ?? []) this.#apart.delete(pairOf(id, other))
     if (alike?.delete(id) && alike.size === 0) this.#things.delete(seen.thing)
     const places = this.#places.get(seen.process)
-    if (places?.delete(id) && places.size === 0) this.#places.delete(seen.process)
+    places?.delete(id)
+    if (places?.first === null) this.#places.delete(seen.process)
+  }
+}
+
+/** Places by the entries that name them, and the first of them in order. */
+class Places {
+  readonly #byEntry = new Map<string, string>()
+  #first: string | null = null
+
+  get first(): string | null {
+    return this.#first
+  }
+
+  set(id: string, place: string): void {
+    if (this.#byEntry.get(id) === place) return
+    this.#byEntry.set(id, place)
+    this.#look()
+  }
+
+  delete(id: string): void {
+    if (this.#byEntry.delete(id)) this.#look()
+  }
+
+  #look(): void {
+    this.#first = [...this.#byEntry.values()].reduce<string | null>(
+      (first, place) => (first === null || place < first ? place : first),
+      null,
+    )
   }
 }
 
