@@ -57,7 +57,7 @@ export function Verdict() {
       <dl className="flex flex-wrap gap-x-8 gap-y-2" data-known={known ? undefined : 'no'}>
         <Figure
           name="Nodes up"
-          value={`${totals.up} of ${totals.nodes}`}
+          value={`${formatNumber(totals.up)} of ${formatNumber(totals.nodes)}`}
           note={totals.unknown > 0 ? `${totals.unknown} unknown` : null}
         />
         {isMeasured(measures, 'tunnels') && (

@@ -35,6 +35,7 @@ export function IncidentLine() {
 function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf: number }) {
   const { known } = useKnown()
   const quiet = quietSince(incident)
+  const lasted = formatDuration(asOf - Date.parse(incident.startedAt))
   const critical = incident.severity === 'critical' && quiet === null
   return (
     <section
@@ -60,8 +61,13 @@ function Line({ incident, more, asOf }: { incident: Incident; more: number; asOf
               quiet since <Time at={quiet} />, open{' '}
             </>
           )}
-          since <Time at={incident.startedAt} /> (
-          <span className="num">{formatDuration(asOf - Date.parse(incident.startedAt))}</span>)
+          {/* On a phone there is room for one of the two. */}
+          <span className="max-sm:hidden">
+            since <Time at={incident.startedAt} /> (<span className="num">{lasted}</span>)
+          </span>
+          <span className="sm:hidden">
+            for <span className="num">{lasted}</span>
+          </span>
         </span>
         <span className="ml-auto flex flex-none items-center gap-3">
           {more > 0 && (

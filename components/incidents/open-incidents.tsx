@@ -10,6 +10,9 @@ import { AcknowledgeButton } from './acknowledge-button.tsx'
 import { IncidentMark } from './incident-look.tsx'
 import { quietSince, worstFirst } from './worst-first.ts'
 
+/** The worst of them; with more, the regions would be below the screen. */
+const MAX_SHOWN = 12
+
 /** Only while there are any: what needs attention. */
 export function OpenIncidents() {
   const overview = useOverview()
@@ -19,7 +22,7 @@ export function OpenIncidents() {
   return (
     <Panel title="Open incidents" query={overview}>
       <ul className="grid gap-2">
-        {open.map((incident) => (
+        {open.slice(0, MAX_SHOWN).map((incident) => (
           <li
             key={incident.id}
             className={`flex flex-wrap items-center gap-x-4 gap-y-1 rounded-[4px] px-3 py-2 ${incident.severity === 'critical' && quietSince(incident) === null ? 'bg-down-wash' : 'bg-degraded-wash'}`}
@@ -42,6 +45,13 @@ export function OpenIncidents() {
           </li>
         ))}
       </ul>
+      {open.length > MAX_SHOWN && (
+        <p className="pt-2">
+          <Link href="/incidents" className="text-accent underline underline-offset-2">
+            {open.length - MAX_SHOWN} more open
+          </Link>
+        </p>
+      )}
     </Panel>
   )
 }

@@ -20,7 +20,7 @@ type NodeColumn = Column<Node> & { measure?: Measures[number] }
 const NODE: NodeColumn = {
   name: 'Node',
   stays: 'left',
-  width: 'w-40',
+  width: 'w-40 max-sm:w-32',
   by: (node) => node.id,
   cell: (node) => (
     <Link prefetch={false} href={`/nodes/${node.id}`} className="num font-medium hover:underline">
@@ -31,7 +31,7 @@ const NODE: NodeColumn = {
 const REST: readonly NodeColumn[] = [
   {
     name: 'State',
-    width: 'w-48',
+    width: 'w-48 max-sm:w-28',
     by: (node) => node.state,
     cell: (node) => (
       <>

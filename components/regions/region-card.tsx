@@ -37,7 +37,7 @@ export function RegionCard({
         <StateMark state={region.state} words={region.words} />
       </div>
       <dl className="flex flex-wrap gap-x-6">
-        <Figure name="Up" value={`${region.up} of ${region.nodes}`} />
+        <Figure name="Up" value={`${formatNumber(region.up)} of ${formatNumber(region.nodes)}`} />
         {isMeasured(measures, 'tunnels') && (
           <Figure
             name="Tunnels"

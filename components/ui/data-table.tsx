@@ -187,7 +187,7 @@ const STAYS = {
 
 const classOf = <Row,>({ numeric, className, stays }: Column<Row>, row: Row): string => {
   const own = typeof className === 'function' ? className(row) : (className ?? '')
-  return `${numeric ? 'num ' : ''}${stays ? `${STAYS[stays]} ` : ''}${own}`
+  return `${numeric ? 'num text-right ' : ''}${stays ? `${STAYS[stays]} ` : ''}${own}`
 }
 
 const ARIA_SORT = { asc: 'ascending', desc: 'descending' } as const

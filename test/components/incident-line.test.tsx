@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { ExpectedContext } from '@/components/data/expected.ts'
 import { IncidentLine } from '@/components/incidents/incident-line.tsx'
+import { OpenIncidents } from '@/components/incidents/open-incidents.tsx'
 import { RoomProblemLines } from '@/components/shell/room-problem-lines.tsx'
 import { render, wordsOf } from './render.tsx'
 
@@ -33,6 +34,14 @@ it('the line of an open incident has its place before the first answer, and give
   // The first page lists them, and the page of the only one is about it.
   expect(render(line, { path: '/' })).toBe('')
   expect(render(line, { path: '/incidents/i1' })).toBe('')
+})
+
+it('of very many incidents the first page shows the worst, and the way to the others', () => {
+  const many = Array.from({ length: 40 }, (_, index) => ({ ...incident, id: `i${index}` }))
+  const shown = (...incidents: unknown[]) =>
+    wordsOf(render(<OpenIncidents />, { answers: [[['overview'], overview(...incidents)]] }))
+  expect(shown(...many)).toContain('28 more open')
+  expect(shown(...many.slice(0, 12))).not.toContain('more open')
 })
 
 it('problems of the room are a landmark of their own', () => {
