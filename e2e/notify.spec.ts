@@ -97,7 +97,7 @@ notify:
     expect(received.every(isSigned)).toBe(true)
     await page.getByRole('button', { name: 'Send a test by gone' }).click()
     await expect(
-      page.getByText(/^Not taken: 127\.0\.0\.1:1 could not be reached: nothing listens there/),
+      page.getByText(/^Not accepted: 127\.0\.0\.1:1 could not be reached: nothing listens there/),
     ).toBeVisible()
     await expect(page.getByText('does not arrive')).toBeVisible()
     await expect(page.getByText('secret-path')).toHaveCount(0)
