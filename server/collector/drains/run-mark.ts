@@ -1,5 +1,5 @@
 import { type CounterName, type Facts, totalOf } from '../adapters/facts.ts'
-import { tellRuns } from '../adapters/runs.ts'
+import { tellRuns } from '../adapters/run-names.ts'
 
 /** Counters of traffic by which one run of a program is known again. */
 const COUNTED = [

@@ -22,9 +22,9 @@ describe('the seam between the collector and the kinds of node', () => {
     expect(importsOf('server/collector/', document, /^server\/collector\/adapters\//)).toEqual([])
   })
 
-  it('lets drains see facts and verbs alone', () => {
+  it('lets drains see facts, what the names of runs say, and verbs alone', () => {
     const adapters =
-      /^server\/collector\/adapters\/(?!adapter\.ts$|facts\.ts$)|^server\/contract\/node-api\.ts$/
+      /^server\/collector\/adapters\/(?!adapter\.ts$|facts\.ts$|run-names\.ts$)|^server\/contract\/node-api\.ts$/
     expect(importsOf('server/collector/drains/', adapters)).toEqual([])
     expect(importsOf('server/collector/drains/', /^server\/collector\/adapters\//).length).toBeGreaterThan(3)
   })

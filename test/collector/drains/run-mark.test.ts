@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Facts } from '../../../server/collector/adapters/facts.ts'
-import { RunNames } from '../../../server/collector/adapters/runs.ts'
+import { RunNames } from '../../../server/collector/adapters/run-names.ts'
 import { isSameRun, markOf } from '../../../server/collector/drains/run-mark.ts'
 
 const facts = (epoch: string, uptimeMs: number | null, accepted: number | null): Facts => ({

@@ -1,6 +1,6 @@
 import type { Asked, DrainVerbs, Observation } from '../../../server/collector/adapters/adapter.ts'
 import type { Facts } from '../../../server/collector/adapters/facts.ts'
-import { RunNames } from '../../../server/collector/adapters/runs.ts'
+import { RunNames } from '../../../server/collector/adapters/run-names.ts'
 import type { Standing } from '../../../server/collector/drains/standing.ts'
 import type { Node } from '../../../server/contract/fleet.ts'
 import { ScriptedFleet, type ScriptedNode } from './scripted-fleet.ts'

@@ -1,6 +1,6 @@
 import type { CountByPart, CounterName } from '../facts.ts'
 import { OwnPolls } from '../own-polls.ts'
-import { RunNames } from '../runs.ts'
+import { RunNames } from '../run-names.ts'
 import type { SeriesCounts } from './facts.ts'
 
 /** What one answer says about which run of the process gave it, and what that has counted. */
