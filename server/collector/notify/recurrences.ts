@@ -6,8 +6,9 @@ const REMEMBERED_MS = 8 * 3_600_000
 const MAX_REMEMBERED = 2_000
 /** So many incidents of the same signals are told as they come. */
 const TOLD_AS_THEY_COME = 2
-/** What comes once more has to last so long until it is told, ms. */
+/** What comes once more has to last so long until it is told, ms: short where it is critical, since that costs by the minute. */
 const LASTING_MS = 15 * 60_000
+const CRITICAL_LASTING_MS = 2 * 60_000
 
 interface Ended {
   at: number
@@ -56,6 +57,7 @@ export class Recurrences {
         !keys.isDisjointFrom(ended.signals)
       )
         count += 1
-    return count < TOLD_AS_THEY_COME ? 0 : LASTING_MS
+    if (count < TOLD_AS_THEY_COME) return 0
+    return incident.severity === 'critical' ? CRITICAL_LASTING_MS : LASTING_MS
   }
 }

@@ -53,6 +53,21 @@ describe('a night with one node that comes and goes', { timeout: 60_000 }, () =>
     expect(kinds().slice(4)).toEqual(['opened', 'recovered'])
   })
 
+  it('is told of a critical one that comes again when it lasts for two minutes', async () => {
+    for (let turn = 0; turn < 3; turn += 1) {
+      await room.open(node('fra-1'), 'critical')
+      await minutes(1)
+      await room.close(node('fra-1'))
+      await minutes(29)
+    }
+    expect(kinds()).toEqual(['opened', 'recovered', 'opened', 'recovered'])
+    await room.open(node('fra-1'), 'critical')
+    await room.pass(2 * MINUTE - 1)
+    expect(receiver.received).toHaveLength(4)
+    await room.pass(1)
+    expect(kinds().slice(4)).toEqual(['opened'])
+  })
+
   it('is told at once of what is worse than what came before, becomes worse, or is something else', async () => {
     for (let turn = 0; turn < 3; turn += 1) await away(1, 30)
     receiver.received.length = 0
