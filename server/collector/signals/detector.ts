@@ -135,16 +135,8 @@ export class Detector {
 
   /** Takes in what happened. */
   take(fact: SignalFact): void {
-    for (const rule of this.#rules) {
-      this.#guarded(rule, `what happened (${fact.type})`, () => {
-        const id = rule.about(fact, this.#fleet)
-        if (id === null) return
-        const scope = this.#scopes.get(rule.kind)?.get(id) ?? this.#scopeOf(id)
-        if (scope === null) return
-        const state = rule.take(this.#stateOf(rule, scope.id), fact, this.#contextOf(rule, scope))
-        this.#statesOf(rule).set(scope.id, state)
-      })
-    }
+    const about = `what happened (${fact.type})`
+    for (const rule of this.#rules) this.#guarded(rule, about, () => this.#takeBy(rule, fact))
   }
 
   /**
@@ -217,6 +209,16 @@ export class Detector {
     if (fallen.size > 0) return
     this.#ownsAll = false
     for (const scope of this.#own) if (!there.has(scope)) this.#own.delete(scope)
+  }
+
+  #takeBy(rule: SignalRule, fact: SignalFact): void {
+    const id = rule.about(fact, this.#fleet)
+    if (id === null) return
+    const scope = this.#scopes.get(rule.kind)?.get(id) ?? this.#scopeOf(id)
+    if (scope === null) return
+    const before = this.#stateOf(rule, scope.id)
+    const state = rule.take(before, fact, this.#contextOf(rule, scope))
+    if (state !== before) this.#statesOf(rule).set(scope.id, state)
   }
 
   #verdictOf(rule: SignalRule, scope: RuleScope, now: number): SignalVerdict | undefined {
