@@ -351,7 +351,7 @@ describe('the collector', () => {
       severity: 'critical',
       nodes: ['fra-1'],
     })
-    expect(incident.impact).toMatch(/^\d+ pushes not delivered in \d+(?:\.\d)? s$/)
+    expect(incident.impact).toMatch(/^\d+ pushes not delivered in \d+(?:\.\d)? m?s$/)
     expect(first.collector.overview().verdict).toMatchObject({
       level: 'outage',
       text: expect.stringContaining('fra-1 push stuck for'),
