@@ -192,6 +192,8 @@ test.describe('an operator at three in the morning', () => {
       await expect(page.getByRole('heading', { level: 1 })).toHaveAttribute('data-verdict', /ok|attention/, {
         timeout: 30_000,
       })
+      // On a phone the charts are further down, and are asked for when they come into sight.
+      await page.getByText('Marks:').scrollIntoViewIfNeeded()
       await expect(page.locator('[data-chart="connections"][data-newest]')).toBeVisible({ timeout: 30_000 })
       expect((await greenThings(page)).length).toBeGreaterThan(0)
     }
