@@ -70,19 +70,24 @@ interface Change {
   resolved: boolean
 }
 
-const signalKeys = ({ signals }: Incident): Set<string> =>
-  new Set(signals.map(({ kind, scope, openedAt }) => `${kind}|${scope}|${openedAt}`))
+const keyOf = ({ kind, scope, openedAt }: Incident['signals'][number]): string =>
+  `${kind}|${scope}|${openedAt}`
+
+/** Signals that a change of an incident opened, also again. */
+export const signalsOpened = (before: Incident | null, after: Incident): Incident['signals'] => {
+  const known = new Set(before?.signals.map(keyOf))
+  return after.signals.filter((signal) => !known.has(keyOf(signal)))
+}
 
 /** What of a change people may want to know; null where nothing is. */
 export const changeBetween = (before: Incident | null, after: Incident): Change | null => {
   const isOver = after.state === 'resolved'
-  const known = before === null ? new Set<string>() : signalKeys(before)
   const change: Change = {
     opened: before === null && !isOver,
     reopened: before?.state === 'resolved' && !isOver,
     worse:
       before !== null && !isOver && SEVERITIES.indexOf(after.severity) > SEVERITIES.indexOf(before.severity),
-    joined: before !== null && !isOver && [...signalKeys(after)].some((key) => !known.has(key)),
+    joined: before !== null && !isOver && signalsOpened(before, after).length > 0,
     acknowledged: before !== null && before.state !== after.state && after.state === 'acknowledged',
     mitigated: before !== null && before.state !== after.state && after.state === 'mitigated',
     resolved: before !== null && before.state !== 'resolved' && isOver,
@@ -121,7 +126,7 @@ interface Telling {
   after: Incident
   now: number
   into: Writing
-  /** How long a new incident has to last until a channel is told, ms. */
+  /** How long what came has to last until a channel is told that was told of nothing of the incident, ms. */
   waitMs: (channel: string) => number
 }
 
@@ -142,7 +147,8 @@ const tell = (
   }
   if (!isRouted(channel, after)) return
   const groupMs = channel.groupWaitSeconds * 1_000
-  const soon = now + (change.opened ? Math.max(groupMs, waitMs(channel.name)) : groupMs)
+  const isFirst = count === 0 && !isTold && !mayBeTold && !change.worse
+  const soon = now + (isFirst ? Math.max(groupMs, waitMs(channel.name)) : groupMs)
   const gap = GAPS_MS[Math.min(count, GAPS_MS.length - 1)] ?? 0
   const due = change.worse || count === 0 ? soon : Math.max(soon, lastAt + gap)
   // It says what holds when it is first sent; one that was tried already keeps its words, and another one follows it.
@@ -221,6 +227,17 @@ export const planOf = (
     return into
   }
 }
+
+/** The channels that were told that something is wrong with an incident, and not yet that it is over; or may have been. */
+export const toldOf = (
+  rows: readonly StoredNotification[],
+  channels: readonly Channel[],
+  now: number,
+): string[] =>
+  channels.flatMap(({ name }) => {
+    const { isTold, mayBeTold } = conversationOf(rowsOf(rows, name), now)
+    return isTold || mayBeTold ? [name] : []
+  })
 
 /** Tells again what is still open and acknowledged by nobody; null where nothing of it is due. */
 export const repeatsOf = (

@@ -17,7 +17,7 @@ import type { ChannelCounts, NotificationDesk } from '../desks/notification-desk
 import type { IncidentTeller } from '../incidents/kept-incidents.ts'
 import { Recurring } from '../pace/recurring.ts'
 import { channelWords } from './channels/message.ts'
-import { changeBetween, planOf, repeatsOf } from './conversation.ts'
+import { changeBetween, planOf, repeatsOf, signalsOpened, toldOf } from './conversation.ts'
 import { Courier, type CourierStore, type CourierTimes } from './courier.ts'
 import type { Lane } from './lane.ts'
 import { Recurrences } from './recurrences.ts'
@@ -105,19 +105,14 @@ export class Notifications implements IncidentTeller, NotificationDesk {
     // Nearly all changes of incidents are figures that nobody is told of: they ask the store for nothing.
     if (this.#channels.length === 0 || changeBetween(before, after) === null) return null
     const at = now()
-    const plan = planOf(before, after, this.#channels, at, (channel) =>
-      this.#recurrences.waitMs(after, channel, at),
-    )
+    const channels = this.#channels
+    const came = { ...after, signals: signalsOpened(before, after) }
+    const plan = planOf(before, after, channels, at, (channel) => this.#recurrences.waitMs(came, channel, at))
     if (plan === null) return null
     return (rows) => {
       try {
         const planned = plan(rows)
-        const ends = planned.add.filter(({ kind }) => kind === 'recovered')
-        this.#recurrences.ended(
-          after,
-          ends.map(({ channel }) => channel),
-          at,
-        )
+        if (after.state === 'resolved') this.#recurrences.ended(after, toldOf(rows, channels, at), at)
         return planned
       } catch (error) {
         // That nobody is told must not keep the incident from being written.

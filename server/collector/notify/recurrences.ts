@@ -43,7 +43,11 @@ export class Recurrences {
     }
   }
 
-  /** How long a new incident has to last until a channel is told, ms; 0 where nothing like it, and as bad, was told and over before. */
+  /**
+   * How long an incident has to last until a channel is told of it, ms; 0 where nothing like it, and as bad, was told and over before.
+   *
+   * @param incident with those of its signals that came now
+   */
   waitMs(incident: Incident, channel: string, now: number): number {
     if (this.#ended.size < TOLD_AS_THEY_COME) return 0
     const keys = keysOf(incident)

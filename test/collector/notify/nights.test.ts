@@ -101,6 +101,44 @@ describe('a night with one node that comes and goes', { timeout: 60_000 }, () =>
     expect(receiver.received.at(-1)?.json).toMatchObject({ channel: 'hook', kind: 'opened' })
   })
 
+  it('is told twice of two nodes that come and go together, and then when that lasts', async () => {
+    const both = async (minutesAway: number) => {
+      await room.open(node('fra-1'))
+      await room.pass(SECOND)
+      await room.open(node('fra-2'))
+      await minutes(minutesAway)
+    }
+    for (let turn = 0; turn < 5; turn += 1) {
+      await both(1)
+      await room.close(node('fra-1'))
+      await room.close(node('fra-2'))
+      await minutes(29)
+    }
+    expect(kinds()).toEqual(['opened', 'recovered', 'opened', 'recovered'])
+    await both(15)
+    expect(kinds().slice(4)).toEqual(['opened'])
+  })
+
+  it('is told at once where something else joins what comes again', async () => {
+    for (let turn = 0; turn < 3; turn += 1) await away(1, 30)
+    receiver.received.length = 0
+    await room.open(node('fra-1'))
+    await room.open(node('fra-3'))
+    await room.pass(30 * SECOND)
+    expect(kinds()).toEqual(['opened'])
+  })
+
+  it('is a handful of messages by a channel without ends too', async () => {
+    room.notifications.setChannels(
+      channels({ kind: 'webhook', name: 'hook', url: receiver.url, recovery: false }),
+    )
+    for (let turn = 0; turn < 5; turn += 1) await away(1, 30)
+    expect(kinds()).toEqual(['opened', 'opened'])
+    await room.open(node('fra-1'))
+    await minutes(15)
+    expect(kinds()).toEqual(['opened', 'opened', 'opened'])
+  })
+
   it('is told anew when nothing came for a night', async () => {
     for (let turn = 0; turn < 3; turn += 1) await away(1, 30)
     await room.pass(8 * HOUR)
