@@ -5,6 +5,7 @@ import type { Prisma, PrismaClient } from './generated/client.ts'
 import { putTimelineItem } from './incidents.ts'
 import type {
   ChannelFigures,
+  ExpiredNotification,
   HeldBackSummary,
   NotificationChange,
   OutboxPlan,
@@ -260,17 +261,21 @@ export const advanceNotifications = async (connection: Connection, ms: number): 
 export const expireNotifications = async (
   connection: Connection,
   options: { since: number; attempts: number; channels: readonly string[]; reason: string },
-): Promise<number> => {
+): Promise<ExpiredNotification[]> => {
   const { since, attempts, channels, reason } = options
-  const { changed } = await connection.query(
+  const { rows } = await connection.query(
     `UPDATE "notifications" SET "state" = 'failed', "nextAttemptAt" = NULL, "reason" = ?
      WHERE "state" IN ('waiting', 'silenced', 'sending') AND ("nextAttemptAt" IS NOT NULL OR "state" = 'sending') AND "createdAt" < ?
        AND (("state" = 'waiting' AND "attempts" >= ?)${
          channels.length === 0 ? ' OR 1 = 1' : ` OR "channel" NOT IN (${marks(channels)})`
-       })`,
+       }) RETURNING "id", "channel", "kind"`,
     [reason, since, attempts, ...channels],
   )
-  return changed
+  return rows.map(({ id, channel, kind }) => ({
+    id: String(id),
+    channel: String(channel),
+    kind: String(kind) as NotificationKind,
+  }))
 }
 
 /** How each channel is doing; `now` in epoch ms. */

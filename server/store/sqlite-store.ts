@@ -64,6 +64,7 @@ import type {
   ChannelFigures,
   EventFilter,
   EventInput,
+  ExpiredNotification,
   HeldBackSummary,
   HistoryDocument,
   HistoryEnd,
@@ -325,7 +326,7 @@ export class SqliteStore implements Store {
     return advanceNotifications(this.#database.connection, ms)
   }
 
-  expireNotifications(options: Parameters<Store['expireNotifications']>[0]): Promise<number> {
+  expireNotifications(options: Parameters<Store['expireNotifications']>[0]): Promise<ExpiredNotification[]> {
     return expireNotifications(this.#database.connection, options)
   }
 

@@ -158,6 +158,9 @@ export interface StoredNotification {
   message: string | null
 }
 
+/** A message that was given up because it had waited for too long. */
+export type ExpiredNotification = Pick<StoredNotification, 'id' | 'channel' | 'kind'>
+
 /** The fields of a kept message that change. */
 export type NotificationChange = Pick<StoredNotification, 'id'> &
   Partial<Pick<StoredNotification, 'state' | 'reason' | 'nextAttemptAt' | 'lastError' | 'sentAt' | 'message'>>
@@ -324,13 +327,13 @@ export interface Store {
   hurryNotifications(channel: string, now: number): Promise<void>
   /** Whatever waits is due this many ms earlier: the clock was set back. */
   advanceNotifications(ms: number): Promise<void>
-  /** Gives up what is older than `since` and was tried `attempts` times, or belongs to none of the channels; returns how many. */
+  /** Gives up what is older than `since` and was tried `attempts` times, or belongs to none of the channels; returns those. */
   expireNotifications(options: {
     since: number
     attempts: number
     channels: readonly string[]
     reason: string
-  }): Promise<number>
+  }): Promise<ExpiredNotification[]>
   channelFigures(now: number): Promise<Map<string, ChannelFigures>>
   notifications(filter: {
     channel?: string

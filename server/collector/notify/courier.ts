@@ -164,7 +164,9 @@ export class Courier {
       channels: [...this.#lanes.keys()],
       reason: GIVEN_UP,
     })
-    if (expired > 0) this.#options.log.error({ messages: expired }, 'notifications were given up after 24 h')
+    if (expired.length === 0) return
+    for (const row of expired) if (row.kind === 'summary') await this.#summaries.ended(row, false)
+    this.#options.log.error({ messages: expired.length }, 'notifications were given up after 24 h')
   }
 
   /** One test, now, whatever else waits. Throws `ERR_NOT_FOUND`, `ERR_CONFLICT` where the channel is busy. */

@@ -85,7 +85,7 @@ export class Summaries {
   }
 
   /** A summary arrived, or was given up: then nobody was told of what it said. */
-  async ended({ id, channel }: StoredNotification, isTold: boolean): Promise<void> {
+  async ended({ id, channel }: Pick<StoredNotification, 'id' | 'channel'>, isTold: boolean): Promise<void> {
     const { store, now } = this.#options
     await store.endHeldBack({ channel, reason: heldBackFor(id), isTold, now: now() })
   }

@@ -356,6 +356,25 @@ describe('what only a summary told', () => {
     expect(receiver.received).toHaveLength(31)
   })
 
+  it('has no end where the summary was given up after a day: nobody was told that it began', async () => {
+    await start(...hook({ groupWaitSeconds: 0, repeatHours: 168 }))
+    for (let index = 0; index < 31; index += 1) await room.open(node(`n${index}-1`))
+    await room.deliver()
+    receiver.always = { status: 503 }
+    for (let quarter = 0; quarter < 95; quarter += 1) await room.pass(15 * MINUTE)
+    room.now += 16 * MINUTE
+    room.monotonic += 16 * MINUTE
+    await room.notifications.tidy()
+    expect((await room.rows()).filter(({ state }) => state === 'failed').map(({ kind }) => kind)).toEqual([
+      'summary',
+    ])
+    receiver.always = { status: 200 }
+    receiver.received.length = 0
+    await calm(30, 31)
+    for (let minute = 0; minute < 30; minute += 1) await room.pass(MINUTE)
+    expect(kinds()).toEqual([])
+  })
+
   it('is open again where it came back before its end was told', async () => {
     await storm(31, ...hook({ groupWaitSeconds: 0 }))
     await calm(30, 31)
