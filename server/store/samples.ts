@@ -58,10 +58,7 @@ export class SampleWriter {
   #newest = 0
   #closed = false
 
-  /**
-   * `holeMs`: after that long without a sample, a node whose interval is not known has a gap. `onLate` is called when late samples were
-   * written.
-   */
+  /** @param onLate called when samples were written that came late */
   constructor(connection: Connection, log: Log, holes: Holes, onLate: () => void) {
     this.#connection = connection
     this.#log = log
