@@ -54,16 +54,16 @@ export interface TlsParty {
 export const tlsFailure = (codes: readonly string[], message: string, party: TlsParty): string | null => {
   const has = (...wanted: string[]): boolean => codes.some((code) => wanted.includes(code))
   const { tls, nameKey = 'url', keysOf = 'this entry' } = party
-  const there = party.keysOf === undefined ? 'on the node' : 'there'
+  const [there, whose] = party.keysOf === undefined ? ['on the node', 'the node'] : ['there', 'that server']
   if (has(...UNTRUSTED))
     return tls?.ca === undefined
       ? `its certificate is signed by nobody that this machine trusts; name the file of the authority that signed it in ca of ${keysOf}`
       : `its certificate is not signed by an authority in the file that ca of ${keysOf} names`
   if (has('CERT_HAS_EXPIRED')) return `its certificate has expired; renew it ${there}`
   if (has('CERT_NOT_YET_VALID'))
-    return 'its certificate is not valid yet; look at the clocks of the node and of this machine'
+    return `its certificate is not valid yet; look at the clocks of ${whose} and of this machine`
   if (codes.some((code) => code.startsWith('ERROR_IN_CERT_')))
-    return 'its certificate has a date that cannot be read; issue another one for the node'
+    return `its certificate has a date that cannot be read; issue another one for ${whose}`
   if (has('CERT_REVOKED')) return `its certificate was revoked; renew it ${there}`
   if (has('ERR_TLS_CERT_ALTNAME_INVALID'))
     return `its certificate is for ${namesIn(message)}, not for ${hostOf(party.url)}; put a name that it has into ${nameKey} of ${keysOf}, or issue one for this name`

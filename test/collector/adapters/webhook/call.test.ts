@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAddressRules } from '../../../../server/collector/adapters/address.ts'
 import { WebhookCalls } from '../../../../server/collector/adapters/webhook/call.ts'
-import { issue, makeAuthority } from '../certificates.ts'
+import { type Certificate, issue, makeAuthority } from '../certificates.ts'
 import { SECRET } from './receiver.ts'
 
 const closers: (() => unknown)[] = []
@@ -156,17 +156,20 @@ describe('one call of a webhook', () => {
     }
   })
 
-  it('trusts whom its entry names, and says which key mends it where it does not', async () => {
-    const authority = await makeAuthority('ops')
-    const { cert, key } = await issue(authority)
-    const asked: string[] = []
-    const server = createHttpsServer({ cert, key }, (request, response) => {
+  const serve = async (certificate: Certificate, asked: string[] = []): Promise<string> => {
+    const server = createHttpsServer({ ...certificate }, (request, response) => {
       asked.push(request.url ?? '')
       response.end('{}')
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     closers.push(() => server.close())
-    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/drain`
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}/drain`
+  }
+
+  it('trusts whom its entry names, and says which key mends it where it does not', async () => {
+    const authority = await makeAuthority('ops')
+    const asked: string[] = []
+    const url = await serve(await issue(authority), asked)
     const calls = new WebhookCalls(createAddressRules([]), Date.now)
     closers.push(() => calls.close())
     const ask = async (tls?: { ca: string }) => (await calls.post({ url, secret: SECRET, tls }, deed)).asked
@@ -181,5 +184,21 @@ describe('one call of a webhook', () => {
       why: expect.stringMatching(/not signed by an authority in the file that ca of drain\.webhook names$/),
     })
     expect(asked).toEqual(['/drain'])
+  })
+
+  it('speaks of the server that it asked, and of no node, where a certificate is of no use', async () => {
+    const authority = await makeAuthority('ops')
+    const calls = new WebhookCalls(createAddressRules([]), Date.now)
+    closers.push(() => calls.close())
+    const tls = { ca: authority.cert }
+    const whyOf = async (endedDaysAgo: number) => {
+      const url = await serve(await issue(authority, { endedDaysAgo }))
+      return (await calls.post({ url, secret: SECRET, tls }, deed)).asked
+    }
+    expect(await whyOf(1)).toEqual({ kind: 'unheard', why: expect.stringMatching(/; renew it there$/) })
+    expect(await whyOf(-60)).toEqual({
+      kind: 'unheard',
+      why: expect.stringMatching(/; look at the clocks of that server and of this machine$/),
+    })
   })
 })
