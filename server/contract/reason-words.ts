@@ -34,6 +34,8 @@ export const CONNECTION_WORDS: Words = {
   parity: 'one side had ended long ago, and nothing moved',
   stuck: 'nothing came back for too long',
   bad_request: 'the request was not valid HTTP/1.1',
+  bad_client_hello: 'what came first was not a TLS ClientHello',
+  tls_failed: 'the TLS handshake with the client failed',
   internal_error: 'a fault of ours, which the log names',
   no_route: 'no route takes it',
   limit_connections: 'the limit of connections was reached',

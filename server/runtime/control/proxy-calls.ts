@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AppError } from '../../contract/errors.ts'
-import { type RouteConfig, routeSchema } from '../../contract/node-config.ts'
+import { type RouteConfig, routeSchema } from '../../contract/route-config.ts'
 import type { TidegateNode } from '../part/node-face.ts'
 import type { ProxyPart } from '../part/node-parts.ts'
 import { queryInteger, without } from './call.ts'

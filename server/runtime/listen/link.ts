@@ -229,6 +229,15 @@ export class Link {
     if (!this.socket.writableEnded && !this.socket.destroyed) this.socket.end()
   }
 
+  /** A last word, and the end once it is sent: the owner has let go already, and hears no more. */
+  part(word: Buffer): void {
+    this.failed = true
+    if (this.socket.destroyed) return
+    const { socket } = this
+    socket.once('finish', () => socket.destroy())
+    socket.end(word)
+  }
+
   destroy(): void {
     this.failed = true
     this.socket.destroy()

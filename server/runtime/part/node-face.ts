@@ -1,6 +1,6 @@
 import type { Health, Listener } from '../../contract/health.ts'
 import type { NodeCordonRequest, NodeDrainRequest } from '../../contract/node-api.ts'
-import type { RouteConfig } from '../../contract/node-config.ts'
+import type { RouteConfig } from '../../contract/route-config.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { DrainStatus } from './drain-parts.ts'
 import type { NodeParts } from './node-parts.ts'

@@ -1,7 +1,7 @@
 import type { ProxyHealth, PushHealth, RelayHealth } from '../../contract/health.ts'
 import type { Page } from '../../contract/ids.ts'
 import type { NodeConnection, NodeTunnel, PushOutcome, PushRequest } from '../../contract/node-api.ts'
-import type { RouteConfig } from '../../contract/node-config.ts'
+import type { RouteConfig } from '../../contract/route-config.ts'
 import type { QueuedPushPart, TunnelPart } from './drain-parts.ts'
 import type { ServingPart } from './part.ts'
 

@@ -8,6 +8,7 @@ import type { ConnectionRecord } from './connections/record.ts'
 import { HttpConnection } from './http/connection.ts'
 import type { HttpServices } from './http/services.ts'
 import type { PortRoutes } from './routes/port-routes.ts'
+import { TlsEntrance } from './tls/tls-entrance.ts'
 
 export interface EntranceOptions {
   readonly config: ProxyConfig
@@ -32,9 +33,12 @@ const NOBODY: LinkOwner = {
  */
 export class Entrance {
   readonly #options: EntranceOptions
+  readonly #tls: TlsEntrance
 
   constructor(options: EntranceOptions) {
     this.#options = options
+    const { book, config } = options
+    this.#tls = new TlsEntrance({ book, initialDataTimeoutMs: config.initialDataTimeoutMs })
   }
 
   /** In the tick of the accept. */
@@ -42,7 +46,7 @@ export class Entrance {
     const { book, onFault } = this.#options
     const link = new Link(socket, NOBODY, onFault)
     const peer = { ip: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
-    const record = book.accept(routes.tcp ? 'tcp' : 'http', peer, port)
+    const record = book.accept(routes.speaks === 'tcp' ? 'tcp' : 'http', peer, port)
     if (!record) {
       link.destroy()
       return
@@ -77,10 +81,20 @@ export class Entrance {
       link.destroy()
       return
     }
-    const { tcp } = routes
-    if (tcp) {
-      record.route = tcp.name
-      tcp.handler.carry(link, record, early)
-    } else new HttpConnection(link, record, this.#options.http, routes).start(early)
+    const { speaks } = routes
+    if (speaks === 'http') new HttpConnection(link, record, this.#options.http, routes).start(early)
+    else if (speaks === 'tls') this.#tls.enter(link, record, routes, early)
+    else this.#carry(link, record, routes, early)
+  }
+
+  #carry(link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null): void {
+    const route = routes.pickTcp()
+    if (!route) {
+      link.destroy()
+      this.#options.book.close(record, 'no_route')
+      return
+    }
+    record.route = route.name
+    route.handler.carry(link, record, early)
   }
 }

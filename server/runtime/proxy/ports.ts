@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Listener } from '../../contract/health.ts'
-import type { ProxyConfig, RouteConfig } from '../../contract/node-config.ts'
+import type { ProxyConfig } from '../../contract/node-config.ts'
+import type { RouteConfig } from '../../contract/route-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { PortListener } from '../listen/port-listener.ts'
 import type { Identifier } from './admit/identify.ts'

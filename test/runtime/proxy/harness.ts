@@ -4,11 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished } from 'vitest'
 import { EVENT_DATA, type EventData, type EventType } from '../../../server/contract/events.ts'
-import {
-  type ProxyConfig,
-  proxyConfigSchema,
-  type RouteConfig,
-} from '../../../server/contract/node-config.ts'
+import { type ProxyConfig, proxyConfigSchema } from '../../../server/contract/node-config.ts'
+import type { RouteConfig } from '../../../server/contract/route-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
 import type { ProxyPart as RunningProxy } from '../../../server/runtime/part/node-parts.ts'
 import type { PartContext } from '../../../server/runtime/part/part.ts'

@@ -10,9 +10,10 @@ export type Identity =
   /** Enough is known. `taken`: bytes that were meant for us and go no further; `client`: who is served, where the bytes say so. */
   | { verdict: 'on'; taken: number; client?: Peer }
   | { verdict: 'more' }
-  | { verdict: 'no'; reason: CloseReason }
+  /** `word`: said to the client before the end. */
+  | { verdict: 'no'; reason: CloseReason; word?: Buffer }
 
-/** Reads what comes before a connection's own bytes. One for each listener; holds no state of a connection. */
+/** Reads what stands before, or at the beginning of, a connection's own bytes. */
 export interface Identifier {
   /** With this many bytes it must know: `more` is a refusal then, for `reason`. */
   readonly maxBytes: number
@@ -56,8 +57,10 @@ export class Identifying implements Carrier, LinkOwner {
     record.carrier = this
   }
 
-  start(): void {
+  /** `early`: bytes that were read before. */
+  start(early: Buffer | null = null): void {
     this.#link.readAccepted()
+    if (early && !this.onBytes(this.#link, early, early.length) && !this.#link.paused) this.#link.pause()
   }
 
   onBytes(link: Link, buffer: Buffer, length: number): boolean {
@@ -66,7 +69,7 @@ export class Identifying implements Carrier, LinkOwner {
     this.#record.active = true
     this.#peek.add(buffer, length)
     const identity = this.#identifier.look(this.#peek.bytes)
-    if (identity.verdict === 'no') this.#end(identity.reason)
+    if (identity.verdict === 'no') this.#end(identity.reason, identity.word)
     else if (identity.verdict === 'on') {
       if (identity.client) this.#record.client = identity.client
       const early = this.#peek.bytes.subarray(identity.taken)
@@ -76,8 +79,9 @@ export class Identifying implements Carrier, LinkOwner {
     return !link.paused
   }
 
-  #end(reason: CloseReason): void {
-    this.#link.destroy()
+  #end(reason: CloseReason, word?: Buffer): void {
+    if (word) this.#link.part(word)
+    else this.#link.destroy()
     this.#book.close(this.#record, reason)
   }
 

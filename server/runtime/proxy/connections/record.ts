@@ -1,4 +1,5 @@
 import type { NodeConnection } from '../../../contract/node-api.ts'
+import type { TlsVersion } from '../tls/client-hello.ts'
 import type { CloseReason } from './close-reasons.ts'
 
 /** What carries a connection's bytes: asked by the sweep and by the verbs that end connections. */
@@ -23,10 +24,19 @@ export interface Peer {
   port: number
 }
 
+/** What a client asked for when it began TLS. */
+export interface TlsFacts {
+  /** Lower case; null where it named none. */
+  readonly serverName: string | null
+  /** The highest version that it offered: that by which routes are chosen. */
+  readonly version: TlsVersion | null
+}
+
 /** One accepted connection, from accept to its closing record. Bytes count payload as read from the sockets. */
 export class ConnectionRecord {
   readonly id: string
-  readonly protocol: 'tcp' | 'http'
+  /** Of a port with TLS: `http` until the hello says otherwise. */
+  protocol: 'tcp' | 'http'
   /** The port that it came in by. */
   readonly port: number
   readonly openedAt: number
@@ -35,6 +45,8 @@ export class ConnectionRecord {
   /** The limits of the client's address have let it in, and count it. */
   admitted = false
   route: string | null = null
+  /** Null on a connection without TLS. */
+  tls: TlsFacts | null = null
   target: string | null = null
   bytesUpstream = 0
   bytesDownstream = 0

@@ -1,4 +1,4 @@
-import type { RouteConfig } from '../../../contract/node-config.ts'
+import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import type { TargetGroup } from '../targets/target.ts'
 import { TcpForward, type TcpServices } from '../tcp/connection.ts'

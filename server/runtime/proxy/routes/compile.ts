@@ -1,27 +1,39 @@
-import type { RouteConfig } from '../../../contract/node-config.ts'
+import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import { type Adopt, TargetGroup } from '../targets/target.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
 import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
 import type { PortPlan } from './plan.ts'
+import { domainsOf } from './speech.ts'
 
-/** One HTTP route on one port, ready to be asked; a route of several domains is asked once for each, as each has its own rank. */
-export interface CompiledRoute {
+/** What every route has by which it is chosen; a route of several domains is asked once for each, as each has its own rank. */
+interface Ranked {
   readonly name: string
   readonly priority: number
   readonly order: number
-  /** One for all domains of the route. */
-  readonly handler: RouteHandler
   readonly domain: Matcher | null
-  readonly path: Matcher | null
   readonly specificity: readonly [host: number, path: number]
 }
 
-/** The one route of a TCP port. */
-export interface TcpRoute {
-  readonly name: string
+/** One HTTP route on one port, ready to be asked. */
+export interface CompiledRoute extends Ranked {
+  /** One for all domains of the route. */
+  readonly handler: RouteHandler
+  readonly path: Matcher | null
+}
+
+/** A route of bytes. */
+export interface TcpRoute extends Ranked {
   readonly handler: ConnectionHandler
+}
+
+/** All routes of one port, each list in the order in which it is asked. */
+export interface Compiled {
+  readonly http: CompiledRoute[]
+  readonly tcp: TcpRoute[]
+  /** Of a port with TLS: both kinds, as a hello chooses among them. */
+  readonly hellos: (TcpRoute | CompiledRoute)[]
 }
 
 /** Exact beats captured beats glob beats none; among globs the longer wins. */
@@ -36,10 +48,9 @@ const pathSpecificity = (path: string | undefined): number => {
   return path.includes('/:') ? 5_000 + path.length : 10_000
 }
 
-const domainsOf = (route: RouteConfig): string[] | null => {
-  const { domains } = route.match
-  if (domains === undefined) return null
-  return typeof domains === 'string' ? [domains] : domains
+const byRank = (a: Ranked, b: Ranked): number => {
+  if (a.priority !== b.priority) return b.priority - a.priority
+  return b.specificity[0] - a.specificity[0] || b.specificity[1] - a.specificity[1] || a.order - b.order
 }
 
 /** The routes of one port, compiled for its actual number. */
@@ -48,30 +59,31 @@ export const compileRoutes = (
   actualPort: number,
   adopt: Adopt,
   handlers: Handlers,
-): { tcp: TcpRoute | null; http: CompiledRoute[] } => {
+): Compiled => {
   const groupOf = (route: RouteConfig): TargetGroup =>
     new TargetGroup(
       route.action.targets.map(({ host, port }) =>
         adopt(route.name, host, port === 'preserve' ? actualPort : port),
       ),
     )
-  const compile = (route: RouteConfig, order: number): CompiledRoute[] => {
-    const handler = handlers.http(route, () => groupOf(route))
-    return (domainsOf(route) ?? [null]).map((domain) => ({
+  const ranked = (route: RouteConfig, order: number): Ranked[] =>
+    (domainsOf(route) ?? [null]).map((domain) => ({
       name: route.name,
       priority: route.priority ?? 0,
       order,
-      handler,
       domain: domain === null ? null : domainMatcher(domain),
-      path: route.match.path === undefined ? null : pathMatcher(route.match.path),
       specificity: [hostSpecificity(domain), pathSpecificity(route.match.path)],
     }))
-  }
-  const http = plan.http.flatMap(compile).sort((a, b) => {
-    if (a.priority !== b.priority) return b.priority - a.priority
-    return b.specificity[0] - a.specificity[0] || b.specificity[1] - a.specificity[1] || a.order - b.order
+  const http = plan.http.flatMap((route, order): CompiledRoute[] => {
+    const handler = handlers.http(route, () => groupOf(route))
+    const path = route.match.path === undefined ? null : pathMatcher(route.match.path)
+    return ranked(route, order).map((rank) => ({ ...rank, handler, path }))
   })
-  const { tcp } = plan
-  if (!tcp) return { tcp: null, http }
-  return { tcp: { name: tcp.name, handler: handlers.tcp(tcp, () => groupOf(tcp)) }, http }
+  const tcp = plan.tcp.flatMap((route, order): TcpRoute[] => {
+    const handler = handlers.tcp(route, () => groupOf(route))
+    return ranked(route, order).map((rank) => ({ ...rank, handler }))
+  })
+  http.sort(byRank)
+  tcp.sort(byRank)
+  return { http, tcp, hellos: plan.tls ? [...tcp, ...http].sort(byRank) : [] }
 }

@@ -2,15 +2,17 @@ import type { Identifier } from '../admit/identify.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { HttpPort, HttpRoute } from '../http/services.ts'
 import type { Adopt } from '../targets/target.ts'
-import { type CompiledRoute, compileRoutes, type TcpRoute } from './compile.ts'
+import type { ClientHello } from '../tls/client-hello.ts'
+import { type Compiled, type CompiledRoute, compileRoutes, type TcpRoute } from './compile.ts'
 import { pickRoute } from './match.ts'
 import type { PortPlan } from './plan.ts'
 
-/** What one public port does at present: one TCP route, or HTTP routes that are asked in order. */
+const NONE: Compiled = { http: [], tcp: [], hellos: [] }
+
+/** What one public port does at present. */
 export class PortRoutes implements HttpPort {
   #plan: PortPlan
-  #tcp: TcpRoute | null = null
-  #http: CompiledRoute[] = []
+  #routes = NONE
   #retired = false
   /** What comes before a connection's own bytes; null where nothing does. */
   readonly identifier: Identifier | null
@@ -20,8 +22,10 @@ export class PortRoutes implements HttpPort {
     this.identifier = identifier
   }
 
-  get tcp(): TcpRoute | null {
-    return this.#tcp
+  /** What speaks first here: a ClientHello, a request, or bytes of any kind. */
+  get speaks(): 'tls' | 'http' | 'tcp' {
+    if (this.#plan.tls) return 'tls'
+    return this.#plan.http.length > 0 ? 'http' : 'tcp'
   }
 
   get retired(): boolean {
@@ -35,17 +39,29 @@ export class PortRoutes implements HttpPort {
 
   /** Swaps what this port does. Open connections keep their targets; the next ones, and next requests, see this. */
   adopt(plan: PortPlan, actualPort: number, adopt: Adopt, handlers: Handlers): void {
-    const { tcp, http } = compileRoutes(plan, actualPort, adopt, handlers)
+    this.#routes = compileRoutes(plan, actualPort, adopt, handlers)
     this.#plan = plan
-    this.#tcp = tcp
-    this.#http = http
+  }
+
+  /** The route of a connection on a plain port of bytes. */
+  pickTcp(): TcpRoute | null {
+    return this.#routes.tcp[0] ?? null
+  }
+
+  /** The route of a connection that begins with this hello; null when none takes it. */
+  pickHello({ serverName }: ClientHello): TcpRoute | CompiledRoute | null {
+    for (const route of this.#routes.hellos) {
+      if (route.domain && (serverName === null || !route.domain(serverName))) continue
+      return route
+    }
+    return null
   }
 
   pick(host: string, target: string): HttpRoute | null {
-    return pickRoute(this.#http, host, target)
+    return pickRoute(this.#routes.http, host, target)
   }
 
   names(): string[] {
-    return this.#tcp ? [this.#tcp.name] : this.#plan.http.map((route) => route.name)
+    return [...this.#plan.tcp, ...this.#plan.http].map((route) => route.name)
   }
 }
