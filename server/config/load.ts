@@ -9,6 +9,7 @@ import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
 import { REFERENCE, References } from './references.ts'
 import { readRegularFile, tooLarge } from './regular-file.ts'
+import { withRoutePaths } from './route-paths.ts'
 import { type Config, configSchema } from './schema.ts'
 import { TlsFiles } from './tls-files.ts'
 
@@ -244,6 +245,9 @@ const resolvePaths = (node: NodeConfig, folder: string): NodeConfig => {
   return {
     ...node,
     ...(node.data === undefined ? {} : { data: at(node.data) }),
+    ...(node.proxy === undefined
+      ? {}
+      : { proxy: { ...node.proxy, routes: node.proxy.routes.map((route) => withRoutePaths(route, at)) } }),
     ...(node.push === undefined
       ? {}
       : {

@@ -37,7 +37,10 @@ export const ERROR_CODES = {
   },
   ERR_DRAIN_BLOCKED: { status: 422, meaning: 'Pre-flight found blockers; `facts.blockers` lists them.' },
   ERR_UNSUPPORTED: { status: 422, meaning: 'This node or this build cannot do what was asked.' },
-  ERR_HOST: { status: 421, meaning: 'The Host header names no address of this server.' },
+  ERR_HOST: {
+    status: 421,
+    meaning: 'The Host header names no address of this server, or none for which its connection was made.',
+  },
   ERR_RATE_LIMITED: { status: 429, meaning: 'Too many attempts; `Retry-After` says when to try again.' },
   ERR_INTERNAL: { status: 500, meaning: 'A fault of ours; the log has it under `facts.ref`.' },
   ERR_NODE_UNREACHABLE: { status: 502, meaning: 'The node could not be asked, or gave no usable answer.' },

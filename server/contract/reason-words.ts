@@ -22,6 +22,7 @@ export const CONNECTION_WORDS: Words = {
   target_malformed: 'the target answered with something that is not HTTP/1.1',
   backend_refused: 'the target refused the connection',
   connect_timeout: 'the target could not be reached in time',
+  target_tls_failed: 'the TLS handshake with the target failed',
   target_unreachable: 'the target could not be reached',
   local_resources: 'this machine could not open a socket',
   initial_data_timeout: 'the client sent too little in time',

@@ -2,14 +2,50 @@ import { z } from 'zod'
 
 const port = z.number().int().min(1).max(65_535)
 
+/** PEM: a file's path, or the text itself (`-----BEGIN …`), as a reference to the environment brings it. */
+const pem = (what: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .max(262_144)
+    .meta({ description: `${what}: a PEM file, or the PEM text itself`, examples: [example] })
+
 /** What a ClientHello is used for, and where TLS ends. Which keys belong to which mode is checked with the routes as a whole. */
 const tlsSchema = z
   .object({
-    mode: z.enum(['passthrough']).meta({
+    mode: z.enum(['passthrough', 'terminate', 'terminate-and-reencrypt']).meta({
       description:
-        '`passthrough`: the name in the ClientHello chooses the route, and TLS goes on to the target untouched',
-      examples: ['passthrough'],
+        '`passthrough`: the name in the ClientHello chooses the route, and TLS goes on to the target untouched. `terminate`: TLS ends here. `terminate-and-reencrypt`: it ends here, and targets are spoken to by TLS again',
+      examples: ['terminate'],
     }),
+    certificate: z
+      .object({
+        cert: pem('The certificate, and those between it and its authority', './site.pem'),
+        key: pem(
+          'Its private key, without a passphrase. A secret: name a file, or refer to it',
+          './site.key',
+        ),
+      })
+      .strict()
+      .optional()
+      .meta({
+        description: 'What is shown to clients; needed where TLS ends here',
+        examples: [{ cert: './site.pem', key: './site.key' }],
+      }),
+    minVersion: z
+      .enum(['1.2', '1.3'])
+      .optional()
+      .meta({ description: 'The oldest version of TLS that is spoken', default: '1.2', examples: ['1.3'] }),
+    alpn: z
+      .array(z.string().min(1).max(255))
+      .min(1)
+      .max(16)
+      .optional()
+      .meta({
+        description:
+          'Protocols that are offered, the preferred one first. Without it: `http/1.1` where requests are read, none where bytes are carried',
+        examples: [['http/1.1']],
+      }),
   })
   .strict()
 
@@ -24,12 +60,41 @@ const targetSchema = z
       description: 'Port of the target; `preserve` takes that at which the client came',
       examples: [8080, 'preserve'],
     }),
+    tls: z
+      .object({
+        ca: pem('The authorities that are trusted, instead of the built-in ones', './ca.pem')
+          .optional()
+          .meta({
+            description:
+              'The authorities that are trusted, instead of the built-in ones: a PEM file, or the PEM text itself',
+            examples: ['./ca.pem'],
+          }),
+        servername: z
+          .string()
+          .min(1)
+          .max(255)
+          .optional()
+          .meta({
+            description:
+              "The name that is asked for, and that its certificate must be for. Without it: the target's host",
+            examples: ['app.internal'],
+          }),
+      })
+      .strict()
+      .optional()
+      .meta({
+        description:
+          'The target is spoken to by TLS. Without it only where the mode is `terminate-and-reencrypt`',
+        examples: [{ ca: './ca.pem', servername: 'app.internal' }],
+      }),
   })
   .strict()
 
+export type TargetConfig = z.infer<typeof targetSchema>
+
 const tls = tlsSchema.optional().meta({
   description: 'On a port that takes TLS: how. All routes of such a port have it',
-  examples: [{ mode: 'passthrough' }],
+  examples: [{ mode: 'terminate', certificate: { cert: './site.pem', key: './site.key' } }],
 })
 
 const forwardSchema = z

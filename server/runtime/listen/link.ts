@@ -34,7 +34,16 @@ export interface LinkOwner {
   onFinish(link: Link): void
 }
 
-/** Receives errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
+/** Holds a link between two owners, or one that is only the way of another: nothing is done about what it reports. */
+export const NOBODY: LinkOwner = {
+  onBytes: () => true,
+  onEnd: () => undefined,
+  onError: () => undefined,
+  onFlushed: () => undefined,
+  onFinish: () => undefined,
+}
+
+/** Hears of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
 export type OnFault = (error: unknown) => void
 
 /** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */
@@ -129,6 +138,11 @@ export class Link {
   readAccepted(): void {
     if (this.#reads) return
     this.#reads = true
+    if (this.socket.readableLength > 0) {
+      // What TLS has decrypted already stands in the stream, in front of what a buffer of ours would get.
+      this.readChunks()
+      return
+    }
     const intoBuffers = readInto(
       this.socket,
       () => this.#buffer,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ProxyConfig } from '../../contract/node-config.ts'
 import { plainAddress } from '../../wire/plain-address.ts'
-import { Link, type LinkOwner, type OnFault } from '../listen/link.ts'
+import { Link, NOBODY, type OnFault } from '../listen/link.ts'
 import type { ConnectionBook } from './admit/connection-book.ts'
 import { Identifying } from './admit/identify.ts'
 import type { ConnectionRecord } from './connections/record.ts'
@@ -17,15 +17,6 @@ export interface EntranceOptions {
   readonly onFault: OnFault
 }
 
-/** Holds a socket between accept and its carrier, so that it is never without an owner. */
-const NOBODY: LinkOwner = {
-  onBytes: () => true,
-  onEnd: () => undefined,
-  onError: () => undefined,
-  onFlushed: () => undefined,
-  onFinish: () => undefined,
-}
-
 /**
  * A connection's way in: accepted (counted against the ceiling of all), identified (whose it is), admitted (the limits of that
  * address), then carried as TCP or HTTP until it is closed. Each stage goes on, waits for more within bounds, or ends the connection
@@ -38,7 +29,12 @@ export class Entrance {
   constructor(options: EntranceOptions) {
     this.#options = options
     const { book, config } = options
-    this.#tls = new TlsEntrance({ book, initialDataTimeoutMs: config.initialDataTimeoutMs })
+    this.#tls = new TlsEntrance({
+      book,
+      initialDataTimeoutMs: config.initialDataTimeoutMs,
+      onFault: options.onFault,
+      serveHttp: (link, record, routes, early) => this.#serve(link, record, routes, early),
+    })
   }
 
   /** In the tick of the accept. */
@@ -82,9 +78,13 @@ export class Entrance {
       return
     }
     const { speaks } = routes
-    if (speaks === 'http') new HttpConnection(link, record, this.#options.http, routes).start(early)
+    if (speaks === 'http') this.#serve(link, record, routes, early)
     else if (speaks === 'tls') this.#tls.enter(link, record, routes, early)
     else this.#carry(link, record, routes, early)
+  }
+
+  #serve(link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null): void {
+    new HttpConnection(link, record, this.#options.http, routes).start(early)
   }
 
   #carry(link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null): void {

@@ -9,6 +9,7 @@ import type { Handlers } from './handlers/handlers.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { PortRoutes } from './routes/port-routes.ts'
 import type { Dialler } from './targets/dialler.ts'
+import { Materials } from './tls/materials.ts'
 
 /** One public port: what listens, and what it does. */
 export interface Port {
@@ -37,9 +38,11 @@ const MAX_NAMES_SHOWN = 64
 export class Ports {
   readonly #options: PortsOptions
   #table: PortTable = new Map()
+  #materials: Materials
 
   constructor(options: PortsOptions) {
     this.#options = options
+    this.#materials = Materials.none
   }
 
   /**
@@ -86,12 +89,13 @@ export class Ports {
     for (const [key, { listener }] of prepared) if (!this.#table.has(key)) listener.unbind()
   }
 
-  /** Uses these from now on. Returns the actual numbers of the ports that are gone; they no longer listen. */
-  swap(next: PortTable): number[] {
+  /** From now on these. Answers the actual numbers of the ports that are gone; they listen no longer. */
+  swap(next: PortTable, materials: Materials): number[] {
+    this.#materials = materials
     const { dialler, handlers } = this.#options
     dialler.replaceTargets((adopt) => {
       for (const { listener, routes, plan } of next.values()) {
-        routes.adopt(plan, listener.port, adopt, handlers)
+        routes.adopt(plan, listener.port, { adopt, handlers, materials })
       }
     })
     const gone: number[] = []
@@ -118,7 +122,7 @@ export class Ports {
       throw error
     }
     // Routes that came while nothing was bound may ask for free ports: targets with port "preserve" know them only now.
-    this.swap(this.#table)
+    this.swap(this.#table, this.#materials)
   }
 
   /** Nothing listens any more; accepted connections go on. */

@@ -19,11 +19,12 @@ import { Entrance } from './entrance.ts'
 import { type Handlers, handlersOf } from './handlers/handlers.ts'
 import { HealthListener } from './health-listener.ts'
 import { type HttpServices, RequestCounts } from './http/services.ts'
-import { Ports } from './ports.ts'
+import { Ports, type PortTable } from './ports.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
 import type { TcpServices } from './tcp/connection.ts'
+import { Materials } from './tls/materials.ts'
 
 /** The parts of the proxy that its builder can replace. */
 export interface ProxyOptions {
@@ -49,6 +50,7 @@ class RunningProxy implements ProxyPart {
   readonly #services: HttpServices
   readonly #ports: Ports
   readonly #health: HealthListener | null
+  #materials = Materials.none
   #current: RouteConfig[]
   #readiness: Readiness = { ready: true }
   #state: 'new' | 'serving' | 'stopped' | 'closed' = 'new'
@@ -103,6 +105,7 @@ class RunningProxy implements ProxyPart {
   start(): Promise<void> {
     return this.#turn.run(async () => {
       if (this.#state !== 'new') return
+      const materials = await Materials.load(this.#current, this.#materials)
       const next = await this.#ports.prepare(this.#current, this.#health?.port ?? null, true)
       try {
         await this.#health?.bind()
@@ -110,7 +113,7 @@ class RunningProxy implements ProxyPart {
         this.#ports.discard(next)
         throw error
       }
-      this.#ports.swap(next)
+      this.#use(next, materials)
       this.#startTimers()
       // Whether this system says what its clients have taken.
       await this.#kernel.look()
@@ -232,6 +235,7 @@ class RunningProxy implements ProxyPart {
       requests: { total: services.requests.total, byStatus: { ...services.requests.byStatus } },
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),
+      ...this.#materials.health(),
     }
   }
 
@@ -269,11 +273,21 @@ class RunningProxy implements ProxyPart {
       const healthPort = this.#health?.port ?? null
       let gone: number[] = []
       if (this.#state === 'new') planPorts(routes, healthPort)
-      else gone = this.#ports.swap(await this.#ports.prepare(routes, healthPort, this.#state === 'serving'))
+      else {
+        planPorts(routes, healthPort)
+        const materials = await Materials.load(routes, this.#materials)
+        const next = await this.#ports.prepare(routes, healthPort, this.#state === 'serving')
+        gone = this.#use(next, materials)
+      }
       this.#current = routes
       this.#retire((record) => gone.includes(record.port))
       this.#publishChange(before, routes)
     })
+  }
+
+  #use(next: PortTable, materials: Materials): number[] {
+    this.#materials = materials
+    return this.#ports.swap(next, materials)
   }
 
   /** Idle HTTP connections are closed; TCP connections and requests in flight go on. */

@@ -15,6 +15,8 @@ export const CLOSE_REASONS = {
   target_malformed: 'The target sent what is not plainly valid HTTP/1.1.',
   backend_refused: 'Every target refused the connection.',
   connect_timeout: 'No target was connected within connectTimeoutMs.',
+  target_tls_failed:
+    'The TLS handshake with every target failed, or none showed a certificate that is trusted.',
   target_unreachable: 'No target could be reached: no such name, no route.',
   local_resources: 'This machine could not open a socket: no descriptor, no free local port.',
   initial_data_timeout:

@@ -41,7 +41,6 @@ export interface ClientConnection {
  * decides whether the connection may stay, and finds out whether a client that has sent FIN still listens.
  */
 export class Http1ClientSide implements ClientSide {
-  readonly scheme = 'http'
   readonly #connection: ClientConnection
   readonly #client: Link
   readonly #head: RequestHead
@@ -87,14 +86,14 @@ export class Http1ClientSide implements ClientSide {
     if (!this.#over) this.#exchange = exchange
   }
 
-  /** No route takes it. */
-  noRoute(): void {
+  /** No route takes it; `elsewhere`: by this connection. */
+  noRoute(elsewhere: boolean): void {
     this.#over = true
     const { method, version, host } = this.#head
     this.#connection.answer(
-      404,
-      'ERR_NOT_FOUND',
-      'No route takes this host and path',
+      elsewhere ? 421 : 404,
+      elsewhere ? 'ERR_HOST' : 'ERR_NOT_FOUND',
+      elsewhere ? 'This connection was made for another name' : 'No route takes this host and path',
       { host: host.slice(0, 255) },
       'no_route',
       {
@@ -202,6 +201,10 @@ export class Http1ClientSide implements ClientSide {
   }
 
   // Called by the handler.
+
+  get scheme(): 'http' | 'https' {
+    return this.#connection.record.tls ? 'https' : 'http'
+  }
 
   get ip(): string {
     return this.#connection.record.client.ip

@@ -145,13 +145,14 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     this.#requestOpen = true
     this.#served += 1
     this.#state = 'exchange'
-    const route = this.#port.pick(head.host, head.target)
+    const route = this.#port.pick(head, this.record)
     const side = new Http1ClientSide(this, head)
     this.#side = side
-    if (route) {
+    if (route === null || route === 'elsewhere') side.noRoute(route === 'elsewhere')
+    else {
       this.record.route = route.name
       side.start(route.handler)
-    } else side.noRoute()
+    }
   }
 
   keepsAlive(head: RequestHead): boolean {

@@ -4,6 +4,7 @@ import type { CloseReason } from '../connections/close-reasons.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { RouteHandler } from './exchange.ts'
+import type { RequestHead } from './head.ts'
 
 /** Requests of the whole proxy, exact. */
 export class RequestCounts {
@@ -42,8 +43,11 @@ export interface HttpRoute {
 
 /** The port that a connection came in by: its routes may change while the connection lives. */
 export interface HttpPort {
-  /** The route of a request for this host and path; null when none takes it. */
-  pick(host: string, target: string): HttpRoute | null
-  /** The port is gone; the connection may finish what it has. */
+  /**
+   * The route of a request; null when none takes it; `elsewhere` where it belongs to a name for which this connection's TLS was not
+   * made (RFC 9110 §15.5.20).
+   */
+  pick(request: RequestHead, record: ConnectionRecord): HttpRoute | null | 'elsewhere'
+  /** The port is gone: the connection may finish what it has. */
   readonly retired: boolean
 }

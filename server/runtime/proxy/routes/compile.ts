@@ -3,6 +3,7 @@ import type { Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import { type Adopt, TargetGroup } from '../targets/target.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
+import type { Materials, TlsEnd } from '../tls/materials.ts'
 import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
 import type { PortPlan } from './plan.ts'
 import { domainsOf } from './speech.ts'
@@ -14,6 +15,17 @@ interface Ranked {
   readonly order: number
   readonly domain: Matcher | null
   readonly specificity: readonly [host: number, path: number]
+  /** Where TLS ends here; null where it goes on, or there is none. */
+  readonly end: TlsEnd | null
+  /** Equal where clients are met in the same way. */
+  readonly tlsKey: string
+}
+
+/** What routes are made of beside their configuration. */
+export interface RouteParts {
+  readonly adopt: Adopt
+  readonly handlers: Handlers
+  readonly materials: Materials
 }
 
 /** One HTTP route on one port, ready to be asked. */
@@ -57,13 +69,17 @@ const byRank = (a: Ranked, b: Ranked): number => {
 export const compileRoutes = (
   plan: PortPlan,
   actualPort: number,
-  adopt: Adopt,
-  handlers: Handlers,
+  { adopt, handlers, materials }: RouteParts,
 ): Compiled => {
   const groupOf = (route: RouteConfig): TargetGroup =>
     new TargetGroup(
-      route.action.targets.map(({ host, port }) =>
-        adopt(route.name, host, port === 'preserve' ? actualPort : port),
+      route.action.targets.map((target) =>
+        adopt({
+          route: route.name,
+          host: target.host,
+          port: target.port === 'preserve' ? actualPort : target.port,
+          tls: materials.targetTls(target),
+        }),
       ),
     )
   const ranked = (route: RouteConfig, order: number): Ranked[] =>
@@ -73,6 +89,8 @@ export const compileRoutes = (
       order,
       domain: domain === null ? null : domainMatcher(domain),
       specificity: [hostSpecificity(domain), pathSpecificity(route.match.path)],
+      end: materials.endOf(route),
+      tlsKey: JSON.stringify(route.action.tls ?? null),
     }))
   const http = plan.http.flatMap((route, order): CompiledRoute[] => {
     const handler = handlers.http(route, () => groupOf(route))

@@ -2,7 +2,7 @@ import type { CompiledRoute } from './compile.ts'
 import { plainPath } from './plain-path.ts'
 
 /** Lower case, without port and without the root's dot. */
-const hostName = (host: string): string => {
+export const hostName = (host: string): string => {
   const lower = host.toLowerCase()
   const name = lower.startsWith('[') ? lower.slice(0, lower.indexOf(']') + 1) : lower.split(':', 1)[0]!
   return name.endsWith('.') ? name.slice(0, -1) : name

@@ -60,6 +60,14 @@ const tlsConflict = (route: RouteConfig, other: RouteConfig, port: number): Prob
       path: 'action.tls.mode',
       message: `route "${route.name}" says ${mine?.mode}, and ${same}, with ${its?.mode}; one name on one port has one mode`,
     }
+  const differs = (['certificate', 'minVersion', 'alpn'] as const).find(
+    (field) => JSON.stringify(mine?.[field]) !== JSON.stringify(its?.[field]),
+  )
+  if (differs)
+    return {
+      path: `action.tls.${differs}`,
+      message: `route "${route.name}" has another than route "${other.name}", and ${same}; one name on one port has one`,
+    }
   if (!speaksHttp(route) || !speaksHttp(other))
     return { path: 'match.domains', message: `route "${route.name}" would never be asked: ${same}` }
   return null

@@ -1,10 +1,15 @@
 import type { Identifier } from '../admit/identify.ts'
-import type { Handlers } from '../handlers/handlers.ts'
+import type { ConnectionRecord, TlsFacts } from '../connections/record.ts'
+import type { RequestHead } from '../http/head.ts'
 import type { HttpPort, HttpRoute } from '../http/services.ts'
-import type { Adopt } from '../targets/target.ts'
-import type { ClientHello } from '../tls/client-hello.ts'
-import { type Compiled, type CompiledRoute, compileRoutes, type TcpRoute } from './compile.ts'
-import { pickRoute } from './match.ts'
+import {
+  type Compiled,
+  type CompiledRoute,
+  compileRoutes,
+  type RouteParts,
+  type TcpRoute,
+} from './compile.ts'
+import { hostName, pickRoute } from './match.ts'
 import type { PortPlan } from './plan.ts'
 
 const NONE: Compiled = { http: [], tcp: [], hellos: [] }
@@ -37,9 +42,9 @@ export class PortRoutes implements HttpPort {
     this.#retired = true
   }
 
-  /** Swaps what this port does. Open connections keep their targets; the next ones, and next requests, see this. */
-  adopt(plan: PortPlan, actualPort: number, adopt: Adopt, handlers: Handlers): void {
-    this.#routes = compileRoutes(plan, actualPort, adopt, handlers)
+  /** Swaps what this port does. Connections that stand keep their targets; the next ones, and next requests, see this. */
+  adopt(plan: PortPlan, actualPort: number, parts: RouteParts): void {
+    this.#routes = compileRoutes(plan, actualPort, parts)
     this.#plan = plan
   }
 
@@ -49,7 +54,7 @@ export class PortRoutes implements HttpPort {
   }
 
   /** The route of a connection that begins with this hello; null when none takes it. */
-  pickHello({ serverName }: ClientHello): TcpRoute | CompiledRoute | null {
+  pickHello({ serverName }: TlsFacts): TcpRoute | CompiledRoute | null {
     for (const route of this.#routes.hellos) {
       if (route.domain && (serverName === null || !route.domain(serverName))) continue
       return route
@@ -57,8 +62,16 @@ export class PortRoutes implements HttpPort {
     return null
   }
 
-  pick(host: string, target: string): HttpRoute | null {
-    return pickRoute(this.#routes.http, host, target)
+  pick({ host, target }: RequestHead, { tls }: ConnectionRecord): HttpRoute | null | 'elsewhere' {
+    const route = pickRoute(this.#routes.http, host, target)
+    return route && tls && !this.#isMadeFor(tls, host, route) ? 'elsewhere' : route
+  }
+
+  /** Another name than that of the hello is served where its route would have met the client in the same way. */
+  #isMadeFor(tls: TlsFacts, host: string, route: CompiledRoute): boolean {
+    if (hostName(host) === tls.serverName) return true
+    const own = this.pickHello(tls)
+    return own === null ? route.domain === null : own.tlsKey === route.tlsKey
   }
 
   names(): string[] {

@@ -1,11 +1,13 @@
-import { Link, type LinkOwner, type OnFault } from '../../listen/link.ts'
+import { connect } from 'node:tls'
+import { Link, type LinkOwner, NOBODY, type OnFault } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
+import { resettable } from '../tls/resettable.ts'
 import type { Connector } from './connector.ts'
-import type { Target } from './target.ts'
+import type { Target, TargetTls } from './target.ts'
 
 export type DialFailure = Extract<
   CloseReason,
-  'backend_refused' | 'connect_timeout' | 'target_unreachable' | 'local_resources'
+  'backend_refused' | 'connect_timeout' | 'target_unreachable' | 'target_tls_failed' | 'local_resources'
 >
 
 /** A link to a target that is connected, or why none of them is; then `target` is the one that was asked last. */
@@ -23,7 +25,7 @@ export interface DialOwner {
   settle(dial: Dial): void
 }
 
-const failureOf = (error: NodeJS.ErrnoException): DialFailure => {
+const failureOf = (error: NodeJS.ErrnoException, secure: boolean): DialFailure => {
   switch (error.code) {
     case 'ECONNREFUSED':
     case 'ECONNRESET':
@@ -37,7 +39,8 @@ const failureOf = (error: NodeJS.ErrnoException): DialFailure => {
     case 'ENOMEM':
       return 'local_resources'
     default:
-      return 'target_unreachable'
+      // What the system says has a number; the others are said by TLS.
+      return secure && error.errno === undefined ? 'target_tls_failed' : 'target_unreachable'
   }
 }
 
@@ -73,19 +76,49 @@ export class Dial implements LinkOwner {
     const { connector, onFault } = this.#owner
     const reader = Link.reader()
     let link: Link | null = null
-    const { stream, intoBuffers } = connector(target, reader.onread, () => {
+    const { stream, intoBuffers } = connector(target, target.tls ? null : reader.onread, () => {
       if (!link) return
-      if (!intoBuffers) link.readChunks()
-      try {
-        this.#connected(link, target)
-      } catch (error) {
-        onFault(error)
-        link.owner.onError(link, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
+      if (target.tls) {
+        this.#secure(link, target, target.tls)
+        return
       }
+      if (!intoBuffers) link.readChunks()
+      this.#handOver(link, target)
     })
     link = new Link(stream, this, onFault)
     reader.bind(link)
     this.#link = link
+  }
+
+  /** TLS over a connection that stands. From here on only what is above is ended: what is below ends with it. */
+  #secure(below: Link, target: Target, { context, servername }: TargetTls): void {
+    if (this.#link !== below || below.failed) return
+    below.owner = NOBODY
+    const socket = connect({
+      socket: below.socket,
+      host: target.host,
+      secureContext: context,
+      ...(servername === undefined ? {} : { servername }),
+      ...(target.session ? { session: target.session } : {}),
+    })
+    const link = new Link(resettable(socket, below), this, this.#owner.onFault)
+    this.#link = link
+    socket.on('session', (session) => {
+      target.session = session
+    })
+    socket.once('secureConnect', () => {
+      link.readAccepted()
+      this.#handOver(link, target)
+    })
+  }
+
+  #handOver(link: Link, target: Target): void {
+    try {
+      this.#connected(link, target)
+    } catch (error) {
+      this.#owner.onFault(error)
+      link.owner.onError(link, Object.assign(new Error('a fault of ours'), { code: 'ERR_INTERNAL' }))
+    }
   }
 
   /** The target was just found dead by another dial: waiting for it to the end would help nobody while there are others. */
@@ -140,7 +173,7 @@ export class Dial implements LinkOwner {
     if (link === this.#link) this.#failed('backend_refused')
   }
   onError(link: Link, error: NodeJS.ErrnoException): void {
-    if (link === this.#link) this.#failed(failureOf(error))
+    if (link === this.#link) this.#failed(failureOf(error, this.#candidates[this.#at]!.tls !== null))
   }
   onFlushed(): void {
     // Nothing is written while dialling.

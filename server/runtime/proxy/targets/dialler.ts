@@ -1,5 +1,5 @@
 import type { ProxyHealth } from '../../../contract/health.ts'
-import type { Link, LinkStream, OnFault } from '../../listen/link.ts'
+import type { Link, OnFault } from '../../listen/link.ts'
 import type { PartContext } from '../../part/part.ts'
 import type { Connector } from './connector.ts'
 import { Dial, type DialDone, type DialFailure, type DialOwner } from './dial.ts'
@@ -16,7 +16,7 @@ export class Dialler implements DialOwner {
   readonly onFault: OnFault
   readonly #context: PartContext
   readonly #dials = new Set<Dial>()
-  readonly #probes = new Map<Target, { stream: LinkStream; since: number }>()
+  readonly #probes = new Map<Target, Dial>()
   #targets = new Map<string, Target>()
 
   constructor(connector: Connector, connectTimeoutMs: number, context: PartContext, onFault: OnFault) {
@@ -32,9 +32,9 @@ export class Dialler implements DialOwner {
    */
   replaceTargets(build: (adopt: Adopt) => void): void {
     const next = new Map<string, Target>()
-    build((route, host, port) => {
-      const key = keyOf(route, host, port)
-      const target = next.get(key) ?? this.#targets.get(key) ?? new Target(route, host, port)
+    build((spec) => {
+      const key = keyOf(spec)
+      const target = next.get(key) ?? this.#targets.get(key) ?? new Target(spec)
       next.set(key, target)
       return target
     })
@@ -73,41 +73,32 @@ export class Dialler implements DialOwner {
   }
 
   /** Asks a target that is down by a connection of our own, so that no client pays for finding out. */
-  #probe(target: Target, now: number): void {
-    const over = (): void => {
-      if (!this.#probes.delete(target)) return
+  #probe(target: Target): void {
+    const { connector, connectTimeoutMs, onFault } = this
+    const nothing = (): void => undefined
+    const owner = {
+      connector,
+      connectTimeoutMs,
+      onFault,
+      markUp: nothing,
+      markDown: nothing,
+      settle: nothing,
+    }
+    const probe = new Dial(owner, [target], (link) => {
+      link?.destroy()
+      this.#probes.delete(target)
       target.retryAt = performance.now() + RETRY_DOWN_MS
-      stream.destroy()
-    }
-    const { stream } = this.connector(target, null, () => {
-      over()
-      if (this.#targets.get(target.key) === target) this.markUp(target)
+      if (link && this.#targets.get(target.key) === target) this.markUp(target)
     })
-    this.#probes.set(target, { stream, since: now })
-    stream.on('error', over)
-  }
-
-  #tryProbe(target: Target, now: number): void {
-    try {
-      this.#probe(target, now)
-    } catch (error) {
-      target.retryAt = now + RETRY_DOWN_MS
-      this.onFault(error)
-    }
+    this.#probes.set(target, probe)
+    probe.next()
   }
 
   #sweepProbes(now: number): void {
-    const limitMs = this.connectTimeoutMs
-    for (const [target, { stream, since }] of this.#probes) {
-      if (limitMs === 0 || now - since < limitMs) continue
-      this.#probes.delete(target)
-      target.retryAt = now + RETRY_DOWN_MS
-      stream.destroy()
-    }
+    for (const probe of this.#probes.values()) probe.sweep(now)
     for (const target of this.#targets.values()) {
       if (this.#probes.size >= MAX_PROBES) return
-      if (target.downSince !== null && now >= target.retryAt && !this.#probes.has(target))
-        this.#tryProbe(target, now)
+      if (target.downSince !== null && now >= target.retryAt && !this.#probes.has(target)) this.#probe(target)
     }
   }
 
@@ -141,7 +132,7 @@ export class Dialler implements DialOwner {
 
   destroy(): void {
     for (const dial of [...this.#dials]) dial.cancel()
-    for (const { stream } of this.#probes.values()) stream.destroy()
+    for (const probe of this.#probes.values()) probe.cancel()
     this.#probes.clear()
     this.closeAllIdle()
   }

@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls'
 import { isName } from './names.ts'
 import { IdlePool } from './pool.ts'
 
@@ -9,11 +10,29 @@ export interface Endpoint {
   readonly named: boolean
 }
 
-export const keyOf = (route: string, host: string, port: number): string =>
-  JSON.stringify([route, host, port])
+/** How a target is spoken to by TLS. */
+export interface TargetTls {
+  /** Differs where trust or name differ. */
+  readonly key: string
+  readonly context: SecureContext
+  /** Undefined: none is asked for, and the certificate must be for the target's address. */
+  readonly servername: string | undefined
+}
+
+/** One target as a route names it. */
+export interface TargetSpec {
+  readonly route: string
+  readonly host: string
+  readonly port: number
+  /** Null: in the clear. */
+  readonly tls: TargetTls | null
+}
+
+export const keyOf = ({ route, host, port, tls }: TargetSpec): string =>
+  JSON.stringify([route, host, port, tls?.key ?? null])
 
 /** The state of a target in the table that is being built. */
-export type Adopt = (route: string, host: string, port: number) => Target
+export type Adopt = (spec: TargetSpec) => Target
 
 /** One target of one route: its passive health, its live use and its idle HTTP connections. */
 export class Target implements Endpoint {
@@ -23,6 +42,9 @@ export class Target implements Endpoint {
   readonly name: string
   readonly named: boolean
   readonly key: string
+  readonly tls: TargetTls | null
+  /** To resume: kept with the target alone, whose key says by whom it was trusted and under which name. */
+  session: Buffer | undefined
   readonly pool = new IdlePool()
   active = 0
   connectFailures = 0
@@ -30,11 +52,13 @@ export class Target implements Endpoint {
   /** While down: when it is tried again, with a connection of our own; clients try it only when every target is down. */
   retryAt = 0
 
-  constructor(route: string, host: string, port: number) {
+  constructor(spec: TargetSpec) {
+    const { route, host, port, tls } = spec
     this.route = route
     this.host = host
     this.port = port
-    this.key = keyOf(route, host, port)
+    this.tls = tls
+    this.key = keyOf(spec)
     this.named = isName(host)
     this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }

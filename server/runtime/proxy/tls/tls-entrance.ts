@@ -1,10 +1,11 @@
-import type { Link } from '../../listen/link.ts'
+import type { Link, OnFault } from '../../listen/link.ts'
 import type { ConnectionBook } from '../admit/connection-book.ts'
 import { type Identifier, Identifying, type Identity } from '../admit/identify.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { PortRoutes } from '../routes/port-routes.ts'
 import { alert } from './alerts.ts'
 import { type ClientHello, ClientHelloReader, type HelloFault, MAX_HELLO_BYTES } from './client-hello.ts'
+import { Handshake } from './handshake.ts'
 
 /** What is said of a hello that cannot be taken; nothing to who does not speak TLS. */
 const wordFor = (fault: HelloFault): { word?: Buffer } =>
@@ -32,6 +33,9 @@ export interface TlsEntranceOptions {
   /** Milliseconds from the accept until the hello is complete; 0: no limit. */
   readonly initialDataTimeoutMs: number
   readonly book: ConnectionBook
+  readonly onFault: OnFault
+  /** Takes over a connection that speaks HTTP, once TLS has ended. */
+  readonly serveHttp: (link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null) => void
 }
 
 /**
@@ -64,9 +68,28 @@ export class TlsEntrance {
       this.#options.book.close(record, 'no_route')
       return
     }
-    record.route = route.name
-    if ('path' in route) return
-    record.protocol = 'tcp'
-    route.handler.carry(link, record, bytes)
+    const http = 'path' in route
+    if (!http) {
+      record.route = route.name
+      record.protocol = 'tcp'
+    }
+    if (!route.end) {
+      if (!http) route.handler.carry(link, record, bytes)
+      return
+    }
+    const { book, initialDataTimeoutMs, onFault, serveHttp } = this.#options
+    const go = (secure: Link): void => {
+      if (http) serveHttp(secure, record, routes, null)
+      else route.handler.carry(secure, record, null)
+    }
+    new Handshake({
+      below: link,
+      record,
+      book,
+      end: route.end,
+      limitMs: initialDataTimeoutMs,
+      onFault,
+      go,
+    }).start(bytes)
   }
 }

@@ -1,0 +1,161 @@
+import { createHash, type X509Certificate } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import type { Problem } from '../../../contract/errors.ts'
+import type { ProxyHealth } from '../../../contract/health.ts'
+import type { TargetConfig } from '../../../contract/route-action.ts'
+import type { RouteConfig } from '../../../contract/route-config.ts'
+import { refuse } from '../routes/plan.ts'
+import { speaksHttp } from '../routes/speech.ts'
+import { isName } from '../targets/names.ts'
+import type { TargetTls } from '../targets/target.ts'
+import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from './pem.ts'
+
+/** How TLS of clients ends here. */
+export interface TlsEnd {
+  readonly context: SecureContext
+  /** Protocols that are offered; null: none. */
+  readonly alpn: readonly string[] | null
+}
+
+/** `/health` lists so many certificates, and so many names of each. */
+const MAX_SHOWN = 64
+
+const digest = (...parts: (string | undefined)[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
+
+type Certificates = NonNullable<ProxyHealth['certificates']>
+
+/**
+ * What routes name and do not hold: certificates, keys, authorities. Read as a whole before routes are swapped, so that nothing can fail
+ * after that. What has not changed is taken over, and with it the tickets that clients have.
+ */
+export class Materials {
+  static readonly none = new Materials()
+  readonly #contexts = new Map<string, SecureContext>()
+  readonly #ends = new Map<RouteConfig, TlsEnd>()
+  readonly #targets = new Map<TargetConfig, TargetTls>()
+  readonly #shown = new Map<string, X509Certificate>()
+
+  /** Throws ERR_INVALID with every problem, each with its route and field. */
+  static async load(routes: RouteConfig[], before: Materials): Promise<Materials> {
+    const materials = new Materials()
+    const problems: Problem[] = []
+    for (const [index, route] of routes.entries()) {
+      const say = (field: string, what: string): void => {
+        problems.push({ path: `routes[${index}].${field}`, message: `route "${route.name}": ${what}` })
+      }
+      await materials.#loadEnd(route, before, say)
+      await materials.#loadTargets(route, before, say)
+    }
+    refuse(problems)
+    return materials
+  }
+
+  /** Null where TLS does not end here. */
+  endOf(route: RouteConfig): TlsEnd | null {
+    return this.#ends.get(route) ?? null
+  }
+
+  /** Null where the target is spoken to in the clear. */
+  targetTls(target: TargetConfig): TargetTls | null {
+    return this.#targets.get(target) ?? null
+  }
+
+  /** Certificates that are shown to clients. */
+  health(): { certificates?: Certificates } {
+    if (this.#shown.size === 0) return {}
+    const now = Date.now()
+    const certificates = [...this.#shown.values()].slice(0, MAX_SHOWN).map((certificate) => {
+      const until = certificate.validToDate
+      const state = now > until.getTime() ? 'expired' : 'valid'
+      return { domains: namesOf(certificate), notAfter: until.toISOString(), state }
+    })
+    return { certificates }
+  }
+
+  async #loadEnd(
+    route: RouteConfig,
+    before: Materials,
+    say: (field: string, what: string) => void,
+  ): Promise<void> {
+    const { tls } = route.action
+    if (!tls?.certificate || tls.mode === 'passthrough') return
+    const { certificate, minVersion = '1.2', alpn } = tls
+    const read = async <T>(name: 'cert' | 'key', parse: (text: string) => T): Promise<[string, T] | null> => {
+      try {
+        const text = await pemText(certificate[name])
+        return [text, parse(text)]
+      } catch (error) {
+        if (!(error instanceof PemFault)) throw error
+        say(`action.tls.certificate.${name}`, error.message)
+        return null
+      }
+    }
+    const cert = await read('cert', certificatesIn)
+    const key = await read('key', keyIn)
+    if (!cert || !key) return
+    const [own] = cert[1]
+    if (own && !own.checkPrivateKey(key[1])) {
+      say('action.tls.certificate.key', 'holds a key that is not the one of the certificate')
+      return
+    }
+    const name = digest('end', cert[0], key[0], minVersion)
+    const known = this.#contexts.get(name) ?? before.#contexts.get(name)
+    try {
+      const context =
+        known ??
+        createSecureContext({
+          cert: plainCertificates(cert[0]),
+          key: key[0],
+          minVersion: `TLSv${minVersion}`,
+          // A session belongs to those who show this certificate by these rules.
+          sessionIdContext: name.slice(0, 32),
+        })
+      this.#contexts.set(name, context)
+      this.#ends.set(route, { context, alpn: alpn ?? (speaksHttp(route) ? ['http/1.1'] : null) })
+      if (own) this.#shown.set(own.fingerprint256, own)
+    } catch {
+      say('action.tls.certificate', 'cannot be used for TLS')
+    }
+  }
+
+  async #loadTargets(
+    route: RouteConfig,
+    before: Materials,
+    say: (field: string, what: string) => void,
+  ): Promise<void> {
+    const { targets, tls } = route.action
+    for (const [index, target] of targets.entries()) {
+      if (!target.tls && tls?.mode !== 'terminate-and-reencrypt') continue
+      let ca: string | undefined
+      try {
+        if (target.tls?.ca !== undefined) {
+          ca = await pemText(target.tls.ca)
+          certificatesIn(ca)
+        }
+      } catch (error) {
+        if (!(error instanceof PemFault)) throw error
+        say(`action.targets[${index}].tls.ca`, error.message)
+        continue
+      }
+      const servername = target.tls?.servername ?? (isName(target.host) ? target.host : undefined)
+      const trust = digest('target', ca)
+      const context =
+        this.#contexts.get(trust) ??
+        before.#contexts.get(trust) ??
+        createSecureContext(ca === undefined ? {} : { ca: plainCertificates(ca) })
+      this.#contexts.set(trust, context)
+      this.#targets.set(target, { key: digest(trust, servername), context, servername })
+    }
+  }
+}
+
+const namesOf = (certificate: X509Certificate): string[] => {
+  const names = (certificate.subjectAltName ?? '')
+    .split(', ')
+    .map((name) => name.replace(/^(DNS|IP Address):/, ''))
+  return names
+    .filter((name) => name !== '')
+    .slice(0, MAX_SHOWN)
+    .map((name) => name.slice(0, 253))
+}
