@@ -67,9 +67,10 @@ const sectionsOf = (keys: readonly ConfigKey[]): string => {
     .map((top) => {
       const part = partOf(top)
       const kinds = [...new Set(part.map(({ kind }) => kind).filter((kind) => kind !== null))]
-      const ofKinds = kinds.map(
-        (kind) => `#### \`kind: ${kind}\`\n\n${tableOf(part.filter((key) => key.kind === kind))}`,
-      )
+      const ofKinds = kinds.map((kind) => {
+        const ofKind = part.filter((key) => key.kind === kind)
+        return `#### \`${ofKind[0]?.by}: ${kind}\`\n\n${tableOf(ofKind)}`
+      })
       return [`### \`${top}\`\n\n${tableOf(part.filter(({ kind }) => kind === null))}`, ...ofKinds].join('\n')
     })
   const alone = keys.filter(({ path }) => small.includes(path))

@@ -7,6 +7,8 @@ export interface ConfigKey {
   path: string
   /** Where entries are of several kinds: the kind whose key this is. */
   kind: string | null
+  /** The key that tells the kinds apart: `kind`, `type`. */
+  by: string
   schema: z.ZodType
   description: string | null
   examples: readonly unknown[]
@@ -22,9 +24,9 @@ const standardOf = (schema: z.ZodType): unknown =>
 const objectsIn = (
   schema: z.ZodType,
   path: string,
-): { at: string; kind: string | null; shape: z.ZodObject }[] => {
+): { at: string; kind: string | null; by: string; shape: z.ZodObject }[] => {
   const core = coreOf(schema)
-  if (core instanceof z.ZodObject) return [{ at: path, kind: null, shape: core }]
+  if (core instanceof z.ZodObject) return [{ at: path, kind: null, by: 'kind', shape: core }]
   if (core instanceof z.ZodArray) return objectsIn(core.element as z.ZodType, `${path}[]`)
   if (core instanceof z.ZodDiscriminatedUnion) {
     const { discriminator } = core.def
@@ -32,7 +34,14 @@ const objectsIn = (
       const shape = coreOf(option as z.ZodType)
       if (!(shape instanceof z.ZodObject)) return []
       const kind = coreOf(shape.shape[discriminator] as z.ZodType)
-      return [{ at: path, kind: kind instanceof z.ZodLiteral ? String(kind.value) : null, shape }]
+      return [
+        {
+          at: path,
+          kind: kind instanceof z.ZodLiteral ? String(kind.value) : null,
+          by: discriminator,
+          shape,
+        },
+      ]
     })
   }
   if (core instanceof z.ZodUnion) return core.options.flatMap((each) => objectsIn(each as z.ZodType, path))
@@ -47,11 +56,12 @@ const objectsIn = (
 export const keysOf = (schema: z.ZodType, whole: readonly string[] = []): ConfigKey[] => {
   const keys: ConfigKey[] = []
   const seen = new Set<string>()
-  const walk = (part: z.ZodType, path: string, within: string | null): void => {
-    for (const { at, kind, shape } of objectsIn(part, path)) {
+  const walk = (part: z.ZodType, path: string, within: { kind: string; by: string } | null): void => {
+    for (const { at, kind, by, shape } of objectsIn(part, path)) {
+      const inner = kind === null ? within : { kind, by }
       for (const [name, field] of Object.entries(shape.shape) as [string, z.ZodType][]) {
         const key = at === '' ? name : `${at}.${name}`
-        const ofKind = kind ?? within
+        const ofKind = inner?.kind ?? null
         // A range of ports may stand alone and in a list: its keys are the same.
         const known = `${ofKind} ${key.replaceAll('[]', '')}`
         if (seen.has(known)) continue
@@ -60,13 +70,14 @@ export const keysOf = (schema: z.ZodType, whole: readonly string[] = []): Config
         keys.push({
           path: key,
           kind: ofKind,
+          by: inner?.by ?? by,
           schema: field,
           description,
           examples,
           standard: standardOf(field),
           isRequired: !field.safeParse(undefined).success,
         })
-        if (!whole.includes(key)) walk(field, key, ofKind)
+        if (!whole.includes(key)) walk(field, key, inner)
       }
     }
   }

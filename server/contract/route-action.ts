@@ -122,6 +122,119 @@ const forwardSchema = z
   })
   .strict()
 
+const redirectSchema = z
+  .object({
+    type: z
+      .literal('redirect')
+      .meta({ description: 'What is done: the client is sent elsewhere', examples: ['redirect'] }),
+    to: z
+      .string()
+      .min(1)
+      .max(2048)
+      .meta({
+        description:
+          'Where to: a URL, or a path that begins with `/`. `{host}`, `{path}` and `{query}` (with its `?`) stand for those of the request',
+        examples: ['https://{host}{path}{query}'],
+      }),
+    status: z
+      .union([301, 302, 303, 307, 308].map((status) => z.literal(status)))
+      .optional()
+      .meta({ description: 'Status of the answer', default: 308, examples: [302] }),
+    tls,
+  })
+  .strict()
+
+const blockSchema = z
+  .object({
+    type: z.literal('block').meta({ description: 'What is done: refused', examples: ['block'] }),
+    status: z
+      .number()
+      .int()
+      .min(400)
+      .max(599)
+      .optional()
+      .meta({
+        description: 'Status of the answer, where requests are read; a connection of bytes is closed',
+        default: 403,
+        examples: [410],
+      }),
+    tls,
+  })
+  .strict()
+
+const staticSchema = z
+  .object({
+    type: z.literal('static').meta({ description: 'What is done: answered from here', examples: ['static'] }),
+    status: z
+      .number()
+      .int()
+      .min(200)
+      .max(599)
+      .optional()
+      .meta({ description: 'Status of the answer', default: 200, examples: [200] }),
+    headers: z
+      .record(
+        z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'must be the name of a header field'),
+        z
+          .string()
+          .max(4096)
+          .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII, which a header can carry'),
+      )
+      .optional()
+      .meta({ description: 'Header fields of the answer', examples: [{ 'content-type': 'text/plain' }] }),
+    body: z
+      .string()
+      .max(262_144)
+      .optional()
+      .meta({ description: 'The answer itself', examples: ['User-agent: *\nDisallow: /\n'] }),
+    file: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta({ description: 'A file that is the answer, instead of `body`', examples: ['./robots.txt'] }),
+    root: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta({
+        description:
+          'A folder of files, instead of `body`: what the `*` at the end of `path` stands for is looked up in it, or the whole path',
+        examples: ['./public'],
+      }),
+    tls,
+  })
+  .strict()
+
+const socketSchema = z
+  .object({
+    type: z.literal('socket').meta({
+      description: 'What is done: a function of yours carries the connection',
+      examples: ['socket'],
+    }),
+    module: z
+      .string()
+      .min(1)
+      .max(4096)
+      .meta({ description: 'The module that has it', examples: ['./echo.mjs'] }),
+    export: z
+      .string()
+      .min(1)
+      .max(128)
+      .optional()
+      .meta({ description: 'Its name in the module', default: 'default', examples: ['echo'] }),
+    tls,
+  })
+  .strict()
+
 /** What is done with what a route takes. */
-export const actionSchema = forwardSchema
+export const actionSchema = z.discriminatedUnion('type', [
+  forwardSchema,
+  redirectSchema,
+  blockSchema,
+  staticSchema,
+  socketSchema,
+])
 export type ActionConfig = z.infer<typeof actionSchema>
+export type ActionOf<Type extends ActionConfig['type']> = Extract<ActionConfig, { type: Type }>

@@ -86,7 +86,7 @@ class RunningProxy implements ProxyPart {
       noteFault: onFault,
       close,
     }
-    const tcp = { config, dialler, kernel: this.#kernel, close }
+    const tcp = { config, dialler, kernel: this.#kernel, close, noteFault: onFault }
     const own = handlersOf(tcp)
     const entrance = new Entrance({ config, book, http: this.#services, onFault })
     this.#ports = new Ports({

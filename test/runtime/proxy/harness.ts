@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished } from 'vitest'
 import { EVENT_DATA, type EventData, type EventType } from '../../../server/contract/events.ts'
 import { type ProxyConfig, proxyConfigSchema } from '../../../server/contract/node-config.ts'
+import type { ActionOf } from '../../../server/contract/route-action.ts'
 import type { RouteConfig } from '../../../server/contract/route-config.ts'
 import { createLog } from '../../../server/observe/log.ts'
 import type { ProxyPart as RunningProxy } from '../../../server/runtime/part/node-parts.ts'
@@ -76,6 +77,12 @@ export const tcpRoute = (targetPorts: number | number[], extra: Partial<RouteCon
   action: { type: 'forward', targets: [targetPorts].flat().map((port) => ({ host: '127.0.0.1', port })) },
   ...extra,
 })
+
+/** What a route that forwards does. */
+export const forward = ({ action }: RouteConfig): ActionOf<'forward'> => {
+  if (action.type !== 'forward') throw new Error(`it is of type ${action.type}`)
+  return action
+}
 
 export const httpRoute = (
   targetPort: number,

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Names } from '../../../server/runtime/proxy/targets/names.ts'
 import {
   deadPort,
+  forward,
   httpRoute,
   RawClient,
   silentPort,
@@ -150,7 +151,7 @@ describe('names of targets', () => {
   it('lead to their target', async () => {
     const target = await tcpTarget((socket) => socket.end('by name'))
     const route = tcpRoute(target.port)
-    route.action.targets = [{ host: 'localhost', port: target.port }]
+    forward(route).targets = [{ host: 'localhost', port: target.port }]
     const { port } = await startProxy({ routes: [route] })
     for (let at = 0; at < 3; at += 1) expect((await said(port()))[0]).toBe('by name')
   })

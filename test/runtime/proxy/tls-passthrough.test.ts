@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { RouteConfig } from '../../../server/contract/route-config.ts'
 import { routeSchema } from '../../../server/contract/route-config.ts'
 import { planPorts } from '../../../server/runtime/proxy/routes/plan.ts'
-import { expectLaw, RawClient, startProxy, tcpRoute, tcpTarget, until } from './harness.ts'
+import { expectLaw, forward, RawClient, startProxy, tcpRoute, tcpTarget, until } from './harness.ts'
 import { authority, certificateFor, helloBytes, TlsClient, tlsTarget } from './tls-peers.ts'
 
 const passthrough = (
@@ -242,7 +242,7 @@ describe('routes with TLS', () => {
     const problems = problemsOf(on443('a', 'a.test'), on443('b', ['b.test', 'A.TEST']), plain, {
       ...reads,
       match: { ...reads.match, path: '/x' },
-      action: { ...reads.action, protocol: 'http' },
+      action: { ...forward(reads), protocol: 'http' },
     })
     expect(problems).toEqual([
       'routes[1].match.domains: route "b" would never be asked: port 443 has route "a" for A.TEST already',

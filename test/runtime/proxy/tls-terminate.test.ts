@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { ActionOf } from '../../../server/contract/route-action.ts'
 import type { RouteConfig } from '../../../server/contract/route-config.ts'
 import { planPorts } from '../../../server/runtime/proxy/routes/plan.ts'
 import { makeAuthority } from '../../collector/adapters/certificates.ts'
 import { expectLaw, httpTarget, RawClient, startProxy, tcpTarget, until } from './harness.ts'
 import { authority, certificateFor, helloBytes, TlsClient, tlsTarget } from './tls-peers.ts'
 
-type Action = RouteConfig['action']
+type Action = ActionOf<'forward'>
 type Tls = NonNullable<Action['tls']>
 
 const ending = async (domains: string[], extra: Partial<Tls> = {}): Promise<Tls> => ({

@@ -34,7 +34,9 @@ export const CLOSE_REASONS = {
   bad_client_hello: 'What came first was no TLS ClientHello, or not a plainly valid one.',
   tls_failed: 'The TLS handshake with the client failed, or took longer than initialDataTimeoutMs.',
   internal_error: 'A fault of ours; the log has it.',
+  handler_failed: 'The function of a socket route failed.',
   no_route: 'No route takes this connection.',
+  route_blocked: 'A route of type block took it.',
   limit_connections: 'maxConnections was reached.',
   limit_per_ip: 'maxConnectionsPerIp was reached.',
   limit_rate: 'connectionRatePerMinute was reached.',
@@ -48,6 +50,7 @@ export type CloseReason = keyof typeof CLOSE_REASONS
 /** Refusals: reasons that end a connection before a target is dialled. They count in `closedBy` and in `rejected`. */
 export const REFUSALS = [
   'no_route',
+  'route_blocked',
   'limit_connections',
   'limit_per_ip',
   'limit_rate',

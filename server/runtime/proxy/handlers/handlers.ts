@@ -1,26 +1,66 @@
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import type { TargetGroup } from '../targets/target.ts'
+import { TcpBlock } from '../tcp/block.ts'
 import { TcpForward, type TcpServices } from '../tcp/connection.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
+import { SocketRoute } from '../tcp/socket-route.ts'
+import type { Materials } from '../tls/materials.ts'
+import { Block } from './block.ts'
+import { FileAnswer, Folder } from './files.ts'
 import { Forward } from './forward.ts'
+import { Redirect } from './redirect.ts'
+import { StaticText } from './static-text.ts'
 
-/** What answers the requests, or carries the connections, of a route. `targets`: adopted when they are first asked for. */
+/** What a handler is made of beside its route. */
+export interface HandlerParts {
+  /** Adopted when they are first asked for. */
+  targets(): TargetGroup
+  readonly materials: Materials
+}
+
+/** What answers the requests, or carries the connections, of a route. A new type of action is a file, and a case here. */
 export interface Handlers {
-  http(route: RouteConfig, targets: () => TargetGroup): RouteHandler
-  tcp(route: RouteConfig, targets: () => TargetGroup): ConnectionHandler
+  http(route: RouteConfig, parts: HandlerParts): RouteHandler
+  tcp(route: RouteConfig, parts: HandlerParts): ConnectionHandler
 }
 
-/** By `action.type`: a new type is a file beside this one, and an entry here. */
-export const handlersOf = (services: TcpServices): Handlers => {
-  const byType: Record<RouteConfig['action']['type'], Handlers> = {
-    forward: {
-      http: (route, targets) => new Forward(route.name, targets(), services),
-      tcp: (_route, targets) => new TcpForward(targets(), services),
-    },
-  }
-  return {
-    http: (route, targets) => byType[route.action.type].http(route, targets),
-    tcp: (route, targets) => byType[route.action.type].tcp(route, targets),
+const httpHandler = (route: RouteConfig, { targets }: HandlerParts, services: TcpServices): RouteHandler => {
+  const { action, match } = route
+  switch (action.type) {
+    case 'forward':
+      return new Forward(route.name, targets(), services)
+    case 'redirect':
+      return new Redirect(action)
+    case 'block':
+      return new Block(route.name, action)
+    case 'static':
+      if (action.root !== undefined) return new Folder(action, action.root, match.path)
+      return action.file === undefined ? new StaticText(action) : new FileAnswer(action, action.file)
+    case 'socket':
+      throw new Error('a route of type socket reads no requests')
   }
 }
+
+const tcpHandler = (
+  route: RouteConfig,
+  { targets, materials }: HandlerParts,
+  services: TcpServices,
+): ConnectionHandler => {
+  switch (route.action.type) {
+    case 'forward':
+      return new TcpForward(targets(), services)
+    case 'block':
+      return new TcpBlock(services)
+    case 'socket':
+      return new SocketRoute(route.name, materials.functionOf(route), services)
+    default:
+      throw new Error(`a route of type ${route.action.type} answers requests alone`)
+  }
+}
+
+/** The handlers of every type of action. */
+export const handlersOf = (services: TcpServices): Handlers => ({
+  http: (route, parts) => httpHandler(route, parts, services),
+  tcp: (route, parts) => tcpHandler(route, parts, services),
+})

@@ -6,7 +6,7 @@ import type { ConnectionHandler } from '../tcp/handler.ts'
 import type { Materials, TlsEnd } from '../tls/materials.ts'
 import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
 import type { PortPlan } from './plan.ts'
-import { domainsOf } from './speech.ts'
+import { domainsOf, targetsOf } from './speech.ts'
 
 /** What every route has by which it is chosen; a route of several domains is asked once for each, as each has its own rank. */
 interface Ranked {
@@ -73,7 +73,7 @@ export const compileRoutes = (
 ): Compiled => {
   const groupOf = (route: RouteConfig): TargetGroup =>
     new TargetGroup(
-      route.action.targets.map((target) =>
+      targetsOf(route).map((target) =>
         adopt({
           route: route.name,
           host: target.host,
@@ -93,12 +93,12 @@ export const compileRoutes = (
       tlsKey: JSON.stringify(route.action.tls ?? null),
     }))
   const http = plan.http.flatMap((route, order): CompiledRoute[] => {
-    const handler = handlers.http(route, () => groupOf(route))
+    const handler = handlers.http(route, { targets: () => groupOf(route), materials })
     const path = route.match.path === undefined ? null : pathMatcher(route.match.path)
     return ranked(route, order).map((rank) => ({ ...rank, handler, path }))
   })
   const tcp = plan.tcp.flatMap((route, order): TcpRoute[] => {
-    const handler = handlers.tcp(route, () => groupOf(route))
+    const handler = handlers.tcp(route, { targets: () => groupOf(route), materials })
     return ranked(route, order).map((rank) => ({ ...rank, handler }))
   })
   http.sort(byRank)

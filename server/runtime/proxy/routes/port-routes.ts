@@ -9,7 +9,8 @@ import {
   type RouteParts,
   type TcpRoute,
 } from './compile.ts'
-import { hostName, pickRoute } from './match.ts'
+import { hostName } from './host-name.ts'
+import { pickRoute } from './match.ts'
 import type { PortPlan } from './plan.ts'
 
 const NONE: Compiled = { http: [], tcp: [], hellos: [] }

@@ -1,6 +1,19 @@
 import type { Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
-import { speaksHttp } from './speech.ts'
+import { placeFault } from './place.ts'
+import { speaksHttp, targetsOf } from './speech.ts'
+
+/** Where an answer ends, and what becomes of its connection, is not for a route to say. */
+const FRAMING = new Set([
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'upgrade',
+  'date',
+  'trailer',
+  'te',
+])
 
 /** What is read of clients where TLS ends here. */
 const HTTP = ['http/1.1']
@@ -20,6 +33,9 @@ export class RouteCheck {
   problems(): Problem[] {
     this.#passthrough()
     this.#ended()
+    this.#bytes()
+    this.#redirect()
+    this.#static()
     return this.#problems
   }
 
@@ -29,6 +45,37 @@ export class RouteCheck {
       path: `${this.#path}.${field}`,
       message: `route "${this.#route.name}" ${what}`,
     })
+  }
+
+  /** What carries bytes sees no request. */
+  #bytes(): void {
+    const { match, action } = this.#route
+    if (action.type === 'socket' && match.path !== undefined)
+      this.#say('match.path', 'hands over the connection, so that requests are not read; leave it out')
+    const isPlain =
+      !action.tls && (action.type === 'socket' || (action.type === 'forward' && action.protocol === 'tcp'))
+    if (isPlain && match.domains !== undefined)
+      this.#say('match.domains', 'carries bytes without TLS, which name nobody; leave it out, or take TLS')
+  }
+
+  #redirect(): void {
+    const { action } = this.#route
+    if (action.type !== 'redirect') return
+    const fault = placeFault(action.to, [])
+    if (fault) this.#say('action.to', fault)
+  }
+
+  #static(): void {
+    const { action } = this.#route
+    if (action.type !== 'static') return
+    const [, ...more] = (['body', 'file', 'root'] as const).filter((name) => action[name] !== undefined)
+    for (const name of more) this.#say(`action.${name}`, 'has one answer: body, file or root')
+    for (const name of Object.keys(action.headers ?? {}))
+      if (FRAMING.has(name.toLowerCase()))
+        this.#say(
+          `action.headers.${name}`,
+          'names a header field that the answer has by itself; leave it out',
+        )
   }
 
   /** TLS that ends here needs something to show, and can read no more than we speak. */
@@ -51,7 +98,7 @@ export class RouteCheck {
           `action.tls.${field}`,
           "passes TLS through, so that this is its target's affair; leave it out",
         )
-    for (const [index, target] of action.targets.entries())
+    for (const [index, target] of targetsOf(this.#route).entries())
       if (target.tls)
         this.#say(
           `action.targets[${index}].tls`,
@@ -60,7 +107,11 @@ export class RouteCheck {
     const why = 'passes TLS through, so that requests cannot be read'
     if (match.path !== undefined)
       this.#say('match.path', `${why}; match domains, or end TLS here (terminate)`)
-    if (action.protocol === 'http')
+    if (action.type === 'redirect' || action.type === 'static')
+      this.#say('action.type', `${why} or answered; end TLS here (terminate)`)
+    if (action.type === 'block' && action.status !== undefined)
+      this.#say('action.status', `${why} or answered; leave it out, or end TLS here (terminate)`)
+    if (action.type === 'forward' && action.protocol === 'http')
       this.#say('action.protocol', `${why}; leave it out, or end TLS here (terminate)`)
   }
 }

@@ -1,13 +1,21 @@
+import type { TargetConfig } from '../../../contract/route-action.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
 
 /** Whether a route answers requests; otherwise it carries bytes. */
 export const speaksHttp = ({ match, action }: RouteConfig): boolean => {
-  if (action.tls?.mode === 'passthrough') return false
-  if (action.protocol === 'http' || match.path !== undefined) return true
-  // Where TLS ends here the name is known without a request.
-  return match.domains !== undefined && !(action.tls && action.protocol === 'tcp')
+  if (action.tls?.mode === 'passthrough' || action.type === 'socket') return false
+  if (action.type === 'redirect' || action.type === 'static') return true
+  const asked = action.type === 'block' ? action.status !== undefined : action.protocol === 'http'
+  if (asked || match.path !== undefined) return true
+  // Where TLS ends here, the name is known without a request; who is refused is best told so by HTTP.
+  if (action.tls) return action.type === 'block' || (match.domains !== undefined && action.protocol !== 'tcp')
+  return match.domains !== undefined
 }
 
 /** The names of a route; null where it takes all. */
 export const domainsOf = ({ match: { domains } }: RouteConfig): string[] | null =>
   domains === undefined ? null : typeof domains === 'string' ? [domains] : domains
+
+/** The targets that a route names: none, unless it forwards. */
+export const targetsOf = ({ action }: RouteConfig): readonly TargetConfig[] =>
+  action.type === 'forward' ? action.targets : []

@@ -25,6 +25,8 @@ export interface TcpServices {
   readonly kernel: KernelTable
   /** Closes a connection's record. */
   close(record: ConnectionRecord, reason: CloseReason): void
+  /** Logs an error that is not the client's. */
+  noteFault(error: unknown): void
 }
 
 /** A plain TCP connection: dial at once, keep early bytes, then pipe. */

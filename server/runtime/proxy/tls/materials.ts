@@ -1,11 +1,13 @@
 import { createHash, type X509Certificate } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Problem } from '../../../contract/errors.ts'
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { TargetConfig } from '../../../contract/route-action.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
+import { loadHandler, type SocketHandler } from '../handlers/socket-handler.ts'
 import { refuse } from '../routes/plan.ts'
-import { speaksHttp } from '../routes/speech.ts'
+import { speaksHttp, targetsOf } from '../routes/speech.ts'
 import { isName } from '../targets/names.ts'
 import type { TargetTls } from '../targets/target.ts'
 import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from './pem.ts'
@@ -34,6 +36,7 @@ export class Materials {
   readonly #contexts = new Map<string, SecureContext>()
   readonly #ends = new Map<RouteConfig, TlsEnd>()
   readonly #targets = new Map<TargetConfig, TargetTls>()
+  readonly #functions = new Map<RouteConfig, SocketHandler>()
   readonly #shown = new Map<string, X509Certificate>()
 
   /** Throws ERR_INVALID with every problem, each with its route and field. */
@@ -46,6 +49,7 @@ export class Materials {
       }
       await materials.#loadEnd(route, before, say)
       await materials.#loadTargets(route, before, say)
+      await materials.#loadOwn(route, say)
     }
     refuse(problems)
     return materials
@@ -59,6 +63,13 @@ export class Materials {
   /** Null where the target is spoken to in the clear. */
   targetTls(target: TargetConfig): TargetTls | null {
     return this.#targets.get(target) ?? null
+  }
+
+  /** The function of a route of type `socket`. */
+  functionOf(route: RouteConfig): SocketHandler {
+    const found = this.#functions.get(route)
+    if (!found) throw new Error(`the function of route ${route.name} was not loaded`)
+    return found
   }
 
   /** Certificates that are shown to clients. */
@@ -119,13 +130,35 @@ export class Materials {
     }
   }
 
+  /** What a route answers with, or hands over to. */
+  async #loadOwn(route: RouteConfig, say: (field: string, what: string) => void): Promise<void> {
+    const { action } = route
+    if (action.type === 'socket') {
+      const loaded = await loadHandler(action.module, action.export ?? 'default')
+      if (typeof loaded === 'string') say('action.module', loaded)
+      else this.#functions.set(route, loaded)
+    }
+    if (action.type !== 'static') return
+    for (const name of ['file', 'root'] as const) {
+      const path = action[name]
+      if (path === undefined) continue
+      const found = await stat(path).catch(() => null)
+      const fits = name === 'root' ? found?.isDirectory() : found?.isFile()
+      if (!fits)
+        say(
+          `action.${name}`,
+          `names ${path}, which is no ${name === 'root' ? 'folder' : 'file'} that can be read`,
+        )
+    }
+  }
+
   async #loadTargets(
     route: RouteConfig,
     before: Materials,
     say: (field: string, what: string) => void,
   ): Promise<void> {
-    const { targets, tls } = route.action
-    for (const [index, target] of targets.entries()) {
+    const { tls } = route.action
+    for (const [index, target] of targetsOf(route).entries()) {
       if (!target.tls && tls?.mode !== 'terminate-and-reencrypt') continue
       let ca: string | undefined
       try {
