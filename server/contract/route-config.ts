@@ -20,6 +20,12 @@ const portsSchema = z.union(
   { error: 'must be a port, a list of ports, or a range such as "8000-8010"' },
 )
 
+/** One, or a list. How each is written is checked with the routes as a whole. */
+const addresses = z.union([z.string().min(1).max(64), z.array(z.string().min(1).max(64)).min(1).max(4096)], {
+  error: 'must be an address, a range, or a list of them',
+})
+const tlsVersion = z.enum(['1.0', '1.1', '1.2', '1.3'])
+
 const matchSchema = z
   .object({
     ports: portsSchema.meta({
@@ -39,7 +45,35 @@ const matchSchema = z
       .startsWith('/')
       .max(1024)
       .optional()
-      .meta({ description: 'Path of requests, with `*` for any rest', examples: ['/api/*'] }),
+      .meta({
+        description:
+          'Path of requests, with `*` for any rest, and `:name` for one part, which targets and redirects may use as `{name}`',
+        examples: ['/api/*', '/users/:id'],
+      }),
+    clientIp: addresses.optional().meta({
+      description: 'Addresses of clients: exact, a range, or a pattern such as `10.0.*.7`',
+      examples: [['10.0.0.0/8', '192.0.2.7']],
+    }),
+    headers: z
+      .record(
+        z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'must be the name of a header field'),
+        z.string().max(1024),
+      )
+      .optional()
+      .meta({
+        description:
+          'Header fields that a request must have, each with this value; `*` in it stands for anything',
+        examples: [{ 'x-canary': '1' }],
+      }),
+    tlsVersion: z
+      .union([tlsVersion, z.array(tlsVersion).min(1).max(4)], {
+        error: 'must be 1.0, 1.1, 1.2 or 1.3 in quotes, or a list of them',
+      })
+      .optional()
+      .meta({
+        description: 'On a port with TLS: the highest version that the client offers',
+        examples: [['1.3']],
+      }),
   })
   .strict()
 

@@ -88,7 +88,7 @@ export class Entrance {
   }
 
   #carry(link: Link, record: ConnectionRecord, routes: PortRoutes, early: Buffer | null): void {
-    const route = routes.pickTcp()
+    const route = routes.pickTcp(record)
     if (!route) {
       link.destroy()
       this.#options.book.close(record, 'no_route')

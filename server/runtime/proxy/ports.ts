@@ -95,7 +95,7 @@ export class Ports {
     const { dialler, handlers } = this.#options
     dialler.replaceTargets((adopt) => {
       for (const { listener, routes, plan } of next.values()) {
-        routes.adopt(plan, listener.port, { adopt, handlers, materials })
+        routes.adopt(plan, listener.port, { adopt, adoptLate: dialler.adoptLate, handlers, materials })
       }
     })
     const gone: number[] = []

@@ -17,7 +17,7 @@ import { writeRequest } from '../http/write.ts'
 import type { Dial, DialFailure } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
 import { FRESH_IDLE_MS } from '../targets/pool.ts'
-import type { Target, TargetGroup } from '../targets/target.ts'
+import type { Target, TargetChoice } from '../targets/target.ts'
 
 /** Methods that may be sent twice (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
@@ -37,10 +37,10 @@ export interface ForwardServices {
 /** Passes requests on to one of the route's targets, over HTTP/1.x and connections that are kept alive. */
 export class Forward implements RouteHandler {
   readonly #route: string
-  readonly #group: TargetGroup
+  readonly #group: TargetChoice
   readonly #services: ForwardServices
 
-  constructor(route: string, group: TargetGroup, services: ForwardServices) {
+  constructor(route: string, group: TargetChoice, services: ForwardServices) {
     this.#route = route
     this.#group = group
     this.#services = services
@@ -61,7 +61,7 @@ export class Forward implements RouteHandler {
 /** One request and its response. Owns the target's link from dispatch until the response is complete. */
 class ForwardExchange implements Exchange, LinkOwner {
   readonly #route: string
-  readonly #group: TargetGroup
+  readonly #group: TargetChoice
   readonly #services: ForwardServices
   readonly #head: RequestHead
   readonly #client: ClientSide
@@ -92,7 +92,7 @@ class ForwardExchange implements Exchange, LinkOwner {
 
   constructor(
     route: string,
-    group: TargetGroup,
+    group: TargetChoice,
     services: ForwardServices,
     head: RequestHead,
     client: ClientSide,
@@ -150,7 +150,7 @@ class ForwardExchange implements Exchange, LinkOwner {
   }
 
   #attempt(fromPool: boolean): void {
-    const candidates = this.#group.candidates()
+    const candidates = this.#group.candidates(this.#client.captures)
     const first = candidates[0]!
     const poolable = fromPool && this.#head.version === '1.1' && !this.#upgrading
     const idle = poolable

@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { RouteHandler } from '../http/exchange.ts'
-import type { TargetGroup } from '../targets/target.ts'
+import type { TargetChoice } from '../targets/target.ts'
 import { TcpBlock } from '../tcp/block.ts'
 import { TcpForward, type TcpServices } from '../tcp/connection.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
@@ -15,7 +15,7 @@ import { StaticText } from './static-text.ts'
 /** What a handler is made of beside its route. */
 export interface HandlerParts {
   /** Adopted when they are first asked for. */
-  targets(): TargetGroup
+  targets(): TargetChoice
   readonly materials: Materials
 }
 

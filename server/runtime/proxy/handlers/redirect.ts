@@ -17,7 +17,7 @@ export class Redirect implements RouteHandler {
   }
 
   handle(request: RequestHead, client: ClientSide): Exchange {
-    const location = this.#place.of(request)
+    const location = this.#place.of(request, client.captures)
     if (location === null) return answerText(client, 400, 'The request names no host to be sent to')
     return answer(client, this.#status, ['Location', location], NOTHING)
   }

@@ -2,10 +2,11 @@ import type { ErrorCode } from '../../../contract/errors.ts'
 import type { Link } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
+import { NO_CAPTURES } from '../routes/captures.ts'
 import { ChunkedFraming, FramingError } from './chunked-framing.ts'
-import type { ClientSide, Exchange, RouteHandler } from './exchange.ts'
+import type { ClientSide, Exchange } from './exchange.ts'
 import { CHUNKED, type RequestHead, type ResponseHead, UNTIL_CLOSE } from './head.ts'
-import type { HttpServices } from './services.ts'
+import type { HttpRoute, HttpServices } from './services.ts'
 import { CONTINUE, writeResponse } from './write.ts'
 
 /** The connection by which a request came, as the client's side of that request uses it. */
@@ -41,6 +42,7 @@ export interface ClientConnection {
  * decides whether the connection may stay, and finds out whether a client that has sent FIN still listens.
  */
 export class Http1ClientSide implements ClientSide {
+  captures = NO_CAPTURES
   readonly #connection: ClientConnection
   readonly #client: Link
   readonly #head: RequestHead
@@ -80,7 +82,8 @@ export class Http1ClientSide implements ClientSide {
   // Called by the connection.
 
   /** Hands the request to its handler. */
-  start(handler: RouteHandler): void {
+  start({ handler, captures }: HttpRoute): void {
+    if (captures) this.captures = captures(this.#head.target)
     const exchange = handler.handle(this.#head, this, this.#connection.record)
     // It may be answered already.
     if (!this.#over) this.#exchange = exchange

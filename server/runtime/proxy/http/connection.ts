@@ -151,7 +151,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     if (route === null || route === 'elsewhere') side.noRoute(route === 'elsewhere')
     else {
       this.record.route = route.name
-      side.start(route.handler)
+      side.start(route)
     }
   }
 

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../../contract/errors.ts'
 import type { Link } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
+import type { Captures } from '../routes/captures.ts'
 import type { ChunkedFraming } from './chunked-framing.ts'
 import type { RequestHead, ResponseHead } from './head.ts'
 
@@ -49,6 +50,8 @@ export interface ClientSide {
   readonly scheme: 'http' | 'https'
   /** The address of who is served. */
   readonly ip: string
+  /** What the route's path has captured of the request. */
+  readonly captures: Captures
   /** The whole request has been received. */
   readonly requestDone: boolean
   /** The body has begun and is plainly valid so far; where it comes in chunks, the first size was seen. */

@@ -3,6 +3,7 @@ import { statusClass } from '../../../wire/status-class.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
+import type { Captures } from '../routes/captures.ts'
 import type { RouteHandler } from './exchange.ts'
 import type { RequestHead } from './head.ts'
 
@@ -39,6 +40,8 @@ export interface HttpServices {
 export interface HttpRoute {
   readonly name: string
   readonly handler: RouteHandler
+  /** What its path captures of a request; null where it captures nothing. */
+  readonly captures: ((target: string) => Captures) | null
 }
 
 /** The port that a connection came in by: its routes may change while the connection lives. */

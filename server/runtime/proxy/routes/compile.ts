@@ -1,20 +1,28 @@
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
-import { type Adopt, TargetGroup } from '../targets/target.ts'
+import { AddressList } from '../security/address-list.ts'
+import { ComputedTargets } from '../targets/computed.ts'
+import { type Adopt, type TargetChoice, TargetGroup } from '../targets/target.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
 import type { Materials, TlsEnd } from '../tls/materials.ts'
-import { domainMatcher, type Matcher, pathMatcher } from './glob.ts'
+import { type Captures, capturing } from './captures.ts'
+import { domainMatcher, type Matcher, pathMatcher, valueMatcher } from './glob.ts'
+import { HostTemplate, isTemplate } from './host-template.ts'
 import type { PortPlan } from './plan.ts'
-import { domainsOf, targetsOf } from './speech.ts'
+import { domainsOf, listOf, targetsOf } from './speech.ts'
 
 /** What every route has by which it is chosen; a route of several domains is asked once for each, as each has its own rank. */
-interface Ranked {
+export interface Ranked {
   readonly name: string
   readonly priority: number
   readonly order: number
   readonly domain: Matcher | null
-  readonly specificity: readonly [host: number, path: number]
+  readonly specificity: readonly [host: number, path: number, conditions: number]
+  /** Clients' addresses; null for all. */
+  readonly clients: AddressList | null
+  /** Highest versions of TLS that a client may offer; null for all. */
+  readonly versions: readonly string[] | null
   /** Where TLS ends here; null where it goes on, or there is none. */
   readonly end: TlsEnd | null
   /** Equal where clients are met in the same way. */
@@ -24,6 +32,8 @@ interface Ranked {
 /** What routes are made of beside their configuration. */
 export interface RouteParts {
   readonly adopt: Adopt
+  /** The same for a target that is known only with a request. */
+  readonly adoptLate: Adopt
   readonly handlers: Handlers
   readonly materials: Materials
 }
@@ -33,6 +43,9 @@ export interface CompiledRoute extends Ranked {
   /** One for all domains of the route. */
   readonly handler: RouteHandler
   readonly path: Matcher | null
+  readonly captures: ((target: string) => Captures) | null
+  /** Names in lower case, and what their values must be; null for no condition. */
+  readonly headers: readonly (readonly [name: string, value: Matcher])[] | null
 }
 
 /** A route of bytes. */
@@ -60,42 +73,71 @@ const pathSpecificity = (path: string | undefined): number => {
   return path.includes('/:') ? 5_000 + path.length : 10_000
 }
 
+const conditionsOf = ({ match }: RouteConfig): number =>
+  Object.keys(match.headers ?? {}).length +
+  (match.clientIp === undefined ? 0 : 1) +
+  (match.tlsVersion === undefined ? 0 : 1)
+
+/** A route whose targets' hosts are computed takes no path of which no host can be made. */
+const pathOf = (route: RouteConfig): Matcher | null => {
+  const { path } = route.match
+  if (path === undefined) return null
+  const matches = pathMatcher(path)
+  const capture = capturing(path)
+  const hosts = targetsOf(route).flatMap(({ host }) => (isTemplate(host) ? [new HostTemplate(host)] : []))
+  if (!capture || hosts.length === 0) return matches
+  return (text) => matches(text) && hosts.every((host) => host.of(capture(text)) !== null)
+}
+
+const headersOf = ({ match }: RouteConfig): [string, Matcher][] | null =>
+  match.headers === undefined
+    ? null
+    : Object.entries(match.headers).map(([name, value]) => [name.toLowerCase(), valueMatcher(value)])
+
 const byRank = (a: Ranked, b: Ranked): number => {
   if (a.priority !== b.priority) return b.priority - a.priority
-  return b.specificity[0] - a.specificity[0] || b.specificity[1] - a.specificity[1] || a.order - b.order
+  const [host, path, conditions] = a.specificity
+  const [otherHost, otherPath, others] = b.specificity
+  return otherHost - host || otherPath - path || others - conditions || a.order - b.order
 }
 
 /** The routes of one port, compiled for its actual number. */
 export const compileRoutes = (
   plan: PortPlan,
   actualPort: number,
-  { adopt, handlers, materials }: RouteParts,
+  { adopt, adoptLate, handlers, materials }: RouteParts,
 ): Compiled => {
-  const groupOf = (route: RouteConfig): TargetGroup =>
-    new TargetGroup(
-      targetsOf(route).map((target) =>
-        adopt({
-          route: route.name,
-          host: target.host,
-          port: target.port === 'preserve' ? actualPort : target.port,
-          tls: materials.targetTls(target),
-        }),
-      ),
-    )
+  const groupOf = (route: RouteConfig): TargetChoice => {
+    const specs = targetsOf(route).map((target) => ({
+      route: route.name,
+      host: target.host,
+      port: target.port === 'preserve' ? actualPort : target.port,
+      tls: materials.targetTls(target),
+    }))
+    if (specs.some(({ host }) => isTemplate(host))) return new ComputedTargets(specs, adoptLate)
+    return new TargetGroup(specs.map(adopt))
+  }
   const ranked = (route: RouteConfig, order: number): Ranked[] =>
     (domainsOf(route) ?? [null]).map((domain) => ({
       name: route.name,
       priority: route.priority ?? 0,
       order,
       domain: domain === null ? null : domainMatcher(domain),
-      specificity: [hostSpecificity(domain), pathSpecificity(route.match.path)],
+      specificity: [hostSpecificity(domain), pathSpecificity(route.match.path), conditionsOf(route)],
+      clients: route.match.clientIp === undefined ? null : new AddressList(listOf(route.match.clientIp)),
+      versions: route.match.tlsVersion === undefined ? null : listOf(route.match.tlsVersion),
       end: materials.endOf(route),
       tlsKey: JSON.stringify(route.action.tls ?? null),
     }))
   const http = plan.http.flatMap((route, order): CompiledRoute[] => {
     const handler = handlers.http(route, { targets: () => groupOf(route), materials })
-    const path = route.match.path === undefined ? null : pathMatcher(route.match.path)
-    return ranked(route, order).map((rank) => ({ ...rank, handler, path }))
+    const own = {
+      handler,
+      path: pathOf(route),
+      captures: capturing(route.match.path),
+      headers: headersOf(route),
+    }
+    return ranked(route, order).map((rank) => ({ ...rank, ...own }))
   })
   const tcp = plan.tcp.flatMap((route, order): TcpRoute[] => {
     const handler = handlers.tcp(route, { targets: () => groupOf(route), materials })

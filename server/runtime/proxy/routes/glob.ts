@@ -84,6 +84,15 @@ export const domainMatcher = (domain: string): Matcher => {
   )
 }
 
+/** Exact, or with `*` for anything, nothing included. */
+export const valueMatcher = (value: string): Matcher => {
+  if (!value.includes('*')) return (text) => text === value
+  return matcher(
+    value.split('*').map((literal) => [literal]),
+    0,
+  )
+}
+
 /** `/exact`, `/api/*` (everything below), `/users/:id` (one segment each). */
 export const pathMatcher = (path: string): Matcher => {
   const runs: Run[] = [[]]

@@ -1,4 +1,5 @@
 import type { RequestHead } from '../http/head.ts'
+import { type Captures, NO_CAPTURES } from './captures.ts'
 import { hostName } from './host-name.ts'
 
 const PLACEHOLDER = /\{([^{}]*)\}/g
@@ -42,7 +43,7 @@ export class Place {
   }
 
   /** For a request; null where it does not say what is needed. */
-  of({ host, target }: RequestHead): string | null {
+  of({ host, target }: RequestHead, captures: Captures = NO_CAPTURES): string | null {
     const query = target.indexOf('?')
     let place = ''
     for (const [index, piece] of this.#pieces.entries()) {
@@ -52,6 +53,7 @@ export class Place {
         place += hostName(host)
       } else if (piece === 'path') place += plain(query < 0 ? target : target.slice(0, query))
       else if (piece === 'query') place += query < 0 ? '' : plain(target.slice(query))
+      else place += plain(captures[piece] ?? '')
     }
     return place
   }

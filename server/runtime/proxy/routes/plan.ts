@@ -2,7 +2,7 @@ import { AppError, type Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import { plural } from '../../../contract/words.ts'
 import { RouteCheck } from './route-check.ts'
-import { domainsOf, speaksHttp } from './speech.ts'
+import { domainsOf, listOf, speaksHttp } from './speech.ts'
 
 const MAX_PORTS = 4_096
 
@@ -38,11 +38,14 @@ type Kind = 'tls' | 'http' | 'tcp'
 const kindOf = (route: RouteConfig): Kind => (route.action.tls ? 'tls' : speaksHttp(route) ? 'http' : 'tcp')
 
 /** Whether both take the same connections by what is known before a byte is read, so that the second would never be asked. */
-const sameConnections = (_a: RouteConfig, _b: RouteConfig): boolean => true
+const sameConnections = (a: RouteConfig, b: RouteConfig): boolean => conditionsOf(a) === conditionsOf(b)
+
+const conditionsOf = ({ priority = 0, match }: RouteConfig): string =>
+  JSON.stringify([priority, listOf(match.clientIp), listOf(match.tlsVersion)])
 
 /** A name that both take by the same rank, so that only their order decides; `every name` where both take all; null where there is none. */
 const sharedName = (a: RouteConfig, b: RouteConfig): string | null => {
-  if ((a.priority ?? 0) !== (b.priority ?? 0) || !sameConnections(a, b)) return null
+  if (!sameConnections(a, b)) return null
   const [ours, theirs] = [domainsOf(a), domainsOf(b)]
   if (!ours || !theirs) return ours === theirs ? 'every name' : null
   const lower = theirs.map((name) => name.toLowerCase())

@@ -1,5 +1,5 @@
 import type { Identifier } from '../admit/identify.ts'
-import type { ConnectionRecord, TlsFacts } from '../connections/record.ts'
+import type { ConnectionRecord } from '../connections/record.ts'
 import type { RequestHead } from '../http/head.ts'
 import type { HttpPort, HttpRoute } from '../http/services.ts'
 import {
@@ -10,7 +10,7 @@ import {
   type TcpRoute,
 } from './compile.ts'
 import { hostName } from './host-name.ts'
-import { pickRoute } from './match.ts'
+import { pickRoute, takesClient } from './match.ts'
 import type { PortPlan } from './plan.ts'
 
 const NONE: Compiled = { http: [], tcp: [], hellos: [] }
@@ -50,28 +50,30 @@ export class PortRoutes implements HttpPort {
   }
 
   /** The route of a connection on a plain port of bytes. */
-  pickTcp(): TcpRoute | null {
-    return this.#routes.tcp[0] ?? null
+  pickTcp(record: ConnectionRecord): TcpRoute | null {
+    for (const route of this.#routes.tcp) if (takesClient(route, record)) return route
+    return null
   }
 
   /** The route of a connection that begins with this hello; null when none takes it. */
-  pickHello({ serverName }: TlsFacts): TcpRoute | CompiledRoute | null {
+  pickHello(record: ConnectionRecord): TcpRoute | CompiledRoute | null {
+    const serverName = record.tls?.serverName ?? null
     for (const route of this.#routes.hellos) {
       if (route.domain && (serverName === null || !route.domain(serverName))) continue
-      return route
+      if (takesClient(route, record)) return route
     }
     return null
   }
 
-  pick({ host, target }: RequestHead, { tls }: ConnectionRecord): HttpRoute | null | 'elsewhere' {
-    const route = pickRoute(this.#routes.http, host, target)
-    return route && tls && !this.#isMadeFor(tls, host, route) ? 'elsewhere' : route
+  pick(head: RequestHead, record: ConnectionRecord): HttpRoute | null | 'elsewhere' {
+    const route = pickRoute(this.#routes.http, head, record)
+    return route && record.tls && !this.#isMadeFor(record, head.host, route) ? 'elsewhere' : route
   }
 
   /** Another name than that of the hello is served where its route would have met the client in the same way. */
-  #isMadeFor(tls: TlsFacts, host: string, route: CompiledRoute): boolean {
-    if (hostName(host) === tls.serverName) return true
-    const own = this.pickHello(tls)
+  #isMadeFor(record: ConnectionRecord, host: string, route: CompiledRoute): boolean {
+    if (hostName(host) === record.tls?.serverName) return true
+    const own = this.pickHello(record)
     return own === null ? route.domain === null : own.tlsKey === route.tlsKey
   }
 

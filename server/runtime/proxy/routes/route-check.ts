@@ -1,7 +1,10 @@
 import type { Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
+import { entryFault } from '../security/address-list.ts'
+import { captureNames } from './captures.ts'
+import { isTemplate, templateFault } from './host-template.ts'
 import { placeFault } from './place.ts'
-import { speaksHttp, targetsOf } from './speech.ts'
+import { listOf, speaksHttp, targetsOf } from './speech.ts'
 
 /** Where an answer ends, and what becomes of its connection, is not for a route to say. */
 const FRAMING = new Set([
@@ -34,6 +37,8 @@ export class RouteCheck {
     this.#passthrough()
     this.#ended()
     this.#bytes()
+    this.#conditions()
+    this.#hosts()
     this.#redirect()
     this.#static()
     return this.#problems
@@ -58,10 +63,31 @@ export class RouteCheck {
       this.#say('match.domains', 'carries bytes without TLS, which name nobody; leave it out, or take TLS')
   }
 
+  #conditions(): void {
+    const { match, action } = this.#route
+    for (const entry of listOf(match.clientIp)) {
+      const fault = entryFault(entry)
+      if (fault) this.#say('match.clientIp', fault)
+    }
+    if (match.headers !== undefined && !speaksHttp(this.#route))
+      this.#say('match.headers', 'carries bytes, so that requests are not read; leave it out')
+    if (match.tlsVersion !== undefined && !action.tls)
+      this.#say('match.tlsVersion', 'takes no TLS; leave it out, or say what becomes of TLS (action.tls)')
+  }
+
+  /** Hosts that are computed from the path. */
+  #hosts(): void {
+    const names = captureNames(this.#route.match.path)
+    for (const [index, { host }] of targetsOf(this.#route).entries()) {
+      const fault = isTemplate(host) ? templateFault(host, names) : null
+      if (fault) this.#say(`action.targets[${index}].host`, fault)
+    }
+  }
+
   #redirect(): void {
     const { action } = this.#route
     if (action.type !== 'redirect') return
-    const fault = placeFault(action.to, [])
+    const fault = placeFault(action.to, captureNames(this.#route.match.path))
     if (fault) this.#say('action.to', fault)
   }
 

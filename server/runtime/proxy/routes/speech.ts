@@ -6,7 +6,7 @@ export const speaksHttp = ({ match, action }: RouteConfig): boolean => {
   if (action.tls?.mode === 'passthrough' || action.type === 'socket') return false
   if (action.type === 'redirect' || action.type === 'static') return true
   const asked = action.type === 'block' ? action.status !== undefined : action.protocol === 'http'
-  if (asked || match.path !== undefined) return true
+  if (asked || match.path !== undefined || match.headers !== undefined) return true
   // Where TLS ends here, the name is known without a request; who is refused is best told so by HTTP.
   if (action.tls) return action.type === 'block' || (match.domains !== undefined && action.protocol !== 'tcp')
   return match.domains !== undefined
@@ -15,6 +15,10 @@ export const speaksHttp = ({ match, action }: RouteConfig): boolean => {
 /** The names of a route; null where it takes all. */
 export const domainsOf = ({ match: { domains } }: RouteConfig): string[] | null =>
   domains === undefined ? null : typeof domains === 'string' ? [domains] : domains
+
+/** One, or a list, as a list. */
+export const listOf = <T>(value: T | readonly T[] | undefined): readonly T[] =>
+  value === undefined ? [] : Array.isArray(value) ? (value as readonly T[]) : [value as T]
 
 /** The targets that a route names: none, unless it forwards. */
 export const targetsOf = ({ action }: RouteConfig): readonly TargetConfig[] =>

@@ -91,14 +91,14 @@ export class Dial implements LinkOwner {
   }
 
   /** TLS over a connection that stands. From here on only what is above is ended: what is below ends with it. */
-  #secure(below: Link, target: Target, { context, servername }: TargetTls): void {
+  #secure(below: Link, target: Target, { context }: TargetTls): void {
     if (this.#link !== below || below.failed) return
     below.owner = NOBODY
     const socket = connect({
       socket: below.socket,
       host: target.host,
       secureContext: context,
-      ...(servername === undefined ? {} : { servername }),
+      ...(target.servername === undefined ? {} : { servername: target.servername }),
       ...(target.session ? { session: target.session } : {}),
     })
     const link = new Link(resettable(socket, below), this, this.#owner.onFault)

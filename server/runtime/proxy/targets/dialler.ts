@@ -8,6 +8,8 @@ import { type Adopt, keyOf, Target } from './target.ts'
 /** How long a target that refused is left alone before it is asked again, and how many are asked at a time. */
 const RETRY_DOWN_MS = 2_000
 const MAX_PROBES = 32
+/** Targets that came with requests: clients choose their names. */
+const MAX_COMPUTED = 1_000
 
 /** Dials targets, keeps their passive health and their pools of idle HTTP connections. */
 export class Dialler implements DialOwner {
@@ -18,6 +20,8 @@ export class Dialler implements DialOwner {
   readonly #dials = new Set<Dial>()
   readonly #probes = new Map<Target, Dial>()
   #targets = new Map<string, Target>()
+  /** Those of them that came with requests, the one asked for longest ago first. */
+  readonly #computed = new Map<string, Target>()
 
   constructor(connector: Connector, connectTimeoutMs: number, context: PartContext, onFault: OnFault) {
     this.connector = connector
@@ -40,7 +44,26 @@ export class Dialler implements DialOwner {
     })
     const before = this.#targets
     this.#targets = next
+    this.#computed.clear()
     for (const [key, target] of before) if (!next.has(key)) target.pool.closeAll()
+  }
+
+  /** A target that is known only with a request. The one asked for longest ago is forgotten when there are too many. */
+  readonly adoptLate: Adopt = (spec) => {
+    const key = keyOf(spec)
+    const target = this.#targets.get(key) ?? new Target(spec)
+    this.#computed.delete(key)
+    this.#computed.set(key, target)
+    this.#targets.set(key, target)
+    if (this.#computed.size > MAX_COMPUTED) {
+      const [oldest] = this.#computed.values()
+      if (oldest) {
+        this.#computed.delete(oldest.key)
+        this.#targets.delete(oldest.key)
+        oldest.pool.closeAll()
+      }
+    }
+    return target
   }
 
   /** Connects to the first of the candidates that can be had. `done` is called once, unless the dial is cancelled. */

@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls'
+import type { Captures } from '../routes/captures.ts'
 import { isName } from './names.ts'
 import { IdlePool } from './pool.ts'
 
@@ -15,7 +16,7 @@ export interface TargetTls {
   /** Differs where trust or name differ. */
   readonly key: string
   readonly context: SecureContext
-  /** Undefined: none is asked for, and the certificate must be for the target's address. */
+  /** Undefined: the target's host. */
   readonly servername: string | undefined
 }
 
@@ -43,6 +44,8 @@ export class Target implements Endpoint {
   readonly named: boolean
   readonly key: string
   readonly tls: TargetTls | null
+  /** What is asked for by TLS, and what its certificate must be for; undefined: its address. */
+  readonly servername: string | undefined
   /** To resume: kept with the target alone, whose key says by whom it was trusted and under which name. */
   session: Buffer | undefined
   readonly pool = new IdlePool()
@@ -60,17 +63,25 @@ export class Target implements Endpoint {
     this.tls = tls
     this.key = keyOf(spec)
     this.named = isName(host)
+    this.servername = tls?.servername ?? (this.named ? host : undefined)
     this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }
 }
 
-/** A target list of one route on one port, in configured order, with its round-robin position. */
-export class TargetGroup {
-  readonly targets: Target[]
-  #next = 0
+/** What a route chooses its targets from. */
+export interface TargetChoice {
+  /** Those that may be asked for a request, the first one first; at least one. */
+  candidates(captures: Captures): Target[]
+}
 
-  constructor(targets: Target[]) {
+/** A target list of one route on one port, in configured order, with its round-robin position. */
+export class TargetGroup implements TargetChoice {
+  readonly targets: Target[]
+  #next: number
+
+  constructor(targets: Target[], turn = 0) {
     this.targets = targets
+    this.#next = turn
   }
 
   /**

@@ -4,9 +4,10 @@ import type { CloseReason } from '../connections/close-reasons.ts'
 import { failureReason } from '../connections/failure.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
 import type { Carrier, ConnectionRecord } from '../connections/record.ts'
+import { NO_CAPTURES } from '../routes/captures.ts'
 import type { Dial } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
-import type { Target, TargetGroup } from '../targets/target.ts'
+import type { Target, TargetChoice } from '../targets/target.ts'
 import type { ConnectionHandler } from './handler.ts'
 import { RawPipe } from './raw-pipe.ts'
 
@@ -50,10 +51,10 @@ class TcpConnection implements Carrier, LinkOwner {
   }
 
   /** `early`: bytes that were read before the connection was this one's. */
-  start(group: TargetGroup, early: Buffer | null): void {
+  start(group: TargetChoice, early: Buffer | null): void {
     this.#client.readAccepted()
     if (early && !this.onBytes(this.#client, early, early.length)) this.#client.pause()
-    this.#dial = this.#services.dialler.dial(group.candidates(), (link, target, failure) => {
+    this.#dial = this.#services.dialler.dial(group.candidates(NO_CAPTURES), (link, target, failure) => {
       this.#dial = null
       this.#record.target = target?.name ?? null
       if (!this.#record.open) {
@@ -168,10 +169,10 @@ class TcpConnection implements Carrier, LinkOwner {
 
 /** Carries each connection to one of the route's targets. */
 export class TcpForward implements ConnectionHandler {
-  readonly #group: TargetGroup
+  readonly #group: TargetChoice
   readonly #services: TcpServices
 
-  constructor(group: TargetGroup, services: TcpServices) {
+  constructor(group: TargetChoice, services: TcpServices) {
     this.#group = group
     this.#services = services
   }

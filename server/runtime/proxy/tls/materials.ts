@@ -8,7 +8,6 @@ import type { RouteConfig } from '../../../contract/route-config.ts'
 import { loadHandler, type SocketHandler } from '../handlers/socket-handler.ts'
 import { refuse } from '../routes/plan.ts'
 import { speaksHttp, targetsOf } from '../routes/speech.ts'
-import { isName } from '../targets/names.ts'
 import type { TargetTls } from '../targets/target.ts'
 import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from './pem.ts'
 
@@ -171,7 +170,7 @@ export class Materials {
         say(`action.targets[${index}].tls.ca`, error.message)
         continue
       }
-      const servername = target.tls?.servername ?? (isName(target.host) ? target.host : undefined)
+      const servername = target.tls?.servername
       const trust = digest('target', ca)
       const context =
         this.#contexts.get(trust) ??

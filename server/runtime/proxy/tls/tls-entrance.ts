@@ -62,7 +62,7 @@ export class TlsEntrance {
 
   #route(link: Link, record: ConnectionRecord, routes: PortRoutes, hello: ClientHello, bytes: Buffer): void {
     record.tls = { serverName: hello.serverName, version: hello.version }
-    const route = routes.pickHello(hello)
+    const route = routes.pickHello(record)
     if (!route) {
       link.part(alert('unrecognized_name'))
       this.#options.book.close(record, 'no_route')

@@ -1,0 +1,24 @@
+import type { Captures } from '../routes/captures.ts'
+import { HostTemplate } from '../routes/host-template.ts'
+import { type Adopt, type Target, type TargetChoice, TargetGroup, type TargetSpec } from './target.ts'
+
+/** Targets whose hosts are known only with a request. Each is a target like any other from then on, with its health and its pool. */
+export class ComputedTargets implements TargetChoice {
+  readonly #specs: { spec: TargetSpec; host: HostTemplate }[]
+  readonly #adopt: Adopt
+  #turn = 0
+
+  constructor(specs: readonly TargetSpec[], adopt: Adopt) {
+    this.#specs = specs.map((spec) => ({ spec, host: new HostTemplate(spec.host) }))
+    this.#adopt = adopt
+  }
+
+  candidates(captures: Captures): Target[] {
+    const targets = this.#specs.map(({ spec, host }) =>
+      this.#adopt({ ...spec, host: host.of(captures) ?? spec.host }),
+    )
+    const turn = this.#turn
+    this.#turn = (turn + 1) % 0x4000_0000
+    return new TargetGroup(targets, turn).candidates()
+  }
+}
