@@ -60,7 +60,12 @@ export const healthSchema = z.object({
       bytes: z.object({ upstream: count, downstream: count }),
       /** Bytes held for peers that have not taken them yet; below `maxBufferedBytes`. */
       bufferedBytes: count.optional(),
-      requests: z.object({ total: count, byStatus: counts }),
+      requests: z.object({
+        total: count,
+        byStatus: counts,
+        /** Requests that their route did not let in: `route_unauthorized`, `route_request_rate`, and why connections are refused. */
+        refused: counts.optional(),
+      }),
       targets: z
         .array(
           z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { actionSchema } from './route-action.ts'
+import { routeSecuritySchema } from './route-security.ts'
 
 const port = z.number().int().min(0).max(65_535)
 const firstPort = port.meta({ description: 'First port of a range', examples: [8000] })
@@ -101,6 +102,10 @@ export const routeSchema = z
     action: actionSchema.meta({
       description: 'What is done with it',
       examples: [{ type: 'forward', targets: [{ host: '10.0.0.7', port: 8080 }] }],
+    }),
+    security: routeSecuritySchema.optional().meta({
+      description: 'Who may use the route, and how much; asked before a target is dialled',
+      examples: [{ ipAllowList: ['10.0.0.0/8'], maxConnectionsPerIp: 50 }],
     }),
   })
   .strict()

@@ -139,6 +139,13 @@ const proxy: NodeMetric[] = [
     read: ({ health }) => many(health.proxy, (part) => countsByLabel('status', part.requests.byStatus)),
   },
   {
+    name: 'tidegate_proxy_requests_refused_total',
+    kind: 'counter',
+    help: 'HTTP requests that their route did not let in, by reason',
+    labels: ['reason'],
+    read: ({ health }) => many(health.proxy, (part) => countsByLabel('reason', part.requests.refused ?? {})),
+  },
+  {
     name: 'tidegate_targets',
     kind: 'gauge',
     help: 'Targets that the health document lists, by health',

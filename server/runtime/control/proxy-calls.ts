@@ -3,6 +3,7 @@ import { AppError } from '../../contract/errors.ts'
 import { type RouteConfig, routeSchema } from '../../contract/route-config.ts'
 import type { TidegateNode } from '../part/node-face.ts'
 import type { ProxyPart } from '../part/node-parts.ts'
+import { shownRoutes } from '../proxy/routes/shown-routes.ts'
 import { queryInteger, without } from './call.ts'
 import type { ControlCall } from './router.ts'
 
@@ -48,7 +49,7 @@ export const proxyCalls = (node: TidegateNode): ControlCall[] => {
       },
     },
 
-    { method: 'GET', path: '/routes', handle: () => ({ status: 200, body: { routes: proxy().routes() } }) },
+    { method: 'GET', path: '/routes', handle: () => ({ status: 200, body: { routes: shownRoutes(proxy().routes()) } }) },
     {
       method: 'PUT',
       path: '/routes',
@@ -56,7 +57,7 @@ export const proxyCalls = (node: TidegateNode): ControlCall[] => {
         const routes: RouteConfig[] = await call.body(routesSchema)
         proxy()
         await node.setRoutes(routes)
-        return { status: 200, body: { routes: proxy().routes() } }
+        return { status: 200, body: { routes: shownRoutes(proxy().routes()) } }
       },
     },
   ]

@@ -95,6 +95,12 @@ export class Entrance {
       return
     }
     record.route = route.name
+    const refusal = route.gate?.admit(record, this.#options.book.now)
+    if (refusal) {
+      link.destroy()
+      this.#options.book.close(record, refusal)
+      return
+    }
     route.handler.carry(link, record, early)
   }
 }

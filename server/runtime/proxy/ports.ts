@@ -8,6 +8,7 @@ import type { Identifier } from './admit/identify.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { PortRoutes } from './routes/port-routes.ts'
+import { RouteGates } from './security/route-gate.ts'
 import type { Dialler } from './targets/dialler.ts'
 import { Materials } from './tls/materials.ts'
 
@@ -39,6 +40,7 @@ export class Ports {
   readonly #options: PortsOptions
   #table: PortTable = new Map()
   #materials: Materials
+  #gates = RouteGates.none
 
   constructor(options: PortsOptions) {
     this.#options = options
@@ -92,10 +94,12 @@ export class Ports {
   /** From now on these. Answers the actual numbers of the ports that are gone; they listen no longer. */
   swap(next: PortTable, materials: Materials): number[] {
     this.#materials = materials
+    const gates = this.#gates.renewed()
+    this.#gates = gates
     const { dialler, handlers } = this.#options
     dialler.replaceTargets((adopt) => {
       for (const { listener, routes, plan } of next.values()) {
-        routes.adopt(plan, listener.port, { adopt, adoptLate: dialler.adoptLate, handlers, materials })
+        routes.adopt(plan, listener.port, { adopt, adoptLate: dialler.adoptLate, gates, handlers, materials })
       }
     })
     const gone: number[] = []
@@ -128,6 +132,11 @@ export class Ports {
   /** Nothing listens any more; accepted connections go on. */
   unbind(): void {
     for (const { listener } of this.#table.values()) listener.unbind()
+  }
+
+  /** Forgets what gates of routes need no longer know. */
+  sweep(now: number): void {
+    this.#gates.sweep(now)
   }
 
   listeners(): Listener[] {

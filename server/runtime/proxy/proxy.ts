@@ -125,6 +125,7 @@ class RunningProxy implements ProxyPart {
     this.#sweepTimer ??= setInterval(() => {
       this.#book.sweep()
       this.#dialler.sweep(this.#book.now)
+      this.#ports.sweep(this.#book.now)
       this.#pressure.sweep(this.#book.now)
       this.#kernel.sweep(this.#book.now)
     }, sweepIntervalMs(this.#config))
@@ -232,7 +233,11 @@ class RunningProxy implements ProxyPart {
       closedBy: { ...book.closedBy } as Record<string, number>,
       bytes: book.bytes(),
       bufferedBytes: this.#pressure.heldBytes,
-      requests: { total: services.requests.total, byStatus: { ...services.requests.byStatus } },
+      requests: {
+        total: services.requests.total,
+        byStatus: { ...services.requests.byStatus },
+        refused: { ...services.requests.refused },
+      },
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),
       ...this.#materials.health(),

@@ -96,6 +96,8 @@ export class ConnectionBook {
     record.targetHalf = 'closed'
     this.records.delete(record.id)
     if (record.admitted) this.#limits.release(record.client.ip)
+    record.gate?.leave(record)
+    record.gate = null
     this.#bytesUpstream += record.bytesUpstream
     this.#bytesDownstream += record.bytesDownstream
     if (isRefusal(reason)) this.#refuse(reason, record.client.ip, record.port, record.route)

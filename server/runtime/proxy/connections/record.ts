@@ -24,6 +24,11 @@ export interface Peer {
   port: number
 }
 
+/** What counts a connection while it stands. */
+export interface Gate {
+  leave(record: ConnectionRecord): void
+}
+
 /** What a client asked for when it began TLS. */
 export interface TlsFacts {
   /** Lower case; null where it named none. */
@@ -45,6 +50,8 @@ export class ConnectionRecord {
   /** The limits of the client's address have let it in, and count it. */
   admitted = false
   route: string | null = null
+  /** Of the route that serves it, where that has one: counts it until it leaves. */
+  gate: Gate | null = null
   /** Null on a connection without TLS. */
   tls: TlsFacts | null = null
   target: string | null = null

@@ -3,6 +3,7 @@ import type { Link } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import { NO_CAPTURES } from '../routes/captures.ts'
+import type { RequestRefusal } from '../security/route-gate.ts'
 import { ChunkedFraming, FramingError } from './chunked-framing.ts'
 import type { ClientSide, Exchange } from './exchange.ts'
 import { CHUNKED, type RequestHead, type ResponseHead, UNTIL_CLOSE } from './head.ts'
@@ -25,7 +26,7 @@ export interface ClientConnection {
     message: string,
     facts: Record<string, string | number>,
     reason: CloseReason,
-    options?: { keep: boolean; bodiless: boolean },
+    options?: { keep: boolean; bodiless: boolean; fields?: readonly string[] },
   ): void
   /** Answers a request that is not plainly valid. */
   refuse(status: 400, fault: string): void
@@ -106,7 +107,17 @@ export class Http1ClientSide implements ClientSide {
     )
   }
 
-  /** Body bytes from the client; returns the index after the last that belongs to this request. */
+  /** Its route does not let it in. */
+  notLetIn({ status, code, message, kind, reason, fields }: RequestRefusal): void {
+    this.#over = true
+    const { refused } = this.#connection.services.requests
+    refused[kind] = (refused[kind] ?? 0) + 1
+    const keep = reason === null && this.#requestDone && this.#connection.keepsAlive(this.#head)
+    const bodiless = this.#head.method === 'HEAD'
+    this.#connection.answer(status, code, message, {}, reason ?? 'finished', { keep, bodiless, fields })
+  }
+
+  /** Body bytes from the client; answers the index after the last that belongs to this request. */
   takeBody(buffer: Buffer, start: number, end: number, owned: boolean): number {
     if (this.#requestDone || this.#over) return start
     let stop: number

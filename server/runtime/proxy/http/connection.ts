@@ -151,8 +151,17 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     if (route === null || route === 'elsewhere') side.noRoute(route === 'elsewhere')
     else {
       this.record.route = route.name
-      side.start(route)
+      if (this.record.gate !== route.gate) this.#leaveGate()
+      const refusal = route.gate?.ask(head, this.record, performance.now())
+      if (refusal) side.notLetIn(refusal)
+      else side.start(route)
     }
+  }
+
+  /** It is another route's connection from now on. */
+  #leaveGate(): void {
+    this.record.gate?.leave(this.record)
+    this.record.gate = null
   }
 
   keepsAlive(head: RequestHead): boolean {
@@ -174,7 +183,10 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     message: string,
     facts: Record<string, string | number>,
     reason: CloseReason,
-    options: { keep: boolean; bodiless: boolean } = { keep: false, bodiless: false },
+    options: { keep: boolean; bodiless: boolean; fields?: readonly string[] } = {
+      keep: false,
+      bodiless: false,
+    },
   ): void {
     this.services.requests.answered(status)
     const text = writeError(status, code, message, facts, options)

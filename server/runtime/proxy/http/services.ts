@@ -4,6 +4,7 @@ import type { CloseReason } from '../connections/close-reasons.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { Captures } from '../routes/captures.ts'
+import type { RouteGate } from '../security/route-gate.ts'
 import type { RouteHandler } from './exchange.ts'
 import type { RequestHead } from './head.ts'
 
@@ -12,6 +13,8 @@ export class RequestCounts {
   total = 0
   inFlight = 0
   readonly byStatus: Record<string, number> = {}
+  /** Those that a route did not let in, by the kind of refusal. */
+  readonly refused: Record<string, number> = {}
 
   answered(status: number): void {
     const key = statusClass(status)
@@ -40,6 +43,8 @@ export interface HttpServices {
 export interface HttpRoute {
   readonly name: string
   readonly handler: RouteHandler
+  /** Who may use it; null for everybody. */
+  readonly gate: RouteGate | null
   /** What its path captures of a request; null where it captures nothing. */
   readonly captures: ((target: string) => Captures) | null
 }

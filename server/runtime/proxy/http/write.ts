@@ -107,12 +107,14 @@ export const writeError = (
   code: ErrorCode,
   message: string,
   facts: Record<string, string | number>,
-  options: { keep: boolean; bodiless: boolean },
+  options: { keep: boolean; bodiless: boolean; fields?: readonly string[] },
 ): string => {
   const body = JSON.stringify({ error: { code, message, facts } })
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nContent-Type: application/json\r\n`
   text += `Content-Length: ${Buffer.byteLength(body)}\r\nDate: ${new Date().toUTCString()}\r\n`
   if (status === 405) text += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
+  const { fields = [] } = options
+  for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`
   text += options.keep ? '\r\n' : 'Connection: close\r\n\r\n'
   // The messages are ASCII; a facts value could hold more: its UTF-8 bytes are written one character each.
   return options.bodiless ? text : text + Buffer.from(body, 'utf8').toString('latin1')

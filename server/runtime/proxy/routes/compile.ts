@@ -2,6 +2,7 @@ import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
 import { AddressList } from '../security/address-list.ts'
+import type { RouteGate, RouteGates } from '../security/route-gate.ts'
 import { ComputedTargets } from '../targets/computed.ts'
 import { type Adopt, type TargetChoice, TargetGroup } from '../targets/target.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
@@ -23,6 +24,8 @@ export interface Ranked {
   readonly clients: AddressList | null
   /** Highest versions of TLS that a client may offer; null for all. */
   readonly versions: readonly string[] | null
+  /** Who may use it; null for everybody. */
+  readonly gate: RouteGate | null
   /** Where TLS ends here; null where it goes on, or there is none. */
   readonly end: TlsEnd | null
   /** Equal where clients are met in the same way. */
@@ -34,6 +37,7 @@ export interface RouteParts {
   readonly adopt: Adopt
   /** The same for a target that is known only with a request. */
   readonly adoptLate: Adopt
+  readonly gates: RouteGates
   readonly handlers: Handlers
   readonly materials: Materials
 }
@@ -105,7 +109,7 @@ const byRank = (a: Ranked, b: Ranked): number => {
 export const compileRoutes = (
   plan: PortPlan,
   actualPort: number,
-  { adopt, adoptLate, handlers, materials }: RouteParts,
+  { adopt, adoptLate, gates, handlers, materials }: RouteParts,
 ): Compiled => {
   const groupOf = (route: RouteConfig): TargetChoice => {
     const specs = targetsOf(route).map((target) => ({
@@ -126,6 +130,7 @@ export const compileRoutes = (
       specificity: [hostSpecificity(domain), pathSpecificity(route.match.path), conditionsOf(route)],
       clients: route.match.clientIp === undefined ? null : new AddressList(listOf(route.match.clientIp)),
       versions: route.match.tlsVersion === undefined ? null : listOf(route.match.tlsVersion),
+      gate: gates.of(route),
       end: materials.endOf(route),
       tlsKey: JSON.stringify(route.action.tls ?? null),
     }))

@@ -39,6 +39,7 @@ export class RouteCheck {
     this.#bytes()
     this.#conditions()
     this.#hosts()
+    this.#security()
     this.#redirect()
     this.#static()
     return this.#problems
@@ -73,6 +74,25 @@ export class RouteCheck {
       this.#say('match.headers', 'carries bytes, so that requests are not read; leave it out')
     if (match.tlsVersion !== undefined && !action.tls)
       this.#say('match.tlsVersion', 'takes no TLS; leave it out, or say what becomes of TLS (action.tls)')
+  }
+
+  #security(): void {
+    const { action, security } = this.#route
+    if (!security) return
+    for (const list of ['ipAllowList', 'ipBlockList'] as const)
+      for (const entry of security[list] ?? []) {
+        const fault = entryFault(entry)
+        if (fault) this.#say(`security.${list}`, fault)
+      }
+    if (security.basicAuth && Object.keys(security.basicAuth.users).length === 0)
+      this.#say('security.basicAuth.users', 'names nobody who may come in')
+    if (speaksHttp(this.#route)) return
+    const why =
+      action.tls?.mode === 'passthrough'
+        ? 'passes TLS through, so that requests cannot be asked for it; end TLS here (terminate), or leave it out'
+        : 'carries bytes, so that requests are not read; leave it out'
+    for (const name of ['basicAuth', 'bearer', 'requestRatePerMinute'] as const)
+      if (security[name] !== undefined) this.#say(`security.${name}`, why)
   }
 
   /** Hosts that are computed from the path. */

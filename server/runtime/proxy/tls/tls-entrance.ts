@@ -72,6 +72,12 @@ export class TlsEntrance {
     if (!http) {
       record.route = route.name
       record.protocol = 'tcp'
+      const refusal = route.gate?.admit(record, this.#options.book.now)
+      if (refusal) {
+        link.part(alert('access_denied'))
+        this.#options.book.close(record, refusal)
+        return
+      }
     }
     if (!route.end) {
       if (!http) route.handler.carry(link, record, bytes)
