@@ -35,6 +35,7 @@ export const CONNECTION_WORDS: Words = {
   parity: 'one side had ended long ago, and nothing moved',
   stuck: 'nothing came back for too long',
   bad_request: 'the request was not valid HTTP/1.1',
+  bad_proxy_header: 'the balancer did not say for whom it came',
   bad_client_hello: 'what came first was not a TLS ClientHello',
   tls_failed: 'the TLS handshake with the client failed',
   internal_error: 'a fault of ours, which the log names',

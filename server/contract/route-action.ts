@@ -118,6 +118,14 @@ const forwardSchema = z
           '`http` reads requests also where no domain or path is matched. Without it: `tcp`, or `http` where one is',
         examples: ['http'],
       }),
+    proxyProtocol: z
+      .enum(['v1', 'v2'])
+      .optional()
+      .meta({
+        description:
+          'Each connection to a target begins with a header of the PROXY protocol that says whose it is. With HTTP each request then has a connection of its own',
+        examples: ['v2'],
+      }),
     tls,
   })
   .strict()

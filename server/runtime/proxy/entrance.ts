@@ -63,7 +63,7 @@ export class Entrance {
 
   #identify(link: Link, record: ConnectionRecord, routes: PortRoutes): void {
     const { identifier } = routes
-    if (!identifier) {
+    if (!identifier || identifier.expects?.(record.client.ip) === false) {
       this.#admit(link, record, routes, null)
       return
     }

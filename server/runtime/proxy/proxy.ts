@@ -1,4 +1,4 @@
-import { AppError } from '../../contract/errors.ts'
+import { AppError, type Problem } from '../../contract/errors.ts'
 import type { Listener, ProxyHealth } from '../../contract/health.ts'
 import type { NodeConnection } from '../../contract/node-api.ts'
 import type { ProxyConfig } from '../../contract/node-config.ts'
@@ -20,7 +20,9 @@ import { type Handlers, handlersOf } from './handlers/handlers.ts'
 import { HealthListener } from './health-listener.ts'
 import { type HttpServices, RequestCounts } from './http/services.ts'
 import { Ports, type PortTable } from './ports.ts'
-import { type PortPlan, planPorts } from './routes/plan.ts'
+import { ProxyHeader } from './proxy-protocol/accept.ts'
+import { type PortPlan, planPorts, refuse } from './routes/plan.ts'
+import { entryFault } from './security/address-list.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
 import type { TcpServices } from './tcp/connection.ts'
@@ -34,6 +36,22 @@ export interface ProxyOptions {
   identifierFor?: (plan: PortPlan) => Identifier | null
   /** What answers requests and carries connections; default: `own`, by the `action.type` of each route. */
   handlers?: (own: Handlers, services: TcpServices) => Handlers
+}
+
+/** What is wrong with `proxyProtocol.from`. A range of all would let every client choose its own address. */
+const problemsOfFrom = ({ proxyProtocol }: ProxyConfig): Problem[] =>
+  (proxyProtocol?.from ?? []).flatMap((entry) => {
+    const fault = /\/0+$|^\*/.test(entry)
+      ? `has ${entry}, which is everybody; name the balancers`
+      : entryFault(entry)
+    return fault === null ? [] : [{ path: 'proxyProtocol.from', message: fault }]
+  })
+
+/** Who must say for whom it comes, by port. */
+const identifiersOf = ({ proxyProtocol }: ProxyConfig): ((plan: PortPlan) => Identifier | null) => {
+  if (!proxyProtocol) return () => null
+  const header = new ProxyHeader(proxyProtocol.from)
+  return ({ port }) => (proxyProtocol.ports.includes(port) ? header : null)
 }
 
 const COUNT_EVERY_MS = 1_000
@@ -66,6 +84,7 @@ class RunningProxy implements ProxyPart {
     this.#context = context
     this.#current = config.routes
     planPorts(config.routes, config.health?.port ?? null)
+    refuse(problemsOfFrom(config))
     const book = new ConnectionBook(config, context)
     this.#book = book
     book.onClosed = () => this.#waiting.look()
@@ -93,7 +112,7 @@ class RunningProxy implements ProxyPart {
       config,
       log: context.log,
       dialler,
-      identifierFor: options.identifierFor ?? (() => null),
+      identifierFor: options.identifierFor ?? identifiersOf(config),
       handlers: options.handlers?.(own, tcp) ?? own,
       onSocket: (socket, listener, routes) => entrance.accept(socket, listener.port, routes),
     })

@@ -29,6 +29,10 @@ describe('a list of addresses', () => {
     ['10.*', '100.9.8.7', false],
     ['10.0.0.7', 'no address', false],
     ['10.0.0.7', '', false],
+    // RFC 4291 §2.5.5.1: not the mapped one.
+    ['10.0.0.7', '::10.0.0.7', false],
+    ['::10.0.0.7', '10.0.0.7', false],
+    ['::10.0.0.7', '::a00:7', true],
   ])('%s for %s is %s', (entry, ip, wanted) => {
     expect(entryFault(entry)).toBeNull()
     expect(new AddressList([entry]).has(ip)).toBe(wanted)

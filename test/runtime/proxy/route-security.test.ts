@@ -127,7 +127,7 @@ describe('route security', () => {
   })
 
   it('counts connections of the route and of an address, and lets in again who has left', async () => {
-    const { port, proxy, ask } = await start(
+    const { port, proxy } = await start(
       { maxConnections: 3, maxConnectionsPerIp: 2 },
       { identifierFor: () => saysWho },
     )

@@ -18,6 +18,8 @@ export interface Identifier {
   /** With this many bytes it must know: `more` is a refusal then, for `reason`. */
   readonly maxBytes: number
   readonly reason: CloseReason
+  /** Whether a peer at this address sends what is looked for; absent: every peer does. */
+  expects?(ip: string): boolean
   /** Called with everything so far whenever bytes came; keeps none of it. */
   look(bytes: Buffer): Identity
 }

@@ -31,6 +31,7 @@ export const CLOSE_REASONS = {
     'One side had sent FIN for parityCheckTimeoutMs (a client in the middle of an answer: responseTimeoutMs) and nothing moved.',
   stuck: 'Bytes one way, none back, and silence for stuckTimeoutMs.',
   bad_request: 'The request was not plainly valid HTTP/1.1.',
+  bad_proxy_header: 'A peer that must say for whom it comes sent no valid header of the PROXY protocol.',
   bad_client_hello: 'What came first was no TLS ClientHello, or not a plainly valid one.',
   tls_failed: 'The TLS handshake with the client failed, or took longer than initialDataTimeoutMs.',
   internal_error: 'A fault of ours; the log has it.',

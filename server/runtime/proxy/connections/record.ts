@@ -1,4 +1,5 @@
 import type { NodeConnection } from '../../../contract/node-api.ts'
+import { plainAddress } from '../../../wire/plain-address.ts'
 import type { TlsVersion } from '../tls/client-hello.ts'
 import type { CloseReason } from './close-reasons.ts'
 
@@ -36,6 +37,15 @@ export interface TlsFacts {
   /** The highest version that it offered: that by which routes are chosen. */
   readonly version: TlsVersion | null
 }
+
+/** Whose connection it is, and where it came in; null once its socket is gone. `socket`: that of the client. */
+export const originOf = (
+  { client }: ConnectionRecord,
+  { localAddress, localPort }: { localAddress?: string | undefined; localPort?: number | undefined },
+): { client: Peer; local: Peer } | null =>
+  localAddress === undefined || localPort === undefined || client.ip === ''
+    ? null
+    : { client, local: { ip: plainAddress(localAddress), port: localPort } }
 
 /** One accepted connection, from accept to its closing record. Bytes count payload as read from the sockets. */
 export class ConnectionRecord {

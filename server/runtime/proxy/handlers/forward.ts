@@ -14,7 +14,7 @@ import {
   UNTIL_CLOSE,
 } from '../http/head.ts'
 import { writeRequest } from '../http/write.ts'
-import type { Dial, DialFailure } from '../targets/dial.ts'
+import type { Dial, DialDone, DialFailure } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
 import { FRESH_IDLE_MS } from '../targets/pool.ts'
 import type { Target, TargetChoice } from '../targets/target.ts'
@@ -152,7 +152,8 @@ class ForwardExchange implements Exchange, LinkOwner {
   #attempt(fromPool: boolean): void {
     const candidates = this.#group.candidates(this.#client.captures)
     const first = candidates[0]!
-    const poolable = fromPool && this.#head.version === '1.1' && !this.#upgrading
+    // What says whose a connection is, says it once.
+    const poolable = fromPool && !first.header && this.#head.version === '1.1' && !this.#upgrading
     const idle = poolable
       ? first.pool.take(this.#mayRepeat() ? Number.POSITIVE_INFINITY : FRESH_IDLE_MS)
       : null
@@ -162,12 +163,13 @@ class ForwardExchange implements Exchange, LinkOwner {
       return
     }
     this.#pooled = false
-    this.#dial = this.#services.dialler.dial(candidates, (link, target, failure) => {
+    const done: DialDone = (link, target, failure) => {
       this.#dial = null
       if (link && target && !this.#over) this.#send(link, target)
       else if (link) link.destroy()
       else this.#dialFailed(failure ?? 'backend_refused', target)
-    })
+    }
+    this.#dial = this.#services.dialler.dial(candidates, done, () => this.#client.origin())
     // A dial that failed at once has settled before it could be stored.
     if (this.#over || this.#link) this.#dial = null
   }
@@ -320,6 +322,7 @@ class ForwardExchange implements Exchange, LinkOwner {
     target.active -= 1
     const reusable =
       this.#client.requestDone &&
+      !target.header &&
       !excess &&
       response.bodyLength !== UNTIL_CLOSE &&
       response.version === '1.1' &&

@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../../../contract/errors.ts'
 import type { Link } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
-import type { ConnectionRecord } from '../connections/record.ts'
+import { type ConnectionRecord, originOf } from '../connections/record.ts'
+import type { Origin } from '../proxy-protocol/send.ts'
 import { NO_CAPTURES } from '../routes/captures.ts'
 import type { RequestRefusal } from '../security/route-gate.ts'
 import { ChunkedFraming, FramingError } from './chunked-framing.ts'
@@ -218,6 +219,10 @@ export class Http1ClientSide implements ClientSide {
 
   get scheme(): 'http' | 'https' {
     return this.#connection.record.tls ? 'https' : 'http'
+  }
+
+  origin(): Origin | null {
+    return originOf(this.#connection.record, this.#client.socket)
   }
 
   get ip(): string {

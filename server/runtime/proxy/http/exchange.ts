@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../../contract/errors.ts'
 import type { Link } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
+import type { Origin } from '../proxy-protocol/send.ts'
 import type { Captures } from '../routes/captures.ts'
 import type { ChunkedFraming } from './chunked-framing.ts'
 import type { RequestHead, ResponseHead } from './head.ts'
@@ -50,6 +51,8 @@ export interface ClientSide {
   readonly scheme: 'http' | 'https'
   /** The address of who is served. */
   readonly ip: string
+  /** Whose connection it is, and where it came in; null once that cannot be said. */
+  origin(): Origin | null
   /** What the route's path has captured of the request. */
   readonly captures: Captures
   /** The whole request has been received. */

@@ -117,6 +117,7 @@ export const compileRoutes = (
       host: target.host,
       port: target.port === 'preserve' ? actualPort : target.port,
       tls: materials.targetTls(target),
+      header: (route.action.type === 'forward' ? route.action.proxyProtocol : undefined) ?? null,
     }))
     if (specs.some(({ host }) => isTemplate(host))) return new ComputedTargets(specs, adoptLate)
     return new TargetGroup(specs.map(adopt))

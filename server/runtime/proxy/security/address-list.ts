@@ -1,16 +1,13 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { type Address, parseAddress, plain } from './address.ts'
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
 type Range = [Address, number]
 
 const OCTETS = /^(?:(?:\d{1,3}|\*)\.){1,3}(?:\d{1,3}|\*)$/
 
-/** `::ffff:a.b.c.d`, in whatever way it is written, is the IPv4 address a.b.c.d (RFC 4291 §2.5.5.2): one client has one name. */
-const addressOf = (text: string): Address | null => {
-  const bare = text.split('%', 1)[0]!
-  return isIP(bare) === 0 ? null : ipaddr.process(bare)
-}
+const addressOf = (text: string): Address | null =>
+  isIP(text.split('%', 1)[0]!) === 0 ? null : plain(parseAddress(text))
 
 /** What is wrong with an entry, in words that follow its name; null where nothing is. */
 export const entryFault = (entry: string): string | null => {

@@ -1,6 +1,7 @@
 import { connect } from 'node:tls'
 import { Link, type LinkOwner, NOBODY, type OnFault } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
+import { type Origin, proxyHeader } from '../proxy-protocol/send.ts'
 import { resettable } from '../tls/resettable.ts'
 import type { Connector } from './connector.ts'
 import type { Target, TargetTls } from './target.ts'
@@ -49,13 +50,16 @@ export class Dial implements LinkOwner {
   readonly #owner: DialOwner
   readonly #candidates: Target[]
   readonly #done: DialDone
+  readonly #origin: (() => Origin | null) | null
   #at = 0
   #link: Link | null = null
   #startedAt = 0
   #settled = false
 
-  constructor(owner: DialOwner, candidates: Target[], done: DialDone) {
+  /** `origin`: asked where a target wants to know whose connection it is; null: nobody's. */
+  constructor(owner: DialOwner, candidates: Target[], done: DialDone, origin: (() => Origin | null) | null) {
     this.#owner = owner
+    this.#origin = origin
     this.#candidates = candidates
     this.#done = done
   }
@@ -77,7 +81,8 @@ export class Dial implements LinkOwner {
     const reader = Link.reader()
     let link: Link | null = null
     const { stream, intoBuffers } = connector(target, target.tls ? null : reader.onread, () => {
-      if (!link) return
+      if (!link || link.failed) return
+      if (target.header) link.write(proxyHeader(target.header, this.#origin?.() ?? null))
       if (target.tls) {
         this.#secure(link, target, target.tls)
         return

@@ -1,6 +1,7 @@
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { Link, OnFault } from '../../listen/link.ts'
 import type { PartContext } from '../../part/part.ts'
+import type { Origin } from '../proxy-protocol/send.ts'
 import type { Connector } from './connector.ts'
 import { Dial, type DialDone, type DialFailure, type DialOwner } from './dial.ts'
 import { type Adopt, keyOf, Target } from './target.ts'
@@ -67,8 +68,8 @@ export class Dialler implements DialOwner {
   }
 
   /** Connects to the first of the candidates that can be had. `done` is called once, unless the dial is cancelled. */
-  dial(candidates: Target[], done: DialDone): Dial {
-    const dial = new Dial(this, candidates, done)
+  dial(candidates: Target[], done: DialDone, origin: () => Origin | null): Dial {
+    const dial = new Dial(this, candidates, done, origin)
     this.#dials.add(dial)
     dial.next()
     return dial
@@ -107,12 +108,13 @@ export class Dialler implements DialOwner {
       markDown: nothing,
       settle: nothing,
     }
-    const probe = new Dial(owner, [target], (link) => {
+    const probed = (link: Link | null): void => {
       link?.destroy()
       this.#probes.delete(target)
       target.retryAt = performance.now() + RETRY_DOWN_MS
       if (link && this.#targets.get(target.key) === target) this.markUp(target)
-    })
+    }
+    const probe = new Dial(owner, [target], probed, null)
     this.#probes.set(target, probe)
     probe.next()
   }

@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls'
+import type { HeaderVersion } from '../proxy-protocol/send.ts'
 import type { Captures } from '../routes/captures.ts'
 import { isName } from './names.ts'
 import { IdlePool } from './pool.ts'
@@ -27,10 +28,12 @@ export interface TargetSpec {
   readonly port: number
   /** Null: in the clear. */
   readonly tls: TargetTls | null
+  /** Its connections begin with a header of the PROXY protocol. */
+  readonly header: HeaderVersion | null
 }
 
-export const keyOf = ({ route, host, port, tls }: TargetSpec): string =>
-  JSON.stringify([route, host, port, tls?.key ?? null])
+export const keyOf = ({ route, host, port, tls, header }: TargetSpec): string =>
+  JSON.stringify([route, host, port, tls?.key ?? null, header])
 
 /** The state of a target in the table that is being built. */
 export type Adopt = (spec: TargetSpec) => Target
@@ -44,6 +47,7 @@ export class Target implements Endpoint {
   readonly named: boolean
   readonly key: string
   readonly tls: TargetTls | null
+  readonly header: HeaderVersion | null
   /** What is asked for by TLS, and what its certificate must be for; undefined: its address. */
   readonly servername: string | undefined
   /** To resume: kept with the target alone, whose key says by whom it was trusted and under which name. */
@@ -56,11 +60,12 @@ export class Target implements Endpoint {
   retryAt = 0
 
   constructor(spec: TargetSpec) {
-    const { route, host, port, tls } = spec
+    const { route, host, port, tls, header } = spec
     this.route = route
     this.host = host
     this.port = port
     this.tls = tls
+    this.header = header
     this.key = keyOf(spec)
     this.named = isName(host)
     this.servername = tls?.servername ?? (this.named ? host : undefined)

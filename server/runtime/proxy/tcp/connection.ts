@@ -3,9 +3,9 @@ import type { Link, LinkOwner } from '../../listen/link.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import { failureReason } from '../connections/failure.ts'
 import type { KernelTable } from '../connections/kernel-table.ts'
-import type { Carrier, ConnectionRecord } from '../connections/record.ts'
+import { type Carrier, type ConnectionRecord, originOf } from '../connections/record.ts'
 import { NO_CAPTURES } from '../routes/captures.ts'
-import type { Dial } from '../targets/dial.ts'
+import type { Dial, DialDone } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
 import type { Target, TargetChoice } from '../targets/target.ts'
 import type { ConnectionHandler } from './handler.ts'
@@ -54,7 +54,7 @@ class TcpConnection implements Carrier, LinkOwner {
   start(group: TargetChoice, early: Buffer | null): void {
     this.#client.readAccepted()
     if (early && !this.onBytes(this.#client, early, early.length)) this.#client.pause()
-    this.#dial = this.#services.dialler.dial(group.candidates(NO_CAPTURES), (link, target, failure) => {
+    const done: DialDone = (link, target, failure) => {
       this.#dial = null
       this.#record.target = target?.name ?? null
       if (!this.#record.open) {
@@ -66,7 +66,9 @@ class TcpConnection implements Carrier, LinkOwner {
         return
       }
       this.#connected(link, target)
-    })
+    }
+    const origin = () => originOf(this.#record, this.#client.socket)
+    this.#dial = this.#services.dialler.dial(group.candidates(NO_CAPTURES), done, origin)
   }
 
   #connected(link: Link, target: Target): void {
