@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bindHost, bufferedBytes, listenPort, optionalCeiling, spanMs } from './config-fields.ts'
+import { bindHost, bufferedBytes, listenPort, optionalCeiling, port, spanMs } from './config-fields.ts'
 import { routeSchema } from './route-config.ts'
 
 /** The proxy part. All defaults are those of the design's table; units are in the names. Of every timeout here: 0 switches it off. */
@@ -37,6 +37,32 @@ export const proxyConfigSchema = z
       .meta({
         description: 'A public listener that answers health itself, so that balancers see readiness',
         examples: [{ port: 8079 }],
+      }),
+    proxyProtocol: z
+      .object({
+        ports: z
+          .array(port)
+          .min(1)
+          .max(256)
+          .meta({
+            description: 'Ports of routes at which balancers may say for whom they come',
+            examples: [[443]],
+          }),
+        from: z
+          .array(z.string().min(1).max(64))
+          .min(1)
+          .max(256)
+          .meta({
+            description:
+              'Addresses or ranges of those balancers: each of their connections must begin with a header of the PROXY protocol, version 1 or 2. All others are clients themselves',
+            examples: [['10.0.0.0/8']],
+          }),
+      })
+      .strict()
+      .optional()
+      .meta({
+        description: 'Who says for whom a connection comes: limits, records and routes then see that client',
+        examples: [{ ports: [443], from: ['10.0.0.0/8'] }],
       }),
     connectTimeoutMs: spanMs(10_000, 'Milliseconds to reach a target; 0 waits', 5_000),
     initialDataTimeoutMs: spanMs(

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-
-const port = z.number().int().min(1).max(65_535)
+import { port } from './config-fields.ts'
 
 /** PEM: a file's path, or the text itself (`-----BEGIN …`), as a reference to the environment brings it. */
 const pem = (what: string, example: string) =>
@@ -56,7 +55,7 @@ const targetSchema = z
       .min(1)
       .max(255)
       .meta({ description: 'Name or address of the target', examples: ['10.0.0.7'] }),
-    port: z.union([port, z.literal('preserve')]).meta({
+    port: z.union([port.min(1), z.literal('preserve')]).meta({
       description: 'Port of the target; `preserve` takes that at which the client came',
       examples: [8080, 'preserve'],
     }),

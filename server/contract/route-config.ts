@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { port } from './config-fields.ts'
 import { actionSchema } from './route-action.ts'
 import { routeSecuritySchema } from './route-security.ts'
 
-const port = z.number().int().min(0).max(65_535)
 const firstPort = port.meta({ description: 'First port of a range', examples: [8000] })
 const lastPort = port.meta({ description: 'Last port of a range', examples: [8010] })
 const portRange = z.object({ from: firstPort, to: lastPort }).strict()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { optionalCeiling } from './config-fields.ts'
 
-const count = () => z.number().int().min(1).max(1_000_000).optional()
 const entry = z.string().min(1).max(64)
 const entries = () => z.array(entry).min(1).max(4096).optional()
 
@@ -63,22 +63,10 @@ export const routeSecuritySchema = z
         description: 'Requests need a token (RFC 6750); beside `basicAuth` either is enough',
         examples: [{ tokens: ['${API_TOKEN}'] }],
       }),
-    maxConnections: count().meta({
-      description: 'Connections open at once. Without it: no limit of the route',
-      examples: [1_000],
-    }),
-    maxConnectionsPerIp: count().meta({
-      description: 'Connections open at once from one address. Without it: no limit of the route',
-      examples: [50],
-    }),
-    connectionRatePerMinute: count().meta({
-      description: 'New connections a minute from one address. Without it: no limit of the route',
-      examples: [600],
-    }),
-    requestRatePerMinute: count().meta({
-      description: 'Requests a minute from one address. Without it: no limit',
-      examples: [6_000],
-    }),
+    maxConnections: optionalCeiling('Connections of the route open at once', 1_000),
+    maxConnectionsPerIp: optionalCeiling('Connections of the route open at once from one address', 50),
+    connectionRatePerMinute: optionalCeiling('New connections of the route a minute from one address', 600),
+    requestRatePerMinute: optionalCeiling('Requests of the route a minute from one address', 6_000),
   })
   .strict()
 export type RouteSecurity = z.infer<typeof routeSecuritySchema>

@@ -49,7 +49,11 @@ export const proxyCalls = (node: TidegateNode): ControlCall[] => {
       },
     },
 
-    { method: 'GET', path: '/routes', handle: () => ({ status: 200, body: { routes: shownRoutes(proxy().routes()) } }) },
+    {
+      method: 'GET',
+      path: '/routes',
+      handle: () => ({ status: 200, body: { routes: shownRoutes(proxy().routes()) } }),
+    },
     {
       method: 'PUT',
       path: '/routes',

@@ -43,7 +43,7 @@ export const NOBODY: LinkOwner = {
   onFinish: () => undefined,
 }
 
-/** Hears of errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
+/** Receives errors of our own that reached a socket's callbacks; the connection they belong to is ended. */
 export type OnFault = (error: unknown) => void
 
 /** Reads land here first, on every socket of this thread: an idle connection then holds no buffer of its own. */

@@ -5,10 +5,10 @@ import { Link, NOBODY, type OnFault } from '../listen/link.ts'
 import type { ConnectionBook } from './admit/connection-book.ts'
 import { Identifying } from './admit/identify.ts'
 import type { ConnectionRecord } from './connections/record.ts'
+import { TlsEntrance } from './hello/tls-entrance.ts'
 import { HttpConnection } from './http/connection.ts'
 import type { HttpServices } from './http/services.ts'
 import type { PortRoutes } from './routes/port-routes.ts'
-import { TlsEntrance } from './tls/tls-entrance.ts'
 
 export interface EntranceOptions {
   readonly config: ProxyConfig

@@ -6,11 +6,11 @@ import type { Log } from '../../observe/log.ts'
 import { PortListener } from '../listen/port-listener.ts'
 import type { Identifier } from './admit/identify.ts'
 import type { Handlers } from './handlers/handlers.ts'
+import { Materials } from './routes/materials.ts'
 import { type PortPlan, planPorts } from './routes/plan.ts'
 import { PortRoutes } from './routes/port-routes.ts'
 import { RouteGates } from './security/route-gate.ts'
 import type { Dialler } from './targets/dialler.ts'
-import { Materials } from './tls/materials.ts'
 
 /** One public port: what listens, and what it does. */
 export interface Port {

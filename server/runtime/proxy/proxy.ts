@@ -21,12 +21,12 @@ import { HealthListener } from './health-listener.ts'
 import { type HttpServices, RequestCounts } from './http/services.ts'
 import { Ports, type PortTable } from './ports.ts'
 import { ProxyHeader } from './proxy-protocol/accept.ts'
+import { Materials } from './routes/materials.ts'
 import { type PortPlan, planPorts, refuse } from './routes/plan.ts'
 import { entryFault } from './security/address-list.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
 import type { TcpServices } from './tcp/connection.ts'
-import { Materials } from './tls/materials.ts'
 
 /** The parts of the proxy that its builder can replace. */
 export interface ProxyOptions {
@@ -255,7 +255,9 @@ class RunningProxy implements ProxyPart {
       requests: {
         total: services.requests.total,
         byStatus: { ...services.requests.byStatus },
-        refused: { ...services.requests.refused },
+        ...(Object.keys(services.requests.refused).length > 0
+          ? { refused: { ...services.requests.refused } }
+          : {}),
       },
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),

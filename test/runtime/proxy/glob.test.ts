@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { domainMatcher, pathMatcher } from '../../../server/runtime/proxy/routes/glob.ts'
+import { domainMatcher, pathMatcher } from '../../../server/runtime/proxy/patterns/glob.ts'
 import { httpRoute, httpTarget, RawClient, startProxy, until } from './harness.ts'
 
 const literal = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { RouteConfig } from '../../../server/contract/route-config.ts'
-import { captureNames, capturing } from '../../../server/runtime/proxy/routes/captures.ts'
-import { valueMatcher } from '../../../server/runtime/proxy/routes/glob.ts'
-import { HostTemplate, templateFault } from '../../../server/runtime/proxy/routes/host-template.ts'
+import { captureNames, capturing } from '../../../server/runtime/proxy/patterns/captures.ts'
+import { valueMatcher } from '../../../server/runtime/proxy/patterns/glob.ts'
+import { HostTemplate, templateFault } from '../../../server/runtime/proxy/patterns/host-template.ts'
 import { planPorts } from '../../../server/runtime/proxy/routes/plan.ts'
 import { Names } from '../../../server/runtime/proxy/targets/names.ts'
 import {

@@ -1,6 +1,5 @@
 import type { NodeConnection } from '../../../contract/node-api.ts'
 import { plainAddress } from '../../../wire/plain-address.ts'
-import type { TlsVersion } from '../tls/client-hello.ts'
 import type { CloseReason } from './close-reasons.ts'
 
 /** What carries a connection's bytes: asked by the sweep and by the verbs that end connections. */
@@ -29,6 +28,9 @@ export interface Peer {
 export interface Gate {
   leave(record: ConnectionRecord): void
 }
+
+/** Versions of TLS by their names in the configuration. */
+export type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3'
 
 /** What a client asked for when it began TLS. */
 export interface TlsFacts {

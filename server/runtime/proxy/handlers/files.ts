@@ -4,7 +4,7 @@ import { extname, join, sep } from 'node:path'
 import type { ActionOf } from '../../../contract/route-action.ts'
 import type { ClientSide, Exchange, RouteHandler } from '../http/exchange.ts'
 import { answerHead, type RequestHead } from '../http/head.ts'
-import { plainPath } from '../routes/plain-path.ts'
+import { plainPath } from '../patterns/plain-path.ts'
 import { answerText, fieldsOf } from './own-answer.ts'
 import { isRead, notReadable } from './static-text.ts'
 

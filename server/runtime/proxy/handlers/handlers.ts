@@ -4,8 +4,8 @@ import type { TargetChoice } from '../targets/target.ts'
 import { TcpBlock } from '../tcp/block.ts'
 import { TcpForward, type TcpServices } from '../tcp/connection.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
+import type { SocketHandler } from '../tcp/socket-handler.ts'
 import { SocketRoute } from '../tcp/socket-route.ts'
-import type { Materials } from '../tls/materials.ts'
 import { Block } from './block.ts'
 import { FileAnswer, Folder } from './files.ts'
 import { Forward } from './forward.ts'
@@ -16,7 +16,8 @@ import { StaticText } from './static-text.ts'
 export interface HandlerParts {
   /** Adopted when they are first asked for. */
   targets(): TargetChoice
-  readonly materials: Materials
+  /** The function of a route of type `socket`. */
+  functionOf(): SocketHandler
 }
 
 /** What answers the requests, or carries the connections, of a route. A new type of action is a file, and a case here. */
@@ -44,7 +45,7 @@ const httpHandler = (route: RouteConfig, { targets }: HandlerParts, services: Tc
 
 const tcpHandler = (
   route: RouteConfig,
-  { targets, materials }: HandlerParts,
+  { targets, functionOf }: HandlerParts,
   services: TcpServices,
 ): ConnectionHandler => {
   switch (route.action.type) {
@@ -53,7 +54,7 @@ const tcpHandler = (
     case 'block':
       return new TcpBlock(services)
     case 'socket':
-      return new SocketRoute(route.name, materials.functionOf(route), services)
+      return new SocketRoute(route.name, functionOf(), services)
     default:
       throw new Error(`a route of type ${route.action.type} answers requests alone`)
   }

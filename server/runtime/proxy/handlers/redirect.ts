@@ -1,7 +1,7 @@
 import type { ActionOf } from '../../../contract/route-action.ts'
 import type { ClientSide, Exchange, RouteHandler } from '../http/exchange.ts'
 import type { RequestHead } from '../http/head.ts'
-import { Place } from '../routes/place.ts'
+import { Place } from '../patterns/place.ts'
 import { answer, answerText } from './own-answer.ts'
 
 const NOTHING = Buffer.alloc(0)

@@ -152,7 +152,7 @@ export class HttpConnection implements Carrier, LinkOwner, ClientConnection {
     else {
       this.record.route = route.name
       if (this.record.gate !== route.gate) this.#leaveGate()
-      const refusal = route.gate?.ask(head, this.record, performance.now())
+      const refusal = route.gate?.ask(head.fields, this.record, performance.now())
       if (refusal) side.notLetIn(refusal)
       else side.start(route)
     }

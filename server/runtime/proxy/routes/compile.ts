@@ -1,15 +1,15 @@
 import type { RouteConfig } from '../../../contract/route-config.ts'
-import type { Handlers } from '../handlers/handlers.ts'
+import type { HandlerParts, Handlers } from '../handlers/handlers.ts'
 import type { RouteHandler } from '../http/exchange.ts'
+import { type Captures, capturing } from '../patterns/captures.ts'
+import { domainMatcher, type Matcher, pathMatcher, valueMatcher } from '../patterns/glob.ts'
+import { HostTemplate, isTemplate } from '../patterns/host-template.ts'
 import { AddressList } from '../security/address-list.ts'
 import type { RouteGate, RouteGates } from '../security/route-gate.ts'
 import { ComputedTargets } from '../targets/computed.ts'
 import { type Adopt, type TargetChoice, TargetGroup } from '../targets/target.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
-import type { Materials, TlsEnd } from '../tls/materials.ts'
-import { type Captures, capturing } from './captures.ts'
-import { domainMatcher, type Matcher, pathMatcher, valueMatcher } from './glob.ts'
-import { HostTemplate, isTemplate } from './host-template.ts'
+import type { Materials, TlsEnd } from './materials.ts'
 import type { PortPlan } from './plan.ts'
 import { domainsOf, listOf, targetsOf } from './speech.ts'
 
@@ -122,6 +122,10 @@ export const compileRoutes = (
     if (specs.some(({ host }) => isTemplate(host))) return new ComputedTargets(specs, adoptLate)
     return new TargetGroup(specs.map(adopt))
   }
+  const partsOf = (route: RouteConfig): HandlerParts => ({
+    targets: () => groupOf(route),
+    functionOf: () => materials.functionOf(route),
+  })
   const ranked = (route: RouteConfig, order: number): Ranked[] =>
     (domainsOf(route) ?? [null]).map((domain) => ({
       name: route.name,
@@ -136,7 +140,7 @@ export const compileRoutes = (
       tlsKey: JSON.stringify(route.action.tls ?? null),
     }))
   const http = plan.http.flatMap((route, order): CompiledRoute[] => {
-    const handler = handlers.http(route, { targets: () => groupOf(route), materials })
+    const handler = handlers.http(route, partsOf(route))
     const own = {
       handler,
       path: pathOf(route),
@@ -146,7 +150,7 @@ export const compileRoutes = (
     return ranked(route, order).map((rank) => ({ ...rank, ...own }))
   })
   const tcp = plan.tcp.flatMap((route, order): TcpRoute[] => {
-    const handler = handlers.tcp(route, { targets: () => groupOf(route), materials })
+    const handler = handlers.tcp(route, partsOf(route))
     return ranked(route, order).map((rank) => ({ ...rank, handler }))
   })
   http.sort(byRank)

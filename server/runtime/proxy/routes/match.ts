@@ -1,8 +1,8 @@
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { RequestHead } from '../http/head.ts'
+import { hostName } from '../patterns/host-name.ts'
+import { plainPath } from '../patterns/plain-path.ts'
 import type { CompiledRoute, Ranked } from './compile.ts'
-import { hostName } from './host-name.ts'
-import { plainPath } from './plain-path.ts'
 
 /** By what is known of a connection: its client, and what it asked for by TLS. */
 export const takesClient = ({ clients, versions }: Ranked, { client, tls }: ConnectionRecord): boolean =>

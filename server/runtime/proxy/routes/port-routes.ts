@@ -2,6 +2,7 @@ import type { Identifier } from '../admit/identify.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { RequestHead } from '../http/head.ts'
 import type { HttpPort, HttpRoute } from '../http/services.ts'
+import { hostName } from '../patterns/host-name.ts'
 import {
   type Compiled,
   type CompiledRoute,
@@ -9,7 +10,6 @@ import {
   type RouteParts,
   type TcpRoute,
 } from './compile.ts'
-import { hostName } from './host-name.ts'
 import { pickRoute, takesClient } from './match.ts'
 import type { PortPlan } from './plan.ts'
 

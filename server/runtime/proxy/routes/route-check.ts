@@ -1,9 +1,9 @@
 import type { Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
+import { captureNames } from '../patterns/captures.ts'
+import { isTemplate, templateFault } from '../patterns/host-template.ts'
+import { placeFault } from '../patterns/place.ts'
 import { entryFault } from '../security/address-list.ts'
-import { captureNames } from './captures.ts'
-import { isTemplate, templateFault } from './host-template.ts'
-import { placeFault } from './place.ts'
 import { listOf, speaksHttp, targetsOf } from './speech.ts'
 
 /** Where an answer ends, and what becomes of its connection, is not for a route to say. */

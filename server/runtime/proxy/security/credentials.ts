@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { RouteSecurity } from '../../../contract/route-security.ts'
 import { sameBytes } from '../../../wire/same-secret.ts'
-import type { RequestHead } from '../http/head.ts'
 
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -28,7 +27,8 @@ export class Credentials {
     if (bearer) this.challenge.push('WWW-Authenticate', 'Bearer')
   }
 
-  accept({ fields }: RequestHead): boolean {
+  /** `fields`: of a request, names and values in turn. */
+  accept(fields: readonly string[]): boolean {
     let said: string | null = null
     for (let at = 0; at < fields.length; at += 2) {
       if (fields[at]!.length !== 13 || fields[at]!.toLowerCase() !== 'authorization') continue

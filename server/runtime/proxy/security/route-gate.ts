@@ -4,7 +4,6 @@ import type { RouteSecurity } from '../../../contract/route-security.ts'
 import { AddressLimits } from '../admit/address-limits.ts'
 import type { Refusal } from '../connections/close-reasons.ts'
 import type { ConnectionRecord, Gate } from '../connections/record.ts'
-import type { RequestHead } from '../http/head.ts'
 import { AddressList } from './address-list.ts'
 import { Credentials } from './credentials.ts'
 
@@ -123,13 +122,13 @@ export class RouteGate implements Gate {
     this.#connections.release(record.client.ip)
   }
 
-  /** Why a request is not let in; null where it is. */
-  ask(request: RequestHead, record: ConnectionRecord, now: number): RequestRefusal | null {
+  /** Why a request with these fields (names and values in turn) is not let in; null where it is. */
+  ask(fields: readonly string[], record: ConnectionRecord, now: number): RequestRefusal | null {
     const reason = this.admit(record, now)
     if (reason) return BY_REASON[reason]
     // Also what comes without credentials counts: guessing is what is to be slow.
     if (this.#requests?.take(record.client.ip, now)) return TOO_MANY_REQUESTS
-    return this.#credentials?.accept(request) === false ? this.#unauthorized : null
+    return this.#credentials?.accept(fields) === false ? this.#unauthorized : null
   }
 
   /** Forgets the minutes that are over. */

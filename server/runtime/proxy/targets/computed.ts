@@ -1,5 +1,5 @@
-import type { Captures } from '../routes/captures.ts'
-import { HostTemplate } from '../routes/host-template.ts'
+import type { Captures } from '../patterns/captures.ts'
+import { HostTemplate } from '../patterns/host-template.ts'
 import { type Adopt, type Target, type TargetChoice, TargetGroup, type TargetSpec } from './target.ts'
 
 /** Targets whose hosts are known only with a request. Each is a target like any other from then on, with its health and its pool. */

@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls'
+import type { Captures } from '../patterns/captures.ts'
 import type { HeaderVersion } from '../proxy-protocol/send.ts'
-import type { Captures } from '../routes/captures.ts'
 import { isName } from './names.ts'
 import { IdlePool } from './pool.ts'
 

@@ -5,9 +5,9 @@ import { Delivery } from '../connections/delivery.ts'
 import { failureReason } from '../connections/failure.ts'
 import { quietVerdict } from '../connections/quiet-rules.ts'
 import type { Carrier, ConnectionRecord } from '../connections/record.ts'
-import type { SocketHandler } from '../handlers/socket-handler.ts'
 import type { TcpServices } from './connection.ts'
 import type { ConnectionHandler } from './handler.ts'
+import type { SocketHandler } from './socket-handler.ts'
 
 /** Hands each connection to a function. */
 export class SocketRoute implements ConnectionHandler {

@@ -1,7 +1,5 @@
 import type { CloseReason } from '../connections/close-reasons.ts'
-
-/** Versions of TLS by their names in the configuration. */
-export type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3'
+import type { TlsVersion } from '../connections/record.ts'
 
 /** What a ClientHello says openly. With Encrypted Client Hello it is the outer one: the name of who decrypts, not of who is meant. */
 export interface ClientHello {

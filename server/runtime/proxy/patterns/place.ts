@@ -1,4 +1,3 @@
-import type { RequestHead } from '../http/head.ts'
 import { type Captures, NO_CAPTURES } from './captures.ts'
 import { hostName } from './host-name.ts'
 
@@ -43,7 +42,7 @@ export class Place {
   }
 
   /** For a request; null where it does not say what is needed. */
-  of({ host, target }: RequestHead, captures: Captures = NO_CAPTURES): string | null {
+  of({ host, target }: { host: string; target: string }, captures: Captures = NO_CAPTURES): string | null {
     const query = target.indexOf('?')
     let place = ''
     for (const [index, piece] of this.#pieces.entries()) {

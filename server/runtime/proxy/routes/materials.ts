@@ -5,11 +5,11 @@ import type { Problem } from '../../../contract/errors.ts'
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { TargetConfig } from '../../../contract/route-action.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
-import { loadHandler, type SocketHandler } from '../handlers/socket-handler.ts'
-import { refuse } from '../routes/plan.ts'
-import { speaksHttp, targetsOf } from '../routes/speech.ts'
 import type { TargetTls } from '../targets/target.ts'
-import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from './pem.ts'
+import { loadHandler, type SocketHandler } from '../tcp/socket-handler.ts'
+import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from '../tls/pem.ts'
+import { refuse } from './plan.ts'
+import { speaksHttp, targetsOf } from './speech.ts'
 
 /** How TLS of clients ends here. */
 export interface TlsEnd {

@@ -5,8 +5,8 @@ import type { ConnectionBook } from '../admit/connection-book.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import { failureReason } from '../connections/failure.ts'
 import type { Carrier, ConnectionRecord } from '../connections/record.ts'
-import type { TlsEnd } from './materials.ts'
-import { resettable } from './resettable.ts'
+import type { TlsEnd } from '../routes/materials.ts'
+import { resettable } from '../tls/resettable.ts'
 
 export interface HandshakeOptions {
   /** The connection as it was accepted, whose hello was read. */

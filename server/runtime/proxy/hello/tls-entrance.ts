@@ -3,8 +3,8 @@ import type { ConnectionBook } from '../admit/connection-book.ts'
 import { type Identifier, Identifying, type Identity } from '../admit/identify.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { PortRoutes } from '../routes/port-routes.ts'
-import { alert } from './alerts.ts'
-import { type ClientHello, ClientHelloReader, type HelloFault, MAX_HELLO_BYTES } from './client-hello.ts'
+import { alert } from '../tls/alerts.ts'
+import { type ClientHello, ClientHelloReader, type HelloFault, MAX_HELLO_BYTES } from '../tls/client-hello.ts'
 import { Handshake } from './handshake.ts'
 
 /** What is said of a hello that cannot be taken; nothing to who does not speak TLS. */
