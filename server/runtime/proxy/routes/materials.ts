@@ -18,8 +18,9 @@ export interface TlsEnd {
   readonly alpn: readonly string[] | null
 }
 
-/** `/health` lists so many certificates, and so many names of each. */
+/** `/health` lists so many certificates, and so many names of each: it has a size. */
 const MAX_SHOWN = 64
+const MAX_NAMES = 8
 
 const digest = (...parts: (string | undefined)[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
@@ -188,6 +189,6 @@ const namesOf = (certificate: X509Certificate): string[] => {
     .map((name) => name.replace(/^(DNS|IP Address):/, ''))
   return names
     .filter((name) => name !== '')
-    .slice(0, MAX_SHOWN)
+    .slice(0, MAX_NAMES)
     .map((name) => name.slice(0, 253))
 }
