@@ -17,7 +17,6 @@ const rootFlags = [
 const WAITING = [
   '**/command-line.spec.ts',
   '**/configured.spec.ts',
-  '**/drain.spec.ts',
   '**/investigate.spec.ts',
   '**/maintenance.spec.ts',
   '**/mixed-drain.spec.ts',

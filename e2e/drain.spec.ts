@@ -9,8 +9,6 @@ import { test } from './story.ts'
 import { Tidegate } from './tidegate.ts'
 
 test.describe('an operator who drains', () => {
-  // One fleet for all of it, in this order.
-  test.describe.configure({ mode: 'default' })
   let tidegate: Tidegate
   let operator: Operator
   let colleague: Operator

@@ -134,9 +134,11 @@ describe('every call of the API, asked of a real collector with a real fleet', (
   it('of measurements and events', async () => {
     const series = await good('getSeries', { query: 'metric=tunnels,bytes_up,latency_ms&scope=node:fra-1' })
     expect(series.series.length).toBeGreaterThan(0)
-    const { items } = await good('listEvents', { query: 'limit=500' })
-    expect(new Set(items.map((event: FleetEvent) => event.type)).size).toBeGreaterThan(3)
-    for (const event of items) expectEvent(event)
+    await eventually(async () => {
+      const { items } = await good('listEvents', { query: 'limit=1000' })
+      expect(new Set(items.map((event: FleetEvent) => event.type)).size).toBeGreaterThan(3)
+      for (const event of items) expectEvent(event)
+    })
     expect(await good('listEvents', { headers: { accept: 'text/csv' } })).toMatch(/^"id","at"/)
     await bad('getSeries', 'ERR_INVALID', { query: 'metric=nope' })
     await bad('getSeries', 'ERR_NOT_FOUND', { query: 'metric=tunnels&scope=node:nope' })
