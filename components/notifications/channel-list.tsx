@@ -87,7 +87,7 @@ function ChannelHealth({ channel }: { channel: NotificationChannel }) {
 function TestButton({ name }: { name: string }) {
   const { mutate, data, error, isPending } = useChannelTest()
   return (
-    <div className="grid justify-items-start gap-1 sm:justify-items-end sm:text-right">
+    <div className="grid content-start justify-items-start gap-1 sm:justify-items-end sm:text-right">
       <Button onClick={() => mutate(name)} disabled={isPending} aria-label={`Send a test by ${name}`}>
         {isPending ? 'Sending…' : 'Send a test'}
       </Button>

@@ -81,7 +81,7 @@ const probeText = (found: NodeProbeAnswer): string => {
     parts.push(
       reading.outcome === 'ok'
         ? `Answered in ${Math.round(reading.durationMs)} ms`
-        : `No good answer within ${Math.round(reading.durationMs)} ms, ${reading.outcome}: ${reading.reason}`,
+        : `No good answer after ${Math.round(reading.durationMs)} ms, ${reading.outcome}: ${reading.reason}`,
     )
   if (understood.length > 0)
     parts.push(

@@ -1,6 +1,6 @@
 import type { RoomProblem } from '../contract/fleet.ts'
 
-const OWN_NODES = 'Point it at your own nodes: see "Your own nodes" in README.md'
+const OWN_NODES = 'Point it at what you run: see "What you run already" in README.md'
 
 /** The lines on the terminal once the server is ready. */
 export const announce = (facts: {

@@ -5,7 +5,13 @@ import { type Lookup, Names, type NamesFigures } from './names.ts'
 
 /** Cloud metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure's wire server. */
 const METADATA = new Set(['fd00:ec2::254', '100.100.100.200', '168.63.129.16'])
-const NEVER = new Set(['linkLocal', 'unspecified', 'broadcast', 'multicast'])
+/** Ranges that are never asked, by their name in ipaddr.js, in words. */
+const NEVER = new Map([
+  ['linkLocal', 'a link-local'],
+  ['unspecified', 'an unspecified'],
+  ['broadcast', 'a broadcast'],
+  ['multicast', 'a multicast'],
+])
 /** URLs of which it is remembered whether they may be asked. */
 const MAX_ASKED = 10_000
 /** Names that mean this machine by what they are (RFC 6761 §6.3); any other that leads here may be somebody's trick. */
@@ -68,9 +74,8 @@ class PollRules implements AdjustableRules {
         ? 'leads to a loopback address'
         : inner && this.refuses(inner.toString(), true)
     if (wrapped) return `${parsed.toString()} is ${inner?.toString()} in another form, and ${wrapped}`
-    if (METADATA.has(parsed.toString()) || NEVER.has(kind)) {
-      return `${parsed.toString()} is a ${METADATA.has(parsed.toString()) ? 'metadata' : kind} address, which is never polled`
-    }
+    const never = METADATA.has(parsed.toString()) ? 'a metadata' : NEVER.get(kind)
+    if (never !== undefined) return `${parsed.toString()} is ${never} address, which is never polled`
     if (embedded || this.#ranges.length === 0) return null
     const inside = this.#ranges.some(
       ([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits),

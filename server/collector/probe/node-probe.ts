@@ -447,8 +447,8 @@ const understood = (facts: Facts): NodeProbeAnswer['understood'] => {
 
 const verbWords = (verb: string | null, proof: 'counted' | 'none'): string => {
   if (verb === null)
-    return 'It has no verb of its own to drain it: add drain: { webhook: { url: …, secret: … } } to its entry, and your URL is called for drain and resume.'
+    return 'It has no drain of its own: add drain: { webhook: { url: …, secret: … } } to its entry, and your URL is called to drain and to resume it.'
   return proof === 'counted'
-    ? `It is drained by ${verb}; its connections are counted, so that empty can be proved.`
-    : `It is drained by ${verb}; nothing is counted, so that the drain ends as drained (unproven).`
+    ? `It is drained by ${verb}; its connections are counted, so it can be proved empty.`
+    : `It is drained by ${verb}; nothing is counted, so the drain ends as drained (unproven).`
 }

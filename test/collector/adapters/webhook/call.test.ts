@@ -131,7 +131,7 @@ describe('one call of a webhook', () => {
     [
       'http://169.254.169.254/latest',
       [],
-      /169\.254\.169\.254 is a linkLocal address, which is never polled$/,
+      /169\.254\.169\.254 is a link-local address, which is never polled$/,
     ],
     ['http://[fe80::1]/', [], /may not be called/],
     ['http://127.0.0.1:9/', ['10.0.0.0/8'], /127\.0\.0\.1 is outside polling\.allow$/],
