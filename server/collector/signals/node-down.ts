@@ -1,11 +1,21 @@
 import { z } from 'zod'
 import { durationWords } from '../../contract/words.ts'
+import type { PollOutcome } from '../adapters/reading.ts'
 import { defineRule, everyNode } from './rule.ts'
 import { servingBeside } from './serving-beside.ts'
 import { threshold, whole } from './threshold.ts'
 
 const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five']
 const inWords = (count: number): string => NUMBERS[count] ?? String(count)
+
+/** How the poll of a node ends that says something, and not what it should: whoever reads that looks at the program, not at the machine. */
+const ANSWERED = new Set<PollOutcome | null>([
+  'bad_status',
+  'redirect',
+  'bad_body',
+  'too_large',
+  'wrong_node',
+])
 
 /** `node.down`: judging found a node down, and not with all its region. Closes when it answers again. */
 export const nodeDown = defineRule({
@@ -48,7 +58,7 @@ export const nodeDown = defineRule({
     return {
       state: 'open',
       startedAt: downSince,
-      sentence: `${id} does not answer (${node.problems[0] ?? 'no answer'}); ${others.words}`,
+      sentence: `${id} ${ANSWERED.has(node.outcome) ? 'gives no good answer' : 'does not answer'} (${node.problems[0] ?? 'no answer'}); ${others.words}`,
       title: `${id} is down`,
       severity: others.count === 0 ? 'critical' : 'warning',
       impact: `${id} down for ${durationWords(now - downSince)}`,

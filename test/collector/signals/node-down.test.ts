@@ -50,4 +50,20 @@ describe('node.down', () => {
       impact: 'fra-1 down for 60 s',
     })
   })
+
+  it.each<[NodeView['outcome'], string]>([
+    ['bad_status', 'gives no good answer'],
+    ['bad_body', 'gives no good answer'],
+    ['too_large', 'gives no good answer'],
+    ['redirect', 'gives no good answer'],
+    ['wrong_node', 'gives no good answer'],
+    ['refused', 'does not answer'],
+    ['timeout', 'does not answer'],
+    ['dns', 'does not answer'],
+    [null, 'does not answer'],
+  ])('of a node whose polls end in %s says that it %s', (outcome, words) => {
+    expect(verdict({ outcome })).toMatchObject({
+      sentence: `fra-1 ${words} (refused); 1 other node of fra serves`,
+    })
+  })
 })
