@@ -7,13 +7,7 @@ import { table } from './output.ts'
 export const planText = (id: string, plan: DrainPlan): string =>
   [
     `Plan for ${id}, about ${durationWords(plan.totalSeconds * 1000)}:`,
-    table(
-      ['node', 'tunnels', 'connections', 'requests', 'pushes'],
-      plan.moves.map((move) => [
-        move.node,
-        ...[move.tunnels, move.connections, move.requests, move.pushes].map((held) => held ?? 'unknown'),
-      ]),
-    ),
+    movesTable(plan),
     plan.nodes.length === 0
       ? ''
       : `\nHow each node is taken out:\n${table(
@@ -42,6 +36,18 @@ export const planText = (id: string, plan: DrainPlan): string =>
   ]
     .filter((line) => line !== '')
     .join('\n')
+
+/** What is unknown of programs that hold no such thing has no column; connections have one always, because they are what has to end. */
+const movesTable = ({ moves, nodes }: DrainPlan): string => {
+  const foreign = new Set(nodes.filter(({ kind }) => kind !== 'tidegate').map(({ node }) => node))
+  const columns = (['tunnels', 'connections', 'requests', 'pushes'] as const).filter(
+    (name) => name === 'connections' || moves.some((move) => move[name] !== null || !foreign.has(move.node)),
+  )
+  return table(
+    ['node', ...columns],
+    moves.map((move) => [move.node, ...columns.map((name) => move[name] ?? 'unknown')]),
+  )
+}
 
 /** What is not counted is left out: most programs hold no tunnels. */
 const leftText = ({ tunnels, connections }: Remaining): string =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { planText, progressText, reportText } from '../../server/cli/drain-text.ts'
 import { table } from '../../server/cli/output.ts'
-import type { DrainReport, DrainStep } from '../../server/contract/drains.ts'
+import type { DrainPlan, DrainReport, DrainStep } from '../../server/contract/drains.ts'
 import { drain } from '../store/fixtures.ts'
 
 const step = (more: Partial<DrainStep>): DrainStep => ({
@@ -33,6 +33,34 @@ describe('what the command line says of drains', () => {
     [step({ phase: 'done', outcome: 'kept_serving' }), 'running: fra-1 kept serving'],
   ])('a step as a line: %#', (each, line) => {
     expect(progressText(withSteps(each))).toBe(line)
+  })
+
+  it.each<[string, Partial<DrainPlan['moves'][number]>, string[]]>([
+    [
+      'of programs that hold no tunnels has no column for them',
+      { requests: 3 },
+      ['node', 'connections', 'requests'],
+    ],
+    ['of nodes that count nothing says that it is not known', { connections: null }, ['node', 'connections']],
+    [
+      'of a node that counts everything has all of them',
+      { tunnels: 0, requests: 0, pushes: 0 },
+      ['node', 'tunnels', 'connections', 'requests', 'pushes'],
+    ],
+  ])('a plan %s', (_title, counts, columns) => {
+    const move = { node: 'gw-1', tunnels: null, connections: 2, requests: null, pushes: null, ...counts }
+    const plan: DrainPlan = {
+      moves: [move],
+      nodes: [{ node: 'gw-1', kind: 'nginx', verb: 'webhook: POST 10.0.0.9:9400/', proof: 'counted' }],
+      forecast: [],
+      phases: [],
+      blockers: [],
+      warnings: [],
+      totalSeconds: 50,
+    }
+    const [, head = '', row = ''] = planText('fra', plan).split('\n')
+    expect(head.trim().split(/\s+/)).toEqual(columns)
+    expect(row.includes('unknown')).toBe(move.connections === null)
   })
 
   it('a report with one of each in the singular, and what was not measured as such', () => {
