@@ -70,6 +70,11 @@ export class Delivery {
     if (this.#key === undefined || this.#key === null) this.#key = kernelKey(this.#link.socket)
   }
 
+  /** The socket is gone, and the kernel's name for it was never known: nothing more can be learned. */
+  get unknowable(): boolean {
+    return this.#link.socket.destroyed && this.#kernelKey === null
+  }
+
   /** The peer has sent a FIN that cannot be read yet, because there is no room for what came before it. */
   peerEnded(): boolean {
     return this.#kernel.peerEnded(this.#kernelKey)

@@ -66,7 +66,8 @@ export class Farewell {
         taken()
       } else if (config.readerIdleTimeoutMs > 0 && stillMs >= config.readerIdleTimeoutMs) {
         return owes || !this.#client.finished ? 'stalled_reader' : this.reason
-      } else if (!kernel.supported && this.#client.finished) this.#takenAt = now
+      } else if (this.#client.finished && (!kernel.supported || this.#delivery.unknowable))
+        this.#takenAt = now
       if (this.#takenAt === null) return null
     }
     // It has everything. What it still sends is dropped for a while, and answered with the kernel's RST after that.

@@ -165,7 +165,7 @@ export class RawPipe implements LinkOwner {
   #sweepEnding(reason: CloseReason, now: number): void {
     if (this.#watchesClient()) {
       const delivery = this.#deliveryToClient()
-      if (delivery.taken(this.#endingSince) === true) {
+      if (delivery.taken(this.#endingSince) === true || delivery.unknowable) {
         this.finish(reason)
         return
       }

@@ -11,5 +11,7 @@ export const resettable = (socket: TLSSocket, below: Link): LinkStream => {
     socket.destroy()
     return socket
   }
+  // Node looks it up when it is asked for first, and keeps it; after a reset there is nothing to be found (`Delivery` needs it then).
+  void socket.remoteAddress
   return socket
 }
