@@ -9,7 +9,7 @@ import { crossCheck } from './cross-check.ts'
 import { problemOf } from './problem.ts'
 import { REFERENCE, References } from './references.ts'
 import { readRegularFile, tooLarge } from './regular-file.ts'
-import { withRoutePaths } from './route-paths.ts'
+import { withProxyPaths } from './route-paths.ts'
 import { type Config, configSchema } from './schema.ts'
 import { TlsFiles } from './tls-files.ts'
 
@@ -245,9 +245,7 @@ const resolvePaths = (node: NodeConfig, folder: string): NodeConfig => {
   return {
     ...node,
     ...(node.data === undefined ? {} : { data: at(node.data) }),
-    ...(node.proxy === undefined
-      ? {}
-      : { proxy: { ...node.proxy, routes: node.proxy.routes.map((route) => withRoutePaths(route, at)) } }),
+    ...(node.proxy === undefined ? {} : { proxy: withProxyPaths(node.proxy, at) }),
     ...(node.push === undefined
       ? {}
       : {

@@ -1,3 +1,4 @@
+import type { ProxyConfig } from '../contract/proxy-config.ts'
 import type { ActionConfig } from '../contract/route-action.ts'
 import type { RouteConfig } from '../contract/route-config.ts'
 
@@ -25,10 +26,32 @@ const filesOf = (action: ActionConfig, at: Find, pem: Find): object => {
   }
 }
 
-/** The same route with the files that it names found from the folder of its configuration file. `at`: the path of a file from there. */
-export const withRoutePaths = (route: RouteConfig, at: Find): RouteConfig => {
-  // PEM may stand in the file itself, or come there by a reference.
-  const pem: Find = (value) => (value.includes('-----BEGIN ') ? value : at(value))
+/** PEM may stand in the file itself, or come there by a reference. */
+const pemFrom =
+  (at: Find): Find =>
+  (value) =>
+    value.includes('-----BEGIN ') ? value : at(value)
+
+/** The same with the files that it names found from the folder of its configuration file. `at`: the path of a file from there. */
+export const withProxyPaths = (proxy: ProxyConfig, at: Find): ProxyConfig => {
+  const { acme } = proxy
+  return {
+    ...proxy,
+    ...(acme === undefined
+      ? {}
+      : {
+          acme: {
+            ...acme,
+            store: at(acme.store),
+            ...(acme.ca === undefined ? {} : { ca: pemFrom(at)(acme.ca) }),
+          },
+        }),
+    routes: proxy.routes.map((route) => withRoutePaths(route, at)),
+  }
+}
+
+const withRoutePaths = (route: RouteConfig, at: Find): RouteConfig => {
+  const pem = pemFrom(at)
   const { action } = route
   const { tls } = action
   const certificate = tls?.certificate
@@ -36,7 +59,7 @@ export const withRoutePaths = (route: RouteConfig, at: Find): RouteConfig => {
     ...route,
     action: {
       ...action,
-      ...(tls && certificate
+      ...(tls && certificate && certificate !== 'auto'
         ? { tls: { ...tls, certificate: { cert: pem(certificate.cert), key: pem(certificate.key) } } }
         : {}),
       ...filesOf(action, at, pem),

@@ -79,7 +79,16 @@ export const healthSchema = z.object({
         .max(256),
       targetsTotal: count.optional(),
       certificates: z
-        .array(z.object({ domains: z.array(text).max(64), notAfter: text, state: text }))
+        .array(
+          z.object({
+            domains: z.array(text).max(64),
+            /** Null where there is none yet. */
+            notAfter: text.nullable(),
+            state: text,
+            /** What the last order came to, where it failed. */
+            lastFailure: z.object({ at: text, reason: text }).optional(),
+          }),
+        )
         .max(64)
         .optional(),
     })

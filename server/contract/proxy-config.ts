@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { acmeConfigSchema } from './acme-config.ts'
 import { bindHost, bufferedBytes, listenPort, optionalCeiling, port, spanMs } from './config-fields.ts'
 import { routeSchema } from './route-config.ts'
 
@@ -64,6 +65,11 @@ export const proxyConfigSchema = z
         description: 'Who says for whom a connection comes: limits, records and routes then see that client',
         examples: [{ ports: [443], from: ['10.0.0.0/8'] }],
       }),
+    acme: acmeConfigSchema.optional().meta({
+      description:
+        'How routes with `certificate: auto` get their certificates: by ACME, each name proved by HTTP-01',
+      examples: [{ email: 'ops@example.com', store: '/var/lib/tidegate/acme' }],
+    }),
     connectTimeoutMs: spanMs(10_000, 'Milliseconds to reach a target; 0 waits', 5_000),
     initialDataTimeoutMs: spanMs(
       10_000,

@@ -9,6 +9,13 @@ const pem = (what: string, example: string) =>
     .max(262_144)
     .meta({ description: `${what}: a PEM file, or the PEM text itself`, examples: [example] })
 
+const certificateSchema = z
+  .object({
+    cert: pem('The certificate, and those between it and its authority', './site.pem'),
+    key: pem('Its private key, without a passphrase. A secret: name a file, or refer to it', './site.key'),
+  })
+  .strict()
+
 /** What a ClientHello is used for, and where TLS ends. Which keys belong to which mode is checked with the routes as a whole. */
 const tlsSchema = z
   .object({
@@ -18,18 +25,12 @@ const tlsSchema = z
       examples: ['terminate'],
     }),
     certificate: z
-      .object({
-        cert: pem('The certificate, and those between it and its authority', './site.pem'),
-        key: pem(
-          'Its private key, without a passphrase. A secret: name a file, or refer to it',
-          './site.key',
-        ),
-      })
-      .strict()
+      .union([z.literal('auto'), certificateSchema], { error: 'must be auto, or { cert, key }' })
       .optional()
       .meta({
-        description: 'What is shown to clients; needed where TLS ends here',
-        examples: [{ cert: './site.pem', key: './site.key' }],
+        description:
+          'What is shown to clients; needed where TLS ends here. `auto`: had by ACME, for each of the names in `domains`, as `proxy.acme` says',
+        examples: [{ cert: './site.pem', key: './site.key' }, 'auto'],
       }),
     minVersion: z
       .enum(['1.2', '1.3'])

@@ -18,6 +18,8 @@ export interface ProblemFigures {
   /** The part of the token file that could not be read. */
   tokens?: string | null | undefined
   directory?: RelayHealth['directory'] | undefined
+  /** Of the proxy, by a key that stays. */
+  proxy?: ReadonlyMap<string, string> | undefined
 }
 
 /**
@@ -41,6 +43,7 @@ export class NodeProblems {
   review(figures: ProblemFigures, now: number): void {
     const found = new Map<string, string>()
     if (figures.tokens) found.set('push.tokens', figures.tokens)
+    for (const [key, sentence] of figures.proxy ?? []) found.set(key, sentence)
     const stuck = figures.push === undefined ? null : this.#pushStuck(figures.push, now)
     if (stuck !== null) found.set('push.stuck', stuck)
     if (figures.directory?.reachable === false) {

@@ -209,13 +209,14 @@ class BuiltNode implements TidegateNode {
   }
 
   #reviewProblems(): void {
-    const { push, relay } = this.parts
+    const { proxy, push, relay } = this.parts
     const stats = push?.stats()
     this.#problems.review(
       {
         push: stats === undefined ? undefined : { ...stats, pending: push?.pending() ?? 0 },
         tokens: push?.tokenProblem,
         directory: relay?.stats().directory,
+        proxy: proxy?.problems?.(),
       },
       performance.now(),
     )

@@ -16,6 +16,8 @@ export interface ProxyPart extends ServingPart {
   }
   /** Ends one connection, both sides, with `closed_by_operator`. False when there is none with this id. */
   closeConnection(id: string): boolean
+  /** What it cannot do of what it should, in sentences, by a key that stays. */
+  problems?(): ReadonlyMap<string, string>
   routes(): RouteConfig[]
   /**
    * Replaces all routes: validated together (`ERR_INVALID` with `problems`), new ports bound first (`ERR_PORT_TAKEN`, then nothing has

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
 import type { Listener } from '../../contract/health.ts'
 import type { ProxyConfig } from '../../contract/node-config.ts'
-import type { RouteConfig } from '../../contract/route-config.ts'
 import type { Log } from '../../observe/log.ts'
 import { PortListener } from '../listen/port-listener.ts'
+import type { Challenges } from './acme/challenges.ts'
 import type { Identifier } from './admit/identify.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { Materials } from './routes/materials.ts'
-import { type PortPlan, planPorts } from './routes/plan.ts'
+import type { PortPlan } from './routes/plan.ts'
 import { PortRoutes } from './routes/port-routes.ts'
 import { RouteGates } from './security/route-gate.ts'
 import type { Dialler } from './targets/dialler.ts'
@@ -27,6 +27,8 @@ export interface PortsOptions {
   readonly log: Log
   readonly dialler: Dialler
   readonly handlers: Handlers
+  /** What names are proved by; null where none are. */
+  readonly challenges: Challenges | null
   /** What comes before the connections' own bytes on a port; null where nothing does. */
   readonly identifierFor: (plan: PortPlan) => Identifier | null
   readonly onSocket: (socket: Socket, listener: PortListener, routes: PortRoutes) => void
@@ -48,14 +50,14 @@ export class Ports {
   }
 
   /**
-   * Ports for these routes; those that exist are kept, new ones are bound if `bind`. Rejects with nothing new left bound, and
+   * Ports for these plans; those that exist are kept, new ones are bound if `bind`. Rejects with nothing new left bound, and
    * changes nothing before `swap`.
    */
-  async prepare(routes: RouteConfig[], healthPort: number | null, bind: boolean): Promise<PortTable> {
+  async prepare(plans: readonly PortPlan[], bind: boolean): Promise<PortTable> {
     const next: PortTable = new Map()
     const fresh: PortListener[] = []
     try {
-      for (const plan of planPorts(routes, healthPort)) {
+      for (const plan of plans) {
         const known = this.#table.get(plan.key)
         if (known) {
           next.set(plan.key, { ...known, plan })
@@ -74,8 +76,8 @@ export class Ports {
   }
 
   #newPort(plan: PortPlan): Port {
-    const { config, log, identifierFor, onSocket } = this.#options
-    const routes = new PortRoutes(plan, identifierFor(plan))
+    const { config, log, identifierFor, challenges, onSocket } = this.#options
+    const routes = new PortRoutes(plan, identifierFor(plan), challenges)
     const listener: PortListener = new PortListener({
       host: config.host,
       port: plan.port,

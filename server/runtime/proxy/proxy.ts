@@ -8,6 +8,8 @@ import { Turn } from '../../time/turn.ts'
 import { plainAddress } from '../../wire/plain-address.ts'
 import type { ProxyPart } from '../part/node-parts.ts'
 import type { PartContext, Readiness } from '../part/part.ts'
+import type { AutoTimings } from './acme/auto-certificate.ts'
+import { AutoCertificates } from './acme/auto-certificates.ts'
 import { ConnectionBook } from './admit/connection-book.ts'
 import type { Identifier } from './admit/identify.ts'
 import { Pressure } from './admit/pressure.ts'
@@ -23,6 +25,7 @@ import { Ports, type PortTable } from './ports.ts'
 import { ProxyHeader } from './proxy-protocol/accept.ts'
 import { Materials } from './routes/materials.ts'
 import { type PortPlan, planPorts, refuse } from './routes/plan.ts'
+import { autoNamesOf } from './routes/speech.ts'
 import { entryFault } from './security/address-list.ts'
 import { type Connector, tcpConnector } from './targets/connector.ts'
 import { Dialler } from './targets/dialler.ts'
@@ -36,6 +39,8 @@ export interface ProxyOptions {
   identifierFor?: (plan: PortPlan) => Identifier | null
   /** What answers requests and carries connections; default: `own`, by the `action.type` of each route. */
   handlers?: (own: Handlers, services: TcpServices) => Handlers
+  /** How long certificates that are had by ACME wait. */
+  certificates?: Partial<AutoTimings>
 }
 
 /** What is wrong with `proxyProtocol.from`. A range of all would let every client choose its own address. */
@@ -68,6 +73,7 @@ class RunningProxy implements ProxyPart {
   readonly #services: HttpServices
   readonly #ports: Ports
   readonly #health: HealthListener | null
+  readonly #certificates: AutoCertificates | null
   #materials = Materials.none
   #current: RouteConfig[]
   #readiness: Readiness = { ready: true }
@@ -83,8 +89,9 @@ class RunningProxy implements ProxyPart {
     this.#config = config
     this.#context = context
     this.#current = config.routes
-    planPorts(config.routes, config.health?.port ?? null)
+    this.#planOf(config.routes)
     refuse(problemsOfFrom(config))
+    this.#certificates = config.acme ? new AutoCertificates(config.acme, context, options.certificates) : null
     const book = new ConnectionBook(config, context)
     this.#book = book
     book.onClosed = () => this.#waiting.look()
@@ -114,6 +121,7 @@ class RunningProxy implements ProxyPart {
       dialler,
       identifierFor: options.identifierFor ?? identifiersOf(config),
       handlers: options.handlers?.(own, tcp) ?? own,
+      challenges: this.#certificates?.challenges ?? null,
       onSocket: (socket, listener, routes) => entrance.accept(socket, listener.port, routes),
     })
     this.#health = config.health
@@ -124,8 +132,8 @@ class RunningProxy implements ProxyPart {
   start(): Promise<void> {
     return this.#turn.run(async () => {
       if (this.#state !== 'new') return
-      const materials = await Materials.load(this.#current, this.#materials)
-      const next = await this.#ports.prepare(this.#current, this.#health?.port ?? null, true)
+      const materials = await this.#materialsOf(this.#current)
+      const next = await this.#ports.prepare(this.#planOf(this.#current), true)
       try {
         await this.#health?.bind()
       } catch (error) {
@@ -137,7 +145,20 @@ class RunningProxy implements ProxyPart {
       // Whether this system says what its clients have taken.
       await this.#kernel.look()
       this.#state = 'serving'
+      this.#certificates?.want(this.#current.flatMap(autoNamesOf))
+      this.#certificates?.go()
     })
+  }
+
+  /** Throws ERR_INVALID with every problem. */
+  #planOf(routes: RouteConfig[]): PortPlan[] {
+    const { health, acme } = this.#config
+    return planPorts(routes, health?.port ?? null, acme?.challengePort ?? null)
+  }
+
+  async #materialsOf(routes: RouteConfig[]): Promise<Materials> {
+    await this.#certificates?.load(routes.flatMap(autoNamesOf))
+    return Materials.load(routes, this.#materials, this.#certificates)
   }
 
   #startTimers(): void {
@@ -168,6 +189,7 @@ class RunningProxy implements ProxyPart {
     return this.#turn.run(async () => {
       if (this.#state !== 'serving') return
       this.#state = 'stopped'
+      this.#certificates?.pause()
       this.#ports.unbind()
       // A download that left Node may still be in the kernel: the look shows which connections have one.
       await this.#kernel.lookAfresh()
@@ -208,6 +230,7 @@ class RunningProxy implements ProxyPart {
       if (this.#state !== 'stopped') return
       await this.#ports.bind()
       this.#state = 'serving'
+      this.#certificates?.go()
     })
   }
 
@@ -227,6 +250,7 @@ class RunningProxy implements ProxyPart {
       this.#health?.close()
       this.#abortAll('shutdown')
       this.#dialler.destroy()
+      await this.#certificates?.destroy()
       this.#book.publishCounts()
       if (this.#sweepTimer) clearInterval(this.#sweepTimer)
       if (this.#countTimer) clearInterval(this.#countTimer)
@@ -261,7 +285,7 @@ class RunningProxy implements ProxyPart {
       },
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),
-      ...this.#materials.health(),
+      ...this.#materials.health(this.#certificates?.shown() ?? []),
     }
   }
 
@@ -287,6 +311,10 @@ class RunningProxy implements ProxyPart {
     return carrier !== null && carrier !== undefined
   }
 
+  problems(): Map<string, string> {
+    return this.#certificates?.problems() ?? new Map()
+  }
+
   routes(): RouteConfig[] {
     return this.#current
   }
@@ -296,14 +324,13 @@ class RunningProxy implements ProxyPart {
       if (this.#state === 'closed')
         throw new AppError('ERR_CONFLICT', 'The proxy is closed; routes cannot be set', {})
       const before = this.#current
-      const healthPort = this.#health?.port ?? null
       let gone: number[] = []
-      if (this.#state === 'new') planPorts(routes, healthPort)
-      else {
-        planPorts(routes, healthPort)
-        const materials = await Materials.load(routes, this.#materials)
-        const next = await this.#ports.prepare(routes, healthPort, this.#state === 'serving')
+      const plans = this.#planOf(routes)
+      if (this.#state !== 'new') {
+        const materials = await this.#materialsOf(routes)
+        const next = await this.#ports.prepare(plans, this.#state === 'serving')
         gone = this.#use(next, materials)
+        this.#certificates?.want(routes.flatMap(autoNamesOf))
       }
       this.#current = routes
       this.#retire((record) => gone.includes(record.port))

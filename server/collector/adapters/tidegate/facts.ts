@@ -88,7 +88,7 @@ const timeOf = (text: string | null | undefined): number | null => {
   return Number.isFinite(at) ? at : null
 }
 
-const certificateOf = ({ domains, notAfter }: { domains: string[]; notAfter: string }) => {
+const certificateOf = ({ domains, notAfter }: { domains: string[]; notAfter: string | null }) => {
   const at = timeOf(notAfter)
   return at === null ? [] : [{ name: domains[0] ?? 'a certificate', notAfter: at }]
 }

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { type SecureContext, TLSSocket } from 'node:tls'
 import { Link, type LinkOwner, NOBODY, type OnFault } from '../../listen/link.ts'
 import type { ConnectionBook } from '../admit/connection-book.ts'
 import type { CloseReason } from '../connections/close-reasons.ts'
 import { failureReason } from '../connections/failure.ts'
 import type { Carrier, ConnectionRecord } from '../connections/record.ts'
-import type { TlsEnd } from '../routes/materials.ts'
 import { resettable } from '../tls/resettable.ts'
 
 export interface HandshakeOptions {
@@ -13,7 +12,10 @@ export interface HandshakeOptions {
   readonly below: Link
   readonly record: ConnectionRecord
   readonly book: ConnectionBook
-  readonly end: TlsEnd
+  /** What is shown, and by which rules. */
+  readonly context: SecureContext
+  /** Protocols that are offered; null: none. */
+  readonly alpn: readonly string[] | null
   /** Milliseconds; 0: no limit. */
   readonly limitMs: number
   readonly onFault: OnFault
@@ -49,14 +51,14 @@ export class Handshake implements Carrier, LinkOwner {
   }
 
   #begin(hello: Buffer): void {
-    const { below, end, onFault, go, record, book } = this.#options
+    const { below, context, alpn, onFault, go, record, book } = this.#options
     below.owner = NOBODY
     below.socket.unshift(hello)
     const socket = new TLSSocket(below.socket as Socket, {
       isServer: true,
-      secureContext: end.context,
+      secureContext: context,
       requestCert: false,
-      ...(end.alpn ? { ALPNProtocols: [...end.alpn] } : {}),
+      ...(alpn ? { ALPNProtocols: [...alpn] } : {}),
     })
     const secure = new Link(resettable(socket, below), this, onFault)
     this.#secure = secure

@@ -84,6 +84,13 @@ export class TlsEntrance {
       return
     }
     const { book, initialDataTimeoutMs, onFault, serveHttp } = this.#options
+    const { context, alpn } = route.end
+    if (!context) {
+      // It is about to be had: who asks again later is served.
+      link.part(alert('internal_error'))
+      book.close(record, 'tls_failed')
+      return
+    }
     const go = (secure: Link): void => {
       if (http) serveHttp(secure, record, routes, null)
       else route.handler.carry(secure, record, null)
@@ -92,7 +99,8 @@ export class TlsEntrance {
       below: link,
       record,
       book,
-      end: route.end,
+      context,
+      alpn,
       limitMs: initialDataTimeoutMs,
       onFault,
       go,

@@ -136,8 +136,12 @@ export const compileRoutes = (
       clients: route.match.clientIp === undefined ? null : new AddressList(listOf(route.match.clientIp)),
       versions: route.match.tlsVersion === undefined ? null : listOf(route.match.tlsVersion),
       gate: gates.of(route),
-      end: materials.endOf(route),
-      tlsKey: JSON.stringify(route.action.tls ?? null),
+      end: materials.endOf(route, domain),
+      // Where each name has a certificate of its own, another name is met in another way.
+      tlsKey: JSON.stringify([
+        route.action.tls ?? null,
+        route.action.tls?.certificate === 'auto' ? domain?.toLowerCase() : null,
+      ]),
     }))
   const http = plan.http.flatMap((route, order): CompiledRoute[] => {
     const handler = handlers.http(route, partsOf(route))

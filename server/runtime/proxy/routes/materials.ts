@@ -9,11 +9,12 @@ import type { TargetTls } from '../targets/target.ts'
 import { loadHandler, type SocketHandler } from '../tcp/socket-handler.ts'
 import { certificatesIn, keyIn, PemFault, pemText, plainCertificates } from '../tls/pem.ts'
 import { refuse } from './plan.ts'
-import { speaksHttp, targetsOf } from './speech.ts'
+import { autoNamesOf, speaksHttp, targetsOf } from './speech.ts'
 
 /** How TLS of clients ends here. */
 export interface TlsEnd {
-  readonly context: SecureContext
+  /** As it is at this handshake; null while there is no certificate yet. */
+  readonly context: SecureContext | null
   /** Protocols that are offered; null: none. */
   readonly alpn: readonly string[] | null
 }
@@ -25,6 +26,11 @@ const MAX_NAMES = 8
 const digest = (...parts: (string | undefined)[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
 
+/** Certificates that are had by themselves, each for one name. */
+export interface Autos {
+  endOf(name: string, minVersion: '1.2' | '1.3', alpn: readonly string[] | null): TlsEnd
+}
+
 type Certificates = NonNullable<ProxyHealth['certificates']>
 
 /**
@@ -35,19 +41,22 @@ export class Materials {
   static readonly none = new Materials()
   readonly #contexts = new Map<string, SecureContext>()
   readonly #ends = new Map<RouteConfig, TlsEnd>()
+  /** Ends of a route by name, where each name has its own. */
+  readonly #autos = new Map<RouteConfig, Map<string, TlsEnd>>()
   readonly #targets = new Map<TargetConfig, TargetTls>()
   readonly #functions = new Map<RouteConfig, SocketHandler>()
   readonly #shown = new Map<string, X509Certificate>()
 
   /** Throws ERR_INVALID with every problem, each with its route and field. */
-  static async load(routes: RouteConfig[], before: Materials): Promise<Materials> {
+  static async load(routes: RouteConfig[], before: Materials, autos: Autos | null): Promise<Materials> {
     const materials = new Materials()
     const problems: Problem[] = []
     for (const [index, route] of routes.entries()) {
       const say = (field: string, what: string): void => {
         problems.push({ path: `routes[${index}].${field}`, message: `route "${route.name}": ${what}` })
       }
-      await materials.#loadEnd(route, before, say)
+      if (route.action.tls?.certificate === 'auto') materials.#takeEnds(route, autos)
+      else await materials.#loadEnd(route, before, say)
       await materials.#loadTargets(route, before, say)
       await materials.#loadOwn(route, say)
     }
@@ -55,9 +64,10 @@ export class Materials {
     return materials
   }
 
-  /** Null where TLS does not end here. */
-  endOf(route: RouteConfig): TlsEnd | null {
-    return this.#ends.get(route) ?? null
+  /** For one of its names. Null where TLS does not end here. */
+  endOf(route: RouteConfig, name: string | null): TlsEnd | null {
+    const ends = this.#autos.get(route)
+    return (ends && name !== null ? ends.get(name.toLowerCase()) : this.#ends.get(route)) ?? null
   }
 
   /** Null where the target is spoken to in the clear. */
@@ -73,15 +83,28 @@ export class Materials {
   }
 
   /** Certificates that are shown to clients. */
-  health(): { certificates?: Certificates } {
-    if (this.#shown.size === 0) return {}
+  health(autos: Certificates): { certificates?: Certificates } {
+    if (this.#shown.size === 0 && autos.length === 0) return {}
     const now = Date.now()
     const certificates = [...this.#shown.values()].slice(0, MAX_SHOWN).map((certificate) => {
       const until = certificate.validToDate
       const state = now > until.getTime() ? 'expired' : 'valid'
       return { domains: namesOf(certificate), notAfter: until.toISOString(), state }
     })
-    return { certificates }
+    // What needs somebody comes first: the list may be cut.
+    const byNeed = [...autos].sort((a, b) => needOf(b) - needOf(a))
+    return { certificates: [...byNeed, ...certificates].slice(0, MAX_SHOWN) }
+  }
+
+  #takeEnds(route: RouteConfig, autos: Autos | null): void {
+    const { tls } = route.action
+    const alpn = alpnOf(route)
+    const ends = new Map<string, TlsEnd>()
+    for (const name of autoNamesOf(route)) {
+      const end = autos?.endOf(name, tls?.minVersion ?? '1.2', alpn)
+      if (end) ends.set(name, end)
+    }
+    this.#autos.set(route, ends)
   }
 
   async #loadEnd(
@@ -90,8 +113,8 @@ export class Materials {
     say: (field: string, what: string) => void,
   ): Promise<void> {
     const { tls } = route.action
-    if (!tls?.certificate || tls.mode === 'passthrough') return
-    const { certificate, minVersion = '1.2', alpn } = tls
+    if (!tls?.certificate || tls.certificate === 'auto' || tls.mode === 'passthrough') return
+    const { certificate, minVersion = '1.2' } = tls
     const read = async <T>(name: 'cert' | 'key', parse: (text: string) => T): Promise<[string, T] | null> => {
       try {
         const text = await pemText(certificate[name])
@@ -123,7 +146,7 @@ export class Materials {
           sessionIdContext: name.slice(0, 32),
         })
       this.#contexts.set(name, context)
-      this.#ends.set(route, { context, alpn: alpn ?? (speaksHttp(route) ? ['http/1.1'] : null) })
+      this.#ends.set(route, { context, alpn: alpnOf(route) })
       if (own) this.#shown.set(own.fingerprint256, own)
     } catch {
       say('action.tls.certificate', 'cannot be used for TLS')
@@ -182,6 +205,12 @@ export class Materials {
     }
   }
 }
+
+const alpnOf = (route: RouteConfig): readonly string[] | null =>
+  route.action.tls?.alpn ?? (speaksHttp(route) ? ['http/1.1'] : null)
+
+const needOf = ({ state, lastFailure }: Certificates[number]): number =>
+  (state === 'valid' ? 0 : 2) + (lastFailure === undefined ? 0 : 1)
 
 const namesOf = (certificate: X509Certificate): string[] => {
   const names = (certificate.subjectAltName ?? '')

@@ -2,7 +2,7 @@ import { AppError, type Problem } from '../../../contract/errors.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import { plural } from '../../../contract/words.ts'
 import { RouteCheck } from './route-check.ts'
-import { domainsOf, listOf, speaksHttp } from './speech.ts'
+import { autoNamesOf, domainsOf, listOf, speaksHttp } from './speech.ts'
 
 const MAX_PORTS = 4_096
 
@@ -30,6 +30,8 @@ export interface PortPlan {
   port: number
   /** Connections begin with a ClientHello. */
   tls: boolean
+  /** Requests are read also without a route: names are proved here. */
+  proves?: true
   tcp: RouteConfig[]
   http: RouteConfig[]
 }
@@ -81,9 +83,12 @@ class Planning {
   readonly plans = new Map<string, PortPlan>()
   readonly #names = new Set<string>()
   readonly #healthPort: number | null
+  readonly #challengePort: number | null
+  #wantsProof = false
 
-  constructor(healthPort: number | null) {
+  constructor(healthPort: number | null, challengePort: number | null) {
     this.#healthPort = healthPort
+    this.#challengePort = challengePort
   }
 
   add(route: RouteConfig, index: number): void {
@@ -94,7 +99,8 @@ class Planning {
         message: `"${route.name}" is used twice; names must differ`,
       })
     this.#names.add(route.name)
-    this.problems.push(...new RouteCheck(route, path).problems())
+    this.problems.push(...new RouteCheck(route, path, this.#challengePort !== null).problems())
+    if (autoNamesOf(route).length > 0) this.#wantsProof = true
     const ports = this.#portsOf(route, path)
     const kind = kindOf(route)
     ports.forEach((port, at) => {
@@ -109,6 +115,27 @@ class Planning {
       const key = port !== 0 ? String(port) : kind === 'tcp' ? `tcp:0:${route.name}:${at}` : `${kind}:0`
       this.#place(route, kind, key, port, path)
     })
+  }
+
+  /** After all routes: where names are proved must read plain requests. */
+  prove(): void {
+    const port = this.#challengePort
+    if (port === null || !this.#wantsProof) return
+    const path = 'acme.challengePort'
+    if (port !== 0 && port === this.#healthPort) {
+      this.problems.push({ path, message: `is ${port}, which is the health listener's` })
+      return
+    }
+    const key = port === 0 ? 'http:0' : String(port)
+    const plan = this.plans.get(key)
+    if (!plan) this.plans.set(key, { key, port, tls: false, proves: true, tcp: [], http: [] })
+    else if (plan.tls || plan.tcp.length > 0) {
+      const [first] = [...plan.tcp, ...plan.http]
+      this.problems.push({
+        path,
+        message: `is ${port}, where route "${first?.name}" reads no plain requests; names could not be proved there`,
+      })
+    }
   }
 
   #portsOf(route: RouteConfig, path: string): number[] {
@@ -170,10 +197,16 @@ class Planning {
 /**
  * Checks routes as a whole and sorts them by listener. Throws ERR_INVALID with every problem. Routes that ask for port 0: each TCP
  * route gets a port of its own; HTTP routes share one, and those with TLS another, as they would share any other port.
+ * `challengePort`: where names are proved for certificates that are had by themselves; null where none can be had.
  */
-export const planPorts = (routes: RouteConfig[], healthPort: number | null): PortPlan[] => {
-  const planning = new Planning(healthPort)
+export const planPorts = (
+  routes: RouteConfig[],
+  healthPort: number | null,
+  challengePort: number | null = null,
+): PortPlan[] => {
+  const planning = new Planning(healthPort, challengePort)
   for (const [index, route] of routes.entries()) planning.add(route, index)
+  planning.prove()
   refuse(planning.problems)
   return [...planning.plans.values()]
 }

@@ -1,3 +1,4 @@
+import type { Challenges } from '../acme/challenges.ts'
 import type { Identifier } from '../admit/identify.ts'
 import type { ConnectionRecord } from '../connections/record.ts'
 import type { RequestHead } from '../http/head.ts'
@@ -22,16 +23,18 @@ export class PortRoutes implements HttpPort {
   #retired = false
   /** What comes before a connection's own bytes; null where nothing does. */
   readonly identifier: Identifier | null
+  readonly #challenges: Challenges | null
 
-  constructor(plan: PortPlan, identifier: Identifier | null) {
+  constructor(plan: PortPlan, identifier: Identifier | null, challenges: Challenges | null) {
     this.#plan = plan
+    this.#challenges = challenges
     this.identifier = identifier
   }
 
   /** What speaks first here: a ClientHello, a request, or bytes of any kind. */
   get speaks(): 'tls' | 'http' | 'tcp' {
     if (this.#plan.tls) return 'tls'
-    return this.#plan.http.length > 0 ? 'http' : 'tcp'
+    return this.#plan.http.length > 0 || this.#plan.proves ? 'http' : 'tcp'
   }
 
   get retired(): boolean {
@@ -66,6 +69,8 @@ export class PortRoutes implements HttpPort {
   }
 
   pick(head: RequestHead, record: ConnectionRecord): HttpRoute | null | 'elsewhere' {
+    const challenge = record.tls ? null : (this.#challenges?.routeOf(head) ?? null)
+    if (challenge) return challenge
     const route = pickRoute(this.#routes.http, head, record)
     return route && record.tls && !this.#isMadeFor(record, head.host, route) ? 'elsewhere' : route
   }

@@ -4,7 +4,7 @@ import { captureNames } from '../patterns/captures.ts'
 import { isTemplate, templateFault } from '../patterns/host-template.ts'
 import { placeFault } from '../patterns/place.ts'
 import { entryFault } from '../security/address-list.ts'
-import { listOf, speaksHttp, targetsOf } from './speech.ts'
+import { domainsOf, listOf, speaksHttp, targetsOf } from './speech.ts'
 
 /** Where an answer ends, and what becomes of its connection, is not for a route to say. */
 const FRAMING = new Set([
@@ -18,6 +18,10 @@ const FRAMING = new Set([
   'te',
 ])
 
+/** A name of DNS of at least two parts, the last of them no number: an address is none. */
+const WHOLE_NAME =
+  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
+
 /** What is read of clients where TLS ends here. */
 const HTTP = ['http/1.1']
 
@@ -25,11 +29,16 @@ const HTTP = ['http/1.1']
 export class RouteCheck {
   readonly #route: RouteConfig
   readonly #path: string
+  readonly #canHave: boolean
   readonly #problems: Problem[] = []
 
-  /** @param path of the route, such as `routes[3]` */
-  constructor(route: RouteConfig, path: string) {
+  /**
+   * @param path of the route, such as `routes[3]`
+   * @param canHave whether it was said how certificates are had
+   */
+  constructor(route: RouteConfig, path: string, canHave: boolean) {
     this.#route = route
+    this.#canHave = canHave
     this.#path = path
   }
 
@@ -128,10 +137,29 @@ export class RouteCheck {
   #ended(): void {
     const { tls } = this.#route.action
     if (!tls || tls.mode === 'passthrough') return
+    if (tls.certificate === 'auto') this.#auto()
     if (!tls.certificate)
       this.#say('action.tls.certificate', 'ends TLS here and shows no certificate; name { cert, key }')
     if (speaksHttp(this.#route) && tls.alpn?.some((protocol) => !HTTP.includes(protocol)))
       this.#say('action.tls.alpn', `reads requests, as ${HTTP.join(' or ')} and nothing else; leave it out`)
+  }
+
+  /** An authority proves one whole name at a time, which leads here (RFC 8555 §7.1.3: `*` takes more than HTTP-01). */
+  #auto(): void {
+    const names = domainsOf(this.#route)
+    if (!names)
+      this.#say('match.domains', 'has certificate: auto and names nobody; write the names that it is for')
+    for (const name of names ?? [])
+      if (!WHOLE_NAME.test(name))
+        this.#say(
+          'match.domains',
+          `has ${name}, for which no certificate can be had by itself (certificate: auto); write whole names, or name { cert, key }`,
+        )
+    if (!this.#canHave)
+      this.#say(
+        'action.tls.certificate',
+        'has certificate: auto, and proxy.acme does not say how; write acme: { email: … }',
+      )
   }
 
   /** TLS that goes on to the target hides what requests say. */

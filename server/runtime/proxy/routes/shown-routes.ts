@@ -11,7 +11,7 @@ export const shownRoutes = (routes: readonly RouteConfig[]): RouteConfig[] =>
     return {
       ...route,
       action:
-        certificate?.key.includes('-----BEGIN ') === true
+        certificate !== undefined && certificate !== 'auto' && certificate.key.includes('-----BEGIN ')
           ? { ...action, tls: { ...tls!, certificate: { ...certificate, key: HIDDEN } } }
           : action,
       ...(security

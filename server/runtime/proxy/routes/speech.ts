@@ -16,6 +16,12 @@ export const speaksHttp = ({ match, action }: RouteConfig): boolean => {
 export const domainsOf = ({ match: { domains } }: RouteConfig): string[] | null =>
   domains === undefined ? null : typeof domains === 'string' ? [domains] : domains
 
+/** Names for which a route wants certificates to be had by themselves. */
+export const autoNamesOf = (route: RouteConfig): string[] =>
+  route.action.tls?.certificate === 'auto' && route.action.tls.mode !== 'passthrough'
+    ? [...new Set((domainsOf(route) ?? []).map((name) => name.toLowerCase()))]
+    : []
+
 /** One, or a list, as a list. */
 export const listOf = <T>(value: T | readonly T[] | undefined): readonly T[] =>
   value === undefined ? [] : Array.isArray(value) ? (value as readonly T[]) : [value as T]
