@@ -17,6 +17,7 @@ export const SIGNAL_KINDS = [
   'drain.residue',
   'drain.stalled',
   'certificate.expiring',
+  'certificate.failed',
 ] as const
 export type SignalKind = (typeof SIGNAL_KINDS)[number]
 

@@ -38,3 +38,26 @@ proxy:
     { to: 'https://{host}/' },
   ])
 })
+
+it('finds the store of certificates and the authorities of their directory from there too, also by default', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-acme-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const acmeOf = (acme: string) => {
+    writeFileSync(join(folder, 'node.yaml'), `id: fra-1\nregion: fra\nproxy: { acme: ${acme} }\n`)
+    return loadNodeConfig(join(folder, 'node.yaml'), {}).proxy?.acme
+  }
+  expect(acmeOf('{ store: kept/here, ca: ./ca.pem }')).toMatchObject({
+    store: join(folder, 'kept/here'),
+    ca: join(folder, 'ca.pem'),
+  })
+  expect(acmeOf('{}')).toEqual({
+    store: join(folder, 'acme'),
+    directoryUrl: 'https://acme-v02.api.letsencrypt.org/directory',
+    challengePort: 80,
+    renewDays: 30,
+  })
+  expect(() => acmeOf('{ directoryUrl: "http://ca.internal/directory" }')).toThrow(
+    'proxy.acme.directoryUrl  is "http://ca.internal/directory"; must be a URL that begins with https://',
+  )
+  expect(() => acmeOf('{ email: "ops@a.example, root@b.example" }')).toThrow('must be an e-mail address')
+})

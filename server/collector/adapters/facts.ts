@@ -94,6 +94,13 @@ export interface Facts {
   readonly lastDeliveryAt: number | null
   /** Certificates that it shows, and when they end, epoch ms; absent where that is not known. */
   readonly certificates?: readonly { readonly name: string; readonly notAfter: number }[]
+  /** Certificates that its last order could not have; `notAfter` is that of the old one, null where there is none. Times in epoch ms. */
+  readonly certificateFailures?: readonly {
+    readonly name: string
+    readonly at: number
+    readonly reason: string
+    readonly notAfter: number | null
+  }[]
   /** What its kind knows beside numbers, for its page; absent where that is nothing. */
   readonly tables?: readonly NodeTable[]
   /** Null where the program has no drain of its own. */

@@ -1,4 +1,5 @@
 import { certificateExpiring } from './certificate-expiring.ts'
+import { certificateFailed } from './certificate-failed.ts'
 import { drainResidue } from './drain-residue.ts'
 import { drainStalled } from './drain-stalled.ts'
 import { nodeClockSkew } from './node-clock-skew.ts'
@@ -23,5 +24,6 @@ export const SIGNAL_RULES = [
   nodeClockSkew,
   drainStalled,
   drainResidue,
+  certificateFailed,
   certificateExpiring,
 ] as const

@@ -287,6 +287,41 @@ describe('certificates that are had by ACME', () => {
     )
   })
 
+  it('are each asked for once where hundreds are refused, and the list in /health stays short', async () => {
+    const server = await AcmeServer.start()
+    server.onOrder = () => new Refusal(429, 'rateLimited', 'later', '3600')
+    const target = await hello()
+    const names = Array.from({ length: 300 }, (_, index) => `w${index}.example.com`)
+    const { proxy, events } = await start(server, {
+      routes: [site(names.slice(0, 200), target.port), site(names.slice(200), target.port, 'more'), toHttps],
+    })
+    await until(() => events.filter(({ type }) => type === 'certificate.failed').length === 300)
+    expect([...server.ordered].sort()).toEqual([...names].sort())
+    expect(server.accounts).toBe(1)
+    expect(proxy.stats().certificates).toHaveLength(64)
+    expect(proxy.problems?.().get('proxy.certificate')).toBe(
+      'There is no valid certificate for w0.example.com, w1.example.com, w2.example.com and 297 more; rateLimited: later',
+    )
+  })
+
+  it('are no longer ordered, and no failure, where their route is gone or nothing listens', async () => {
+    const server = await AcmeServer.start()
+    server.gate = () => new Promise(() => undefined)
+    const target = await hello()
+    const { proxy, events } = await start(server, {
+      routes: [site(['a.example.com', 'b.example.com'], target.port), toHttps],
+    })
+    await until(() => server.fetched.length === 2)
+    await proxy.setRoutes([site(['b.example.com'], target.port), toHttps])
+    expect(proxy.stats().certificates?.map(({ domains }) => domains)).toEqual([['b.example.com']])
+    await proxy.stopAccepting()
+    server.gate = () => Promise.resolve()
+    await proxy.resume()
+    await until(() => events.some(({ type }) => type === 'certificate.issued'))
+    expect(server.ordered).toEqual(['a.example.com', 'b.example.com', 'b.example.com'])
+    expect(events.filter(({ type }) => type === 'certificate.failed')).toEqual([])
+  })
+
   it('are for names that are whole, which the configuration says otherwise', () => {
     const problemsOf = (routes: RouteConfig[], challengePort: number | null = 80): unknown[] => {
       try {

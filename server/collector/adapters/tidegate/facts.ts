@@ -15,6 +15,7 @@ export const factsOf = (health: Health): Facts => ({
   listeners: health.listeners ?? [],
   lastDeliveryAt: timeOf(health.push?.lastOkAt),
   ...(health.proxy?.certificates && { certificates: health.proxy.certificates.flatMap(certificateOf) }),
+  ...(health.proxy && { certificateFailures: (health.proxy.certificates ?? []).flatMap(failureOf) }),
   drain: {
     drainId: health.drain.drainId ?? null,
     phase: health.drain.phase,
@@ -91,4 +92,13 @@ const timeOf = (text: string | null | undefined): number | null => {
 const certificateOf = ({ domains, notAfter }: { domains: string[]; notAfter: string | null }) => {
   const at = timeOf(notAfter)
   return at === null ? [] : [{ name: domains[0] ?? 'a certificate', notAfter: at }]
+}
+
+type HealthCertificate = NonNullable<NonNullable<Health['proxy']>['certificates']>[number]
+
+const failureOf = ({ domains, notAfter, lastFailure }: HealthCertificate) => {
+  const at = timeOf(lastFailure?.at)
+  return lastFailure === undefined || at === null
+    ? []
+    : [{ name: domains[0] ?? 'a certificate', at, reason: lastFailure.reason, notAfter: timeOf(notAfter) }]
 }

@@ -13,6 +13,8 @@ const OF_KIND: Partial<Record<SignalKind, string>> = {
     'Compare the region in the configuration with the one that the node says, and mend one of them.',
   'drain.residue': 'Open the drain and look who still sends traffic there; it must not be switched off yet.',
   'drain.stalled': 'Open the drain: let it go on, force it, or abort it.',
+  'certificate.failed':
+    'Look whether the name leads to that node, and its port 80 is reached from outside; the node tries again by itself.',
   'region.unreachable':
     'Look at the network between here and the region first, then at its machines; drain it if it stays away.',
 }
