@@ -19,7 +19,7 @@ describe('docs/proxy.md', () => {
       const written = parse(yaml.replaceAll(/\$\{\w+\}/g, 'a-secret-that-is-long')) as { proxy: unknown }
       const config = proxyConfigSchema.parse(written.proxy)
       expect(config.routes.length).toBeGreaterThan(0)
-      expect(planPorts(config.routes, null).length).toBeGreaterThan(0)
+      expect(planPorts(config.routes, null, config.acme?.challengePort ?? null).length).toBeGreaterThan(0)
     },
   )
 
