@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -270,6 +270,24 @@ describe('certificates that are had by ACME', () => {
     await until(() => second.proxy.problems?.().size === 0)
     const client = second.to('shop.example.com')
     await until(() => client.secure)
+  })
+
+  it('are ordered anew where the stored one is for another name, and refused where the store is none', async () => {
+    const server = await AcmeServer.start()
+    const target = await hello()
+    const first = await start(server, { routes: [site(['a.example.com'], target.port), toHttps] })
+    await first.issued('a.example.com')
+    const kept = join(first.path, 'certificates')
+    await copyFile(join(kept, 'a.example.com.json'), join(kept, 'b.example.com.json'))
+    await first.proxy.setRoutes([site(['b.example.com'], target.port), toHttps])
+    await first.issued('b.example.com')
+    const client = first.to('b.example.com')
+    await until(() => client.secure)
+    expect(client.socket.getPeerCertificate().subjectaltname).toBe('DNS:b.example.com')
+    const store = join(kept, 'b.example.com.json')
+    await expect(start(server, { routes: [site(['a.example.com'], 1)], store })).rejects.toMatchObject({
+      code: 'ERR_DATA_FOLDER',
+    })
   })
 
   it('give up an order that hangs, while others are had', async () => {

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { ProxyHealth } from '../../../contract/health.ts'
 import { Backoff } from '../../../time/backoff.ts'
@@ -56,21 +56,32 @@ export class AutoCertificate {
     if (!stored) return null
     const known = this.#contexts.get(minVersion)
     if (known) return known
-    const context = createSecureContext({
-      cert: stored.cert,
-      key: stored.key,
-      minVersion: `TLSv${minVersion}`,
-      // A session belongs to those who show this certificate by these rules.
-      sessionIdContext: `${minVersion}${this.#own?.fingerprint256.replaceAll(':', '') ?? ''}`.slice(0, 32),
-    })
+    const context = this.#contextOf(stored, minVersion)
     this.#contexts.set(minVersion, context)
     return context
   }
 
-  /** From the store, or just had. Null where it is for another name, or cannot be used. */
+  #contextOf({ cert, key }: StoredCertificate, minVersion: '1.2' | '1.3'): SecureContext {
+    // A session belongs to those who show this certificate by these rules.
+    const sessionIdContext = createHash('sha256').update(minVersion).update(cert).digest('base64url')
+    return createSecureContext({
+      cert,
+      key,
+      minVersion: `TLSv${minVersion}`,
+      sessionIdContext: sessionIdContext.slice(0, 32),
+    })
+  }
+
+  /** From the store, or just had. Null where it is for another name, or cannot be used for TLS: the one before stays. */
   take(stored: StoredCertificate): X509Certificate | null {
     const own = new X509Certificate(stored.cert)
     if (!own.checkHost(this.name)) return null
+    try {
+      // Now, and not in somebody's handshake: OpenSSL refuses keys and signatures that are too weak.
+      this.#contextOf(stored, '1.2')
+    } catch {
+      return null
+    }
     this.#contexts.clear()
     this.#stored = stored
     this.#own = own

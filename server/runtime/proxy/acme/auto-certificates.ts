@@ -4,6 +4,7 @@ import { AppError } from '../../../contract/errors.ts'
 import type { ProxyHealth } from '../../../contract/health.ts'
 import type { PartContext } from '../../part/part.ts'
 import { certificatesIn, PemFault, pemText, plainCertificates } from '../tls/pem.ts'
+import { AcmeFault } from './acme-fault.ts'
 import { AcmeStore } from './acme-store.ts'
 import { Authority } from './authority.ts'
 import { AUTO_TIMINGS, AutoCertificate, type AutoTimings } from './auto-certificate.ts'
@@ -49,7 +50,11 @@ export class AutoCertificates {
       if (this.#known.has(name)) continue
       const certificate = new AutoCertificate(name, this.#timings)
       const stored = await this.#store.certificate(name)
-      if (stored) certificate.take(stored)
+      if (stored && !certificate.take(stored))
+        this.#context.log.warn(
+          { name },
+          'the stored certificate is for another name, or no good; one is ordered',
+        )
       this.#known.set(name, certificate)
     }
   }
@@ -133,9 +138,10 @@ export class AutoCertificates {
       const given = await authority.order(name, limit)
       // What was given is kept also where nobody waits for it any more: there are only so many a week.
       const own = certificate.take(given)
+      if (!own) throw new AcmeFault('malformedAnswer', 'it gave a certificate that cannot be used for TLS')
       certificate.succeeded(performance.now())
       await this.#store.keepCertificate(name, given)
-      const notAfter = own?.validToDate.toISOString() ?? ''
+      const notAfter = own.validToDate.toISOString()
       this.#context.log.info({ name, notAfter }, 'a certificate was issued')
       this.#context.emit('certificate.issued', { domains: [name], notAfter })
     } catch (error) {
