@@ -78,6 +78,19 @@ describe('a redirect', () => {
     expectLaw(proxy)
   })
 
+  it('of OPTIONS * names the machine alone, which is all that such a request is about', async () => {
+    const { port } = await startProxy({
+      routes: [route('r', { type: 'redirect', to: 'https://www.example.com{path}{query}' })],
+    })
+    const client = new RawClient(port())
+    client.socket.write(get('*', '', 'OPTIONS') + get('http://example.com:8080', '', 'OPTIONS'))
+    await until(() => client.text.split('HTTP/1.1').length === 3)
+    expect(client.text.match(/Location: .*/g)).toEqual([
+      'Location: https://www.example.com',
+      'Location: https://www.example.com',
+    ])
+  })
+
   it('that needs a host says so to a client that names none', async () => {
     const { port } = await startProxy({ routes: [route('r', { type: 'redirect', to: 'https://{host}/' })] })
     const client = new RawClient(port())

@@ -50,8 +50,10 @@ export class Place {
       else if (piece === 'host') {
         if (host === '') return null
         place += hostName(host)
-      } else if (piece === 'path') place += plain(query < 0 ? target : target.slice(0, query))
-      else if (piece === 'query') place += query < 0 ? '' : plain(target.slice(query))
+      } else if (piece === 'path') {
+        // `*` is no path (RFC 9112 §3.2.4), and would go on with the name of the host.
+        if (target !== '*') place += plain(query < 0 ? target : target.slice(0, query))
+      } else if (piece === 'query') place += query < 0 ? '' : plain(target.slice(query))
       else place += plain(captures[piece] ?? '')
     }
     return place
