@@ -61,8 +61,10 @@ const cutLongest = (health: Health): boolean => {
     health.proxy = { ...proxy, targets: proxy.targets.slice(0, targets >> 1) }
     return true
   }
-  if ((proxy.certificates?.length ?? 0) === 0) return false
-  health.proxy = { ...proxy, certificates: [] }
+  const { certificates = [] } = proxy
+  if (certificates.length === 0) return false
+  // Those that need somebody come first.
+  health.proxy = { ...proxy, certificates: certificates.slice(0, certificates.length >> 1) }
   return true
 }
 
