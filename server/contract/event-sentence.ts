@@ -6,6 +6,7 @@ import {
   NODE_PHASE_WORDS,
   PUSH_WORDS,
   SESSION_WORDS,
+  TARGET_WORDS,
   withCode,
 } from './reason-words.ts'
 import { countWords, durationWords, listWords, plural, verbFor } from './words.ts'
@@ -60,7 +61,8 @@ const SENTENCES: Sentences = {
     detail: (d) => listWords([...d.added, ...d.removed, ...d.changed]),
   },
   'target.down': {
-    says: (d) => `target ${d.target} of route ${d.route} is down: ${withCode(CONNECTION_WORDS, d.reason)}`,
+    says: (d) => `target ${d.target} of route ${d.route} is down: ${withCode(TARGET_WORDS, d.reason)}`,
+    detail: (d) => (d.left === 0 ? 'no other target of the route is up: all are tried all the same' : ''),
   },
   'target.up': {
     says: (d) => `target ${d.target} of route ${d.route} is up again after ${durationWords(d.downMs)}`,

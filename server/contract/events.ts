@@ -42,7 +42,13 @@ export const EVENT_DATA = {
   'connections.counted': z.object({ active: number, accepted: number, closed: number, closedBy: counts }),
   'connection.refused': z.object({ reason: short, client: short, port: number, route: short.nullish() }),
   'route.changed': z.object({ added: list(short), removed: list(short), changed: list(short) }),
-  'target.down': z.object({ route: short, target: short, reason: short }),
+  'target.down': z.object({
+    route: short,
+    target: short,
+    reason: short,
+    /** Targets of the route that are up still; 0: those that are down are tried all the same. */
+    left: number.nullish(),
+  }),
   'target.up': z.object({ route: short, target: short, downMs: number }),
   'certificate.issued': z.object({ domains: list(short), notAfter: short }),
   'certificate.failed': z.object({ domains: list(short), reason: text }),

@@ -72,12 +72,24 @@ export const healthSchema = z.object({
             route: text,
             target: text,
             healthy: z.boolean(),
+            /** Why it is down. */
+            reason: text.nullish(),
             active: count,
+            /** Until the head of an answer, or until a connection of bytes stands; null before the first. */
+            latencyMs: count.nullish(),
             connectFailures: count,
+            /** Requests of which it sent no head of an answer within `responseTimeoutMs`. */
+            unanswered: count.optional(),
+            /** What was given to it although it was down, since no target of its route was up. */
+            lastResort: count.optional(),
           }),
         )
         .max(256),
       targetsTotal: count.optional(),
+      /** Since the start, over all targets: `connect` of clients' connections, `unanswered` requests, `check` of our own checks. */
+      targetFailures: counts.optional(),
+      /** What was given to targets that were down, since no target of their route was up. */
+      lastResort: count.optional(),
       certificates: z
         .array(
           z.object({

@@ -54,6 +54,13 @@ export const CONNECTION_WORDS: Words = {
   shutdown: 'the proxy was shut down',
 }
 
+/** Why a target is down: what its clients meet, or what checks find. */
+export const TARGET_WORDS: Words = {
+  ...CONNECTION_WORDS,
+  check_status: 'its health check was answered with an error',
+  check_timeout: 'its health check was not answered in time',
+}
+
 /** Why a push session is no longer used: the closed list of the runtime. */
 export const SESSION_WORDS: Words = {
   goaway: 'the push service sent GOAWAY',

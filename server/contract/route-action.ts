@@ -60,6 +60,17 @@ const targetSchema = z
       description: 'Port of the target; `preserve` takes that at which the client came',
       examples: [8080, 'preserve'],
     }),
+    weight: z
+      .number()
+      .int()
+      .min(1)
+      .max(256)
+      .optional()
+      .meta({
+        description: 'Its share beside the other targets of the route',
+        default: 1,
+        examples: [2],
+      }),
     tls: z
       .object({
         ca: pem('The authorities that are trusted, instead of the built-in ones', './ca.pem')
@@ -97,6 +108,51 @@ const tls = tlsSchema.optional().meta({
   examples: [{ mode: 'terminate', certificate: { cert: './site.pem', key: './site.key' } }],
 })
 
+const healthSchema = z
+  .object({
+    path: z
+      .string()
+      .max(2048)
+      .regex(/^\/[\x21-\x7e]*$/, 'must be a path of printable ASCII that begins with `/`')
+      .optional()
+      .meta({
+        description:
+          'Path that is asked for, where requests are read; an answer of 2xx or 3xx passes. Without it, and where bytes are carried, connecting is the whole check',
+        examples: ['/healthz'],
+      }),
+    intervalMs: z
+      .number()
+      .int()
+      .min(1_000)
+      .max(3_600_000)
+      .optional()
+      .meta({
+        description: 'Milliseconds between two checks of one target, changed by up to a tenth each time',
+        default: 5000,
+        examples: [2000],
+      }),
+    rise: z
+      .number()
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: 'Checks in a row that bring a target back', default: 2, examples: [3] }),
+    fall: z
+      .number()
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({
+        description:
+          'Failures in a row that take a target out: of checks, of connections to it, or of requests that it did not answer in time',
+        default: 3,
+        examples: [2],
+      }),
+  })
+  .strict()
+
 const forwardSchema = z
   .object({
     type: z
@@ -107,7 +163,7 @@ const forwardSchema = z
       .min(1)
       .max(256)
       .meta({
-        description: 'Where to; several are taken in turn',
+        description: 'Where to; `balance` says how several share what comes',
         examples: [[{ host: '10.0.0.7', port: 8080 }]],
       }),
     protocol: z
@@ -118,6 +174,20 @@ const forwardSchema = z
           '`http` reads requests also where no domain or path is matched. Without it: `tcp`, or `http` where one is',
         examples: ['http'],
       }),
+    balance: z
+      .enum(['round-robin', 'least-connections', 'client-hash'])
+      .optional()
+      .meta({
+        description:
+          '`round-robin`: by weight, in turn. `least-connections`: who has the fewest for its weight. `client-hash`: each client its own target, for as long as that is up',
+        default: 'round-robin',
+        examples: ['least-connections'],
+      }),
+    health: healthSchema.optional().meta({
+      description:
+        'Targets are asked all the time whether they are well. Without it only what clients meet counts: one failed connection, or three requests in a row without an answer',
+      examples: [{ path: '/healthz', intervalMs: 5000, rise: 2, fall: 3 }],
+    }),
     proxyProtocol: z
       .enum(['v1', 'v2'])
       .optional()

@@ -156,6 +156,31 @@ const proxy: NodeMetric[] = [
         return countsByLabel('health', { healthy, unhealthy: targets.length - healthy })
       }),
   },
+  {
+    name: 'tidegate_target_latency_seconds',
+    kind: 'gauge',
+    help: 'Seconds until the head of an answer, or until a connection of bytes stands, at the quickest and the slowest target that the health document lists; of their last ones',
+    labels: ['of'],
+    read: ({ health }) =>
+      many(health.proxy, ({ targets }) => {
+        const known = targets.flatMap(({ latencyMs }) => (latencyMs == null ? [] : [latencyMs / 1000]))
+        if (known.length === 0) return []
+        return countsByLabel('of', { quickest: Math.min(...known), slowest: Math.max(...known) })
+      }),
+  },
+  {
+    name: 'tidegate_target_failures_total',
+    kind: 'counter',
+    help: 'Failures of targets, by what failed: connections of clients, requests without an answer in time, checks',
+    labels: ['kind'],
+    read: ({ health }) => many(health.proxy, (part) => countsByLabel('kind', part.targetFailures ?? {})),
+  },
+  {
+    name: 'tidegate_target_last_resort_total',
+    kind: 'counter',
+    help: 'Requests and connections given to targets that were down, since no target of their route was up',
+    read: ({ health }) => many(health.proxy, (part) => one(part.lastResort ?? 0)),
+  },
 ]
 
 const relay: NodeMetric[] = [

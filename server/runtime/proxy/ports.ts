@@ -98,10 +98,17 @@ export class Ports {
     this.#materials = materials
     const gates = this.#gates.renewed()
     this.#gates = gates
-    const { dialler, handlers } = this.#options
+    const { dialler, handlers, config } = this.#options
     dialler.replaceTargets((adopt) => {
       for (const { listener, routes, plan } of next.values()) {
-        routes.adopt(plan, listener.port, { adopt, adoptLate: dialler.adoptLate, gates, handlers, materials })
+        routes.adopt(plan, listener.port, {
+          adopt,
+          adoptLate: dialler.adoptLate,
+          gates,
+          handlers,
+          materials,
+          responseTimeoutMs: config.responseTimeoutMs,
+        })
       }
     })
     const gone: number[] = []

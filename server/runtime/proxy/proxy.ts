@@ -13,6 +13,7 @@ import { AutoCertificates } from './acme/auto-certificates.ts'
 import { ConnectionBook } from './admit/connection-book.ts'
 import type { Identifier } from './admit/identify.ts'
 import { Pressure } from './admit/pressure.ts'
+import { Checks } from './checks/checks.ts'
 import type { CloseReason } from './connections/close-reasons.ts'
 import { KernelTable } from './connections/kernel-table.ts'
 import { sweepIntervalMs } from './connections/quiet-rules.ts'
@@ -68,6 +69,7 @@ class RunningProxy implements ProxyPart {
   readonly #context: PartContext
   readonly #book: ConnectionBook
   readonly #dialler: Dialler
+  readonly #checks: Checks
   readonly #kernel = new KernelTable()
   readonly #pressure: Pressure
   readonly #services: HttpServices
@@ -101,6 +103,7 @@ class RunningProxy implements ProxyPart {
     const connector = options.connector ?? tcpConnector(config.tcpKeepAliveMs)
     const dialler = new Dialler(connector, config.connectTimeoutMs, context, onFault)
     this.#dialler = dialler
+    this.#checks = new Checks(dialler)
     const close = (record: ConnectionRecord, reason: CloseReason): void => book.close(record, reason)
     this.#services = {
       config,
@@ -165,6 +168,7 @@ class RunningProxy implements ProxyPart {
     this.#sweepTimer ??= setInterval(() => {
       this.#book.sweep()
       this.#dialler.sweep(this.#book.now)
+      this.#checks.sweep(this.#book.now)
       this.#ports.sweep(this.#book.now)
       this.#pressure.sweep(this.#book.now)
       this.#kernel.sweep(this.#book.now)
@@ -249,6 +253,7 @@ class RunningProxy implements ProxyPart {
       this.#ports.unbind()
       this.#health?.close()
       this.#abortAll('shutdown')
+      this.#checks.destroy()
       this.#dialler.destroy()
       await this.#certificates?.destroy()
       this.#book.publishCounts()
@@ -286,6 +291,7 @@ class RunningProxy implements ProxyPart {
       targets: targets.items,
       ...(targets.total > targets.items.length ? { targetsTotal: targets.total } : {}),
       ...this.#materials.health(this.#certificates?.shown() ?? []),
+      ...this.#dialler.counts(),
     }
   }
 

@@ -148,8 +148,9 @@ export class RawClient {
   closed = false
   error: NodeJS.ErrnoException | null = null
 
-  constructor(port: number) {
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  /** @param localAddress from which it comes; default: 127.0.0.1 */
+  constructor(port: number, localAddress = '127.0.0.1') {
+    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, localAddress })
     this.socket.on('data', (chunk: Buffer) => this.chunks.push(chunk))
     this.socket.on('end', () => {
       this.ended = true

@@ -70,8 +70,11 @@ describe('a dead machine among the targets', () => {
       server.close()
     })
     await until(() => events.some((event) => event.type === 'target.up'), 'target.up')
-    const texts = new Set([(await said(port()))[0], (await said(port()))[0]])
-    expect(texts).toEqual(new Set(['alive', 'back']))
+    // Its share is small at first.
+    const texts: string[] = []
+    while (!texts.includes('back')) texts.push((await said(port()))[0])
+    expect(texts.length).toBeGreaterThan(3)
+    expect(new Set(texts)).toEqual(new Set(['alive', 'back']))
   })
 })
 

@@ -17,7 +17,8 @@ import { writeRequest } from '../http/write.ts'
 import type { Dial, DialDone, DialFailure } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
 import { FRESH_IDLE_MS } from '../targets/pool.ts'
-import type { Target, TargetChoice } from '../targets/target.ts'
+import type { Target } from '../targets/target.ts'
+import type { TargetChoice } from '../targets/target-group.ts'
 
 /** Methods that may be sent twice (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
@@ -89,6 +90,8 @@ class ForwardExchange implements Exchange, LinkOwner {
   #responseLeft = 0
   #responseFraming: ChunkedFraming | null = null
   #interim = 0
+  /** When the request was passed to the target. */
+  #sentAt = 0
 
   constructor(
     route: string,
@@ -150,7 +153,7 @@ class ForwardExchange implements Exchange, LinkOwner {
   }
 
   #attempt(fromPool: boolean): void {
-    const candidates = this.#group.candidates(this.#client.captures)
+    const candidates = this.#group.candidates(this.#client.captures, this.#client.ip)
     const first = candidates[0]!
     // What says whose a connection is, says it once.
     const poolable = fromPool && !first.header && this.#head.version === '1.1' && !this.#upgrading
@@ -158,6 +161,7 @@ class ForwardExchange implements Exchange, LinkOwner {
       ? first.pool.take(this.#mayRepeat() ? Number.POSITIVE_INFINITY : FRESH_IDLE_MS)
       : null
     if (idle) {
+      this.#services.dialler.noteChosen(candidates)
       this.#pooled = true
       this.#send(idle, first)
       return
@@ -192,6 +196,7 @@ class ForwardExchange implements Exchange, LinkOwner {
     this.#link = link
     this.#target = target
     target.active += 1
+    this.#sentAt = performance.now()
     link.owner = this
     this.#context.target = target.name
     this.#context.targetHalf = 'open'
@@ -252,6 +257,7 @@ class ForwardExchange implements Exchange, LinkOwner {
     const link = this.#link
     const target = this.#target
     if (!link || !target) return
+    this.#answered()
     this.#over = true
     this.#link = null
     this.#target = null
@@ -271,8 +277,17 @@ class ForwardExchange implements Exchange, LinkOwner {
     const stop = this.#bodyStop(buffer, at, length)
     if (stop < 0) return true
     this.#response = head
+    this.#answered()
     const flushed = this.#client.passHead(head, this.#responseFraming, buffer, at, stop)
     return this.#advance(stop, length, flushed)
+  }
+
+  /** How long that took is said where nothing but the head was sent: an upload takes its own time. */
+  #answered(): void {
+    if (!this.#target) return
+    const now = performance.now()
+    const ms = this.#head.bodyLength === 0 ? now - this.#sentAt : null
+    this.#services.dialler.answered(this.#target, ms, now)
   }
 
   #continue(buffer: Buffer, at: number, length: number, owned: boolean): boolean {
@@ -428,7 +443,9 @@ class ForwardExchange implements Exchange, LinkOwner {
   }
 
   #unanswered(limitMs: number): void {
+    const target = this.#target
     this.abandon()
+    if (target) this.#services.dialler.unanswered(target)
     this.#client.fail(
       504,
       'ERR_GATEWAY_TIMEOUT',

@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../../../contract/route-config.ts'
 import type { RouteHandler } from '../http/exchange.ts'
-import type { TargetChoice } from '../targets/target.ts'
+import type { TargetChoice } from '../targets/target-group.ts'
 import { TcpBlock } from '../tcp/block.ts'
 import { TcpForward, type TcpServices } from '../tcp/connection.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'

@@ -7,11 +7,12 @@ import { HostTemplate, isTemplate } from '../patterns/host-template.ts'
 import { AddressList } from '../security/address-list.ts'
 import type { RouteGate, RouteGates } from '../security/route-gate.ts'
 import { ComputedTargets } from '../targets/computed.ts'
-import { type Adopt, type TargetChoice, TargetGroup } from '../targets/target.ts'
+import type { Adopt } from '../targets/target.ts'
+import { type Sharing, type TargetChoice, TargetGroup } from '../targets/target-group.ts'
 import type { ConnectionHandler } from '../tcp/handler.ts'
 import type { Materials, TlsEnd } from './materials.ts'
 import type { PortPlan } from './plan.ts'
-import { domainsOf, listOf, targetsOf } from './speech.ts'
+import { domainsOf, healthOf, listOf, targetsOf } from './speech.ts'
 
 /** What every route has by which it is chosen; a route of several domains is asked once for each, as each has its own rank. */
 export interface Ranked {
@@ -40,6 +41,8 @@ export interface RouteParts {
   readonly gates: RouteGates
   readonly handlers: Handlers
   readonly materials: Materials
+  /** How long one request may wait for its answer, in milliseconds; 0: for ever. */
+  readonly responseTimeoutMs: number
 }
 
 /** One HTTP route on one port, ready to be asked. */
@@ -109,18 +112,25 @@ const byRank = (a: Ranked, b: Ranked): number => {
 export const compileRoutes = (
   plan: PortPlan,
   actualPort: number,
-  { adopt, adoptLate, gates, handlers, materials }: RouteParts,
+  { adopt, adoptLate, gates, handlers, materials, responseTimeoutMs }: RouteParts,
 ): Compiled => {
   const groupOf = (route: RouteConfig): TargetChoice => {
+    const rules = healthOf(route)
+    const sharing: Sharing = {
+      balance: (route.action.type === 'forward' ? route.action.balance : undefined) ?? 'round-robin',
+      trialMs: responseTimeoutMs,
+    }
     const specs = targetsOf(route).map((target) => ({
       route: route.name,
       host: target.host,
       port: target.port === 'preserve' ? actualPort : target.port,
       tls: materials.targetTls(target),
       header: (route.action.type === 'forward' ? route.action.proxyProtocol : undefined) ?? null,
+      weight: target.weight ?? 1,
+      rules,
     }))
-    if (specs.some(({ host }) => isTemplate(host))) return new ComputedTargets(specs, adoptLate)
-    return new TargetGroup(specs.map(adopt))
+    if (specs.some(({ host }) => isTemplate(host))) return new ComputedTargets(specs, adoptLate, sharing)
+    return new TargetGroup(specs.map(adopt), sharing)
   }
   const partsOf = (route: RouteConfig): HandlerParts => ({
     targets: () => groupOf(route),

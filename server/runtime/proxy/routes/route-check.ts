@@ -48,6 +48,7 @@ export class RouteCheck {
     this.#bytes()
     this.#conditions()
     this.#hosts()
+    this.#health()
     this.#security()
     this.#redirect()
     this.#static()
@@ -111,6 +112,18 @@ export class RouteCheck {
       const fault = isTemplate(host) ? templateFault(host, names) : null
       if (fault) this.#say(`action.targets[${index}].host`, fault)
     }
+  }
+
+  #health(): void {
+    const { action } = this.#route
+    if (action.type !== 'forward' || !action.health) return
+    if (targetsOf(this.#route).some(({ host }) => isTemplate(host)))
+      this.#say(
+        'action.health',
+        'computes its hosts from requests, which nobody can ask before; leave it out',
+      )
+    if (action.health.path !== undefined && !speaksHttp(this.#route))
+      this.#say('action.health.path', 'carries bytes, where connecting is the whole check; leave it out')
   }
 
   #redirect(): void {

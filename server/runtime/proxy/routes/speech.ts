@@ -1,5 +1,6 @@
 import type { TargetConfig } from '../../../contract/route-action.ts'
 import type { RouteConfig } from '../../../contract/route-config.ts'
+import type { HealthRules } from '../targets/target-health.ts'
 
 /** Whether a route answers requests; otherwise it carries bytes. */
 export const speaksHttp = ({ match, action }: RouteConfig): boolean => {
@@ -29,3 +30,14 @@ export const listOf = <T>(value: T | readonly T[] | undefined): readonly T[] =>
 /** The targets that a route names: none, unless it forwards. */
 export const targetsOf = ({ action }: RouteConfig): readonly TargetConfig[] =>
   action.type === 'forward' ? action.targets : []
+
+/** Of a route that says nothing of health: who cannot be connected is left out at once, who is silent only when that repeats. */
+const UNWATCHED: HealthRules = { check: null, fall: 1, fallUnanswered: 3 }
+
+/** How the targets of a route are watched. */
+export const healthOf = ({ action }: RouteConfig): HealthRules => {
+  const health = action.type === 'forward' ? action.health : undefined
+  if (!health) return UNWATCHED
+  const { path = null, intervalMs = 5_000, rise = 2, fall = 3 } = health
+  return { check: { path, intervalMs, rise }, fall, fallUnanswered: fall }
+}

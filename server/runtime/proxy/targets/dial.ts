@@ -20,8 +20,9 @@ export interface DialOwner {
   /** Milliseconds; 0: no limit. */
   readonly connectTimeoutMs: number
   readonly onFault: OnFault
-  markUp(target: Target): void
-  markDown(target: Target, reason: DialFailure): void
+  /** After so many milliseconds. */
+  connected(target: Target, ms: number): void
+  connectFailed(target: Target, reason: DialFailure): void
   /** This dial is over. */
   settle(dial: Dial): void
 }
@@ -68,6 +69,7 @@ export class Dial implements LinkOwner {
   next(): void {
     const target = this.#candidates[this.#at]!
     this.#startedAt = performance.now()
+    target.dialling += 1
     try {
       this.#connect(target)
     } catch (error) {
@@ -134,8 +136,9 @@ export class Dial implements LinkOwner {
   #connected(link: Link, target: Target): void {
     if (this.#settled || this.#link !== link) return
     this.#settled = true
+    target.dialling -= 1
     this.#owner.settle(this)
-    this.#owner.markUp(target)
+    this.#owner.connected(target, performance.now() - this.#startedAt)
     this.#done(link, target, null)
   }
 
@@ -146,8 +149,9 @@ export class Dial implements LinkOwner {
     this.#link = null
     link?.destroy()
     const target = this.#candidates[this.#at]!
+    target.dialling -= 1
     this.#at += 1
-    if (failure !== null && failure !== 'local_resources') this.#owner.markDown(target, failure)
+    if (failure !== null && failure !== 'local_resources') this.#owner.connectFailed(target, failure)
     if (this.#at < this.#candidates.length && failure !== 'local_resources') {
       this.next()
       return
@@ -166,6 +170,7 @@ export class Dial implements LinkOwner {
   cancel(): void {
     if (this.#settled) return
     this.#settled = true
+    this.#candidates[this.#at]!.dialling -= 1
     this.#owner.settle(this)
     this.#link?.destroy()
   }

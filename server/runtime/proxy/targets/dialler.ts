@@ -6,21 +6,22 @@ import type { Connector } from './connector.ts'
 import { Dial, type DialDone, type DialFailure, type DialOwner } from './dial.ts'
 import { type Adopt, keyOf, Target } from './target.ts'
 
-/** How long a target that refused is left alone before it is asked again, and how many are asked at a time. */
-const RETRY_DOWN_MS = 2_000
-const MAX_PROBES = 32
 /** Targets that came with requests: clients choose their names. */
 const MAX_COMPUTED = 1_000
 
-/** Dials targets, keeps their passive health and their pools of idle HTTP connections. */
+/** Dials targets, says what becomes of their health, and keeps their pools of idle HTTP connections. */
 export class Dialler implements DialOwner {
   readonly connector: Connector
   readonly connectTimeoutMs: number
   readonly onFault: OnFault
   readonly #context: PartContext
   readonly #dials = new Set<Dial>()
-  readonly #probes = new Map<Target, Dial>()
+  /** Since the start, over all targets, also those that are gone. */
+  readonly #failures = { connect: 0, unanswered: 0, check: 0 }
+  #lastResort = 0
   #targets = new Map<string, Target>()
+  /** Those that routes name, by route. */
+  #byRoute = new Map<string, Target[]>()
   /** Those of them that came with requests, the one asked for longest ago first. */
   readonly #computed = new Map<string, Target>()
 
@@ -37,14 +38,22 @@ export class Dialler implements DialOwner {
    */
   replaceTargets(build: (adopt: Adopt) => void): void {
     const next = new Map<string, Target>()
+    const byRoute = new Map<string, Target[]>()
     build((spec) => {
       const key = keyOf(spec)
-      const target = next.get(key) ?? this.#targets.get(key) ?? new Target(spec)
+      const known = next.get(key)
+      if (known) return known
+      const target = this.#targets.get(key) ?? new Target(spec)
+      target.configure(spec)
       next.set(key, target)
+      const same = byRoute.get(spec.route)
+      if (same) same.push(target)
+      else byRoute.set(spec.route, [target])
       return target
     })
     const before = this.#targets
     this.#targets = next
+    this.#byRoute = byRoute
     this.#computed.clear()
     for (const [key, target] of before) if (!next.has(key)) target.pool.closeAll()
   }
@@ -53,6 +62,7 @@ export class Dialler implements DialOwner {
   readonly adoptLate: Adopt = (spec) => {
     const key = keyOf(spec)
     const target = this.#targets.get(key) ?? new Target(spec)
+    target.configure(spec)
     this.#computed.delete(key)
     this.#computed.set(key, target)
     this.#targets.set(key, target)
@@ -69,85 +79,138 @@ export class Dialler implements DialOwner {
 
   /** Connects to the first of the candidates that can be had. `done` is called once, unless the dial is cancelled. */
   dial(candidates: Target[], done: DialDone, origin: () => Origin | null): Dial {
+    this.noteChosen(candidates)
     const dial = new Dial(this, candidates, done, origin)
     this.#dials.add(dial)
     dial.next()
     return dial
   }
 
+  /** Somebody asks the first of these: a last resort where it is down and no other is up. */
+  noteChosen([first, second]: readonly Target[]): void {
+    if (!first || first.health.up || second?.health.up) return
+    first.lastResort += 1
+    this.#lastResort += 1
+  }
+
   settle(dial: Dial): void {
     this.#dials.delete(dial)
   }
 
-  markDown(target: Target, reason: DialFailure): void {
+  connectFailed(target: Target, reason: DialFailure): void {
     target.connectFailures += 1
-    const now = performance.now()
-    target.retryAt = now + RETRY_DOWN_MS
-    if (target.downSince !== null) return
-    target.downSince = now
-    this.#context.emit('target.down', { route: target.route, target: target.name, reason })
+    this.#failures.connect += 1
+    if (!target.health.connectFailed(reason, performance.now())) return
+    this.#down(target, reason)
     if (reason === 'connect_timeout') for (const dial of [...this.#dials]) dial.leave(target)
   }
 
-  markUp(target: Target): void {
-    if (target.downSince === null) return
-    const downMs = Math.round(performance.now() - target.downSince)
-    target.downSince = null
-    this.#context.emit('target.up', { route: target.route, target: target.name, downMs })
+  connected(target: Target, ms: number): void {
+    if (!target.answers) target.noteLatency(ms)
+    const { downSince } = target.health
+    const now = performance.now()
+    if (target.health.connected(now)) this.#up(target, now - downSince!)
   }
 
-  /** Asks a target that is down by a connection of our own, so that no client pays for finding out. */
-  #probe(target: Target): void {
-    const { connector, connectTimeoutMs, onFault } = this
-    const nothing = (): void => undefined
-    const owner = {
-      connector,
-      connectTimeoutMs,
-      onFault,
-      markUp: nothing,
-      markDown: nothing,
-      settle: nothing,
-    }
-    const probed = (link: Link | null): void => {
-      link?.destroy()
-      this.#probes.delete(target)
-      target.retryAt = performance.now() + RETRY_DOWN_MS
-      if (link && this.#targets.get(target.key) === target) this.markUp(target)
-    }
-    const probe = new Dial(owner, [target], probed, null)
-    this.#probes.set(target, probe)
-    probe.next()
+  /** A request had no head of an answer in time. */
+  unanswered(target: Target): void {
+    target.unanswered += 1
+    this.#failures.unanswered += 1
+    if (target.health.unanswered(performance.now())) this.#down(target, 'response_timeout')
   }
 
-  #sweepProbes(now: number): void {
-    for (const probe of this.#probes.values()) probe.sweep(now)
-    for (const target of this.#targets.values()) {
-      if (this.#probes.size >= MAX_PROBES) return
-      if (target.downSince !== null && now >= target.retryAt && !this.#probes.has(target)) this.#probe(target)
+  /** The head of an answer has come. `ms` null: nobody knows how long it took, as the request itself took its time. */
+  answered(target: Target, ms: number | null, now: number): void {
+    target.answers = true
+    if (ms !== null) target.noteLatency(ms)
+    const { downSince } = target.health
+    if (target.health.answered(now)) this.#up(target, now - downSince!)
+  }
+
+  /** What a check of our own has found; `fault` null: it passed. */
+  checked(target: Target, fault: string | null, ms: number): void {
+    const now = performance.now()
+    const { health } = target
+    const { downSince } = health
+    if (fault !== null) {
+      this.#failures.check += 1
+      if (health.checkFailed(fault, now)) this.#down(target, fault)
+      return
     }
+    // That of answers is not mixed with that of connections.
+    if (!target.answers || health.rules.check?.path != null) target.noteLatency(ms)
+    if (health.checkPassed(now)) this.#up(target, now - downSince!)
+  }
+
+  /** What the single connection has found that asks a target that is down. */
+  probed(target: Target, stands: boolean, ms: number): void {
+    if (stands) this.connected(target, ms)
+    else target.health.probeFailed(performance.now())
+  }
+
+  #knows(target: Target): boolean {
+    return this.#targets.get(target.key) === target
+  }
+
+  #down(target: Target, reason: string): void {
+    if (!this.#knows(target)) return
+    const { route, name } = target
+    const left = this.#byRoute.get(route)?.filter(({ health }) => health.up).length
+    this.#context.emit('target.down', {
+      route,
+      target: name,
+      reason,
+      ...(left === undefined ? {} : { left }),
+    })
+  }
+
+  #up(target: Target, downMs: number): void {
+    target.credit = 0
+    if (!this.#knows(target)) return
+    this.#context.emit('target.up', {
+      route: target.route,
+      target: target.name,
+      downMs: Math.round(downMs),
+    })
+  }
+
+  /** All that routes, and requests, ask for now. */
+  targets(): IterableIterator<Target> {
+    return this.#targets.values()
   }
 
   /** Keeps a connection that is idle for the next request; ends it where its target is no longer wanted. */
   giveIdle(target: Target, link: Link, announcedMs: number | null): void {
-    if (this.#targets.get(target.key) === target) target.pool.give(link, announcedMs)
+    if (this.#knows(target)) target.pool.give(link, announcedMs)
     else link.destroy()
   }
 
   sweep(now: number): void {
     for (const dial of this.#dials) dial.sweep(now)
-    this.#sweepProbes(now)
     for (const target of this.#targets.values()) target.pool.sweep(now)
   }
 
+  /** What targets have cost. */
+  counts(): Pick<ProxyHealth, 'targetFailures' | 'lastResort'> {
+    return { targetFailures: { ...this.#failures }, lastResort: this.#lastResort }
+  }
+
+  /** Where there are too many to list, those that are down come first. */
   health(limit: number): { items: ProxyHealth['targets']; total: number } {
-    const items = [...this.#targets.values()].slice(0, limit).map((target) => ({
+    const all = [...this.#targets.values()]
+    if (all.length > limit) all.sort((a, b) => Number(a.health.up) - Number(b.health.up))
+    const items = all.slice(0, limit).map((target) => ({
       route: target.route,
       target: target.name,
-      healthy: target.downSince === null,
+      healthy: target.health.up,
+      reason: target.health.reason,
       active: target.active,
+      latencyMs: target.latencyMs === null ? null : Math.round(target.latencyMs * 100) / 100,
       connectFailures: target.connectFailures,
+      unanswered: target.unanswered,
+      lastResort: target.lastResort,
     }))
-    return { items, total: this.#targets.size }
+    return { items, total: all.length }
   }
 
   /** Idle connections to all targets are closed; the proxy stays usable. */
@@ -157,8 +220,6 @@ export class Dialler implements DialOwner {
 
   destroy(): void {
     for (const dial of [...this.#dials]) dial.cancel()
-    for (const probe of this.#probes.values()) probe.cancel()
-    this.#probes.clear()
     this.closeAllIdle()
   }
 }

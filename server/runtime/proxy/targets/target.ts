@@ -1,8 +1,9 @@
 import type { SecureContext } from 'node:tls'
-import type { Captures } from '../patterns/captures.ts'
 import type { HeaderVersion } from '../proxy-protocol/send.ts'
 import { isName } from './names.ts'
 import { IdlePool } from './pool.ts'
+import { type HealthRules, TargetHealth } from './target-health.ts'
+import { hashOf } from './text-hash.ts'
 
 /** Where a target listens. */
 export interface Endpoint {
@@ -30,6 +31,9 @@ export interface TargetSpec {
   readonly tls: TargetTls | null
   /** Its connections begin with a header of the PROXY protocol. */
   readonly header: HeaderVersion | null
+  /** Its share beside the others of its route. */
+  readonly weight: number
+  readonly rules: HealthRules
 }
 
 export const keyOf = ({ route, host, port, tls, header }: TargetSpec): string =>
@@ -38,7 +42,10 @@ export const keyOf = ({ route, host, port, tls, header }: TargetSpec): string =>
 /** The state of a target in the table that is being built. */
 export type Adopt = (spec: TargetSpec) => Target
 
-/** One target of one route: its passive health, its live use and its idle HTTP connections. */
+/** The newest of the last latencies counts this much. */
+const NEWEST = 1 / 8
+
+/** One target of one route: its health, its live use and its idle HTTP connections. */
 export class Target implements Endpoint {
   readonly route: string
   readonly host: string
@@ -53,58 +60,51 @@ export class Target implements Endpoint {
   /** To resume: kept with the target alone, whose key says by whom it was trusted and under which name. */
   session: Buffer | undefined
   readonly pool = new IdlePool()
+  readonly health: TargetHealth
+  weight: number
+  /** What it is owed by turns, in weights. */
+  credit = 0
+  /** What `client-hash` knows it by. */
+  readonly hash: number
+  /** Requests, or connections of bytes, that it has now, and those that are on their way to it. */
   active = 0
+  dialling = 0
   connectFailures = 0
-  downSince: number | null = null
-  /** While down: when it is tried again, with a connection of our own; clients try it only when every target is down. */
-  retryAt = 0
+  /** Requests of which it sent no head in time. */
+  unanswered = 0
+  /** What was given to it although it was down, since no other was up. */
+  lastResort = 0
+  /** It is asked requests, so that its latency is that of answers and not of connections. */
+  answers = false
+  /** Milliseconds until the head of an answer, or until a connection of bytes stands: of the last ones; null before the first. */
+  latencyMs: number | null = null
+  /** When it is checked next; null before the first time. */
+  checkAt: number | null = null
 
   constructor(spec: TargetSpec) {
-    const { route, host, port, tls, header } = spec
+    const { route, host, port, tls, header, weight, rules } = spec
     this.route = route
     this.host = host
     this.port = port
     this.tls = tls
     this.header = header
+    this.weight = weight
+    this.health = new TargetHealth(rules)
     this.key = keyOf(spec)
     this.named = isName(host)
     this.servername = tls?.servername ?? (this.named ? host : undefined)
     this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  }
-}
-
-/** What a route chooses its targets from. */
-export interface TargetChoice {
-  /** Those that may be asked for a request, the first one first; at least one. */
-  candidates(captures: Captures): Target[]
-}
-
-/** A target list of one route on one port, in configured order, with its round-robin position. */
-export class TargetGroup implements TargetChoice {
-  readonly targets: Target[]
-  #next: number
-
-  constructor(targets: Target[], turn = 0) {
-    this.targets = targets
-    this.#next = turn
+    this.hash = hashOf(this.name)
   }
 
-  /**
-   * Every target once, those that are up in turn; those that are down come last, as a last resort. The turn is taken among those
-   * that are up, so that the neighbour of a dead one gets no more than its share.
-   */
-  candidates(): Target[] {
-    const { targets } = this
-    if (targets.length === 1) return targets
-    const up: Target[] = []
-    const down: Target[] = []
-    for (const target of targets) (target.downSince === null ? up : down).push(target)
-    const turn = this.#next
-    this.#next = (turn + 1) % 0x4000_0000
-    const candidates: Target[] = []
-    for (const list of [up, down]) {
-      for (let at = 0; at < list.length; at += 1) candidates.push(list[(turn + at) % list.length]!)
-    }
-    return candidates
+  /** What its route says now; what is known of it stays. */
+  configure({ weight, rules }: TargetSpec): void {
+    this.weight = weight
+    if (rules.check?.intervalMs !== this.health.rules.check?.intervalMs) this.checkAt = null
+    this.health.rules = rules
+  }
+
+  noteLatency(ms: number): void {
+    this.latencyMs = this.latencyMs === null ? ms : this.latencyMs + (ms - this.latencyMs) * NEWEST
   }
 }

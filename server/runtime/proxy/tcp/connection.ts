@@ -7,7 +7,8 @@ import { type Carrier, type ConnectionRecord, originOf } from '../connections/re
 import { NO_CAPTURES } from '../patterns/captures.ts'
 import type { Dial, DialDone } from '../targets/dial.ts'
 import type { Dialler } from '../targets/dialler.ts'
-import type { Target, TargetChoice } from '../targets/target.ts'
+import type { Target } from '../targets/target.ts'
+import type { TargetChoice } from '../targets/target-group.ts'
 import type { ConnectionHandler } from './handler.ts'
 import { RawPipe } from './raw-pipe.ts'
 
@@ -68,7 +69,11 @@ class TcpConnection implements Carrier, LinkOwner {
       this.#connected(link, target)
     }
     const origin = () => originOf(this.#record, this.#client.socket)
-    this.#dial = this.#services.dialler.dial(group.candidates(NO_CAPTURES), done, origin)
+    this.#dial = this.#services.dialler.dial(
+      group.candidates(NO_CAPTURES, this.#record.client.ip),
+      done,
+      origin,
+    )
   }
 
   #connected(link: Link, target: Target): void {
