@@ -90,8 +90,8 @@ class ForwardExchange implements Exchange, LinkOwner {
   #responseLeft = 0
   #responseFraming: ChunkedFraming | null = null
   #interim = 0
-  /** When the request was passed to the target. */
-  #sentAt = 0
+  /** When the request was passed to the target; null where nobody asks how long it takes. */
+  #sentAt: number | null = null
 
   constructor(
     route: string,
@@ -196,7 +196,8 @@ class ForwardExchange implements Exchange, LinkOwner {
     this.#link = link
     this.#target = target
     target.active += 1
-    this.#sentAt = performance.now()
+    // An upload takes its own time, which is not its target's.
+    this.#sentAt = this.#head.bodyLength === 0 ? target.timed() : null
     link.owner = this
     this.#context.target = target.name
     this.#context.targetHalf = 'open'
@@ -282,12 +283,8 @@ class ForwardExchange implements Exchange, LinkOwner {
     return this.#advance(stop, length, flushed)
   }
 
-  /** How long that took is said where nothing but the head was sent: an upload takes its own time. */
   #answered(): void {
-    if (!this.#target) return
-    const now = performance.now()
-    const ms = this.#head.bodyLength === 0 ? now - this.#sentAt : null
-    this.#services.dialler.answered(this.#target, ms, now)
+    if (this.#target) this.#services.dialler.answered(this.#target, this.#sentAt)
   }
 
   #continue(buffer: Buffer, at: number, length: number, owned: boolean): boolean {

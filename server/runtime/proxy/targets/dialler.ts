@@ -119,12 +119,17 @@ export class Dialler implements DialOwner {
     if (target.health.unanswered(performance.now())) this.#down(target, 'response_timeout')
   }
 
-  /** The head of an answer has come. `ms` null: nobody knows how long it took, as the request itself took its time. */
-  answered(target: Target, ms: number | null, now: number): void {
+  /** The head of an answer has come. `sentAt` null: its time was not taken. */
+  answered(target: Target, sentAt: number | null): void {
     target.answers = true
-    if (ms !== null) target.noteLatency(ms)
+    if (sentAt !== null) target.noteLatency(performance.now() - sentAt)
     const { downSince } = target.health
-    if (target.health.answered(now)) this.#up(target, now - downSince!)
+    if (downSince === null) {
+      target.health.answered(0)
+      return
+    }
+    const now = performance.now()
+    if (target.health.answered(now)) this.#up(target, now - downSince)
   }
 
   /** What a check of our own has found; `fault` null: it passed. */

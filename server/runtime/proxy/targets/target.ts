@@ -44,6 +44,8 @@ export type Adopt = (spec: TargetSpec) => Target
 
 /** The newest of the last latencies counts this much. */
 const NEWEST = 1 / 8
+/** With more in flight than this only each eighth request is timed: asking the clock twice costs, and nobody learns more. */
+const BUSY = 8
 
 /** One target of one route: its health, its live use and its idle HTTP connections. */
 export class Target implements Endpoint {
@@ -80,6 +82,7 @@ export class Target implements Endpoint {
   latencyMs: number | null = null
   /** When it is checked next; null before the first time. */
   checkAt: number | null = null
+  #turn = 0
 
   constructor(spec: TargetSpec) {
     const { route, host, port, tls, header, weight, rules } = spec
@@ -102,6 +105,12 @@ export class Target implements Endpoint {
     this.weight = weight
     if (rules.check?.intervalMs !== this.health.rules.check?.intervalMs) this.checkAt = null
     this.health.rules = rules
+  }
+
+  /** When a request that is sent now was sent; null where its time is not taken. */
+  timed(): number | null {
+    this.#turn = (this.#turn + 1) & 7
+    return this.active <= BUSY || this.#turn === 0 ? performance.now() : null
   }
 
   noteLatency(ms: number): void {
