@@ -126,6 +126,6 @@ notify:
     await expect
       .poll(() => messages().map(({ kind }) => kind), { timeout: 110_000 })
       .toEqual(['test', 'opened', 'recovered'])
-    expect(messages()[2]?.headline).toMatch(/^RESOLVED fra: app-1 is down, after /)
+    expect(messages()[2]?.headline).toMatch(/^RESOLVED fra after .+: app-1 is down$/)
   })
 })

@@ -9,6 +9,7 @@ import { errorText } from '../data/error-text.ts'
 import { useMay, useMe } from '../data/me.ts'
 import { Button } from '../ui/button.tsx'
 import { AbortDialog } from './abort-dialog.tsx'
+import { mayHoldTunnels } from './drain-left.ts'
 import { subjectOf } from './drain-look.tsx'
 
 const listed = (nodes: readonly string[]): string =>
@@ -72,7 +73,7 @@ export function DrainActions({ drain }: { drain: Drain }) {
             <span className="min-w-0 text-faint">
               {state === 'drained'
                 ? `Resume puts ${subjectOf(drain)} back into service and closes the drain. Abort is for a drain that should not have been started: it is recorded as aborted, and you choose whether ${subjectOf(drain)} serves again.`
-                : 'Abort makes the nodes ready again, so that they take traffic; tunnels that have moved stay where they are.'}
+                : `Abort makes the nodes ready again, so that they take traffic${mayHoldTunnels(drain) ? '; tunnels that have moved stay where they are' : ''}.`}
             </span>
           </>
         )}

@@ -108,7 +108,7 @@ export function DrainPlanView({
               numeric={[1, 2, 3, 4]}
             >
               {plan.forecast.map((entry) => {
-                const over = entry.capacity !== undefined && entry.tunnelsAfter > entry.capacity
+                const over = entry.capacity !== undefined && (entry.tunnelsAfter ?? 0) > entry.capacity
                 return (
                   <tr key={entry.region}>
                     <td className="num text-left!">{entry.region}</td>

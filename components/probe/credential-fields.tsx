@@ -1,3 +1,4 @@
+import { useState } from 'react'
 import type { UseFormRegister } from 'react-hook-form'
 import { TextField } from '../ui/text-field.tsx'
 import type { ProbeTarget } from './probe-target.ts'
@@ -10,6 +11,7 @@ export function CredentialFields({
   register: UseFormRegister<ProbeTarget>
   problemOf: (field: string) => string | undefined
 }) {
+  const [isOpen, setOpen] = useState(false)
   const names = ['user', 'password', 'ca', 'cert', 'key'] as const
   const field = (name: (typeof names)[number]) => ({
     field: register(name),
@@ -21,7 +23,9 @@ export function CredentialFields({
   return (
     <details
       className="rounded-[4px] border border-hairline px-3 py-2 sm:col-span-3"
-      open={isWrong || undefined}
+      // What is right now stays in sight: it is looked at again, or changed.
+      open={isOpen || isWrong}
+      onToggle={(event) => setOpen(event.currentTarget.open)}
     >
       <summary className="min-h-6">It wants a password or a certificate</summary>
       <div className="grid items-start gap-4 pt-3 pb-1 sm:grid-cols-2">

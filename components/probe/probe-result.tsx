@@ -2,6 +2,7 @@
 
 import { useState } from 'react'
 import type { NodeProbeAnswer } from '@/server/contract/answers/node-probe.ts'
+import { wantedWords } from '@/server/contract/wanted-words.ts'
 import { FactTable } from '../panels/fact-table.tsx'
 import { Button } from '../ui/button.tsx'
 import { formatDuration, formatNumber } from '../ui/format.ts'
@@ -85,7 +86,13 @@ export function ProbeResult({ found }: { found: NodeProbeAnswer }) {
   )
 }
 
-const verdictOf = ({ kind, guesses, reading }: NodeProbeAnswer): string => {
+const verdictOf = (found: NodeProbeAnswer): string => {
+  const { kind, guesses, reading } = found
+  const wanted = wantedWords(found, {
+    password: 'both above, under “It wants a password or a certificate”',
+    certificate: 'one and its key above, under “It wants a password or a certificate”',
+  })
+  if (wanted !== null) return wanted
   const [best] = guesses
   const preset = best?.preset === undefined ? '' : ` (${best.preset})`
   if (kind === null && reading !== null && reading.outcome !== 'ok' && reading.status === null)

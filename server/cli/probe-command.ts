@@ -2,6 +2,7 @@ import { References } from '../config/references.ts'
 import type { NodeProbeAnswer } from '../contract/answers/node-probe.ts'
 import type { NodeTable } from '../contract/answers/node-table.ts'
 import { AppError, type Problem } from '../contract/errors.ts'
+import { wantedWords } from '../contract/wanted-words.ts'
 import { whereOf } from '../contract/where.ts'
 import { durationWords } from '../contract/words.ts'
 import { EXIT } from './exit-codes.ts'
@@ -70,12 +71,17 @@ const probeText = (found: NodeProbeAnswer): string => {
   const { kind, guesses, reading, understood, notUnderstood, problems, choices, tables, verbs, entry } = found
   const preset = guesses[0]?.preset
   const parts: string[] = []
+  const wanted = wantedWords(found, {
+    password: "--auth 'USER:${PASSWORD}'",
+    certificate: '--cert FILE and --key FILE',
+  })
+  if (wanted !== null) parts.push(wanted)
   const [best, ...others] = guesses
   if (best)
     parts.push(`It looks like ${best.kind}${preset === undefined ? '' : ` (${preset})`}: ${best.why}.`)
   for (const other of others)
     parts.push(`It could also be ${other.kind}: ${other.why}. Try it with --kind ${other.kind}`)
-  if (kind === null && (reading === null || reading.status !== null))
+  if (wanted === null && kind === null && (reading === null || reading.status !== null))
     parts.push('Nothing was recognised; name its kind with --kind.')
   if (reading)
     parts.push(

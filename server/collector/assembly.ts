@@ -83,7 +83,14 @@ export class Assembly {
     this.history = this.#historyOf()
     this.drains = new RunningDrainDesk({ ...options.drains, store, fleet, live, log, now })
     this.targets = this.#targetsOf()
-    this.incidents = new IncidentDesk({ store, book: this.book, live, turn: this.changes, now })
+    this.incidents = new IncidentDesk({
+      store,
+      book: this.book,
+      live,
+      turn: this.changes,
+      now,
+      url: options.url,
+    })
     this.detector = this.#detectorOf()
     this.watch = this.#watchOf()
     this.room = this.#roomOf()

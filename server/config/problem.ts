@@ -31,7 +31,10 @@ export const problemOf = (schema: z.ZodType, issue: z.core.$ZodIssue, root: unkn
     (at, segment) => (at as Record<PropertyKey, unknown> | undefined)?.[segment],
     root,
   )
-  const isSaid = issue.code === 'invalid_value' || issue.message.includes('for example')
+  const isSaid =
+    issue.code === 'invalid_value' ||
+    issue.message.includes('for example') ||
+    (value !== undefined && issue.message.includes('must be one of'))
   const example = isSaid ? undefined : exampleAt(schema, issue.path, root)
   const hint = example === undefined ? '' : `; for example ${yamlOf(example)}`
   // Rules of our own say why it is needed just here.

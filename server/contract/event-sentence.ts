@@ -162,7 +162,9 @@ const SENTENCES: Sentences = {
     says: (d) => `a drain of ${d.region ?? d.node ?? 'the fleet'} was planned by ${d.actor}: ${d.reason}`,
   },
   'drain.resumed': { says: (d, e) => `${who(e)} was resumed${d.actor ? ` by ${d.actor}` : ''}` },
-  'operator.acted': { says: (d) => `${d.actor} ${deedWords(d.action)} (${d.object})${because(d.reason)}` },
+  'operator.acted': {
+    says: (d) => `${d.actor} ${deedWords(d.action)} (${d.title || d.object})${because(d.reason)}`,
+  },
 }
 
 /** Data that is older than this version may lack a field; then nothing is said instead of something wrong. */

@@ -142,7 +142,13 @@ export const EVENT_DATA = {
     actor: short,
   }),
   'drain.resumed': z.object({ drainId: short, actor: short.nullish() }),
-  'operator.acted': z.object({ actor: short, action: short, object: short, reason: text.nullish() }),
+  'operator.acted': z.object({
+    actor: short,
+    action: short,
+    object: short,
+    title: text.nullish(),
+    reason: text.nullish(),
+  }),
 } as const
 
 export type EventType = keyof typeof EVENT_DATA

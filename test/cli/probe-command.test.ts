@@ -63,6 +63,34 @@ describe('tidegate probe', { timeout: 30_000 }, () => {
     }
   })
 
+  it.each([
+    [
+      401,
+      [],
+      "It wants a user and a password that it knows (it answered 401): give it --auth 'USER:${PASSWORD}'.",
+    ],
+    [
+      400,
+      [],
+      'It probably wants a client certificate (it answered 400): give it --cert FILE and --key FILE.',
+    ],
+    [400, ['--cert', 'own.pem', '--key', 'own.key'], 'Nothing was recognised; name its kind with --kind.'],
+    [403, [], /^It refuses to be looked at \(it answered 403\): give it --auth /],
+    [404, [], 'Nothing was recognised; name its kind with --kind.'],
+  ])('begins with what a system that answers %i wants, with %j', async (status, flags, words) => {
+    const authority = await makeAuthority('Ops')
+    const own = await issue(authority, { name: 'collector' })
+    writeFileSync(join(folder, 'ca.pem'), authority.cert)
+    writeFileSync(join(folder, 'own.pem'), own.cert)
+    writeFileSync(join(folder, 'own.key'), own.key)
+    const server = createServer(await issue(authority), (_, response) => response.writeHead(status).end())
+    const url = `https://127.0.0.1:${await servers.listen(server)}/`
+    const { code, out } = await run([url, '--ca', 'ca.pem', ...flags])
+    expect(code).toBe(EXIT.failed)
+    const [first] = out.split('\n')
+    expect(first).toEqual(typeof words === 'string' ? words : expect.stringMatching(words))
+  })
+
   it.each<[string, string[], string]>([
     ['no password', ['--auth', 'ada'], '--auth is a user and a password with a colon between them'],
     [

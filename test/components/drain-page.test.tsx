@@ -122,6 +122,17 @@ describe('the levers of a drain', () => {
     },
   )
 
+  it('say of tunnels that they stay where there are tunnels', () => {
+    const left = { connections: 2, requests: null, tunnels: null, pushes: null }
+    const running = { ...step('fra-1'), phase: 'connections' as const, endedAt: null, remaining: left }
+    const said = (tunnels: number | null) => {
+      const drain = drainIn('running', { steps: [{ ...running, remaining: { ...left, tunnels } }] })
+      return wordsOf(render(<DrainActions drain={drain} />, { role: 'operator' }))
+    }
+    expect(said(null)).toContain('so that they take traffic.')
+    expect(said(3)).toContain('tunnels that have moved stay where they are.')
+  })
+
   it.each(TABLE)('are not shown to a viewer of one that is %s, who is told why', (_name, drain, buttons) => {
     const html = render(<DrainActions drain={drain} />, { role: 'viewer' })
     expect(buttonsOf(html)).toEqual([])

@@ -143,8 +143,22 @@ nodes:
     )
     expect(by['polling.retries']).toBe('is not a known key here')
     expect(by['nodes[1].kind']).toBe(
-      `is "gopher"; must be one of ${NODE_KINDS.join(', ')}; other kinds of node are not read by this version; for example tidegate`,
+      `is "gopher"; must be one of ${NODE_KINDS.slice(0, -1).join(', ')} or ${NODE_KINDS.at(-1)}`,
     )
+  })
+
+  it.each([
+    ['ngnix', 'nginx'],
+    ['HAProxi', 'haproxy'],
+    ['gopher', null],
+  ])('asks about the kind %s whether %s was meant', (kind, meant) => {
+    const path = file(`
+regions: [{ id: fra }]
+nodes: [{ id: fra-1, region: fra, kind: ${kind}, url: "https://x:1" }]
+`)
+    const [problem] = checkConfig(path, {})
+    const asked = /did you mean (\w+)\?$/.exec(problem?.message ?? '')?.[1] ?? null
+    expect([problem?.path, asked]).toEqual(['nodes[0].kind', meant])
   })
 
   it('takes a node of kind json with its map, and asks one program for several nodes', () => {

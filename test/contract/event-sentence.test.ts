@@ -216,6 +216,17 @@ const told = (type: EventType, data: object) => ({
 })
 
 describe('the sentence of an event', () => {
+  it('names a maintenance window by its title, and not by its id', () => {
+    const data = {
+      actor: 'ana',
+      action: 'maintenance.add',
+      object: 'maintenance:01M8',
+      title: 'Kernel',
+      reason: 'CHG-1',
+    }
+    expect(eventSentence(told('operator.acted', data))).toBe('ana announced maintenance (Kernel): CHG-1')
+  })
+
   it.each(EVENT_TYPES)('says what %s means, for the node that it is of', (type) => {
     const { data, says, detail = '' } = TOLD[type]
     expect(EVENT_DATA[type].safeParse(data).error).toBeUndefined()

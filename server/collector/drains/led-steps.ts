@@ -80,7 +80,10 @@ export class LedSteps {
     const left = openIn(remaining)
     const phase = step.phase === 'proving' || driver.isQuiet ? 'proving' : 'connections'
     record.step(node, { phase })
-    if (takes !== null) remarks.add(`${node} still ${takes} although it was asked to go${atWords(asked)}`)
+    if (takes !== null)
+      remarks.add(
+        `${node} still ${takes} although it was asked to go${atWords(asked)}; health checks of a balancer count too`,
+      )
     else if (left > 0)
       remarks.add(`Waiting for ${plural(remaining.connections, 'connection')} of ${node} to end`)
     if (!isEmpty || !moves.haveLeft(node)) return

@@ -48,7 +48,7 @@ export const planDrain = (
       verb: fleet.drainVerbs(id)?.verb ?? null,
       proof: fleet.drainProof(id),
     })),
-    forecast: expected,
+    forecast: expected.map(({ entry }) => entry),
     phases,
     totalSeconds: phases.reduce((sum, phase) => sum + phase.seconds, 0),
     blockers: [...blockers(fleet, subject, serving, context), ...impossible(fleet, subject, strategy)],
@@ -115,13 +115,19 @@ const phasesOf = (fleet: DrainFleet, node: Node, strategy: Strategy, tunnels: nu
   ]
 }
 
+interface Expected {
+  entry: DrainPlan['forecast'][number]
+  /** Tunnels that it would hold at least: what comes, and what it has as far as that is known. */
+  atLeast: number
+}
+
 /** Which regions take the tunnels: spread evenly over those that serve, because only the hosts know their own lists. */
 const forecast = (
   fleet: DrainFleet,
   serving: readonly Node[],
   tunnelsMoving: number,
   strategy: Strategy,
-): DrainPlan['forecast'] => {
+): Expected[] => {
   const regions = fleet.regions().filter((region) => serving.some((node) => node.region === region.id))
   const pace = strategy.tunnelsPerSecond ?? Math.min(tunnelsMoving, DEFAULT_SLICE)
   return regions.flatMap((region, index) => {
@@ -129,25 +135,25 @@ const forecast = (
       Math.floor(tunnelsMoving / regions.length) + (index < tunnelsMoving % regions.length ? 1 : 0)
     // Where nobody counts tunnels and none goes there is nothing to foretell.
     if (region.tunnels === null && share === 0) return []
-    const tunnelsNow = region.tunnels ?? 0
-    const expected = {
+    const tunnelsNow = region.tunnels
+    const entry = {
       region: region.id,
       tunnelsNow,
-      tunnelsAfter: tunnelsNow + share,
+      tunnelsAfter: tunnelsNow === null ? null : tunnelsNow + share,
       ...(region.capacity?.tunnels === undefined ? {} : { capacity: region.capacity.tunnels }),
       reconnectsPerSecond: Math.round((pace / regions.length) * 10) / 10,
     }
-    return [expected]
+    return [{ entry, atLeast: (tunnelsNow ?? 0) + share }]
   })
 }
 
-const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
-  expected.flatMap(({ region, tunnelsAfter, capacity }) =>
-    capacity !== undefined && tunnelsAfter > capacity
+const overCapacity = (expected: readonly Expected[]): DrainNotice[] =>
+  expected.flatMap(({ entry: { region, capacity }, atLeast }) =>
+    capacity !== undefined && atLeast > capacity
       ? [
           {
             code: 'capacity',
-            message: `${region} would hold ${plural(tunnelsAfter, 'tunnel')}, above its capacity of ${countWords(capacity)}`,
+            message: `${region} would hold ${plural(atLeast, 'tunnel')}, above its capacity of ${countWords(capacity)}`,
           },
         ]
       : [],
@@ -156,6 +162,17 @@ const overCapacity = (expected: DrainPlan['forecast']): DrainNotice[] =>
 const hasFreshData = (fleet: DrainFleet, node: Node, now: number): boolean => {
   const known = fleet.known(node.id)
   return known !== null && known.facts !== null && now - known.at <= 2 * fleet.intervalOf(node.id) + 1_000
+}
+
+/** The regions that would take over, each with the time of its latest data: `iad has sent no data since …, sjc none yet`. */
+const silentWords = (fleet: DrainFleet, serving: readonly Node[]): string => {
+  const regions = [...Map.groupBy(serving, ({ region }) => region)].map(([region, nodes]) => {
+    const last = Math.max(...nodes.map(({ id }) => fleet.known(id)?.at ?? 0))
+    const since =
+      last > 0 ? `since ${new Date(last).toISOString().slice(0, 19).replace('T', ' ')} UTC` : 'yet'
+    return `${region} has sent no data ${since}`
+  })
+  return listWords(regions)
 }
 
 const blockers = (
@@ -178,7 +195,7 @@ const blockers = (
   } else if (going.length > 0 && !serving.some((node) => hasFreshData(fleet, node, now))) {
     found.push({
       code: 'no_receiver_data',
-      message: 'The receiving regions have sent no data for two intervals',
+      message: `${silentWords(fleet, serving)}: nobody knows what could be taken over there. See on the pages of the nodes why they do not answer, and wait until they do; an administrator may force the drain`,
     })
   }
   for (const node of subject.nodes) {

@@ -238,12 +238,13 @@ const leavingWords = (
 const withProblem = (said: Said, problems: readonly RoomProblem[]): Said => {
   const [problem] = problems
   if (!problem) return said
+  const but = (what: string): Said => ({ ...said, text: `${said.text.replace(/\.$/, '')}, but ${what}.` })
+  if (problem.brief !== undefined) return but(problem.brief)
   // What is listed after the colon of a configuration's problem stands in the banner, which is on every page too.
   const text = problem.code.startsWith('config_') ? problem.text.replace(/: .*/s, '') : problem.text
   // An abbreviation keeps its capitals.
   const first = /^[A-Z](?![A-Z])/.test(text) ? text.charAt(0).toLowerCase() : text.charAt(0)
-  const what = `${first}${text.slice(1).replace(/\.$/, '')}`
-  return { ...said, text: `${said.text.replace(/\.$/, '')}, but ${what}.` }
+  return but(`${first}${text.slice(1).replace(/\.$/, '')}`)
 }
 
 /** Said where the store fails and whoever watches it has not told of it yet. */

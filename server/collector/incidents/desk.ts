@@ -42,6 +42,8 @@ export interface IncidentDeskOptions {
   turn: Turn
   /** Epoch ms. */
   now: () => number
+  /** Address of the pages in browsers, for links in exports; absent: they are paths. */
+  url?: string | undefined
 }
 
 type AuditParts = Partial<Pick<AuditRow, 'before' | 'after' | 'reason'>>
@@ -53,6 +55,7 @@ export class IncidentDesk implements IncidentHandle {
   readonly #live: Pick<LivePublisher, 'changed'>
   readonly #turn: Turn
   readonly #now: () => number
+  readonly #url: string | undefined
 
   constructor(options: IncidentDeskOptions) {
     this.#store = options.store
@@ -60,6 +63,7 @@ export class IncidentDesk implements IncidentHandle {
     this.#live = options.live
     this.#turn = options.turn
     this.#now = options.now
+    this.#url = options.url
   }
 
   /** How many are open at the moment. */
@@ -82,7 +86,12 @@ export class IncidentDesk implements IncidentHandle {
   async export(id: string, format: 'md' | 'json'): Promise<string> {
     const incident = await this.#load(id)
     const gathered = await gatherTimeline(this.#store, incident, this.#now())
-    const material: ExportMaterial = { incident, ...gathered, exportedAt: this.#iso() }
+    const material: ExportMaterial = {
+      incident,
+      ...gathered,
+      exportedAt: this.#iso(),
+      ...(this.#url === undefined ? {} : { url: this.#url }),
+    }
     return format === 'md' ? exportMarkdown(material) : exportJson(material)
   }
 

@@ -11,11 +11,14 @@ export interface ExportMaterial {
   from: string
   to: string
   exportedAt: string
+  /** Address of the pages in browsers, so that links work wherever the file goes; without it they are paths. */
+  url?: string
 }
 
 /** A post-mortem to go on writing: milestones, impact, the folded timeline, links back to the evidence. */
 export const exportMarkdown = (material: ExportMaterial): string => {
-  const { incident } = material
+  const { incident, url = '' } = material
+  const pages = url.replace(/\/+$/, '')
   const started = Date.parse(incident.startedAt)
   const milestone = (name: string, at: string | undefined, by?: string): string =>
     at === undefined
@@ -81,9 +84,9 @@ export const exportMarkdown = (material: ExportMaterial): string => {
     '',
     '## Evidence',
     '',
-    `- [Incident with charts](/incidents/${encodeURIComponent(incident.id)})`,
-    `- [All events of this time](/events?${events})`,
-    ...incident.drains.map((id) => `- [Drain ${text(id)}](/drains/${encodeURIComponent(id)})`),
+    `- [Incident with charts](${pages}/incidents/${encodeURIComponent(incident.id)})`,
+    `- [All events of this time](${pages}/events?${events})`,
+    ...incident.drains.map((id) => `- [Drain ${text(id)}](${pages}/drains/${encodeURIComponent(id)})`),
     '',
     `Exported ${material.exportedAt}.`,
     '',

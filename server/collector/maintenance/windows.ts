@@ -243,7 +243,13 @@ export class MaintenanceWindows implements MaintenanceDesk {
     const isOne = window.regions.length + window.nodes.length === 1
     await this.#options.record(
       'operator.acted',
-      { actor: actor.name, action: `maintenance.${verb}`, object: `maintenance:${window.id}`, reason },
+      {
+        actor: actor.name,
+        action: `maintenance.${verb}`,
+        object: `maintenance:${window.id}`,
+        title: window.title,
+        reason,
+      },
       isOne ? { ...(node === undefined ? {} : { node }), ...(region === undefined ? {} : { region }) } : {},
     )
   }

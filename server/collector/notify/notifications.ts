@@ -168,11 +168,13 @@ export class Notifications implements IncidentTeller, NotificationDesk {
     if (first === undefined) return []
     const since = Math.min(...failing.map(({ failingSince }) => failingSince ?? now))
     const names = listWords(failing.map(({ config }) => channelWords(config)))
+    const channels = listWords(failing.map(({ config }) => config.name))
     const why = failing.length === 1 && first.lastError !== null ? `: ${first.lastError}` : ''
     return [
       {
         code: 'notifications_failing',
         text: `${names} ${failing.length === 1 ? 'has' : 'have'} not taken a notification since ${new Date(since).toISOString().slice(0, 16).replace('T', ' ')} UTC${why}.`,
+        brief: `${channels} ${failing.length === 1 ? 'does' : 'do'} not take notifications`,
         remedy:
           'Look at the channel in the settings and send a test; its address or secret may have changed. What waits is tried again for 24 h.',
         since: new Date(since).toISOString(),

@@ -154,7 +154,14 @@ export class NodeProbe {
     const guess = guesses[0]
     const kind = named ?? guess?.kind ?? null
     if (kind === null)
-      return { ...NOTHING, guesses, reading: sniffed.reading, notUnderstood: sniffed.hints ?? [], entry: '' }
+      return {
+        ...NOTHING,
+        wants: wantsOf(request, sniffed.reading),
+        guesses,
+        reading: sniffed.reading,
+        notUnderstood: sniffed.hints ?? [],
+        entry: '',
+      }
     const entry = this.#entryOf(kind, given, guess, sniffed)
     const text = entryText(asWritten(entry, written))
     const parsed = checkValue(nodeEntrySchema, entry)
@@ -165,6 +172,7 @@ export class NodeProbe {
       return {
         ...NOTHING,
         kind,
+        wants: wantsOf(request, sniffed.reading),
         guesses,
         reading: sniffed.reading,
         choices: sniffed.choices,
@@ -179,6 +187,7 @@ export class NodeProbe {
     const proof = adapter.proves(target)
     return {
       kind,
+      wants: wantsOf(request, readingOf(reading)),
       guesses,
       reading: readingOf(reading),
       understood: reading.facts === undefined ? [] : understood(reading.facts),
@@ -330,12 +339,27 @@ interface SniffedSystem {
 
 const NOTHING: Omit<NodeProbeAnswer, 'guesses' | 'reading' | 'entry'> = {
   kind: null,
+  wants: null,
   understood: [],
   notUnderstood: [],
   problems: [],
   choices: [],
   verbs: { drain: null, proof: 'none', words: 'Nothing is known of how it could be drained.' },
   tables: [],
+}
+
+/** What its answer asks for. A server that knows clients by their certificates answers 400 to those who show none (nginx). */
+const wantsOf = (
+  { url, cert }: NodeProbeRequest,
+  reading: NodeProbeAnswer['reading'],
+): NodeProbeAnswer['wants'] => {
+  if (reading === null || reading.outcome === 'ok') return null
+  const { status, reason } = reading
+  const isShown = cert !== undefined
+  const isTls = url !== undefined && /^https:/i.test(url)
+  if (status === 401) return 'password'
+  if (isTls && !isShown && (status === 400 || /certificate.required/i.test(reason))) return 'certificate'
+  return status === 403 ? 'access' : null
 }
 
 const mistakesIn = (error: z.ZodError, entry: Entry): AppError => {

@@ -34,8 +34,8 @@ export const drainPlanSchema = z
     forecast: z.array(
       z.object({
         region: z.string(),
-        tunnelsNow: count,
-        tunnelsAfter: z.number(),
+        tunnelsNow: count.nullable().describe('Null where nobody counts them'),
+        tunnelsAfter: z.number().nullable().describe('Null where `tunnelsNow` is'),
         capacity: count.optional(),
         reconnectsPerSecond: z.number(),
       }),

@@ -26,6 +26,12 @@ export type ProbeChoice = z.infer<typeof choiceSchema>
 export const nodeProbeSchema = z
   .object({
     kind: z.enum(NODE_KINDS).nullable().describe('Null where nothing was recognised'),
+    wants: z
+      .enum(['password', 'certificate', 'access'])
+      .nullable()
+      .describe(
+        'What it asks of whoever looks, before it answers: `access` where it refuses with 403 and does not say why; null: nothing that is known',
+      ),
     guesses: z
       .array(guessSchema)
       .describe('Where no kind was given: everything that it looks like, the likeliest first'),

@@ -7,6 +7,12 @@ export const roomProblemSchema = z
   .object({
     code: z.enum(ROOM_PROBLEM_CODES),
     text: z.string().describe('One sentence: what is wrong'),
+    brief: z
+      .string()
+      .describe(
+        '`text` without what only its banner has to say, as a part of the headline; absent: `text` itself',
+      )
+      .optional(),
     details: z
       .array(z.string())
       .max(20)

@@ -317,6 +317,36 @@ describe('the drain desk', () => {
     expect(fleet.order).toEqual([])
   })
 
+  it('names the regions that have sent nothing, since when, and what to do', async () => {
+    for (const node of ['iad-1', 'iad-2', 'sjc-1', 'sjc-2']) fleet.unread.add(node)
+    const never = 'iad has sent no data yet and sjc has sent no data yet: nobody knows'
+    const told = async () => (await desk.preview({ region: 'fra' })).blockers
+    expect(await told()).toEqual([{ code: 'no_receiver_data', message: expect.stringContaining(never) }])
+    const at = Date.parse('2026-04-27T18:00:03.000Z')
+    fleet.unreadSince = at
+    const [blocker] = await told()
+    expect(blocker?.message).toMatch(/^iad has sent no data since 2026-04-27 18:00:03 UTC and sjc has/)
+    expect(blocker?.message).toMatch(/wait until they do; an administrator may force the drain$/)
+  })
+
+  it('calls tunnels that nobody counts unknown, and warns of a capacity that what comes alone exceeds', async () => {
+    const counted = fleet.regions.bind(fleet)
+    fleet.regions = () =>
+      counted().map((region) =>
+        region.id === 'iad' ? { ...region, tunnels: null, capacity: { tunnels: 1 } } : region,
+      )
+    const { forecast, warnings } = await desk.preview({ region: 'fra' })
+    expect(
+      forecast.map(({ region, tunnelsNow, tunnelsAfter }) => [region, tunnelsNow, tunnelsAfter]),
+    ).toEqual([
+      ['iad', null, null],
+      ['sjc', 4, 6],
+    ])
+    expect(warnings).toMatchObject([
+      { code: 'capacity', message: 'iad would hold 2 tunnels, above its capacity of 1' },
+    ])
+  })
+
   it('plans nothing for what it does not know, and never calls that zero', async () => {
     fleet.unread.add('fra-1')
     fleet.get('fra-2').kind = 'json'

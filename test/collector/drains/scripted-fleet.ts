@@ -83,6 +83,8 @@ export class ScriptedFleet implements DrainFleet {
   lost = new Set<string>()
   /** Nodes that have not answered since the collector began. */
   unread = new Set<string>()
+  /** When those were read last, epoch ms; 0: never. */
+  unreadSince = 0
   /** Hosts stay where they are although their node drains. */
   hostsStay = false
   states = new Map<string, Node['state']>()
@@ -219,7 +221,7 @@ export class ScriptedFleet implements DrainFleet {
   known(id: string) {
     const { health, answers, silent, kind } = this.get(id)
     const outcome = answers && !silent ? 'ok' : 'refused'
-    if (this.unread.has(id)) return { facts: null, at: 0, outcome }
+    if (this.unread.has(id)) return { facts: null, at: this.unreadSince, outcome }
     // What another program says is its own few numbers.
     if (kind !== 'tidegate')
       return {

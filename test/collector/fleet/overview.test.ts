@@ -313,4 +313,17 @@ describe('the overview', () => {
     expect(overview.verdict.level).toBe('ok')
     expect(overview.verdict.text).not.toContain('TLS')
   })
+
+  it('is in the headline with its brief alone, where it has one: the banner says the rest', () => {
+    const nodes = nodesOf({ 'fra-1': 'up' })
+    const problem: RoomProblem = {
+      code: 'notifications_failing',
+      text: 'Hook (webhook) has not taken a notification since 2026-04-27 18:00 UTC: 10.0.0.9:443 answered 503.',
+      brief: 'Hook does not take notifications',
+      remedy: 'Look at the channel.',
+      since: '2026-04-27T18:00:00Z',
+    }
+    const said = verdictOf({ nodes, regions: regionsOf(nodes), incidents: [], problems: [problem], now })
+    expect(said.text).toBe('1 node in 1 region does its job, but Hook does not take notifications.')
+  })
 })

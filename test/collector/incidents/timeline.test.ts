@@ -80,6 +80,9 @@ describe('the timeline of a long incident', () => {
 
     const exported = { ...material, incident: long, exportedAt: iso(now) }
     expect(exportMarkdown(exported)).toContain('only the first 10000 and the last 10000 events are shown')
+    expect(exportMarkdown({ ...exported, url: 'https://room.example.com/' })).toContain(
+      '](https://room.example.com/incidents/i1)',
+    )
     expect(JSON.parse(exportJson(exported)).items.at(-1).data.type).toBe('signal.closed')
   }, 30_000)
 

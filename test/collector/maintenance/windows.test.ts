@@ -126,7 +126,13 @@ describe('maintenance windows', () => {
     ])
     expect(acted[0]).toEqual([
       'operator.acted',
-      { actor: ana.name, action: 'maintenance.add', object: `maintenance:${id}`, reason: 'CVE-2026-1234' },
+      {
+        actor: ana.name,
+        action: 'maintenance.add',
+        object: `maintenance:${id}`,
+        title: request().title,
+        reason: 'CVE-2026-1234',
+      },
       { node: 'fra-2' },
     ])
     expect(new Set(changed)).toEqual(new Set(['overview', 'node:fra-2', 'region:fra']))

@@ -549,7 +549,7 @@ describe('what a lock screen shows', () => {
     [
       'recovered',
       { state: 'resolved', resolvedAt: new Date(T + 5 * MINUTE).toISOString() },
-      'RESOLVED fra: Pushes are stuck on fra-1, after 5 min',
+      'RESOLVED fra after 5 min: Pushes are stuck on fra-1',
     ],
     ['opened', { regions: ['fra', 'iad', 'sfo'] }, 'CRITICAL fra, iad and 1 more: Pushes are stuck on fra-1'],
   ])('says severity, place and what within 60 characters: %s', (kind, more, headline) => {

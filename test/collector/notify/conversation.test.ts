@@ -64,7 +64,7 @@ describe('what one channel is told of one incident', () => {
     await room.pass(30 * SECOND)
     await room.close(node('fra-1'))
     await room.pass(60 * SECOND)
-    expect(headlines()).toEqual(['WARNING fra: fra-1 is down', 'RESOLVED fra: fra-1 is down, after 90 s'])
+    expect(headlines()).toEqual(['WARNING fra: fra-1 is down', 'RESOLVED fra after 90 s: fra-1 is down'])
   })
 
   it('is not told of the end where it wants no recovery', async () => {

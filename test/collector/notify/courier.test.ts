@@ -117,6 +117,7 @@ describe('a receiver that does not take a message', () => {
     expect(problems[0]?.text).toMatch(
       /^hook \(webhook\) has not taken a notification since 2026-04-27 18:00 UTC: .*503 busy\.$/,
     )
+    expect(problems[0]?.brief).toBe('hook does not take notifications')
     receiver.always = { status: 200 }
     await room.pass(MINUTE)
     expect(room.notifications.problems()).toEqual([])

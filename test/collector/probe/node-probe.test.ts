@@ -134,7 +134,10 @@ describe('A look at a system that is not watched', () => {
     const locked = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
       response.writeHead(401, { 'www-authenticate': 'Basic' }).end()
     })
-    expect((await look({ url: locked.url })).reading).toMatchObject({ outcome: 'bad_status', status: 401 })
+    expect(await look({ url: locked.url })).toMatchObject({
+      wants: 'password',
+      reading: { outcome: 'bad_status', status: 401 },
+    })
     const moved = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
       response.writeHead(302, { location: 'http://169.254.169.254/' }).end()
     })

@@ -82,7 +82,9 @@ const headlineOf = (kind: NotificationKind, incident: Incident, now: number): st
   const place = listWords(incident.regions, 2)
   const what = place === '' ? incident.title : `${place}: ${incident.title}`
   const held = heldWords(incident, now)
-  if (kind === 'recovered') return cut(`RESOLVED ${what}, after ${held}`, MAX_HEADLINE)
+  // A title says what was: how long it held stands before it, so that nothing reads as if it still did.
+  if (kind === 'recovered')
+    return cut(`RESOLVED ${place === '' ? '' : `${place} `}after ${held}: ${incident.title}`, MAX_HEADLINE)
   if (kind === 'acknowledged') return cut(`ACKNOWLEDGED ${what}`, MAX_HEADLINE)
   const word = WORDS[incident.severity]
   if (kind === 'repeated') return cut(`STILL ${word} ${what}, for ${held}`, MAX_HEADLINE)
