@@ -1,6 +1,7 @@
 import { memo, type ReactNode, useState } from 'react'
 import type { UseFormRegister } from 'react-hook-form'
 import type { Overview } from '@/server/contract/fleet.ts'
+import { nodesByRegion } from '../data/nodes-by-region.ts'
 import { plural } from '../ui/format.ts'
 import type { WindowValues } from './window-request.ts'
 
@@ -22,7 +23,7 @@ export const PartsChoice = memo(
     register: UseFormRegister<WindowValues>
   }) {
     const field = register('parts')
-    const nodesOf = Map.groupBy(fleet?.nodes ?? [], ({ region }) => region)
+    const nodesOf = nodesByRegion(fleet?.nodes ?? [])
     return (
       <ul className="ml-6 grid max-h-72 gap-1 overflow-y-auto">
         {fleet?.regions.map(({ id, name }) => {

@@ -1,5 +1,7 @@
 import { AppError } from '@/server/contract/errors.ts'
+import { checkValue } from '@/server/contract/issue-words.ts'
 import { type NodeProbeRequest, nodeProbeRequestSchema } from '@/server/contract/probe.ts'
+import { problemsOf } from '@/server/contract/problems.ts'
 import { whereOf } from '@/server/contract/where.ts'
 import type { Checked, Problems } from '../ui/use-checked-form.ts'
 
@@ -33,21 +35,26 @@ export const checkTarget = (target: ProbeTarget): Checked<ProbeTarget> => {
   if (target.password !== '' && target.user === '')
     return { problems: { user: 'Say whose password that is.' } }
   try {
-    whereOf(where)
-    return { values: { ...target, where } }
+    const checked = checkValue(nodeProbeRequestSchema, askedBy({ ...target, where }))
+    if (checked.success) return { values: { ...target, where } }
+    const problems = problemsOf(checked.error).map(({ path, message }) => [path, message] as const)
+    return { problems: byField(Object.fromEntries(problems)) }
   } catch (error) {
     return { problems: { where: error instanceof AppError ? error.message : 'is no address' } }
   }
 }
 
-/** What is sent: an entry of `nodes` as far as it is known. */
-export const requestOf = ({ where, kind, user, password, ...files }: ProbeTarget): NodeProbeRequest => {
+const askedBy = ({ where, kind, user, password, ...files }: ProbeTarget): Record<string, unknown> => {
   const named = Object.entries({ kind, ...files }).filter(([, value]) => value !== '')
   const auth = user === '' ? {} : { auth: { user, password } }
-  return nodeProbeRequestSchema.parse({ ...whereOf(where), ...Object.fromEntries(named), ...auth })
+  return { ...whereOf(where), ...Object.fromEntries(named), ...auth }
 }
 
-/** What the server found wrong, by the fields of the form; what has none stands where it answers. */
+/** What is sent: an entry of `nodes` as far as it is known. */
+export const requestOf = (target: ProbeTarget): NodeProbeRequest =>
+  nodeProbeRequestSchema.parse(askedBy(target))
+
+/** What was found wrong, by the fields of the form; what has none stands where it answers. */
 export const byField = (problems: Readonly<Record<string, string>>): Problems => {
   const { ca, cert, key, 'auth.user': user, 'auth.password': password, ...others } = problems
   const { url, socket, address, ...rest } = others

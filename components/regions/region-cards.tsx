@@ -1,6 +1,7 @@
 'use client'
 
 import { useHeartbeats } from '../data/heartbeats.ts'
+import { nodesByRegion } from '../data/nodes-by-region.ts'
 import { useOverview } from '../data/overview.ts'
 import { Panel } from '../panels/panel.tsx'
 import { RegionCard } from './region-card.tsx'
@@ -9,7 +10,7 @@ export function RegionCards() {
   const overview = useOverview()
   const { data: strips } = useHeartbeats()
   const regions = overview.data?.regions ?? []
-  const nodesOf = Map.groupBy(overview.data?.nodes ?? [], ({ region }) => region)
+  const nodesOf = nodesByRegion(overview.data?.nodes ?? [])
   return (
     <Panel
       title="Regions"

@@ -6,7 +6,7 @@ import type { Revocations } from './revocations.ts'
 import { withStore } from './store-guard.ts'
 import type { Users } from './users.ts'
 
-/** What administrators do to users; every change ends the user's sessions. */
+/** What administrators do to users; changing or removing a user ends that user's sessions. */
 export class UserDesk {
   readonly #store: Store
   readonly #users: Users

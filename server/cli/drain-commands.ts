@@ -54,7 +54,7 @@ export const drainCommand = async (api: ApiClient, id: string, options: DrainOpt
   return follow(api, drain.id, options.json)
 }
 
-/** Prints each change of a drain, and a line in half a minute, until it has ended; the drain itself does not depend on this. */
+/** Prints each change of a drain, and a line every half minute where only numbers move, until it has ended; the drain itself does not depend on this. */
 export const follow = async (api: ApiClient, id: string, json: boolean): Promise<number> => {
   const spoken = new SpokenProgress()
   let missed = 0

@@ -9,8 +9,8 @@ const NAMES = ['ca', 'cert', 'key'] as const
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
- * The PEM files that entries of `nodes` name by `ca`, `cert` and `key`, for themselves and for their webhooks. Read and checked with the file that names them, so that a wrong one
- * is a mistake of the configuration and not a node that cannot be reached.
+ * The PEM files that entries of `nodes` name by `ca`, `cert` and `key`, for themselves and for their webhooks. Read and checked with the
+ * file that names them, so that a wrong one is a mistake of the configuration and not a node that cannot be reached.
  */
 export class TlsFiles {
   /** Files that were read, or should have been. */

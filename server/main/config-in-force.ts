@@ -15,9 +15,9 @@ import { type ConfigChange, changeOf, summaryOf } from './config-change.ts'
 
 /** How often to look whether drains still have nodes that a file would remove. */
 const DRAINED_LOOK_MS = 1_000
-/** How many mistakes a page lists; the log and `GET /config` have all. */
+/** How many mistakes, or keys that need a restart, the sentence on each page names; the log and `GET /config` have all. */
 const MAX_SHOWN = 8
-/** How many of them the page lists. */
+/** How many of them the list below that sentence has. */
 const MAX_DETAILS = 20
 
 export interface ConfigInForceOptions {

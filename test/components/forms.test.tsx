@@ -84,6 +84,18 @@ describe('a look at a target', () => {
     expect(byField({ map: 'is needed' }).where).toBe('is needed')
   })
 
+  it.each([
+    ['a user with a colon', { user: 'ops:x', password: 'y' }, 'user'],
+    ['a user that is too long', { user: 'x'.repeat(300), password: 'y' }, 'user'],
+    ['a password with a tab', { user: 'ops', password: 'a\tb' }, 'password'],
+    ['a kind that there is not', { kind: 'gopher' }, 'where'],
+  ])('says what is wrong with %s at its field, before anybody is asked', (_, wrong, field) => {
+    const checked = checkTarget({ ...AT, ...wrong })
+    expect(Object.entries('problems' in checked ? checked.problems : {}).filter(([, text]) => text)).toEqual([
+      [field, expect.stringMatching(/\w/)],
+    ])
+  })
+
   it('folds away what most systems do not want to know', () => {
     const html = render(<TryTarget />, { role: 'admin' })
     expect(html).toMatch(/<details class="[^"]*"><summary/)
