@@ -84,7 +84,16 @@ describe('routing requests', () => {
     ['/%61pi/y', 'api'],
     ['/api%2Fy', 'any'],
     ['/api/..%2fx', 'api'],
-  ])('does not let dots or escapes choose another route than the target would: %s', async (path, name) => {
+    ['//api/x', 'api'],
+    ['/x/..///api//y', 'api'],
+    ['/%2e//api/y', 'api'],
+    ['/x//../api/y', 'api'],
+    ['/api//../root', 'any'],
+    ['/x/..%2fapi/y', 'any'],
+    ['/x/..;/api/y', 'any'],
+    ['/x/..\\api/y', 'any'],
+    ['/%2Fapi/y', 'any'],
+  ])('does not let dots, slashes or escapes choose another route than the target would: %s', async (path, name) => {
     const [api, any] = await Promise.all(['api', 'any'].map((who) => scripted(() => ok(who))))
     const { port } = await startProxy({
       routes: [httpRoute(api!.port, { path: '/api/*' }, 'api'), httpRoute(any!.port, { path: '/*' }, 'any')],

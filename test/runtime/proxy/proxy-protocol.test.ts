@@ -36,6 +36,7 @@ describe('the header of a balancer', () => {
     [v2(0x21, 0x11, Buffer.concat([four, Buffer.from([4, 0, 1, 0])])), { ip: '192.0.2.7', port: 4242 }, 32],
     [v2(0x20, 0, Buffer.alloc(0)), undefined, 16],
     [v2(0x20, 0x11, four), undefined, 28],
+    [v2(0x20, 0x99, four), undefined, 28],
     [v2(0x21, 0x31, Buffer.alloc(216)), undefined, 232],
     [v2(0x21, 0x00, Buffer.alloc(5)), undefined, 21],
   ] as const)('%j is read, at once and byte by byte', (bytes, client, taken) => {
@@ -66,6 +67,8 @@ describe('the header of a balancer', () => {
     v2(0x21, 0x11, four.subarray(0, 11)),
     v2(0x21, 0x21, four),
     v2(0x21, 0x11, four, 5_000),
+    // Whom these name, no list of ours would see.
+    ...[0x01, 0x10, 0x12, 0x22, 0x32, 0x99].map((family) => v2(0x21, family, Buffer.alloc(216))),
     Buffer.from([22, 3, 1]),
   ])('%j is refused', (bytes) => {
     expect(look(bytes)).toEqual({ verdict: 'no', reason: 'bad_proxy_header' })

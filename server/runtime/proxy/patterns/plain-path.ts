@@ -24,12 +24,14 @@ const withoutDots = (path: string): string => {
 }
 
 /**
- * The path by which a route is chosen: without its query, escapes and dot segments resolved as most servers do, so that `/api/../root`
- * and `/api/%2e%2e/root` are matched as what the target takes them for. What is forwarded stays as it was written.
+ * The path by which a route is chosen: without its query, runs of slashes merged, escapes and dot segments resolved as most servers do,
+ * so that `//root`, `/api/../root` and `/api/%2e%2e/root` are matched as what the target takes them for. Slashes are merged first, as
+ * nginx does: `/a//../b` is `/b`. What is forwarded stays as it was written.
  */
 export const plainPath = (target: string): string => {
   const query = target.indexOf('?')
   let path = query < 0 ? target : target.slice(0, query)
   if (path.includes('%')) path = plainEscapes(path)
+  if (path.includes('//')) path = path.replace(/\/{2,}/g, '/')
   return path.includes('/.') ? withoutDots(path) : path
 }

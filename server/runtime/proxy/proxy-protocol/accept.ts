@@ -13,6 +13,13 @@ const LOCAL = 0x20
 const PROXY = 0x21
 const TCP_OVER_IPV4 = 0x11
 const TCP_OVER_IPV6 = 0x21
+/** §2.2: how many bytes the addresses of a family take; those that name nobody for us take what they like. */
+const ADDRESS_BYTES = new Map([
+  [0x00, 0],
+  [TCP_OVER_IPV4, 12],
+  [TCP_OVER_IPV6, 36],
+  [0x31, 0],
+])
 /** A balancer adds names and certificates behind the addresses; 64 KiB would be possible, and nobody needs them. */
 const MAX_BYTES = 4096
 /** §2.1: with its CRLF. */
@@ -62,11 +69,12 @@ const lookAtBinary = (bytes: Buffer): Identity => {
   const taken = FIXED_BYTES + length
   if (taken > MAX_BYTES) return NO
   const family = bytes[13]!
-  const needed = family === TCP_OVER_IPV4 ? 12 : family === TCP_OVER_IPV6 ? 36 : 0
-  if (command === PROXY && length < needed) return NO
+  const needed = command === LOCAL ? 0 : ADDRESS_BYTES.get(family)
+  // Datagrams and kinds that nobody knows name a client that no list of ours would see; the balancer must not stand for it.
+  if (needed === undefined || length < needed) return NO
   if (bytes.length < taken) return MORE
-  // Checks of its own health, and kinds of addresses that say nobody's: who connected is the client (§2.2).
-  if (command === LOCAL || needed === 0) return { verdict: 'on', taken }
+  // Checks of its own health, and UNSPEC and UNIX, which name nobody: who connected is the client (§2.2).
+  if (needed === 0) return { verdict: 'on', taken }
   const width = needed === 12 ? 4 : 16
   const from = [...bytes.subarray(FIXED_BYTES, FIXED_BYTES + width)]
   const port = bytes.readUInt16BE(FIXED_BYTES + 2 * width)
