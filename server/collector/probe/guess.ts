@@ -36,13 +36,14 @@ export const guessHttp = async (
       found.push({ sign, at, text: answer.text })
   }
   look(asked, pathname, url)
-  const reaches = asked.status !== null
+  // Who began an answer and did not end it would do so at each of those paths.
+  const reaches = asked.status !== null && asked.outcome !== 'timeout'
   if (pathname === '/' && search === '' && reaches && !found.some(({ sign }) => sign.strong)) {
     for (const path of KNOWN_PATHS) {
       const answer = await ask(path)
       // A page that answers everything with itself says nothing by another path either.
       if (answer.text !== undefined && answer.text !== asked.text) look(answer, path, `${origin}${path}`)
-      if (answer.status === null || found.some(({ sign }) => sign.strong)) break
+      if (answer.status === null || answer.outcome === 'timeout' || found.some(({ sign }) => sign.strong)) break
     }
   }
   found.sort((a, b) => rankOf(a.sign) - rankOf(b.sign))

@@ -4,6 +4,7 @@ import type { NodeProbeAnswer, ProbeChoice, ProbeGuess } from '../../contract/an
 import { AppError, type Problem } from '../../contract/errors.ts'
 import { checkValue } from '../../contract/issue-words.ts'
 import type { TlsMaterial } from '../../contract/kinds/entry.ts'
+import { hostAndPort } from '../../contract/kinds/haproxy.ts'
 import { entryKeysOf, nodeEntrySchema } from '../../contract/kinds/node-entry.ts'
 import type { NodeProbeRequest } from '../../contract/probe.ts'
 import { problemsOf } from '../../contract/problems.ts'
@@ -230,15 +231,7 @@ export class NodeProbe {
         ? this.#sniffAddress(address, auth, looking)
         : { guesses: [], reading: null, choices: [] }
     if (url === undefined || !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw new AppError(
-        'ERR_INVALID',
-        'url must be an http or https URL, for example http://127.0.0.1:9901',
-        {
-          problems: [
-            { path: 'url', message: 'must be an http or https URL, for example http://127.0.0.1:9901' },
-          ],
-        },
-      )
+      throw mistake('url', 'must be an http or https URL, for example http://127.0.0.1:9901')
     if (kind !== undefined && !isSniffed(kind, request)) return { guesses: [], reading: null, choices: [] }
     const { guesses, asked, text } = await guessHttp(looking.http, { url, tls: looking.tls, auth })
     const { text: _, ...reading } = asked
@@ -252,6 +245,8 @@ export class NodeProbe {
     auth: NodeProbeRequest['auth'],
     looking: Looking,
   ): Promise<SniffedSystem> {
+    if (hostAndPort(address) === null)
+      throw mistake('address', 'must be host:port, for example db.internal:5432 or [::1]:5432')
     const { guesses, asked, text } = await guessHttp(looking.http, { url: `http://${address}/`, auth })
     const { text: _, ...reading } = asked
     if (asked.status !== null) {
@@ -263,17 +258,16 @@ export class NodeProbe {
     return { guesses: await this.#speakers(address, looking), reading: readingOf(reading), choices: [] }
   }
 
-  /** Kinds that get an answer where HTTP gets none, each tried by its own adapter. */
+  /** Kinds that get an answer where HTTP gets none, each tried by its own adapter; at once, for what is silent costs each its whole time. */
   async #speakers(address: string, { adapters, tls, signal }: Looking): Promise<ProbeGuess[]> {
-    const guesses: ProbeGuess[] = []
-    for (const [kind, why] of SPEAKERS) {
+    signal.throwIfAborted()
+    const tried = SPEAKERS.map(async ([kind, why]): Promise<ProbeGuess[]> => {
       const entry = nodeEntrySchema.safeParse({ id: kind, region: kind, kind, address })
-      if (!isRead(kind) || !entry.success) continue
-      signal.throwIfAborted()
+      if (!isRead(kind) || !entry.success) return []
       const { outcome } = await adapters.of(kind).probe(targetOf(entry.data, tls))
-      if (outcome === 'ok') guesses.push({ kind, why })
-    }
-    return guesses
+      return outcome === 'ok' ? [{ kind, why }] : []
+    })
+    return (await Promise.all(tried)).flat()
   }
 
   #entryOf(
@@ -366,6 +360,10 @@ const mistakesIn = (error: z.ZodError, entry: Entry): AppError => {
   const problems = problemsOf(error, { schema: nodeEntrySchema, value: entry })
   return mistakes(problems)
 }
+
+/** One mistake, of what is needed before anybody can be asked. */
+const mistake = (path: string, message: string): AppError =>
+  new AppError('ERR_INVALID', `${path} ${message}`, { problems: [{ path, message }] })
 
 const mistakes = (problems: Problem[]): AppError => {
   const words = problems.map(({ path, message }) => `${path} ${message}`).join('; ')

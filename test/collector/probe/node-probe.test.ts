@@ -172,6 +172,35 @@ describe('A look at a system that is not watched', () => {
     await expect(probeOf().run({ url: 'ftp://127.0.0.1/' })).rejects.toMatchObject({ code: 'ERR_INVALID' })
   })
 
+  it('says how an address is written, whatever stands there, without asking anybody', async () => {
+    for (const address of [':::', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:80/path', 'user@127.0.0.1:80', '[::1'])
+      await expect(probeOf().run({ address })).rejects.toMatchObject({
+        code: 'ERR_INVALID',
+        message: 'address must be host:port, for example db.internal:5432 or [::1]:5432',
+        facts: { problems: [expect.objectContaining({ path: 'address' })] },
+      })
+  })
+
+  it('knows a port that takes connections and says nothing, within its time', { timeout: 30_000 }, async () => {
+    const silent = await startBytes((socket) => socket.resume())
+    expect(await look({ address: silent })).toMatchObject({
+      kind: 'tcp',
+      reading: { outcome: 'ok', reason: 'took the connection' },
+    })
+  })
+
+  it('says of an answer that drips without end that it is not complete', { timeout: 30_000 }, async () => {
+    const dripping = await startPage((_: unknown, response: import('node:http').ServerResponse) => {
+      response.writeHead(200)
+      const more = setInterval(() => response.write('x'), 100)
+      response.on('close', () => clearInterval(more))
+    })
+    expect(await look({ url: `${dripping.origin}/` })).toMatchObject({
+      kind: null,
+      reading: { outcome: 'timeout', status: 200 },
+    })
+  })
+
   it('says what is wrong with an entry in plain words', async () => {
     await expect(
       probeOf().run({ kind: 'http', url: 'http://127.0.0.1/', method: 'POST', intervalMs: 1e99 }),
