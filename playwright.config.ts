@@ -16,9 +16,7 @@ const rootFlags = [
 /** Stories that wait for processes, receivers and drains most of their time: they go beside those that measure pages. */
 const WAITING = [
   '**/command-line.spec.ts',
-  '**/configured.spec.ts',
   '**/investigate.spec.ts',
-  '**/maintenance.spec.ts',
   '**/mixed-drain.spec.ts',
   '**/notify.spec.ts',
   '**/survive.spec.ts',
@@ -30,11 +28,11 @@ export default defineConfig({
   outputDir: process.env.TIDEGATE_TEST_RESULTS ?? 'test-results',
   // Each story has a whole fleet. Those that measure pages go one after the other, or they would measure each other; those that
   // start, kill and stop processes wait most of the time, and go beside them.
-  workers: 4,
+  workers: 3,
   fullyParallel: false,
   projects: [
     { name: 'pages', testIgnore: WAITING, workers: 1 },
-    { name: 'waiting', testMatch: WAITING, fullyParallel: true, workers: 3 },
+    { name: 'waiting', testMatch: WAITING, fullyParallel: true, workers: 2 },
   ],
   // A test that passes the second time has found a race, and a race is what these tests are for.
   retries: 0,

@@ -8,8 +8,8 @@ export default defineConfig({
     environment: 'node',
     // Processes, not threads: embedded nodes start worker threads of their own, and a leaked handle then shows.
     pool: 'forks',
-    // Twice the cores of a small machine: most of these tests wait for sockets.
-    maxWorkers: 4,
+    // More than the cores of a small machine: most of these tests wait for sockets.
+    maxWorkers: 5,
     // How long a broken thing is waited for; a machine that is shared must not fail a thing that works.
     testTimeout: 60_000,
     hookTimeout: 60_000,

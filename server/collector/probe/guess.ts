@@ -43,7 +43,8 @@ export const guessHttp = async (
       const answer = await ask(path)
       // A page that answers everything with itself says nothing by another path either.
       if (answer.text !== undefined && answer.text !== asked.text) look(answer, path, `${origin}${path}`)
-      if (answer.status === null || answer.outcome === 'timeout' || found.some(({ sign }) => sign.strong)) break
+      if (answer.status === null || answer.outcome === 'timeout' || found.some(({ sign }) => sign.strong))
+        break
     }
   }
   found.sort((a, b) => rankOf(a.sign) - rankOf(b.sign))

@@ -173,7 +173,14 @@ describe('A look at a system that is not watched', () => {
   })
 
   it('says how an address is written, whatever stands there, without asking anybody', async () => {
-    for (const address of [':::', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:80/path', 'user@127.0.0.1:80', '[::1'])
+    for (const address of [
+      ':::',
+      '127.0.0.1',
+      '127.0.0.1:0',
+      '127.0.0.1:80/path',
+      'user@127.0.0.1:80',
+      '[::1',
+    ])
       await expect(probeOf().run({ address })).rejects.toMatchObject({
         code: 'ERR_INVALID',
         message: 'address must be host:port, for example db.internal:5432 or [::1]:5432',
@@ -181,7 +188,9 @@ describe('A look at a system that is not watched', () => {
       })
   })
 
-  it('knows a port that takes connections and says nothing, within its time', { timeout: 30_000 }, async () => {
+  it('knows a port that takes connections and says nothing, within its time', {
+    timeout: 30_000,
+  }, async () => {
     const silent = await startBytes((socket) => socket.resume())
     expect(await look({ address: silent })).toMatchObject({
       kind: 'tcp',

@@ -93,18 +93,24 @@ describe('routing requests', () => {
     ['/x/..;/api/y', 'any'],
     ['/x/..\\api/y', 'any'],
     ['/%2Fapi/y', 'any'],
-  ])('does not let dots, slashes or escapes choose another route than the target would: %s', async (path, name) => {
-    const [api, any] = await Promise.all(['api', 'any'].map((who) => scripted(() => ok(who))))
-    const { port } = await startProxy({
-      routes: [httpRoute(api!.port, { path: '/api/*' }, 'api'), httpRoute(any!.port, { path: '/*' }, 'any')],
-    })
-    const client = new RawClient(port())
-    client.socket.write(get(path))
-    await until(() => /\r\n\r\n.../s.test(client.text))
-    expect(bodyOf(client.text)).toBe(name)
-    // What is forwarded stays as it was written.
-    expect((name === 'api' ? api : any)!.received().toString()).toContain(`GET ${path} HTTP/1.1\r\n`)
-  })
+  ])(
+    'does not let dots, slashes or escapes choose another route than the target would: %s',
+    async (path, name) => {
+      const [api, any] = await Promise.all(['api', 'any'].map((who) => scripted(() => ok(who))))
+      const { port } = await startProxy({
+        routes: [
+          httpRoute(api!.port, { path: '/api/*' }, 'api'),
+          httpRoute(any!.port, { path: '/*' }, 'any'),
+        ],
+      })
+      const client = new RawClient(port())
+      client.socket.write(get(path))
+      await until(() => /\r\n\r\n.../s.test(client.text))
+      expect(bodyOf(client.text)).toBe(name)
+      // What is forwarded stays as it was written.
+      expect((name === 'api' ? api : any)!.received().toString()).toContain(`GET ${path} HTTP/1.1\r\n`)
+    },
+  )
 
   it('prefers an exact domain to the glob of a route that also names another exact one', async () => {
     const [both, exact] = await Promise.all(['both', 'exact'].map((name) => scripted(() => ok(name))))

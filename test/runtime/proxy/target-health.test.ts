@@ -119,7 +119,7 @@ describe('active checks', () => {
     await until(() => !stateOf().healthy)
     expect(seen).toEqual(Array(2).fill('GET /healthz?a=1 tidegate-health'))
     expect(stateOf()).toMatchObject({ reason: 'check_status', connectFailures: 0, lastResort: 0 })
-    expect(events.map(({ type, data }) => [type, data['left']])).toContainEqual(['target.down', 0])
+    expect(events.map(({ type, data }) => [type, data.left])).toContainEqual(['target.down', 0])
     status = 204
     await until(() => seen.length === 3)
     await sleep(100)
@@ -152,7 +152,7 @@ describe('active checks', () => {
     onTestFinished(() => {
       server.close()
     })
-    await until(() => events.some(({ type, data }) => type === 'target.up' && data['route'] === 'tcp'))
+    await until(() => events.some(({ type, data }) => type === 'target.up' && data.route === 'tcp'))
   }, 30_000)
 
   it('end with the proxy, and leave no connection behind', async () => {
@@ -184,9 +184,7 @@ describe('a route of which no target is up', () => {
     const dead = [await deadPort(), await deadPort()]
     const { proxy, port, events } = await startProxy({ routes: [routeTo(dead)] })
     expect(await ask(port())).toMatch(/^502/)
-    expect(events.filter(({ type }) => type === 'target.down').map(({ data }) => data['left'])).toEqual([
-      1, 0,
-    ])
+    expect(events.filter(({ type }) => type === 'target.down').map(({ data }) => data.left)).toEqual([1, 0])
     expect(proxy.stats().lastResort).toBe(0)
     const server = net.createServer((socket) => {
       socket.on('error', () => undefined)
